@@ -1,0 +1,176 @@
+import type { Dtype } from "../base/units.js";
+import type { Expression } from "../math/expression.js";
+import type { Activation, Rotary, Span } from "../model/types.js";
+
+/** An activation inside a block. The shape is symbolic in n, c, b; e.g. [b, n, hidden_size]. */
+export interface Value {
+  readonly shape: readonly Expression[];
+  readonly dtype: Dtype;
+}
+
+/** A parameter tensor. Linear weights are [out, in], as checkpoints store them. */
+export interface Weight {
+  readonly shape: readonly number[];
+  readonly dtype: Dtype;
+  /** How synthetic values are drawn: a matrix with the fan-in's scale, ones (norms), or small noise (biases). */
+  readonly init: "matrix" | "one" | "zero" | "bias";
+}
+
+/** Keys and values kept across steps, or the state of a recurrence. */
+export interface Cache {
+  readonly key: { readonly shape: readonly Expression[]; readonly dtype: Dtype };
+  readonly value: { readonly shape: readonly Expression[]; readonly dtype: Dtype };
+}
+
+/** What a report groups operators by. */
+export const parts = ["embedding", "projection", "attention", "ffn", "norm", "residual", "head"] as const;
+export type Part = (typeof parts)[number];
+
+interface Base {
+  readonly name: string;
+  readonly part: Part;
+  readonly output: string;
+}
+
+export interface EmbedOperator extends Base {
+  readonly kind: "embed";
+  readonly ids: string;
+  readonly table: string;
+}
+/** y = x·Wᵀ + bias over the last dimension. */
+export interface LinearOperator extends Base {
+  readonly kind: "linear";
+  readonly input: string;
+  readonly weight: string;
+  readonly bias: string | null;
+}
+export interface NormOperator extends Base {
+  readonly kind: "norm";
+  readonly norm: "rms" | "layer";
+  readonly input: string;
+  readonly weight: string;
+  readonly bias: string | null;
+  readonly epsilon: number;
+  /** The norm runs over groups of this many elements: hidden_size, or head_dim for a per-head norm. */
+  readonly width: number;
+}
+/** Sizes every attention operator shares. */
+export interface AttentionShape {
+  readonly heads: number;
+  readonly kvHeads: number;
+  readonly keyDim: number;
+  readonly valueDim: number;
+  readonly span: Span;
+  readonly causal: boolean;
+  readonly scale: number;
+  readonly softcap: number | null;
+}
+/** One fused kernel: rotates, appends to the cache, scores, normalises, mixes; never holds n × n scores. */
+export interface AttentionOperator extends Base, AttentionShape {
+  readonly kind: "attention";
+  readonly query: string;
+  readonly key: string;
+  readonly value: string;
+  readonly rotary: Rotary | null;
+  /** Name of the block's cache it appends to and reads, or null where nothing is kept. */
+  readonly cache: string | null;
+}
+/** Rotates queries or keys: input [b, n, heads·head_dim] → the same shape. */
+export interface RotaryOperator extends Base {
+  readonly kind: "rotary";
+  readonly input: string;
+  readonly heads: number;
+  readonly headDim: number;
+  readonly rotary: Rotary;
+}
+/** Appends to the cache along the sequence and hands on the whole: [b, kvHeads, c + n, dim]. */
+export interface AppendOperator extends Base {
+  readonly kind: "append";
+  readonly input: string;
+  readonly cache: string;
+  readonly side: "key" | "value";
+  readonly kvHeads: number;
+  readonly dim: number;
+}
+/** Naive attention, first step: all heads·n·(c + n) scores in memory, scaled, masked. */
+export interface ScoresOperator extends Base, AttentionShape {
+  readonly kind: "scores";
+  readonly query: string;
+  readonly key: string;
+}
+/** Naive attention, second step: softmax over the last dimension. */
+export interface SoftmaxOperator extends Base {
+  readonly kind: "softmax";
+  readonly input: string;
+}
+/** Naive attention, third step: weights times values. */
+export interface MixOperator extends Base, AttentionShape {
+  readonly kind: "mix";
+  readonly weights: string;
+  readonly value: string;
+}
+export type ElementwiseFunction = "add" | "multiply" | "scale" | "softcap" | Activation;
+export interface ElementwiseOperator extends Base {
+  readonly kind: "elementwise";
+  readonly function: ElementwiseFunction;
+  readonly inputs: readonly string[];
+  /** The factor of `scale`, the cap of `softcap`; null otherwise. */
+  readonly parameter: number | null;
+}
+/** Keeps the last position: [b, n, w] → [b, 1, w]. */
+export interface LastOperator extends Base {
+  readonly kind: "last";
+  readonly input: string;
+}
+
+export type Operator =
+  | EmbedOperator
+  | LinearOperator
+  | NormOperator
+  | AttentionOperator
+  | RotaryOperator
+  | AppendOperator
+  | ScoresOperator
+  | SoftmaxOperator
+  | MixOperator
+  | ElementwiseOperator
+  | LastOperator;
+export type OperatorKind = Operator["kind"];
+
+/** Operators that belong together and repeat: an embedding, a layer, a head. Names inside are local to the block. */
+export interface Block {
+  readonly name: string;
+  /** Values handed in, in order; the first is the stream of hidden states (or token ids). */
+  readonly inputs: readonly string[];
+  readonly output: string;
+  readonly values: ReadonlyMap<string, Value>;
+  readonly weights: ReadonlyMap<string, Weight>;
+  readonly caches: ReadonlyMap<string, Cache>;
+  /** In executable order. */
+  readonly operators: readonly Operator[];
+}
+
+/** One execution of a block. Instances of equal layers share the block object. */
+export interface BlockInstance {
+  readonly block: Block;
+  /** Prefix of its weights' names: instances with the same scope share weights (tied, ALBERT). */
+  readonly scope: string;
+  /** Index of the layer it is, or null for embedding and head. */
+  readonly layer: number | null;
+}
+
+export interface GraphOptions {
+  /** `fused` never materialises scores; `naive` writes and reads heads·n·(c + n) of them. */
+  readonly attention: "fused" | "naive";
+  /** Positions whose logits are computed: the last one (generation) or all (scoring). */
+  readonly head: "last" | "all";
+}
+
+/** The model as operators, symbolic in n, c, b. Decode is n = 1 with c tokens cached. */
+export interface Graph {
+  readonly model: string;
+  readonly options: GraphOptions;
+  readonly vocabularySize: number;
+  /** In order of execution. The output of each is the first input of the next. */
+  readonly instances: readonly BlockInstance[];
+}
