@@ -29,9 +29,7 @@ export function show(value: unknown): string {
   let text: string;
   try {
     text =
-      typeof value === "number" || typeof value === "bigint"
-        ? String(value)
-        : (JSON.stringify(value) ?? String(value));
+      typeof value === "number" || typeof value === "bigint" ? String(value) : (JSON.stringify(value) ?? String(value));
   } catch {
     text = String(value);
   }

@@ -1,8 +1,8 @@
 import { bytesPerElement } from "../base/units.js";
-import { Expression, b, c, n } from "../math/expression.js";
+import { Expression, b, distinctExperts, n } from "../math/expression.js";
 import type { Block, ElementwiseFunction, Operator, Value } from "../graph/types.js";
 import type { Conventions } from "./conventions.js";
-import { attentionPairs, touchedKeys } from "./pairs.js";
+import { attentionPairs, rectanglePairs, touchedKeys } from "./pairs.js";
 import { type Cost, cost } from "./types.js";
 
 /** Elementary operations per element; transcendental functions count as one, as hardware counters see them as a few. */
@@ -85,10 +85,16 @@ export function count(operator: Operator, block: Block, conventions: Conventions
       return cost({ readBytes: writtenBytes, writtenBytes, launches: 1 });
     case "attention": {
       const { heads, kvHeads, keyDim, valueDim } = operator;
-      const pairs = attentionPairs(operator.span, operator.causal, conventions).times(b);
+      const { lengths } = operator;
+      const pairs = (
+        lengths === undefined
+          ? attentionPairs(operator.span, operator.causal, conventions)
+          : rectanglePairs(operator.span, operator.causal, lengths.queries, lengths.keys, conventions)
+      ).times(b);
       const flops = pairs.times(heads * (keyDim + valueDim) * conventions.mac);
       const kvElement = cacheBytesPerElement(block, operator.cache);
-      const cached = touchedKeys(operator.span).minus(n);
+      const cached = lengths === undefined ? touchedKeys(operator.span).minus(n) : Expression.zero;
+      const kvWidth = kvHeads * (operator.valueInKey === true ? keyDim : keyDim + valueDim);
       const rotated = operator.rotary === null ? 0 : rotaryFlops * (heads + kvHeads) * operator.rotary.dims;
       return cost({
         matmulFlops: flops,
@@ -96,15 +102,15 @@ export function count(operator: Operator, block: Block, conventions: Conventions
         vectorFlops: pairs.times(heads * softmaxFlops).plus(b.times(n).times(rotated)),
         readBytes: valueBytes(operator.query)
           .plus(valueBytes(operator.key))
-          .plus(valueBytes(operator.value))
-          .plus(b.times(cached).times(kvHeads * (keyDim + valueDim) * kvElement)),
-        writtenBytes: writtenBytes.plus(b.times(n).times(kvHeads * (keyDim + valueDim) * kvElement)),
+          .plus(operator.valueInKey === true ? 0 : valueBytes(operator.value))
+          .plus(b.times(cached).times(kvWidth * kvElement)),
+        writtenBytes: writtenBytes.plus(b.times(lengths?.keys ?? n).times(kvWidth * kvElement)),
         launches: 1,
       });
     }
     case "scores": {
-      const { heads, keyDim } = operator;
-      const flops = b.times(n).times(n.plus(c)).times(heads * keyDim * conventions.mac);
+      const { keyDim } = operator;
+      const flops = outputElements.times(keyDim * conventions.mac);
       return cost({
         matmulFlops: flops,
         attentionFlops: flops,
@@ -122,8 +128,7 @@ export function count(operator: Operator, block: Block, conventions: Conventions
         launches: 1,
       });
     case "mix": {
-      const { heads, valueDim } = operator;
-      const flops = b.times(n).times(n.plus(c)).times(heads * valueDim * conventions.mac);
+      const flops = elements(value(operator.weights).shape).times(operator.valueDim * conventions.mac);
       return cost({
         matmulFlops: flops,
         attentionFlops: flops,
@@ -140,6 +145,84 @@ export function count(operator: Operator, block: Block, conventions: Conventions
         launches: 1,
       });
     case "last":
+      return cost({ readBytes: writtenBytes, writtenBytes, launches: 1 });
+    case "index": {
+      const { heads, dim } = operator;
+      const pairs = attentionPairs({ kind: "full" }, operator.causal, conventions).times(b);
+      const flops = pairs.times(heads * (dim + (operator.weighted ? 1 : 0)) * conventions.mac);
+      const kvElement = cacheBytesPerElement(block, operator.cache);
+      return cost({
+        matmulFlops: flops,
+        attentionFlops: flops,
+        vectorFlops: pairs.times(heads),
+        readBytes: valueBytes(operator.input).plus(b.times(touchedKeys({ kind: "full" })).times(dim * kvElement)),
+        writtenBytes: writtenBytes.plus(b.times(n).times(dim * kvElement)),
+        launches: 2,
+      });
+    }
+    case "experts": {
+      const { experts, chosen } = operator;
+      const tokens = elements(value(operator.input).shape.slice(0, -1));
+      const matrices = operator.weights.map((name) => block.weights.get(name)?.shape ?? []);
+      const perExpert = matrices.reduce((sum, [, outWidth = 0, inWidth = 0]) => sum + outWidth * inWidth, 0);
+      // Which experts a batch touches is chance: expected distinct ones under uniform routing.
+      const touched = distinctExperts(experts, chosen, block.routedTokens).times(1 / experts);
+      const parameters = Expression.sum([...operator.weights, ...operator.biases].map(weightBytes)).times(touched);
+      return cost({
+        matmulFlops: tokens.times(chosen * perExpert * conventions.mac),
+        readBytes: valueBytes(operator.input).plus(parameters),
+        weightBytes: parameters,
+        writtenBytes,
+        launches: operator.weights.length,
+      });
+    }
+    case "product": {
+      const { batch, rows, inner, columns } = operator;
+      const flops = batch.times(rows).times(inner).times(columns).times(conventions.mac);
+      return cost({
+        matmulFlops: flops,
+        attentionFlops: operator.part === "attention" ? flops : Expression.zero,
+        readBytes: Expression.sum(operator.inputs.map(valueBytes)),
+        writtenBytes,
+        launches: 1,
+      });
+    }
+    case "convolution": {
+      const shape = block.weights.get(operator.weight)?.shape ?? [];
+      const parameters = weightBytes(operator.weight).plus(weightBytes(operator.bias));
+      return cost({
+        matmulFlops: b
+          .times(operator.positions)
+          .times(shape.reduce((product, size) => product * size, conventions.mac)),
+        readBytes: valueBytes(operator.input).plus(parameters),
+        weightBytes: parameters,
+        writtenBytes,
+        launches: 1,
+      });
+    }
+    case "scan": {
+      const state = block.states.get(operator.state);
+      if (state === undefined) throw new Error(`block ${block.name} has no state ${operator.state}`);
+      const stateBytes = elements(state.shape).times(bytesPerElement(state.dtype));
+      const tokens = elements(value(operator.output).shape.slice(0, -1));
+      return cost({
+        vectorFlops: tokens.times(operator.operations),
+        readBytes: Expression.sum(operator.inputs.map(valueBytes)).plus(stateBytes),
+        writtenBytes: writtenBytes.plus(stateBytes),
+        launches: 1,
+      });
+    }
+    case "weighted": {
+      const parameters = Expression.sum(operator.weights.map(weightBytes));
+      return cost({
+        vectorFlops: outputElements,
+        readBytes: valueBytes(operator.input).plus(parameters),
+        weightBytes: parameters,
+        writtenBytes,
+        launches: 1,
+      });
+    }
+    case "concat":
       return cost({ readBytes: writtenBytes, writtenBytes, launches: 1 });
   }
 }

@@ -21,7 +21,8 @@ export function visibleUpTo(span: Span, length: Partial<Affine>): Expression {
   switch (span.kind) {
     case "full":
       return triangle(all);
-    case "window": {
+    case "window":
+    case "chosen": {
       const inside = min(length, span.size);
       return triangle(inside).plus(all.minus(inside).times(span.size));
     }
@@ -43,6 +44,9 @@ export function touchedKeys(span: Span): Expression {
       return n.plus(min({ c: 1 }, span.size - 1));
     case "chunk":
       return n.plus(c.minus(floorDivide({ c: 1 }, span.size).times(span.size)));
+    case "chosen":
+      // What one query chose; many queries of a long prompt choose differently and may touch more.
+      return n.plus(min({ c: 1 }, span.size - 1));
   }
 }
 
@@ -50,11 +54,32 @@ export function touchedKeys(span: Span): Expression {
 export function keptTokens(span: Span): Expression {
   switch (span.kind) {
     case "full":
+    case "chosen":
       return n.plus(c);
     case "window":
     case "chunk":
       return min({ n: 1, c: 1 }, span.size);
   }
+}
+
+/**
+ * Query–key pairs where the lengths are not the n new tokens and the cache: an encoder's tokens among themselves, or
+ * a decoder's against an encoder's. A window of w in an encoder reaches w − 1 positions to either side:
+ * Σᵢ (min(i, w) + min(x − i + 1, w) − 1) = 2·V(x) − x.
+ */
+export function rectanglePairs(
+  span: Span,
+  causal: boolean,
+  queries: Expression,
+  keys: Expression,
+  conventions: Conventions,
+): Expression {
+  if (conventions.causal === "full" || span.kind !== "window" || causal) return queries.times(keys);
+  for (const length of [{ n: 1 }, { m: 1 }] satisfies Partial<Affine>[]) {
+    if (!queries.minus(Expression.affine({ constant: 0, n: 0, c: 0, m: 0, b: 0, ...length })).isZero) continue;
+    return visibleUpTo(span, length).times(2).minus(queries);
+  }
+  return queries.times(keys);
 }
 
 function triangle(x: Expression): Expression {

@@ -25,19 +25,27 @@ export function elementCount(weight: Weight): number {
 
 export function countParameters(graph: Graph): ParameterCount {
   const embedded = new Set<string>();
+  /** Share of a weight that one token passes through: chosen of all experts. */
+  const shares = new Map<string, number>();
   for (const { block, scope } of graph.instances) {
     for (const operator of block.operators) {
       if (operator.kind === "embed") embedded.add(`${scope}.${operator.table}`);
+      if (operator.kind !== "experts") continue;
+      for (const name of [...operator.weights, ...operator.biases]) {
+        shares.set(`${scope}.${name}`, operator.chosen / operator.experts);
+      }
     }
   }
   let total = 0;
+  let active = 0;
   let embedding = 0;
   for (const [name, weight] of distinctWeights(graph)) {
     const elements = elementCount(weight);
     total += elements;
+    active += elements * (shares.get(name) ?? 1);
     if (embedded.has(name)) embedding += elements;
   }
-  return { total, active: total, embedding };
+  return { total, active: Math.round(active), embedding };
 }
 
 /** Bytes the weights take in memory, shared ones once. */

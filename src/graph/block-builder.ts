@@ -1,4 +1,5 @@
 import type { Dtype } from "../base/units.js";
+import type { Affine } from "../math/affine.js";
 import type { Expression } from "../math/expression.js";
 import type { Block, Cache, Operator, Value, Weight } from "./types.js";
 
@@ -7,9 +8,14 @@ export class BlockBuilder {
   private readonly values = new Map<string, Value>();
   private readonly weights = new Map<string, Weight>();
   private readonly caches = new Map<string, Cache>();
+  private readonly states = new Map<string, Value>();
   private readonly operators: Operator[] = [];
 
-  constructor(private readonly name: string) {}
+  /** @param routedTokens tokens that a router sees in one pass: n of a prefill, b of a decode step */
+  constructor(
+    private readonly name: string,
+    private readonly routedTokens: Partial<Affine> = { n: 1 },
+  ) {}
 
   /** Declares an activation and returns its name. */
   value(name: string, shape: readonly Expression[], dtype: Dtype): string {
@@ -24,6 +30,11 @@ export class BlockBuilder {
 
   cache(name: string, cache: Cache): string {
     this.caches.set(name, cache);
+    return name;
+  }
+
+  state(name: string, shape: readonly Expression[], dtype: Dtype): string {
+    this.states.set(name, { shape, dtype });
     return name;
   }
 
@@ -47,6 +58,8 @@ export class BlockBuilder {
       values: this.values,
       weights: this.weights,
       caches: this.caches,
+      states: this.states,
+      routedTokens: this.routedTokens,
       operators: this.operators,
     };
   }

@@ -1,11 +1,16 @@
-import { Expression, b, n } from "../math/expression.js";
-import type { Layer, ModelDescription, Norm } from "../model/types.js";
+import { Expression, b, c, m, n } from "../math/expression.js";
+import type { Head, Layer, ModelDescription, Stack } from "../model/types.js";
 import { BlockBuilder } from "./block-builder.js";
-import { addAttention } from "./blocks/attention.js";
-import { addDenseFfn } from "./blocks/ffn.js";
+import { addExtras, layerBlock } from "./blocks/layer.js";
+import { ModuleBuilder, type Surroundings } from "./module.js";
 import type { Block, BlockInstance, Graph, GraphOptions } from "./types.js";
 
-export const defaultGraphOptions: GraphOptions = { attention: "fused", head: "last" };
+export const defaultGraphOptions: GraphOptions = {
+  attention: "fused",
+  head: "last",
+  phase: "prefill",
+  kernels: "efficient",
+};
 
 /** Scope of the embedding's weights; a tied head shares it. */
 const embeddingScope = "embedding";
@@ -16,22 +21,14 @@ const embeddingScope = "embedding";
  */
 export function buildGraph(model: ModelDescription, options: Partial<GraphOptions> = {}): Graph {
   const chosen = { ...defaultGraphOptions, ...options };
-  const instances: BlockInstance[] = [{ block: embeddingBlock(model), scope: embeddingScope, layer: null }];
-  const blocks = new Map<Layer, Block>();
+  const around = surroundings(model, chosen);
+  const instances: BlockInstance[] = [{ block: embeddingBlock(model, around), scope: embeddingScope, layer: null }];
+  if (model.extras !== undefined) {
+    instances.push({ block: extrasBlock(model.extras, around), scope: "extras", layer: null });
+  }
   let index = 0;
   for (const stack of model.stacks) {
-    for (const layer of stack.layers) {
-      let block = blocks.get(layer);
-      if (block === undefined) {
-        block = layerBlock(layer, model, chosen);
-        blocks.set(layer, block);
-      }
-      instances.push({ block, scope: `layers.${index}`, layer: index });
-      index += 1;
-    }
-    if (stack.finalNorm !== null) {
-      instances.push({ block: finalNormBlock(stack.finalNorm, model, chosen), scope: "final_norm", layer: null });
-    }
+    index = addStack(instances, stack, model, chosen, index);
   }
   if (model.head.kind === "lm") {
     instances.push({
@@ -43,138 +40,173 @@ export function buildGraph(model: ModelDescription, options: Partial<GraphOption
   return { model: model.name, options: chosen, vocabularySize: model.vocabularySize, instances };
 }
 
-function embeddingBlock(model: ModelDescription): Block {
-  const { rows, width, scale } = model.embedding;
-  const block = new BlockBuilder("embedding");
-  const shape = [b, n, Expression.constant(width)];
-  block.value("ids", [b, n], "int8");
-  const embedded = block.add({
-    kind: "embed",
-    name: "embed",
-    part: "embedding",
-    ids: "ids",
-    table: block.weight("table", [rows, width], model.dtypes.weights, "matrix"),
-    output: block.value("embedded", shape, model.dtypes.activations),
-  });
-  if (scale === null) return block.build(["ids"], embedded);
-  const scaled = block.add({
-    kind: "elementwise",
-    name: "embedding_scale",
-    part: "embedding",
-    function: "scale",
-    inputs: [embedded],
-    parameter: scale,
-    output: block.value("scaled", shape, model.dtypes.activations),
-  });
-  return block.build(["ids"], scaled);
-}
-
-function layerBlock(layer: Layer, model: ModelDescription, options: GraphOptions): Block {
-  const hidden = model.hiddenSize;
-  const block = new BlockBuilder("layer");
-  const input = block.value("x", [b, n, Expression.constant(hidden)], model.dtypes.activations);
-  const branches = [
-    ...layer.mixers.map((mixer, index) => ({
-      name: layer.mixers.length === 1 ? "mixer" : `mixer${index}`,
-      add: (prefix: string, from: string) =>
-        addAttention(block, prefix, from, mixer, hidden, model.dtypes, {
-          implementation: options.attention,
-          epsilon: layer.norm.epsilon,
-        }),
-    })),
-    ...layer.ffns.map((ffn, index) => ({
-      name: layer.ffns.length === 1 ? "ffn" : `ffn${index}`,
-      add: (prefix: string, from: string) => addDenseFfn(block, prefix, from, ffn, hidden, model.dtypes),
-    })),
-  ];
-  let stream = input;
-  for (const branch of branches) {
-    const norm = (side: "pre" | "post", from: string): string =>
-      addNorm(block, `${branch.name}.${side}_norm`, from, layer.norm, model);
-    const before = layer.normPlacement === "pre" || layer.normPlacement === "sandwich";
-    const after = layer.normPlacement === "post-branch" || layer.normPlacement === "sandwich";
-    const entered = before ? norm("pre", stream) : stream;
-    const computed = branch.add(branch.name, entered);
-    const leaving = after ? norm("post", computed) : computed;
-    const sum = block.add({
-      kind: "elementwise",
-      name: `${branch.name}.residual`,
-      part: "residual",
-      function: "add",
-      inputs: [stream, leaving],
-      parameter: null,
-      output: block.value(`${branch.name}.sum`, block.shapeOf(stream), model.dtypes.activations),
-    });
-    stream = layer.normPlacement === "post-residual" ? norm("post", sum) : sum;
+function addStack(
+  instances: BlockInstance[],
+  stack: Stack,
+  model: ModelDescription,
+  options: GraphOptions,
+  first: number,
+): number {
+  const main = stack === model.stacks.at(-1);
+  const blocks = new Map<Layer, Block>();
+  const around = surroundings(model, options, stack);
+  const own = stack.kind === "decoder" ? "" : `${stack.kind}.`;
+  let index = first;
+  if (stack.extras !== undefined) {
+    instances.push({ block: extrasBlock(stack.extras, around), scope: `${own}extras`, layer: null });
   }
-  return block.build([input], stream);
+  for (const layer of stack.layers) {
+    let block = blocks.get(layer);
+    if (block === undefined) {
+      const tokens = layer.onlyWithImage === true ? Expression.zero : around.tokens;
+      block = layerBlock(layer, { ...around, tokens, norm: layer.norm });
+      blocks.set(layer, block);
+    }
+    const scope = layer.weightsOf === undefined ? `${own}layers.${index - first}` : `${own}${layer.weightsOf}`;
+    instances.push({ block, scope, layer: index });
+    index += 1;
+  }
+  if (stack.finalNorm !== null) {
+    const last = main && options.head === "last" && model.head.kind !== "none";
+    instances.push({ block: finalNormBlock(stack, around, last), scope: `${own}final_norm`, layer: null });
+  }
+  return index;
 }
 
-function addNorm(block: BlockBuilder, name: string, input: string, norm: Norm, model: ModelDescription): string {
-  const hidden = model.hiddenSize;
-  return block.add({
-    kind: "norm",
-    name,
-    part: "norm",
-    norm: norm.kind,
-    input,
-    weight: block.weight(`${name}.weight`, [hidden], model.dtypes.weights, "one"),
-    bias: norm.bias ? block.weight(`${name}.bias`, [hidden], model.dtypes.weights, "bias") : null,
-    epsilon: norm.epsilon,
-    width: hidden,
-    output: block.value(`${name}.out`, block.shapeOf(input), model.dtypes.activations),
-  });
+/** Widths, lengths and types that the parts of one stack see. */
+function surroundings(model: ModelDescription, options: GraphOptions, stack?: Stack): Surroundings {
+  const encoder = model.stacks.find((other) => other.kind === "encoder");
+  const tokens = tokensOf(stack, options);
+  return {
+    hidden: stack?.hiddenSize ?? model.hiddenSize,
+    dtypes: model.dtypes,
+    options,
+    tokens,
+    earlier: tokens === n && (stack === undefined || stack.kind === "decoder") ? c : Expression.zero,
+    encoder: encoder?.length?.kind === "constant" ? Expression.constant(encoder.length.tokens) : m,
+    encoderWidth: encoder?.hiddenSize ?? model.hiddenSize,
+    norm: stack?.finalNorm ?? { kind: "rms", bias: false, epsilon: 1e-6, offset: false },
+  };
 }
 
-function positions(options: GraphOptions): Expression {
-  return options.head === "last" ? Expression.one : n;
+function tokensOf(stack: Stack | undefined, options: GraphOptions): Expression {
+  const length = stack?.length ?? { kind: "new" };
+  // Decode reads what the encoder left; it does not run it again.
+  if (stack !== undefined && stack.kind !== "decoder" && length.kind !== "new" && options.phase === "decode") {
+    return Expression.zero;
+  }
+  switch (length.kind) {
+    case "new":
+      return n;
+    case "encoder":
+      return m;
+    case "constant":
+      return Expression.constant(length.tokens);
+    case "absent":
+      return Expression.zero;
+  }
+}
+
+function embeddingBlock(model: ModelDescription, around: Surroundings): Block {
+  const { rows, width, scale, tables = [], norm, projection } = model.embedding;
+  const block = new BlockBuilder("embedding");
+  const module = new ModuleBuilder(block, "position", around, "embedding");
+  const activations = model.dtypes.activations;
+  block.value("ids", [b, n], "int8");
+  const lookUp = (name: string, table: string, tableRows: number, tableWidth: number, output: string): string =>
+    block.add({
+      kind: "embed",
+      name,
+      part: "embedding",
+      ids: "ids",
+      table: block.weight(table, [tableRows, tableWidth], model.dtypes.weights, "matrix"),
+      output: block.value(output, [b, n, Expression.constant(tableWidth)], activations),
+    });
+  let stream = lookUp("embed", "table", rows, width, "embedded");
+  for (const table of tables) {
+    const found = lookUp(`embed_${table.name}`, table.name, table.rows, table.width, `${table.name}.embedded`);
+    if (table.width === width) stream = module.elementwise(`${table.name}.added`, "add", [stream, found]);
+  }
+  if (norm !== undefined) stream = module.normalise("norm", stream, norm, width);
+  if (projection !== undefined) stream = module.linear("projection", stream, width, around.hidden, projection);
+  if (scale !== null) {
+    stream = block.add({
+      kind: "elementwise",
+      name: "embedding_scale",
+      part: "embedding",
+      function: "scale",
+      inputs: [stream],
+      parameter: scale,
+      output: block.value("scaled", block.shapeOf(stream), activations),
+    });
+  }
+  return block.build(["ids"], stream);
+}
+
+function extrasBlock(extras: NonNullable<ModelDescription["extras"]>, around: Surroundings): Block {
+  const block = new BlockBuilder("extras");
+  const input = block.value("x", [b, around.tokens, Expression.constant(around.hidden)], around.dtypes.activations);
+  return block.build([input], addExtras(new ModuleBuilder(block, "extra", around, "embedding"), input, extras));
 }
 
 /** Norms one position each, so the last position may be picked before the norm. */
-function finalNormBlock(norm: Norm, model: ModelDescription, options: GraphOptions): Block {
+function finalNormBlock(stack: Stack, around: Surroundings, last: boolean): Block {
   const block = new BlockBuilder("final_norm");
-  const input = block.value("x", [b, n, Expression.constant(model.hiddenSize)], model.dtypes.activations);
-  const kept =
-    options.head === "all" || model.head.kind === "none"
-      ? input
-      : block.add({
-          kind: "last",
-          name: "last_position",
-          part: "head",
-          input,
-          output: block.value("last", [b, Expression.one, Expression.constant(model.hiddenSize)], model.dtypes.activations),
-        });
-  return block.build([input], addNorm(block, "norm", kept, norm, model));
+  const width = Expression.constant(around.hidden);
+  const input = block.value("x", [b, around.tokens, width], around.dtypes.activations);
+  const kept = last
+    ? block.add({
+        kind: "last",
+        name: "last_position",
+        part: "head",
+        input,
+        output: block.value("last", [b, Expression.one, width], around.dtypes.activations),
+      })
+    : input;
+  const module = new ModuleBuilder(block, "", around, "norm");
+  return block.build([input], module.normalise("norm", kept, stack.finalNorm ?? around.norm, around.hidden));
 }
 
 function headBlock(model: ModelDescription, options: GraphOptions): Block {
   const block = new BlockBuilder("head");
   const { activations, weights } = model.dtypes;
-  const input = block.value("x", [b, positions(options), Expression.constant(model.hiddenSize)], activations);
-  const shape = [b, positions(options), Expression.constant(model.vocabularySize)];
+  const { head } = model;
+  const tokens = options.head === "last" ? Expression.one : n;
+  const around = { ...surroundings(model, options), tokens };
+  const input = block.value("x", [b, tokens, Expression.constant(model.hiddenSize)], activations);
+  const { stream, width } = transformed(new ModuleBuilder(block, "transform", around, "head"), input, head, model);
+  const rows = head.rows ?? model.vocabularySize;
+  const shape = [b, tokens, Expression.constant(rows)];
   const logits = block.add({
     kind: "linear",
     name: "lm_head",
     part: "head",
-    input,
-    weight: block.weight(
-      model.head.tied ? "table" : "weight",
-      [model.vocabularySize, model.hiddenSize],
-      weights,
-      "matrix",
-    ),
-    bias: model.head.bias ? block.weight("bias", [model.vocabularySize], weights, "bias") : null,
+    input: stream,
+    weight: block.weight(head.tied ? "table" : "weight", [rows, width], weights, "matrix"),
+    bias: head.bias ? block.weight("bias", [rows], weights, "bias") : null,
     output: block.value("logits", shape, activations),
   });
-  if (model.head.softcap === null) return block.build([input], logits);
+  if (head.softcap === null) return block.build([input], logits);
   const capped = block.add({
     kind: "elementwise",
     name: "logit_softcap",
     part: "head",
     function: "softcap",
     inputs: [logits],
-    parameter: model.head.softcap,
+    parameter: head.softcap,
     output: block.value("capped", shape, activations),
   });
   return block.build([input], capped);
+}
+
+function transformed(
+  module: ModuleBuilder,
+  input: string,
+  head: Head,
+  model: ModelDescription,
+): { readonly stream: string; readonly width: number } {
+  if (head.transform === undefined) return { stream: input, width: model.hiddenSize };
+  const { width, bias, norm } = head.transform;
+  const projected = module.linear("projection", input, model.hiddenSize, width, { bias });
+  return { stream: norm === null ? projected : module.normalise("norm", projected, norm, width), width };
 }

@@ -1,4 +1,5 @@
 import type { Dtype } from "../base/units.js";
+import type { Affine } from "../math/affine.js";
 import type { Expression } from "../math/expression.js";
 import type { Activation, Rotary, Span } from "../model/types.js";
 
@@ -16,8 +17,12 @@ export interface Weight {
   readonly init: "matrix" | "one" | "zero" | "bias";
 }
 
-/** Keys and values kept across steps, or the state of a recurrence. */
+/** Keys and values kept across steps. */
 export interface Cache {
+  /** Which of the earlier tokens the next step needs; all of them where absent. */
+  readonly span?: Span;
+  /** Written once per sequence and of the shape that is given (the encoder's keys and values). */
+  readonly fixed?: true;
   readonly key: { readonly shape: readonly Expression[]; readonly dtype: Dtype };
   readonly value: { readonly shape: readonly Expression[]; readonly dtype: Dtype };
 }
@@ -51,6 +56,8 @@ export interface NormOperator extends Base {
   readonly weight: string;
   readonly bias: string | null;
   readonly epsilon: number;
+  /** The weight is stored as w and applied as 1 + w. */
+  readonly offset: boolean;
   /** The norm runs over groups of this many elements: hidden_size, or head_dim for a per-head norm. */
   readonly width: number;
 }
@@ -64,6 +71,10 @@ export interface AttentionShape {
   readonly causal: boolean;
   readonly scale: number;
   readonly softcap: number | null;
+  /** Queries and keys of each sequence where they are not the n new tokens and the c + n of the cache. */
+  readonly lengths?: { readonly queries: Expression; readonly keys: Expression };
+  /** The values are a part of the keys: kept and read once (latent attention). */
+  readonly valueInKey?: true;
 }
 /** One fused kernel: rotates, appends to the cache, scores, normalises, mixes; never holds n × n scores. */
 export interface AttentionOperator extends Base, AttentionShape {
@@ -123,7 +134,75 @@ export interface LastOperator extends Base {
   readonly input: string;
 }
 
+/** Attention's small forerunner: scores every visible token with few heads and picks the best ones (DSA). */
+export interface IndexOperator extends Base {
+  readonly kind: "index";
+  /** Projected queries, [b, n, heads·dim]. */
+  readonly input: string;
+  /** Name of the cache of its keys, or null where another layer keeps them. */
+  readonly cache: string | null;
+  readonly heads: number;
+  readonly dim: number;
+  readonly weighted: boolean;
+  readonly causal: boolean;
+}
+/** Routed experts: each token passes `chosen` of `experts`; every weight is [experts, out, in]. */
+export interface ExpertsOperator extends Base {
+  readonly kind: "experts";
+  readonly input: string;
+  readonly weights: readonly string[];
+  readonly biases: readonly string[];
+  readonly experts: number;
+  readonly chosen: number;
+}
+/** A batched product of two activations: batch × (rows × inner) × (inner × columns). */
+export interface ProductOperator extends Base {
+  readonly kind: "product";
+  readonly input: string;
+  readonly inputs: readonly string[];
+  readonly batch: Expression;
+  readonly rows: Expression;
+  readonly inner: Expression;
+  readonly columns: Expression;
+}
+/** Convolution over positions: weight [out, in / groups, …kernel], at `positions` places of each sequence. */
+export interface ConvolutionOperator extends Base {
+  readonly kind: "convolution";
+  readonly input: string;
+  readonly weight: string;
+  readonly bias: string | null;
+  readonly positions: Expression;
+}
+/** One step of a recurrence per token: reads and writes the state once per pass, elementwise work per token. */
+export interface ScanOperator extends Base {
+  readonly kind: "scan";
+  readonly input: string;
+  readonly inputs: readonly string[];
+  readonly state: string;
+  /** Elementary operations per token beside matrix products. */
+  readonly operations: number;
+}
+/** Scales, shifts or gates with parameters, element by element. */
+export interface WeightedOperator extends Base {
+  readonly kind: "weighted";
+  readonly input: string;
+  readonly weights: readonly string[];
+}
+/** Puts values beside each other along the last dimension. */
+export interface ConcatOperator extends Base {
+  readonly kind: "concat";
+  readonly input: string;
+  readonly inputs: readonly string[];
+}
+
 export type Operator =
+  | IndexOperator
+  | ExpertsOperator
+  | ProductOperator
+  | ConvolutionOperator
+  | ScanOperator
+  | WeightedOperator
+  | ConcatOperator
   | EmbedOperator
   | LinearOperator
   | NormOperator
@@ -146,6 +225,10 @@ export interface Block {
   readonly values: ReadonlyMap<string, Value>;
   readonly weights: ReadonlyMap<string, Weight>;
   readonly caches: ReadonlyMap<string, Cache>;
+  /** States of recurrences: as large after one token as after a million. */
+  readonly states: ReadonlyMap<string, Value>;
+  /** Tokens that a router sees in one pass. */
+  readonly routedTokens: Partial<Affine>;
   /** In executable order. */
   readonly operators: readonly Operator[];
 }
@@ -164,6 +247,10 @@ export interface GraphOptions {
   readonly attention: "fused" | "naive";
   /** Positions whose logits are computed: the last one (generation) or all (scoring). */
   readonly head: "last" | "all";
+  /** Decode runs no encoder and folds the projections of latent attention into its queries. */
+  readonly phase: "prefill" | "decode";
+  /** What good kernels do, or what the eager code of Hugging Face transformers does. */
+  readonly kernels: "efficient" | "reference";
 }
 
 /** The model as operators, symbolic in n, c, b. Decode is n = 1 with c tokens cached. */

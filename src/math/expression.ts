@@ -1,14 +1,15 @@
 import { scientific } from "../base/format.js";
+import { type Affine, type Values, type Variable, affine, evaluateAffine, valueOf, variables } from "./affine.js";
 import {
-  type Affine,
-  type Values,
-  type Variable,
-  affine,
-  evaluateAffine,
-  valueOf,
-  variables,
-} from "./affine.js";
-import { type Atom, argumentOf, atomBreakpoint, atomDegree, atomKey, evaluateAtom, fixAtom, printAtom } from "./atom.js";
+  type Atom,
+  argumentOf,
+  atomBreakpoint,
+  atomDegree,
+  atomKey,
+  evaluateAtom,
+  fixAtom,
+  printAtom,
+} from "./atom.js";
 
 interface Factor {
   readonly atom: Atom;
@@ -49,7 +50,9 @@ export class Expression {
 
   static constant(value: number): Expression {
     if (!Number.isFinite(value)) throw new RangeError(`a cost must be finite, not ${value}`);
-    return value === 0 ? new Expression(new Map()) : new Expression(new Map([["", { coefficient: value, factors: [] }]]));
+    return value === 0
+      ? new Expression(new Map())
+      : new Expression(new Map([["", { coefficient: value, factors: [] }]]));
   }
 
   static of(operand: Operand): Expression {
@@ -305,7 +308,8 @@ function resolve(atom: Atom, variable: Variable, inside: number): Expression {
 
 function printTerm(term: Term, digits: number): string {
   const factors = term.factors.map(({ atom, power }) => {
-    const exponent = power === 1 ? "" : [...String(power)].map((digit) => superscripts[Number(digit)] ?? digit).join("");
+    const exponent =
+      power === 1 ? "" : [...String(power)].map((digit) => superscripts[Number(digit)] ?? digit).join("");
     return printAtom(atom) + exponent;
   });
   if (factors.length === 0) return scientific(term.coefficient, digits);
@@ -326,7 +330,8 @@ export const b: Expression = variableExpression("b");
 export function min(of: Partial<Affine>, limit: number): Expression {
   const argument = affine(of);
   if (limit === Number.POSITIVE_INFINITY) return Expression.affine(argument);
-  if (variables.every((variable) => argument[variable] === 0)) return Expression.constant(Math.min(argument.constant, limit));
+  if (variables.every((variable) => argument[variable] === 0))
+    return Expression.constant(Math.min(argument.constant, limit));
   return Expression.atom({ kind: "min", of: argument, limit });
 }
 
@@ -357,4 +362,3 @@ export function distinctExperts(experts: number, chosen: number, tokens: Partial
   if (chosen >= experts) return Expression.constant(experts);
   return Expression.atom({ kind: "distinct", experts, chosen, tokens: affine(tokens) });
 }
-

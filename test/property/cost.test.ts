@@ -66,10 +66,15 @@ describe("closed forms", () => {
 
   test("a prefill in two parts does the work of one", () => {
     fc.assert(
-      fc.property(denseModels, fc.integer({ min: 1, max: 12 }), fc.integer({ min: 1, max: 12 }), (model, first, second) => {
-        const flops = totalCost(priceGraph(buildGraph(model, { head: "all" }))).matmulFlops;
-        expect(flops.at({ n: first }) + flops.at({ n: second, c: first })).toBe(flops.at({ n: first + second }));
-      }),
+      fc.property(
+        denseModels,
+        fc.integer({ min: 1, max: 12 }),
+        fc.integer({ min: 1, max: 12 }),
+        (model, first, second) => {
+          const flops = totalCost(priceGraph(buildGraph(model, { head: "all" }))).matmulFlops;
+          expect(flops.at({ n: first }) + flops.at({ n: second, c: first })).toBe(flops.at({ n: first + second }));
+        },
+      ),
       { seed: 7, numRuns: 200 },
     );
   });
@@ -105,6 +110,10 @@ describe("pairs", () => {
     const exact = { causal: "exact", mac: 2 } as const;
     expect(attentionPairs({ kind: "full" }, true, exact).at({ n: 10, c: 3 })).toBe(85);
     expect(attentionPairs({ kind: "window", size: 128 }, true, exact).degree("n").power).toBe(1);
-    expect(attentionPairs({ kind: "full" }, true, { ...exact, causal: "full" }).minus(n.times(n)).at({ n: 7 })).toBe(0);
+    expect(
+      attentionPairs({ kind: "full" }, true, { ...exact, causal: "full" })
+        .minus(n.times(n))
+        .at({ n: 7 }),
+    ).toBe(0);
   });
 });

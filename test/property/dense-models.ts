@@ -15,7 +15,12 @@ export const denseModels: fc.Arbitrary<ModelDescription> = fc
     tied: fc.boolean(),
     vocabulary: fc.constantFrom(11, 40),
     queryKeyNorm: fc.constantFrom("none" as const, "per-head" as const, "per-layer" as const),
-    normPlacement: fc.constantFrom("pre" as const, "post-branch" as const, "sandwich" as const, "post-residual" as const),
+    normPlacement: fc.constantFrom(
+      "pre" as const,
+      "post-branch" as const,
+      "sandwich" as const,
+      "post-residual" as const,
+    ),
     span: fc.constantFrom<Span>(
       { kind: "full" },
       { kind: "window", size: 1 },
@@ -57,7 +62,9 @@ export const denseModels: fc.Arbitrary<ModelDescription> = fc
       contextLength: null,
       embedding: { rows: shape.vocabulary, width: shape.hidden, scale: null },
       head: { kind: "lm" as const, tied: shape.tied, bias: false, softcap: null },
-      stacks: [{ kind: "decoder" as const, layers: Array.from({ length: shape.layers }, () => layer), finalNorm: norm }],
+      stacks: [
+        { kind: "decoder" as const, layers: Array.from({ length: shape.layers }, () => layer), finalNorm: norm },
+      ],
       dtypes: { weights: "float32" as const, kv: "float16" as const, activations: "float32" as const },
       filled: [],
       notes: [],

@@ -28,6 +28,7 @@ export function countByLoops(model: ModelDescription, at: { n: number; c: number
       const norms = (layer.normPlacement === "sandwich" ? 2 : 1) * (layer.mixers.length + layer.ffns.length);
       weight(norms * hidden);
       for (const mixer of layer.mixers) {
+        if (mixer.kind !== "attention") throw new Error(`no loops over ${mixer.kind}`);
         matmul(tokens, hidden, mixer.heads * mixer.keyDim, mixer.bias.query);
         matmul(tokens, hidden, mixer.kvHeads * mixer.keyDim, mixer.bias.key);
         matmul(tokens, hidden, mixer.kvHeads * mixer.valueDim, mixer.bias.value);
@@ -37,6 +38,7 @@ export function countByLoops(model: ModelDescription, at: { n: number; c: number
         countAttention(counted, mixer, at);
       }
       for (const ffn of layer.ffns) {
+        if (ffn.kind !== "dense") throw new Error(`no loops over ${ffn.kind}`);
         matmul(tokens, hidden, ffn.width, ffn.bias);
         if (ffn.gated) matmul(tokens, hidden, ffn.width, ffn.bias);
         matmul(tokens, ffn.width, hidden, ffn.bias);
@@ -55,6 +57,7 @@ export function visible(mixer: Attention, query: number, key: number): boolean {
     case "full":
       return true;
     case "window":
+    case "chosen":
       return query - key < mixer.span.size;
     case "chunk":
       return Math.floor(query / mixer.span.size) === Math.floor(key / mixer.span.size);

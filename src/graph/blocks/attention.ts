@@ -1,62 +1,50 @@
-import { affine } from "../../math/affine.js";
-import { Expression, b, c, n } from "../../math/expression.js";
-import type { Attention, Dtypes } from "../../model/types.js";
-import type { BlockBuilder } from "../block-builder.js";
-import type { AttentionShape, GraphOptions } from "../types.js";
-
-/** Everything that must be cached: c earlier tokens and the n new ones. */
-const total = Expression.affine(affine({ c: 1, n: 1 }));
+import { Expression, b, min } from "../../math/expression.js";
+import type { Attention, Norm } from "../../model/types.js";
+import type { ModuleBuilder } from "../module.js";
+import type { AttentionShape } from "../types.js";
+import { addIndexer } from "./indexer.js";
 
 /**
  * Softmax attention with its projections: queries, keys and values from `input`, [b, n, hidden], to the projected
- * mixture, [b, n, hidden]. `epsilon` is that of the norms of queries and keys.
+ * mixture, [b, n, hidden]. Norms of queries and keys take epsilon and offset from the layer's norm.
  *
  * @returns name of the output value
  */
-export function addAttention(
-  block: BlockBuilder,
-  prefix: string,
-  input: string,
-  mixer: Attention,
-  hidden: number,
-  dtypes: Dtypes,
-  options: { readonly implementation: GraphOptions["attention"]; readonly epsilon: number },
-): string {
+export function addAttention(module: ModuleBuilder, input: string, mixer: Attention): string {
   const { heads, kvHeads, keyDim, valueDim } = mixer;
-  const activations = dtypes.activations;
-  const project = (side: "query" | "key" | "value" | "output", from: string, fromWidth: number, width: number): string =>
-    block.add({
-      kind: "linear",
-      name: `${prefix}.${side}_projection`,
-      part: "projection",
-      input: from,
-      weight: block.weight(`${prefix}.${side}.weight`, [width, fromWidth], dtypes.weights, "matrix"),
-      bias: mixer.bias[side] ? block.weight(`${prefix}.${side}.bias`, [width], dtypes.weights, "bias") : null,
-      output: block.value(`${prefix}.${side}`, [b, n, Expression.constant(width)], activations),
-    });
-  let query = project("query", input, hidden, heads * keyDim);
-  let key = project("key", input, hidden, kvHeads * keyDim);
-  const value = project("value", input, hidden, kvHeads * valueDim);
+  const { hidden, encoder, encoderWidth, tokens } = module.around;
+  const cross = mixer.source === "encoder";
+  const inWidth = mixer.inputWidth ?? hidden;
+  const sourceWidth = mixer.sourceWidth ?? (cross ? encoderWidth : inWidth);
+  const sourceTokens = cross ? encoder : tokens;
+  // The encoder's keys and values were projected with the prompt; decode only reads them.
+  const projects = mixer.keyValue !== "shared" && !(cross && module.decode);
+  const projected = (side: "key" | "value", width: number, bias: boolean): string =>
+    projects
+      ? module.linear(side, input, sourceWidth, width, { bias, tokens: sourceTokens })
+      : weightsOnly(module, mixer, side, sourceWidth, width, bias, sourceTokens);
 
+  const experts = mixer.projectionExperts;
+  let query =
+    experts === undefined
+      ? module.linear("query", input, inWidth, heads * keyDim, { bias: mixer.bias.query })
+      : projectByExperts(module, "query", input, [inWidth, (heads * keyDim) / experts.chosen], heads * keyDim, experts);
+  let key = projected("key", kvHeads * keyDim, mixer.bias.key);
+  const value = mixer.keyValue === "key-is-value" ? key : projected("value", kvHeads * valueDim, mixer.bias.value);
   if (mixer.queryKeyNorm !== "none") {
     const normalise = (side: "query" | "key", from: string, count: number): string => {
-      const width = mixer.queryKeyNorm === "per-head" ? keyDim : count * keyDim;
-      return block.add({
-        kind: "norm",
-        name: `${prefix}.${side}_norm`,
-        part: "norm",
-        norm: "rms",
-        input: from,
-        weight: block.weight(`${prefix}.${side}_norm.weight`, [width], dtypes.weights, "one"),
-        bias: null,
-        epsilon: options.epsilon,
-        width,
-        output: block.value(`${prefix}.${side}_normed`, block.shapeOf(from), activations),
-      });
+      const width = mixer.queryKeyNorm === "per-layer" ? count * keyDim : keyDim;
+      const rows = mixer.queryKeyNorm === "each-head" ? count : undefined;
+      return module.normalise(`${side}_norm`, from, queryKeyNorm(mixer, module.around.norm), width, rows);
     };
     query = normalise("query", query, heads);
-    key = normalise("key", key, kvHeads);
+    if (mixer.keyValue !== "shared") key = normalise("key", key, kvHeads);
   }
+  if (mixer.sinks === true) query = module.weighted("sinks", query, { sinks: [heads] });
+  if (mixer.relativeBuckets !== undefined) {
+    query = module.weighted("relative_positions", query, { relative_positions: [mixer.relativeBuckets, heads] });
+  }
+  if (mixer.indexer !== undefined) addIndexer(module, input, input, mixer.indexer);
 
   const shape: AttentionShape = {
     heads,
@@ -67,104 +55,202 @@ export function addAttention(
     causal: mixer.causal,
     scale: mixer.scale,
     softcap: mixer.softcap,
+    ...(cross || !module.hasEarlier ? { lengths: { queries: tokens, keys: sourceTokens } } : {}),
   };
-  const cache = block.cache(`${prefix}.cache`, {
-    key: { shape: [b, Expression.constant(kvHeads), total, Expression.constant(keyDim)], dtype: dtypes.kv },
-    value: { shape: [b, Expression.constant(kvHeads), total, Expression.constant(valueDim)], dtype: dtypes.kv },
-  });
-  const mixedShape = [b, n, Expression.constant(heads * valueDim)];
-  const attended =
-    options.implementation === "fused"
-      ? block.add({
+  const inputs = { query, key, value, cache: cacheOf(module, mixer, cross) };
+  const mixed =
+    module.around.options.attention === "fused"
+      ? module.add({
           kind: "attention",
-          name: `${prefix}.attention`,
+          name: module.name("attention"),
           part: "attention",
-          query,
-          key,
-          value,
-          cache,
+          ...inputs,
           rotary: mixer.rotary,
           ...shape,
-          output: block.value(`${prefix}.mixed`, mixedShape, activations),
+          output: module.value("mixed", heads * valueDim),
         })
-      : addNaive(block, prefix, { query, key, value, cache }, mixer, shape, dtypes, mixedShape);
-  return project("output", attended, heads * valueDim, hidden);
+      : addNaive(module, inputs, mixer, shape, cross);
+  const gated = addGate(module, input, mixed, mixer.gate, heads, valueDim, inWidth);
+  const outWidth = mixer.outputWidth ?? hidden;
+  if (experts !== undefined) {
+    return projectByExperts(
+      module,
+      "output",
+      gated,
+      [(heads * valueDim) / experts.chosen, outWidth],
+      outWidth,
+      experts,
+    );
+  }
+  return module.linear("output", gated, heads * valueDim, outWidth, { bias: mixer.bias.output });
+}
+
+/** A projection that a router chooses per token from several (JetMoE); queries and output share the router. */
+function projectByExperts(
+  module: ModuleBuilder,
+  side: "query" | "output",
+  input: string,
+  [inWidth, outWidth]: readonly [number, number],
+  width: number,
+  { experts, chosen }: { readonly experts: number; readonly chosen: number },
+): string {
+  if (side === "query") module.linear("router", input, inWidth, experts);
+  return module.add({
+    kind: "experts",
+    name: module.name(`${side}_experts`),
+    part: "projection",
+    input,
+    weights: [module.weight(`${side}.weight`, [experts, outWidth, inWidth])],
+    biases: [],
+    experts,
+    chosen,
+    output: module.value(side, width),
+  });
+}
+
+/** A projected gate on the mixture, one number per element or per head. */
+export function addGate(
+  module: ModuleBuilder,
+  input: string,
+  mixed: string,
+  gate: Attention["gate"],
+  heads: number,
+  valueDim: number,
+  inWidth: number,
+): string {
+  if (gate === undefined) return mixed;
+  const values = module.linear("gate", input, inWidth, gate === "per-head" ? heads : heads * valueDim);
+  return module.elementwise("gated", "multiply", [mixed, values]);
+}
+
+function queryKeyNorm(mixer: Attention, norm: Norm): Norm {
+  if (mixer.queryKeyLayerNorm !== undefined) {
+    return { ...norm, kind: "layer", bias: mixer.queryKeyLayerNorm.bias, plain: false };
+  }
+  return { ...norm, kind: "rms", bias: false, plain: false };
+}
+
+/** Keys or values that are already in a cache; the weights are there, but nobody multiplies by them now. */
+function weightsOnly(
+  module: ModuleBuilder,
+  mixer: Attention,
+  side: "key" | "value",
+  inWidth: number,
+  width: number,
+  bias: boolean,
+  tokens: Expression,
+): string {
+  if (mixer.keyValue !== "shared") {
+    module.weight(`${side}.weight`, [width, inWidth]);
+    if (bias) module.weight(`${side}.bias`, [width], "bias");
+  }
+  return module.value(side, width, tokens);
+}
+
+function cacheOf(module: ModuleBuilder, mixer: Attention, cross: boolean): string | null {
+  if (mixer.keyValue === "shared") return null;
+  if (!cross && !module.hasEarlier) return null;
+  const { dtypes, encoder } = module.around;
+  const kept = cross ? encoder : module.around.tokens.plus(module.around.earlier);
+  const side = (dim: number) => ({
+    shape: [b, Expression.constant(mixer.kvHeads), kept, Expression.constant(dim)],
+    dtype: dtypes.kv,
+  });
+  return module.block.cache(module.name("cache"), {
+    key: side(mixer.keyDim),
+    value: side(mixer.valueDim),
+    ...(cross ? { fixed: true } : { span: mixer.span }),
+  });
 }
 
 interface AttentionInputs {
   readonly query: string;
   readonly key: string;
   readonly value: string;
-  readonly cache: string;
+  readonly cache: string | null;
 }
 
 function addNaive(
-  block: BlockBuilder,
-  prefix: string,
+  module: ModuleBuilder,
   inputs: AttentionInputs,
   mixer: Attention,
   shape: AttentionShape,
-  dtypes: Dtypes,
-  mixedShape: readonly Expression[],
+  cross: boolean,
 ): string {
   const { heads, kvHeads, keyDim, valueDim } = shape;
+  const { dtypes, tokens, earlier, encoder } = module.around;
   const rotary = mixer.rotary;
+  const all = cross ? encoder : tokens.plus(keptEarlier(module, mixer, earlier));
   const rotate = (side: "query" | "key", count: number): string =>
-    rotary === null
+    rotary === null || (side === "key" && mixer.keyValue === "shared")
       ? inputs[side]
-      : block.add({
+      : module.add({
           kind: "rotary",
-          name: `${prefix}.${side}_rotary`,
+          name: module.name(`${side}_rotary`),
           part: "attention",
           input: inputs[side],
           heads: count,
           headDim: keyDim,
           rotary,
-          output: block.value(`${prefix}.${side}_rotated`, block.shapeOf(inputs[side]), dtypes.activations),
+          output: module.block.value(
+            module.name(`${side}_rotated`),
+            module.block.shapeOf(inputs[side]),
+            dtypes.activations,
+          ),
         });
+  const allShape = (dim: number): readonly Expression[] => [
+    b,
+    Expression.constant(kvHeads),
+    all,
+    Expression.constant(dim),
+  ];
   const append = (side: "key" | "value", from: string, dim: number): string =>
-    block.add({
-      kind: "append",
-      name: `${prefix}.${side}_append`,
-      part: "attention",
-      input: from,
-      cache: inputs.cache,
-      side,
-      kvHeads,
-      dim,
-      output: block.value(
-        `${prefix}.all_${side}s`,
-        [b, Expression.constant(kvHeads), total, Expression.constant(dim)],
-        dtypes.activations,
-      ),
-    });
+    inputs.cache === null || cross
+      ? module.block.value(module.name(`all_${side}s`), allShape(dim), dtypes.activations)
+      : module.add({
+          kind: "append",
+          name: module.name(`${side}_append`),
+          part: "attention",
+          input: from,
+          cache: inputs.cache,
+          side,
+          kvHeads,
+          dim,
+          output: module.block.value(module.name(`all_${side}s`), allShape(dim), dtypes.activations),
+        });
   const query = rotate("query", heads);
   const keys = append("key", rotate("key", kvHeads), keyDim);
   const values = append("value", inputs.value, valueDim);
-  const scoresShape = [b, Expression.constant(heads), n, total];
-  const scores = block.add({
+  const scoresShape = [b, Expression.constant(heads), tokens, all];
+  const scores = module.add({
     kind: "scores",
-    name: `${prefix}.scores`,
+    name: module.name("scores"),
     part: "attention",
     query,
     key: keys,
     ...shape,
-    output: block.value(`${prefix}.scores`, scoresShape, dtypes.activations),
+    output: module.block.value(module.name("scores"), scoresShape, dtypes.activations),
   });
-  const weights = block.add({
+  const weights = module.add({
     kind: "softmax",
-    name: `${prefix}.softmax`,
+    name: module.name("softmax"),
     part: "attention",
     input: scores,
-    output: block.value(`${prefix}.weights`, scoresShape, dtypes.activations),
+    output: module.block.value(module.name("weights"), scoresShape, dtypes.activations),
   });
-  return block.add({
+  return module.add({
     kind: "mix",
-    name: `${prefix}.mix`,
+    name: module.name("mix"),
     part: "attention",
     weights,
     value: values,
     ...shape,
-    output: block.value(`${prefix}.mixed`, mixedShape, dtypes.activations),
+    output: module.value("mixed", heads * valueDim),
   });
+}
+
+/** Tokens of the cache that the naive product runs over: the reference keeps one window, this project's own all. */
+function keptEarlier(module: ModuleBuilder, mixer: Attention, earlier: Expression): Expression {
+  if (!module.reference || !module.hasEarlier) return earlier;
+  return mixer.span.kind === "window" && mixer.maskedWindow !== true ? min({ c: 1 }, mixer.span.size - 1) : earlier;
 }

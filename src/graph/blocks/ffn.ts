@@ -1,52 +1,79 @@
-import { Expression, b, n } from "../../math/expression.js";
-import type { DenseFfn, Dtypes } from "../../model/types.js";
-import type { BlockBuilder } from "../block-builder.js";
+import type { DenseFfn, Ffn, MoeFfn, RwkvFfn } from "../../model/types.js";
+import type { ModuleBuilder } from "../module.js";
 
-/**
- * A dense feed-forward network: down(act(up(x))), or gated: down(act(gate(x)) · up(x)). [b, n, hidden] → the same.
- *
- * @returns name of the output value
- */
-export function addDenseFfn(
-  block: BlockBuilder,
-  prefix: string,
-  input: string,
-  ffn: DenseFfn,
-  hidden: number,
-  dtypes: Dtypes,
-): string {
-  const wide = [b, n, Expression.constant(ffn.width)];
-  const linear = (side: "gate" | "up" | "down", from: string, inWidth: number, outWidth: number): string =>
-    block.add({
-      kind: "linear",
-      name: `${prefix}.${side}_projection`,
-      part: "ffn",
-      input: from,
-      weight: block.weight(`${prefix}.${side}.weight`, [outWidth, inWidth], dtypes.weights, "matrix"),
-      bias: ffn.bias ? block.weight(`${prefix}.${side}.bias`, [outWidth], dtypes.weights, "bias") : null,
-      output: block.value(`${prefix}.${side}`, [b, n, Expression.constant(outWidth)], dtypes.activations),
-    });
-  const activate = (from: string): string =>
-    block.add({
-      kind: "elementwise",
-      name: `${prefix}.activation`,
-      part: "ffn",
-      function: ffn.activation,
-      inputs: [from],
-      parameter: null,
-      output: block.value(`${prefix}.activated`, wide, dtypes.activations),
-    });
-  if (!ffn.gated) return linear("down", activate(linear("up", input, hidden, ffn.width)), ffn.width, hidden);
-  const gate = activate(linear("gate", input, hidden, ffn.width));
-  const up = linear("up", input, hidden, ffn.width);
-  const product = block.add({
-    kind: "elementwise",
-    name: `${prefix}.gating`,
+/** Any feed-forward part: [b, n, hidden] → the same. @returns name of the output value */
+export function addFfn(module: ModuleBuilder, input: string, ffn: Ffn): string {
+  switch (ffn.kind) {
+    case "dense":
+      return addDense(module, input, ffn);
+    case "moe":
+      return addMoe(module, input, ffn);
+    case "rwkv4-ffn":
+      return addRwkv(module, input, ffn);
+  }
+}
+
+/** A dense feed-forward network: down(act(up(x))), or gated: down(act(gate(x)) · up(x)). */
+function addDense(module: ModuleBuilder, input: string, ffn: DenseFfn): string {
+  const { hidden } = module.around;
+  const { bias, width } = ffn;
+  if (!ffn.gated) {
+    const up = module.linear("up", input, hidden, width, { bias });
+    return module.linear("down", module.elementwise("activated", ffn.activation, [up]), width, hidden, { bias });
+  }
+  const gate = module.linear("gate", input, hidden, width, { bias });
+  const activated = module.elementwise("activated", ffn.activation, [gate]);
+  const up = module.linear("up", input, hidden, width, { bias });
+  return module.linear("down", module.elementwise("gated", "multiply", [activated, up]), width, hidden, { bias });
+}
+
+/** Mixture of experts: a router's scores choose experts per token; a shared expert sees every token. */
+function addMoe(module: ModuleBuilder, input: string, ffn: MoeFfn): string {
+  const { hidden } = module.around;
+  const { experts, width, latentWidth } = ffn;
+  module.linear("router", input, hidden, experts + (ffn.idle ?? 0), { bias: ffn.routerBias });
+  const inner = latentWidth ?? hidden;
+  const entered = latentWidth === undefined ? input : module.linear("latent_in", input, hidden, latentWidth);
+  const up = ffn.gated ? 2 * width : width;
+  const routed = module.add({
+    kind: "experts",
+    name: module.name("experts"),
     part: "ffn",
-    function: "multiply",
-    inputs: [gate, up],
-    parameter: null,
-    output: block.value(`${prefix}.gated`, wide, dtypes.activations),
+    input: entered,
+    weights: [
+      module.weight("experts.up.weight", [experts, up, inner]),
+      module.weight("experts.down.weight", [experts, inner, width]),
+    ],
+    biases: ffn.bias
+      ? [
+          module.weight("experts.up.bias", [experts, up], "bias"),
+          module.weight("experts.down.bias", [experts, inner], "bias"),
+        ]
+      : [],
+    experts,
+    chosen: ffn.chosen,
+    output: module.value("routed", inner),
   });
-  return linear("down", product, ffn.width, hidden);
+  const left = latentWidth === undefined ? routed : module.linear("latent_out", routed, latentWidth, hidden);
+  if (ffn.shared === undefined) return left;
+  const shared = addDense(module.within("shared"), input, {
+    kind: "dense",
+    width: ffn.shared.width,
+    gated: ffn.gated,
+    activation: ffn.activation,
+    bias: false,
+  });
+  if (!ffn.shared.gate) return module.elementwise("sum", "add", [left, shared]);
+  module.linear("shared_gate", input, hidden, 1);
+  return module.elementwise("sum", "add", [left, module.elementwise("shared_weighed", "multiply", [shared])]);
+}
+
+/** Channel mixing of RWKV 4 (arXiv:2305.13048): value(relu²(key(x))), gated by receptance(x). */
+function addRwkv(module: ModuleBuilder, input: string, ffn: RwkvFfn): string {
+  const { hidden } = module.around;
+  const mixed = module.weighted("time_mix", input, { time_mix_key: [hidden], time_mix_receptance: [hidden] });
+  const key = module.linear("key", mixed, hidden, ffn.width);
+  const receptance = module.linear("receptance", mixed, hidden, hidden);
+  const value = module.linear("value", module.elementwise("activated", "relu2", [key]), ffn.width, hidden);
+  return module.elementwise("gated", "multiply", [value, receptance]);
 }

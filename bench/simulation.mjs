@@ -1,0 +1,198 @@
+/**
+ * Data sets with known laws, and how often the intervals of a fit contain the truth. Seeded; used by `npm run simulate`,
+ * which makes the whole table of docs/statistics.md, and in thinned form by the tests.
+ */
+
+const reach = 8;
+
+/**
+ * @typedef {{lengths: number, repeats: number, noise: number, outliers: number}} Cell
+ * @typedef {{n: number, seconds: number, block?: number}} Point
+ * @typedef {{low: number, high: number | null}} Interval
+ * @typedef {(n: number) => number} Curve
+ * @typedef {object} Truth
+ * @property {string} kind law that a fit should find
+ * @property {Curve} seconds
+ * @property {readonly [number, number, number]} [coefficients]
+ * @property {number | null} [crossover]
+ */
+
+/**
+ * Laws to draw from.
+ *
+ * @type {Readonly<Record<string, Truth>>}
+ */
+export const truths = {
+  linear: { kind: "linear", seconds: (n) => 0.02 + 1e-4 * n, coefficients: [0.02, 1e-4, 0], crossover: null },
+  quadratic: {
+    kind: "quadratic",
+    seconds: (n) => 0.02 + 1e-4 * n + 5e-8 * n * n,
+    coefficients: [0.02, 1e-4, 5e-8],
+    crossover: (1e-4 + Math.sqrt(1e-8 + 4 * 5e-8 * 0.02)) / (2 * 5e-8),
+  },
+  "quadratic, weak": {
+    kind: "quadratic",
+    seconds: (n) => 0.02 + 1e-4 * n + 5e-9 * n * n,
+    coefficients: [0.02, 1e-4, 5e-9],
+    crossover: (1e-4 + Math.sqrt(1e-8 + 4 * 5e-9 * 0.02)) / (2 * 5e-9),
+  },
+  "quadratic alone": { kind: "quadratic", seconds: (n) => 1e-8 * n * n, coefficients: [0, 0, 1e-8], crossover: 0 },
+  power: { kind: "power", seconds: (n) => 2e-5 * n ** 1.5 },
+  "n log n": { kind: "n-log-n", seconds: (n) => 0.02 + 2e-5 * n * Math.log2(n) },
+  hinge: { kind: "hinge", seconds: (n) => 0.15 + 2e-4 * Math.max(0, n - 700) },
+  steps: {
+    kind: "steps",
+    seconds: (n) => {
+      const padded = 2 ** Math.ceil(Math.log2(n) - 1e-12);
+      return 0.02 + 1e-4 * padded + 2e-8 * padded * padded;
+    },
+  },
+  "two regimes": {
+    kind: "two-regimes",
+    seconds: (n) => (n <= 700 ? 0.02 + 1e-4 * n : 0.03 + 1.6e-4 * n + 2e-8 * n * n),
+  },
+};
+
+/**
+ * Laws that contain another as a special case are no rivals of it: no data could tell them apart.
+ *
+ * @type {Readonly<Record<string, readonly string[]>>}
+ */
+const contains = {
+  linear: ["quadratic", "hinge", "two-regimes", "steps"],
+  quadratic: ["two-regimes", "steps"],
+  power: ["two-regimes"],
+  "n-log-n": ["two-regimes"],
+  hinge: ["two-regimes"],
+  steps: ["two-regimes"],
+  "two-regimes": [],
+};
+
+export const designs = [
+  { lengths: 6, repeats: 3 },
+  { lengths: 8, repeats: 5 },
+  { lengths: 12, repeats: 7 },
+];
+export const noises = [0.01, 0.02, 0.05];
+export const outlierShares = [0, 0.05];
+
+/**
+ * Lengths spaced evenly on a log scale from 128 to 4096, as whole tokens.
+ *
+ * @param {number} count
+ */
+export function lengthsOf(count) {
+  return Array.from({ length: count }, (_, i) => Math.round(128 * 32 ** (i / (count - 1))));
+}
+
+/** @param {() => number} random */
+function normal(random) {
+  return Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
+}
+
+/**
+ * One data set: multiplicative noise, and late outliers of at least 20 %.
+ *
+ * @param {Truth} truth @param {Cell} cell @param {() => number} random
+ */
+function draw(truth, { lengths, repeats, noise, outliers }, random) {
+  /** @type {Point[]} */
+  const points = [];
+  for (let block = 0; block < repeats; block += 1) {
+    for (const n of lengthsOf(lengths)) {
+      const late = random() < outliers ? 1.2 - 0.5 * Math.log(1 - random()) : 1;
+      points.push({ n, seconds: truth.seconds(n) * Math.exp(noise * normal(random)) * late, block });
+    }
+  }
+  return points;
+}
+
+/**
+ * How far the best rival stays from the noise-free law, in standard errors at a measured length.
+ *
+ * @param {Truth} truth @param {Cell} cell
+ * @param {typeof import("../src/fit/laws.js").lawFitters} lawFitters
+ */
+export function distanceToRivals(truth, { lengths, repeats, noise }, lawFitters) {
+  const observations = lengthsOf(lengths).map((n) => ({
+    n,
+    logSeconds: Math.log(truth.seconds(n)),
+    precision: repeats / noise ** 2,
+  }));
+  let least = Number.POSITIVE_INFINITY;
+  for (const [kind, fitter] of Object.entries(lawFitters)) {
+    if (kind === truth.kind || contains[truth.kind]?.includes(kind)) continue;
+    const law = fitter(observations);
+    if (law === null) continue;
+    const furthest = Math.max(
+      ...observations.map(
+        ({ n, logSeconds, precision }) => Math.abs(logSeconds - Math.log(law.seconds(n))) * Math.sqrt(precision),
+      ),
+    );
+    least = Math.min(least, furthest);
+  }
+  return least;
+}
+
+/** @param {readonly number[]} values */
+function median(values) {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[sorted.length >> 1] ?? Number.NaN;
+}
+
+/** @param {number} value @param {Interval} interval */
+const within = (value, interval) => value >= interval.low && (interval.high === null || value <= interval.high);
+
+/**
+ * Fit `count` data sets of one cell and count.
+ *
+ * @param {Truth} truth @param {Cell} cell @param {number} count @param {() => number} random
+ * @param {typeof import("../src/fit/fit-law.js").fitLaw} fitLaw
+ */
+export function simulateCell(truth, cell, count, random, fitLaw) {
+  const longest = lengthsOf(cell.lengths).at(-1) ?? 1;
+  const target = longest * reach;
+  const covered = { constant: 0, linear: 0, quadratic: 0, crossover: 0, reach: 0 };
+  const coefficientCount = { made: 0, crossover: 0 };
+  /** @type {number[]} */
+  const widths = [];
+  let selected = 0;
+  let calledQuadratic = 0;
+  let cannotTell = 0;
+  let unbounded = 0;
+  for (let i = 0; i < count; i += 1) {
+    const fit = fitLaw(draw(truth, cell, random));
+    if (fit.law.kind === truth.kind) selected += 1;
+    if (fit.law.kind === "quadratic") calledQuadratic += 1;
+    const prediction = fit.predict(target);
+    if (within(truth.seconds(target), prediction)) covered.reach += 1;
+    if (!prediction.canTell) cannotTell += 1;
+    widths.push(Math.sqrt(prediction.high / prediction.low) - 1);
+    if (truth.coefficients === undefined || fit.law.coefficients === null) continue;
+    coefficientCount.made += 1;
+    const { constant, linear, quadratic } = fit.law.coefficients;
+    const [trueConstant, trueLinear, trueQuadratic] = truth.coefficients;
+    if (within(trueConstant, constant)) covered.constant += 1;
+    if (within(trueLinear, linear)) covered.linear += 1;
+    if (within(trueQuadratic, quadratic)) covered.quadratic += 1;
+    if (truth.crossover == null || fit.crossover === null) continue;
+    coefficientCount.crossover += 1;
+    if (fit.crossover.high === null) unbounded += 1;
+    if (within(truth.crossover, fit.crossover)) covered.crossover += 1;
+  }
+  /** @param {number} value @param {number} of */
+  const share = (value, of) => (of === 0 ? null : value / of);
+  return {
+    count,
+    selected: selected / count,
+    calledQuadratic: calledQuadratic / count,
+    constant: share(covered.constant, coefficientCount.made),
+    linear: share(covered.linear, coefficientCount.made),
+    quadratic: share(covered.quadratic, coefficientCount.made),
+    crossover: share(covered.crossover, coefficientCount.crossover),
+    unbounded: share(unbounded, coefficientCount.crossover),
+    reach: covered.reach / count,
+    width: median(widths),
+    cannotTell: cannotTell / count,
+  };
+}

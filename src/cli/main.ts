@@ -1,0 +1,33 @@
+#!/usr/bin/env node
+import { run } from "./run.js";
+
+const interrupt = new AbortController();
+let interrupts = 0;
+process.on("SIGINT", () => {
+  interrupts += 1;
+  // The first Ctrl-C stops politely and keeps what was measured; the second one means it.
+  if (interrupts > 1) process.exit(130);
+  interrupt.abort();
+});
+process.on("SIGTERM", () => {
+  interrupt.abort();
+});
+// A reader that went away (`| head`) ends the output, not the world.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  process.exit(error.code === "EPIPE" ? 0 : 70);
+});
+
+process.exitCode = await run(process.argv.slice(2), {
+  out: (text) => {
+    process.stdout.write(text);
+  },
+  err: (text) => {
+    process.stderr.write(text);
+  },
+  outIsTerminal: process.stdout.isTTY === true,
+  errIsTerminal: process.stderr.isTTY === true,
+  columns: process.stdout.columns ?? 100,
+  environment: process.env,
+  directory: process.cwd(),
+  signal: interrupt.signal,
+});

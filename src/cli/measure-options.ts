@@ -1,0 +1,48 @@
+import { InvalidArgumentError, Option } from "commander";
+import { type MeasuredPhase, defaultMeasureOptions } from "../study/measure.js";
+import { duration, wholeNumber } from "./options.js";
+
+/** What `measure` and `profile` share. */
+export interface MeasureFlags {
+  readonly phase: MeasuredPhase[];
+  readonly batch: number;
+  readonly repeat: number;
+  readonly warmups: number;
+  readonly time?: number;
+  readonly threads?: number;
+  readonly attention: "fused" | "naive";
+  readonly seed: number;
+  readonly out?: string;
+}
+
+const measured: readonly MeasuredPhase[] = ["prefill", "decode", "decode-uncached"];
+
+function phases(text: string): MeasuredPhase[] {
+  return text.split(",").map((word) => {
+    const found = measured.find((phase) => phase === word.trim());
+    if (found === undefined)
+      throw new InvalidArgumentError(`expected some of ${measured.join(", ")}, with commas between.`);
+    return found;
+  });
+}
+
+export function measureOptions(defaults = defaultMeasureOptions): Option[] {
+  return [
+    new Option("--phase <list>", "what to time: prefill, decode, decode-uncached")
+      .argParser(phases)
+      .default([...defaults.phases], defaults.phases.join(",")),
+    new Option("--repeat <k>", "complete blocks").argParser(wholeNumber(1, 10_000)).default(defaults.repeat),
+    new Option("--warmups <k>", "untimed runs of each length first")
+      .argParser(wholeNumber(0, 100))
+      .default(defaults.warmups),
+    new Option("--time <limit>", "how long measuring may take, as 90s or 2m").argParser(duration),
+    new Option("--threads <k>", "threads of one operator (default: the cores)").argParser(wholeNumber(1, 1024)),
+    new Option("--attention <kernel>", "fused, or naive with n × n scores in memory")
+      .choices(["fused", "naive"])
+      .default(defaults.attention),
+    new Option("--batch <b>", "sequences at once").argParser(wholeNumber(1, 2 ** 16)).default(defaults.batch),
+    new Option("--seed <s>", "of weights, tokens and order")
+      .argParser(wholeNumber(0, 2 ** 32 - 1))
+      .default(defaults.seed),
+  ];
+}

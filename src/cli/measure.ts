@@ -1,0 +1,154 @@
+import { Option } from "commander";
+import { exitCodes } from "../base/errors.js";
+import { percent, seconds, tokens } from "../base/format.js";
+import { nodeAccess } from "../files/node.js";
+import { loadModel } from "../model/load.js";
+import { table } from "../report/table.js";
+import type { Recorded } from "../measure/record.js";
+import { isUsable, lengthOf, type Run } from "../runs/schema.js";
+import type { MeasureDocument } from "../study/documents/measure.js";
+import { type MeasureOptions, contextWarnings, defaultMeasureOptions, measureModel } from "../study/measure.js";
+import { type Io, type SetUp, emit, say } from "./io.js";
+import { measureOptions, type MeasureFlags } from "./measure-options.js";
+import { lengthsOption } from "./options.js";
+import { progressView } from "./progress.js";
+import { modelArgument } from "./words.js";
+
+interface Options extends MeasureFlags {
+  readonly json?: boolean;
+}
+
+export const setUpMeasure: SetUp = (command, io, setExitCode) => {
+  command
+    .description(
+      "Times a model in ONNX Runtime on this machine, with synthetic weights of the true shapes, over a ladder of lengths:\n" +
+        "warm-ups apart, shuffled complete blocks, a reference workload watched for drift. Each sample is on disk before the\n" +
+        "next starts; Ctrl-C keeps what was measured.",
+    )
+    .argument("<model>", modelArgument)
+    .addOption(lengthsOption("lengths to measure").default([...defaultMeasureOptions.lengths], "128..2k"));
+  for (const option of measureOptions()) command.addOption(option);
+  command
+    .addOption(new Option("--out <file>", "where the run goes (default: runs/<model>-<time>.json)"))
+    .addHelpText(
+      "after",
+      `
+Examples:
+  nsquared measure SmolLM2-135M --lengths 128..2k --repeat 5
+  nsquared measure ./config.json --phase prefill,decode --time 90s --threads 2
+  nsquared measure SmolLM2-135M --attention naive --lengths 128..1k --json
+
+Exit codes: 0 done, 2 bad input, 3 some cells failed, 130 stopped by Ctrl-C (what was measured is kept).`,
+    )
+    .action(async (location: string, options: Options & { readonly lengths: number[] }) => {
+      const model = await loadModel(location, nodeAccess());
+      const doubts = contextWarnings(model, options.lengths);
+      for (const { message } of doubts) say(io, `warning: ${message}`);
+      const recorded = await measureWithProgress(io, (world) =>
+        measureModel(model, { ...plainOptions(options), lengths: options.lengths }, world),
+      );
+      const document = measureDocumentOf(recorded, doubts);
+      emit(io, options.json, document, () => measureText(recorded, document));
+      setExitCode(exitCodeOf(recorded.run));
+    });
+};
+
+/** The flags as the study wants them. */
+export function plainOptions(flags: MeasureFlags): Partial<MeasureOptions> {
+  return {
+    phases: flags.phase,
+    batch: flags.batch,
+    repeat: flags.repeat,
+    warmups: flags.warmups,
+    timeLimitSeconds: flags.time ?? null,
+    threads: flags.threads ?? null,
+    attention: flags.attention,
+    seed: flags.seed,
+    ...(flags.out === undefined ? {} : { output: { file: flags.out } }),
+  };
+}
+
+/** Measures with a bar, or lines, on standard error. */
+export async function measureWithProgress(
+  io: Io,
+  measure: (world: Parameters<typeof measureModel>[2]) => Promise<Recorded>,
+): Promise<Recorded> {
+  const view = progressView(io);
+  try {
+    return await measure({
+      created: new Date(),
+      signal: io.signal,
+      progress: (event) => {
+        view.update(event);
+      },
+      say: (text) => {
+        say(io, text);
+      },
+    });
+  } finally {
+    view.stop();
+  }
+}
+
+export function exitCodeOf(run: Run): number {
+  if (run.status === "interrupted") return exitCodes.interrupted;
+  return run.status === "incomplete" ? exitCodes.incomplete : 0;
+}
+
+export function measureDocumentOf({ run, path }: Recorded, doubts: MeasureDocument["warnings"] = []): MeasureDocument {
+  return {
+    schema: "nsquared/measure@1",
+    run: path,
+    id: run.id,
+    status: run.status,
+    seconds: run.seconds,
+    samples: run.samples.map((sample) => ({
+      phase: sample.phase,
+      n: lengthOf(sample),
+      batch: sample.batch,
+      seconds: sample.seconds,
+      steps: sample.steps,
+      block: sample.block,
+      warmup: sample.warmup,
+      rejected: sample.rejected,
+    })),
+    warnings: [...doubts, ...run.warnings],
+  };
+}
+
+function measureText({ run, path }: Recorded, document: MeasureDocument): string {
+  const groups = new Map<string, number[]>();
+  for (const sample of run.samples.filter(isUsable)) {
+    if (sample.phase === "reference") continue;
+    const key = `${sample.phase} ${lengthOf(sample)}`;
+    groups.set(key, [...(groups.get(key) ?? []), sample.seconds]);
+  }
+  const order = (key: string): [string, number] => {
+    const [phase = "", length = ""] = key.split(" ");
+    return [phase, Number(length)];
+  };
+  const rows = [...groups].sort(([a], [b]) => {
+    const [phaseA, lengthA] = order(a);
+    const [phaseB, lengthB] = order(b);
+    return phaseA === phaseB ? lengthA - lengthB : phaseA < phaseB ? 1 : -1;
+  });
+  const text = table(
+    ["phase", "n", "median", "spread", "samples"],
+    rows.map(([key, times]) => {
+      const [phase, length] = order(key);
+      const sorted = [...times].sort((a, b) => a - b);
+      const median = ((sorted[(sorted.length - 1) >> 1] ?? 0) + (sorted[sorted.length >> 1] ?? 0)) / 2;
+      const spread = ((sorted.at(-1) ?? 0) - (sorted[0] ?? 0)) / median;
+      return [phase, tokens(length), seconds(median), percent(spread), String(times.length)];
+    }),
+  );
+  return [
+    `${run.model.name}: ${run.runtime.name} ${run.runtime.version}, ${run.runtime.threads ?? "?"} threads, ${run.runtime.attention ?? "?"} attention, ${run.status} in ${seconds(run.seconds)}`,
+    "",
+    text,
+    "",
+    ...document.warnings.map(({ message }) => `warning: ${message}`),
+    `run: ${path}`,
+    `next: nsquared fit ${path}`,
+  ].join("\n");
+}

@@ -1,0 +1,49 @@
+import { InvalidArgumentError, Option } from "commander";
+import { parseLengths } from "../base/lengths.js";
+import { type Dtype, dtypes } from "../base/units.js";
+
+/** A whole number in a range, as commander wants its parsers: it names the option and the value itself. */
+export function wholeNumber(least: number, most: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (text.trim() === "" || !Number.isInteger(value) || value < least || value > most) {
+      throw new InvalidArgumentError(`expected a whole number from ${least} to ${most}.`);
+    }
+    return value;
+  };
+}
+
+const secondsPer: Record<string, number> = { ms: 1e-3, s: 1, min: 60, m: 60, h: 3600 };
+
+/** A duration: `90s`, `350ms`, `2m`, `1h`; a plain number is seconds. */
+export function duration(text: string): number {
+  const match = /^(\d+(?:\.\d+)?)\s*(ms|s|min|m|h)?$/.exec(text.trim());
+  const value = match?.[1] === undefined ? Number.NaN : Number(match[1]) * (secondsPer[match[2] ?? "s"] ?? Number.NaN);
+  if (!(value > 0)) throw new InvalidArgumentError("expected a duration such as 90s, 350ms, 2m or 1h.");
+  return value;
+}
+
+/** `--lengths`. */
+export const lengthsOption = (description: string): Option =>
+  new Option("--lengths <list>", `${description}: 128..8k (doubling) or 512,2k,8k`).argParser((text: string) =>
+    parseLengths(text),
+  );
+
+const shortNames: Record<string, Dtype> = {
+  fp64: "float64",
+  fp32: "float32",
+  fp16: "float16",
+  bf16: "bfloat16",
+  fp8: "float8",
+  fp4: "float4",
+};
+
+/** A number format by its short or long name. */
+export function dtype(text: string): Dtype {
+  const wanted = text.toLowerCase();
+  const found = shortNames[wanted] ?? dtypes.find((name) => name === wanted);
+  if (found === undefined) {
+    throw new InvalidArgumentError(`expected one of ${[...Object.keys(shortNames), ...dtypes].join(", ")}.`);
+  }
+  return found;
+}

@@ -1,0 +1,121 @@
+import { NsquaredError, badInput } from "../base/errors.js";
+import { nodeAccess } from "../files/node.js";
+import type { DeviceRecord } from "../hardware/record.js";
+import { loadModel } from "../model/load.js";
+import type { ModelDescription } from "../model/types.js";
+import { htmlReport } from "../report/html.js";
+import type { ReportData } from "../report/data.js";
+import { terminalReport } from "../report/terminal.js";
+import { writeText } from "../runs/output.js";
+import { readRun } from "../runs/read.js";
+import type { Run } from "../runs/schema.js";
+import { loadDevice } from "../study/devices.js";
+import { modelOfRun } from "../study/measure.js";
+import { reportData } from "../study/report-data.js";
+import { reportDocumentOf } from "../study/report.js";
+import { type Io, type SetUp, emit, say, styleFor } from "./io.js";
+import { modelArgument } from "./words.js";
+
+interface Options {
+  readonly model?: string;
+  readonly on?: string;
+  readonly out?: string;
+  readonly html: boolean;
+  readonly json?: boolean;
+}
+
+export const setUpReport: SetUp = (command, io) => {
+  command
+    .description(
+      "Sets what was measured beside what was predicted, per length: a summary for the terminal and a self-contained HTML\n" +
+        "page with pictures: time over length with law, prediction and intervals; shares by operator; memory.",
+    )
+    .argument("<run>", "a run file of nsquared measure")
+    .option("--model <model>", `the model of the run (default: as the run names it): ${modelArgument}`)
+    .option(
+      "--on <device>",
+      "device to predict for: of the catalog, a file, or `local` (default: local, once calibrated)",
+    )
+    .option("--out <file>", "where the page goes (default: beside the run, .html)")
+    .option("--no-html", "the terminal summary only")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  nsquared report runs/SmolLM2-135M-20261123-120000.json
+  nsquared report run.json --on local --out report.html
+  nsquared report run.json --no-html --json`,
+    )
+    .action(async (path: string, options: Options) => {
+      const run = await readRun(path);
+      const model = await modelFor(run, options.model);
+      const device = await deviceFor(options.on, io);
+      const data = reportData({
+        run,
+        path,
+        model,
+        device,
+        created: new Date(),
+        commands: [`nsquared report ${path}${options.on === undefined ? "" : ` --on ${options.on}`}`],
+      });
+      const html = options.html ? await writePage(data, options.out ?? pageBeside(path)) : null;
+      emit(io, options.json, reportDocumentOf(data, path, html), () => reportText(data, html, io));
+    });
+};
+
+/** `runs/a.json` → `runs/a.html`. */
+export function pageBeside(run: string): string {
+  return `${run.replace(/(\.journal)?\.jsonl?$/, "")}.html`;
+}
+
+export async function writePage(data: ReportData, path: string): Promise<string> {
+  await writeText(path, await htmlReport(data));
+  return path;
+}
+
+export function reportText(data: ReportData, html: string | null, io: Io): string {
+  const style = styleFor(io, io.outIsTerminal);
+  const text = terminalReport(data, { style, columns: io.columns });
+  return html === null ? text : `${text}\n\nreport: ${html}`;
+}
+
+/** The model a run measured: as asked for, or where the run says it came from. It must be the same model. */
+async function modelFor(run: Run, asked: string | undefined): Promise<ModelDescription> {
+  const tried = asked ?? (run.model.source.startsWith("built-in") ? run.model.name : run.model.source);
+  let model: ModelDescription;
+  try {
+    model = await loadModel(tried, nodeAccess());
+  } catch (error) {
+    if (asked !== undefined || !(error instanceof NsquaredError)) throw error;
+    throw badInput("model-not-found", {
+      where: run.id,
+      key: "model",
+      found: run.model.source,
+      expected: `it is no longer there (${error.message}); name it with --model`,
+    });
+  }
+  if (modelOfRun(model).digest !== run.model.digest) {
+    throw badInput("model-differs", {
+      where: tried,
+      key: "model",
+      found: model.name,
+      expected: `the run measured another model (${run.model.name}, ${run.model.source}); name that one with --model`,
+    });
+  }
+  return model;
+}
+
+/** The device asked for; without a wish this machine's record where there is one, else none. */
+async function deviceFor(asked: string | undefined, io: Io): Promise<DeviceRecord | null> {
+  if (asked !== undefined) return loadDevice(asked, io.environment);
+  try {
+    return await loadDevice("local", io.environment);
+  } catch (error) {
+    if (!(error instanceof NsquaredError) || error.code !== "not-calibrated") throw error;
+    say(
+      io,
+      "no prediction: this machine has not been measured yet; run nsquared calibrate, or name a device with --on",
+    );
+    return null;
+  }
+}

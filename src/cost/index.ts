@@ -1,0 +1,7 @@
+export { cacheBytes } from "./cache.js";
+export { type Conventions, defaultConventions } from "./conventions.js";
+export { type CostLaw, type CostPhase, costLaw, crossover, halfOf, lawOf } from "./law.js";
+export { countParameters, distinctWeights, weightBytes } from "./parameters.js";
+export { type OperatorCost, costByPart, priceGraph, totalCost } from "./table.js";
+export type { Cost } from "./types.js";
+export { Expression } from "../math/expression.js";

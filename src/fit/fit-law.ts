@@ -1,0 +1,266 @@
+import { badInput } from "../base/errors.js";
+import { firstTrue } from "../math/bisect.js";
+import { studentQuantile } from "../math/distributions.js";
+import { holdOut, type HoldOut } from "./hold-out.js";
+import { exponentOf, smoothSpan } from "./exponent.js";
+import { averagedRange, type JudgedLaw, judgeLaws, observationsOf } from "./judge.js";
+import { type LawKind, lawKinds } from "./law.js";
+import { type Bimodality, bimodalityOf } from "./modes.js";
+import { type Drift, type Noise, type Outlier, poolNoise } from "./noise.js";
+import { groupByLength, type Point } from "./points.js";
+import { type Coefficients, coefficientsOf, type Crossover, crossoverOf, settlingLength } from "./polynomial.js";
+import { selectLaw } from "./select.js";
+import { type FitWarning, warningsOf } from "./warnings.js";
+
+export interface FitOptions {
+  /** Laws to choose from; one kind fixes the law. All by default. */
+  readonly laws?: readonly LawKind[];
+  /** Relative noise assumed where there are no repeats. Default 0.03. */
+  readonly assumedNoise?: number;
+  /** Level of all intervals. Default 0.95. */
+  readonly level?: number;
+}
+
+/** What the law says of one length. */
+export interface LawPrediction {
+  readonly n: number;
+  /** Seconds that the selected law gives. */
+  readonly seconds: number;
+  /** Interval of the typical (median) time at n, over the laws that the samples allow. */
+  readonly low: number;
+  readonly high: number;
+  /** n over the longest length measured: above 1 it is an extrapolation. */
+  readonly factor: number;
+  /** Interval of a single further sample: the noise is added. */
+  readonly sample: { readonly low: number; readonly high: number };
+  /** False where the interval is wider than a factor of four: the samples cannot tell. */
+  readonly canTell: boolean;
+}
+
+/** The length at which the time passes a limit. */
+export interface LengthAt {
+  /** Null where the law never passes it. */
+  readonly n: number | null;
+  readonly low: number | null;
+  readonly high: number | null;
+}
+
+/** A law that was tried, with what spoke for and against it. */
+export interface Candidate {
+  readonly kind: LawKind;
+  readonly expression: string;
+  /** AICc above the least of all laws. */
+  readonly deltaAicc: number;
+  /** Akaike weight. */
+  readonly weight: number;
+  /** Probability of so large a misfit if the law were true; null without spare lengths. */
+  readonly lackOfFit: number | null;
+  readonly holdOut: HoldOut | null;
+  readonly selected: boolean;
+  /** Why it was not selected; null for the selected law. */
+  readonly rejected: string | null;
+}
+
+export interface Residual {
+  readonly n: number;
+  /** Robust centre of the samples at n. */
+  readonly seconds: number;
+  /** The law at n. */
+  readonly law: number;
+  /** seconds over law. */
+  readonly ratio: number;
+  readonly samples: number;
+}
+
+/** A law with everything that is known about it. Plain data but for the four pure functions at the end. */
+export interface LawFit {
+  readonly law: {
+    readonly kind: LawKind;
+    readonly expression: string;
+    /** Null for laws that are no polynomial. */
+    readonly coefficients: Coefficients | null;
+    /** Every named value of the law, without intervals. */
+    readonly parameters: Readonly<Record<string, number>>;
+  };
+  readonly candidates: readonly Candidate[];
+  /** Lengths it rests on. */
+  readonly range: { readonly from: number; readonly to: number };
+  readonly samples: number;
+  readonly noise: Noise;
+  /** How far the whole curve moved between blocks, where it did; it widens every interval. */
+  readonly drift: Drift | null;
+  /** Relative misfit of the law beyond the noise; it widens every interval. */
+  readonly discrepancy: number;
+  /** Null for laws that are no polynomial. */
+  readonly crossover: Crossover | null;
+  readonly residuals: readonly Residual[];
+  readonly outliers: readonly Outlier[];
+  /** Two clusters of samples, where there are any. */
+  readonly modes: Bimodality | null;
+  readonly warnings: readonly FitWarning[];
+  readonly level: number;
+  readonly predict: (n: number) => LawPrediction;
+  /** d log T / d log n. */
+  readonly exponent: (n: number) => number;
+  /** The length at which the typical time passes `seconds`. */
+  readonly lengthAt: (seconds: number) => LengthAt;
+}
+
+const defaultNoise = 0.03;
+const defaultLevel = 0.95;
+/** An interval wider than this factor says nothing that helps. */
+const widestUseful = 4;
+const furthestLength = 2 ** 40;
+
+function checked(options: FitOptions): { kinds: readonly LawKind[]; assumedNoise: number; level: number } {
+  const { laws = lawKinds, assumedNoise = defaultNoise, level = defaultLevel } = options;
+  if (laws.length === 0)
+    throw badInput("no-laws", { key: "laws", found: laws, expected: `some of ${lawKinds.join(", ")}` });
+  if (!(assumedNoise > 0 && assumedNoise < 1)) {
+    throw badInput("bad-noise", {
+      key: "assumedNoise",
+      found: assumedNoise,
+      expected: "a share between 0 and 1, as 0.03",
+    });
+  }
+  if (!(level > 0.5 && level < 1)) {
+    throw badInput("bad-level", { key: "level", found: level, expected: "a share between 0.5 and 1, as 0.95" });
+  }
+  return { kinds: laws, assumedNoise, level };
+}
+
+/**
+ * Values of the selected polynomial with the intervals of the quadratic law: that the quadratic term was left out is a
+ * choice, and the other coefficients' intervals must hold where it was the wrong one.
+ */
+function widened(selected: Coefficients, quadratic: Coefficients): Coefficients {
+  const join = (key: keyof Coefficients) => {
+    const { value } = selected[key];
+    return { value, low: Math.min(value, quadratic[key].low), high: Math.max(value, quadratic[key].high) };
+  };
+  return { constant: join("constant"), linear: join("linear"), quadratic: join("quadratic") };
+}
+
+/** Where a rising curve passes `limit`, or null below 2^40. */
+function passes(curve: (n: number) => number, limit: number): number | null {
+  if (curve(furthestLength) < limit) return null;
+  return curve(1) >= limit ? 1 : firstTrue((n) => curve(n) >= limit, 1, furthestLength);
+}
+
+/**
+ * The law that samples follow, with honest intervals.
+ *
+ * Samples are centred robustly at each length, their noise is pooled within lengths, laws with non-negative coefficients
+ * are fitted in log seconds, and every interval is a profile likelihood with Student's quantile. A law that misses the
+ * lengths by more than the noise carries that misfit in its intervals, and an extrapolation averages over the laws the
+ * samples allow.
+ *
+ * @param points times in seconds; at least two different lengths
+ * @throws NsquaredError on lengths or times that cannot be, and where all lengths are the same
+ */
+export function fitLaw(points: readonly Point[], options: FitOptions = {}): LawFit {
+  const { kinds, assumedNoise, level } = checked(options);
+  const groups = groupByLength(points);
+  const from = groups[0]?.n ?? 0;
+  const to = groups.at(-1)?.n ?? 0;
+  if (groups.length < 2) {
+    throw badInput("one-length", {
+      key: "points",
+      found: from,
+      expected: "at least two different lengths; a law needs them",
+    });
+  }
+  const pooled = poolNoise(groups, assumedNoise);
+  const modes = bimodalityOf(pooled.residuals);
+  const judged = judgeLaws(pooled, kinds);
+  const held = holdOut(pooled, kinds);
+  const { selected, reasons } = selectLaw(judged, held);
+  if (selected === undefined) {
+    throw badInput("too-few-lengths", {
+      key: "points",
+      found: groups.length,
+      expected: `more lengths for ${kinds.join(", ")}`,
+    });
+  }
+  const slackOf = (one: JudgedLaw) => studentQuantile((1 + level) / 2, one.degreesOfFreedom) ** 2;
+  const spreadOf = (one: JudgedLaw) => Math.exp(Math.sqrt(slackOf(one)) * one.level);
+  const quadratic = judged.find((one) => one.law.kind === "quadratic");
+  const { polynomial } = selected.law;
+  const coefficients = polynomial === null ? null : coefficientsOf(polynomial, slackOf(selected), spreadOf(selected));
+  const quadraticFit = quadratic?.law.polynomial ?? null;
+  const asQuadratic =
+    quadratic === undefined || quadraticFit === null
+      ? null
+      : coefficientsOf(quadraticFit, slackOf(quadratic), spreadOf(quadratic));
+  const shown = coefficients === null || asQuadratic === null ? coefficients : widened(coefficients, asQuadratic);
+  const crossover =
+    polynomial === null || quadratic === undefined || quadraticFit === null
+      ? null
+      : { ...crossoverOf(quadraticFit, slackOf(quadratic)), ...(selected.law.kind === "linear" ? { n: null } : {}) };
+  const averaged = selected.weight > 0 ? judged : [{ ...selected, weight: 1 }];
+  const spread = studentQuantile((1 + level) / 2, pooled.noise.degreesOfFreedom) * pooled.noise.relative;
+  const law = selected.law;
+  const predict = (n: number): LawPrediction => {
+    const seconds = law.seconds(n);
+    const range = averagedRange(averaged, n, to, level);
+    const low = Math.min(range.low, seconds);
+    const high = Math.max(range.high, seconds);
+    return {
+      n,
+      seconds,
+      low,
+      high,
+      factor: n / to,
+      sample: {
+        low: seconds * Math.exp(-Math.hypot(Math.log(seconds / low), spread)),
+        high: seconds * Math.exp(Math.hypot(Math.log(high / seconds), spread)),
+      },
+      canTell: high <= widestUseful * low,
+    };
+  };
+  const settles =
+    quadratic === undefined || quadraticFit === null || asQuadratic === null
+      ? null
+      : settlingLength(
+          quadraticFit,
+          observationsOf(pooled.centres, pooled.noise, quadratic.discrepancy),
+          Math.max(asQuadratic.quadratic.value, asQuadratic.quadratic.high / 2),
+          to * 256,
+        );
+  const least = Math.min(...judged.map((one) => one.aicc));
+  const residuals = pooled.centres.map(({ n, logSeconds, count }): Residual => {
+    const measured = Math.exp(logSeconds);
+    return { n, seconds: measured, law: law.seconds(n), ratio: measured / law.seconds(n), samples: count };
+  });
+  return {
+    law: { kind: law.kind, expression: law.expression, coefficients: shown, parameters: law.parameters },
+    candidates: judged.map((one) => ({
+      kind: one.law.kind,
+      expression: one.law.expression,
+      deltaAicc: Number.isFinite(one.aicc) ? one.aicc - least : 0,
+      weight: one.weight,
+      lackOfFit: one.lackOfFit,
+      holdOut: held.get(one.law.kind) ?? null,
+      selected: one === selected,
+      rejected: reasons.get(one.law.kind) ?? null,
+    })),
+    range: { from, to },
+    samples: points.length,
+    noise: pooled.noise,
+    drift: pooled.drift,
+    discrepancy: selected.discrepancy,
+    crossover,
+    residuals,
+    outliers: pooled.outliers,
+    modes,
+    warnings: warningsOf({ pooled, modes, selected, judged, held, coefficients: shown, settles, residuals, to }),
+    level,
+    predict,
+    exponent: (n) => exponentOf(law.seconds, n, law.kind === "steps" ? 2 : smoothSpan),
+    lengthAt: (seconds) => ({
+      n: passes(law.seconds, seconds),
+      low: passes((n) => predict(n).high, seconds),
+      high: passes((n) => predict(n).low, seconds),
+    }),
+  };
+}

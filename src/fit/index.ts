@@ -1,0 +1,28 @@
+export type { Range } from "./basis-fit.js";
+export {
+  type Candidate,
+  type FitOptions,
+  fitLaw,
+  type LawFit,
+  type LawPrediction,
+  type LengthAt,
+  type Residual,
+} from "./fit-law.js";
+export type { HoldOut } from "./hold-out.js";
+export { type LawKind, lawKinds } from "./law.js";
+export type { Bimodality } from "./modes.js";
+export { type NextLength, type NextOptions, nextLengths } from "./next-lengths.js";
+export type { Drift, Noise, Outlier } from "./noise.js";
+export {
+  type Efficiency,
+  fitPhysical,
+  type PhysicalComponent,
+  type PhysicalCurve,
+  type PhysicalFit,
+  type PhysicalOptions,
+  type PhysicalPrediction,
+} from "./physical.js";
+export type { Point } from "./points.js";
+export type { Coefficients, Crossover, Estimate } from "./polynomial.js";
+export { type KnownShape, type Scenario, scenariosOf } from "./scenarios.js";
+export type { FitWarning, FitWarningCode } from "./warnings.js";

@@ -1,0 +1,185 @@
+import { fisherUpperTail, studentCdf, studentQuantile } from "../math/distributions.js";
+import type { Observation, Range } from "./basis-fit.js";
+import { type FittedLaw, type LawKind, lawKinds } from "./law.js";
+import { lawFitters } from "./laws.js";
+import type { Centre, Drift, Noise, Pooled } from "./noise.js";
+
+/** A law with the evidence for it. */
+export interface JudgedLaw {
+  readonly law: FittedLaw;
+  /** Corrected Akaike criterion; only differences mean something. */
+  readonly aicc: number;
+  /** Akaike weight among the laws tried. */
+  readonly weight: number;
+  /** Probability of a misfit at least this large if the law were true; null without spare lengths. */
+  readonly lackOfFit: number | null;
+  /** Relative misfit per length beyond the noise; 0 where the law fits. */
+  readonly discrepancy: number;
+  /**
+   * Relative error granted to the law per doubling beyond the data. Without repeats no misfit smaller than the assumed noise
+   * can show, so the law may be wrong by that much; with repeats it is 0.
+   */
+  readonly untested: number;
+  /** Relative standard error of the whole curve's level from drift between blocks, on the scale of the quantile. */
+  readonly level: number;
+  /** Degrees of freedom of the interval's Student quantile. */
+  readonly degreesOfFreedom: number;
+}
+
+/** A misfit less likely than this is taken for real. */
+export const misfitLevel = 0.05;
+
+export function observationsOf(centres: readonly Centre[], noise: Noise, discrepancy = 0): Observation[] {
+  return centres.map(({ n, logSeconds, weight }) => ({
+    n,
+    logSeconds,
+    precision: 1 / (noise.relative ** 2 / weight + discrepancy ** 2),
+  }));
+}
+
+/**
+ * Akaike's criterion with the small-sample correction (Hurvich and Tsai 1989), up to a constant shared by all laws. The
+ * residual sum of squares is that within lengths plus that of the law; an assumed noise counts as known.
+ */
+export function correctedAkaike(law: FittedLaw, noise: Noise, samples: number): number {
+  if (noise.assumed) return law.chiSquare + 2 * law.parameterCount;
+  const count = law.parameterCount + 1;
+  const spare = samples - count - 1;
+  if (spare <= 0) return Number.POSITIVE_INFINITY;
+  return samples * Math.log1p(law.chiSquare / noise.degreesOfFreedom) + 2 * count + (2 * count * (count + 1)) / spare;
+}
+
+function misfitOf(law: FittedLaw, observations: readonly Observation[]): number {
+  return observations.reduce((sum, { n, logSeconds, precision }) => {
+    return sum + precision * (logSeconds - Math.log(law.seconds(n))) ** 2;
+  }, 0);
+}
+
+/** The discrepancy that brings the misfit down to what its degrees of freedom expect (Mandel and Paule 1970). */
+function discrepancyOf(law: FittedLaw, centres: readonly Centre[], noise: Noise, spare: number): number {
+  let low = 0;
+  let high = 10;
+  for (let step = 0; step < 50; step += 1) {
+    const middle = (low + high) / 2;
+    if (misfitOf(law, observationsOf(centres, noise, middle)) > spare) low = middle;
+    else high = middle;
+  }
+  return high;
+}
+
+/**
+ * The mean level of a few blocks is uncertain by Student's quantile with blocks − 1 degrees of freedom; returned as the
+ * standard error that gives the same 95 % interval with the noise's own quantile.
+ */
+function levelError(drift: Drift | null, noise: Noise): number {
+  if (drift === null) return 0;
+  const wider = studentQuantile(0.975, drift.blocks - 1) / studentQuantile(0.975, noise.degreesOfFreedom);
+  return (drift.relative / Math.sqrt(drift.blocks)) * wider;
+}
+
+type Plain = Omit<JudgedLaw, "weight">;
+
+function judge(kind: LawKind, pooled: Pooled, samples: number): Plain | null {
+  const { centres, noise } = pooled;
+  const law = lawFitters[kind](observationsOf(centres, noise));
+  if (law === null) return null;
+  const spare = centres.length - law.parameterCount;
+  return {
+    law,
+    aicc: correctedAkaike(law, noise, samples),
+    lackOfFit: spare <= 0 ? null : fisherUpperTail(law.chiSquare / spare, spare, noise.degreesOfFreedom),
+    discrepancy: 0,
+    untested: noise.assumed ? noise.relative : 0,
+    level: levelError(pooled.drift, noise),
+    degreesOfFreedom: noise.degreesOfFreedom,
+  };
+}
+
+/** A law that misses its lengths is fitted again with its misfit as a further variance of every length. */
+function withDiscrepancy(plain: JudgedLaw, { centres, noise }: Pooled): JudgedLaw {
+  if (plain.lackOfFit === null || plain.lackOfFit >= misfitLevel) return plain;
+  const fitter = lawFitters[plain.law.kind];
+  const spare = centres.length - plain.law.parameterCount;
+  let { law } = plain;
+  let discrepancy = 0;
+  for (let round = 0; round < 2; round += 1) {
+    discrepancy = discrepancyOf(law, centres, noise, spare);
+    law = fitter(observationsOf(centres, noise, discrepancy)) ?? law;
+  }
+  return { ...plain, law, discrepancy, degreesOfFreedom: spare };
+}
+
+/** Laws less likely than this are beyond repair: their misfit is not estimated. */
+const hopelessWeight = 1e-4;
+
+/** Every law that can be fitted to the samples, with its evidence; the most likely first. */
+export function judgeLaws(pooled: Pooled, kinds: readonly LawKind[] = lawKinds): JudgedLaw[] {
+  const samples = pooled.centres.reduce((sum, centre) => sum + centre.weight, 0);
+  const judged = kinds.flatMap((kind) => judge(kind, pooled, samples) ?? []);
+  const least = Math.min(...judged.map((one) => one.aicc));
+  const evidence = judged.map((one) => (Number.isFinite(one.aicc) ? Math.exp(-(one.aicc - least) / 2) : 0));
+  const total = evidence.reduce((sum, value) => sum + value, 0);
+  return judged
+    .map((one, i) => ({ ...one, weight: total > 0 ? (evidence[i] ?? 0) / total : 1 / judged.length }))
+    .map((one) => (one.weight < hopelessWeight ? one : withDiscrepancy(one, pooled)))
+    .sort((left, right) => left.aicc - right.aicc);
+}
+
+/** Interval of seconds(n) under one law; beyond the data its discrepancy counts once more per doubling. */
+export function rangeOfLaw(judged: JudgedLaw, n: number, longest: number, level: number): Range & { seconds: number } {
+  const quantile = studentQuantile((1 + level) / 2, judged.degreesOfFreedom);
+  const seconds = judged.law.seconds(n);
+  const range = judged.law.range(n, quantile ** 2);
+  const doublings = Math.max(0, Math.log2(n / longest));
+  const extra = quantile * Math.hypot(judged.discrepancy * (1 + doublings), judged.untested * doublings, judged.level);
+  const wider = (bound: number) => Math.hypot(Math.log(bound / seconds), extra);
+  return { seconds, low: seconds * Math.exp(-wider(range.low)), high: seconds * Math.exp(wider(range.high)) };
+}
+
+/** Weights below this change no interval. */
+const leastWeight = 0.01;
+
+/**
+ * Interval over all laws: each limit leaves (1 − level)/2 of the laws' weighted tail areas outside (model-averaged tail
+ * area, Turek and Fletcher 2012). Where one law has all the weight it is that law's own interval.
+ */
+export function averagedRange(laws: readonly JudgedLaw[], n: number, longest: number, level: number): Range {
+  const quantileAt = (1 + level) / 2;
+  const parts = laws
+    .filter((one) => one.weight >= leastWeight)
+    .map((one) => {
+      const range = rangeOfLaw(one, n, longest, level);
+      const quantile = studentQuantile(quantileAt, one.degreesOfFreedom);
+      const middle = Math.log(range.seconds);
+      return {
+        weight: one.weight,
+        middle,
+        below: Math.max((middle - Math.log(range.low)) / quantile, 1e-9),
+        above: Math.max((Math.log(range.high) - middle) / quantile, 1e-9),
+        degreesOfFreedom: one.degreesOfFreedom,
+        range,
+      };
+    });
+  const only = parts[0];
+  if (parts.length === 1 && only !== undefined) return { low: only.range.low, high: only.range.high };
+  const total = parts.reduce((sum, part) => sum + part.weight, 0);
+  const below = (logSeconds: number) =>
+    parts.reduce((sum, part) => {
+      const away = logSeconds - part.middle;
+      const share = studentCdf(away / (away < 0 ? part.below : part.above), part.degreesOfFreedom);
+      return sum + (part.weight / total) * share;
+    }, 0);
+  const lowest = Math.log(Math.min(...parts.map((part) => part.range.low))) - 3;
+  const highest = Math.log(Math.max(...parts.map((part) => part.range.high))) + 3;
+  const limit = (share: number) => {
+    let left = lowest;
+    let right = highest;
+    for (let step = 0; step < 40; step += 1) {
+      const middle = (left + right) / 2;
+      if (below(middle) < share) left = middle;
+      else right = middle;
+    }
+    return Math.exp((left + right) / 2);
+  };
+  return { low: limit((1 - level) / 2), high: limit(quantileAt) };
+}

@@ -1,0 +1,64 @@
+import { describe, expect, test } from "vitest";
+import { normalDeviate, seededRandom } from "../base/random.js";
+import { fitLaw } from "./fit-law.js";
+import { padded } from "./laws.js";
+
+const lengths = [128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096];
+
+function samples(law: (n: number) => number, noise: number, seed: number) {
+  const random = seededRandom(seed);
+  return lengths.flatMap((n) =>
+    Array.from({ length: 4 }, () => ({ n, seconds: law(n) * Math.exp(noise * normalDeviate(random)) })),
+  );
+}
+
+const codes = (fit: { warnings: readonly { code: string }[] }) => fit.warnings.map((warning) => warning.code);
+
+describe("laws that are no polynomial", () => {
+  test("a power law is found with its exponent", () => {
+    const fit = fitLaw(samples((n) => 2e-5 * n ** 1.5, 0.01, 1));
+    expect(fit.law.kind).toBe("power");
+    expect(fit.law.parameters.exponent).toBeCloseTo(1.5, 1);
+    expect(fit.exponent(10_000)).toBeCloseTo(1.5, 1);
+    expect(fit.crossover).toBeNull();
+  });
+
+  test("a hinge is found between the lengths", () => {
+    const fit = fitLaw(samples((n) => 0.15 + 2e-4 * Math.max(0, n - 700), 0.01, 2));
+    expect(fit.law.kind).toBe("hinge");
+    expect(Math.abs((fit.law.parameters.hinge ?? 0) / 700 - 1)).toBeLessThan(0.1);
+    expect(fit.exponent(200)).toBeCloseTo(0, 6);
+  });
+
+  test("n log n is told from a line and from a quadratic", () => {
+    expect(fitLaw(samples((n) => 0.02 + 2e-5 * n * Math.log2(n), 0.003, 3)).law.kind).toBe("n-log-n");
+  });
+
+  test("two regimes are found with the length of the switch, and warned of", () => {
+    const fit = fitLaw(samples((n) => (n <= 900 ? 0.02 + 1e-4 * n : 0.03 + 1.6e-4 * n), 0.01, 4));
+    expect(fit.law.kind).toBe("two-regimes");
+    expect(fit.law.parameters.switch).toBeGreaterThan(768);
+    expect(fit.law.parameters.switch).toBeLessThan(1024);
+    expect(codes(fit)).toContain("two-regimes");
+    const at = fit.predict(16_384);
+    expect(at.low).toBeLessThan(0.03 + 1.6e-4 * 16_384);
+    expect(at.high).toBeGreaterThan(0.03 + 1.6e-4 * 16_384);
+  });
+
+  test("every law that was not selected says why", () => {
+    const fit = fitLaw(samples((n) => 0.02 + 1e-4 * n + 5e-8 * n * n, 0.01, 5));
+    for (const candidate of fit.candidates) {
+      expect(candidate.selected).toBe(candidate.rejected === null);
+      expect(candidate.selected).toBe(candidate.kind === fit.law.kind);
+    }
+    const line = fit.candidates.find((candidate) => candidate.kind === "linear");
+    expect(line?.deltaAicc).toBeGreaterThan(100);
+    expect(line?.holdOut?.error).toBeLessThan(-0.2);
+    expect(line?.rejected).toMatch(/AICc .* misses 4096 by/);
+  });
+
+  test("lengths pad to a multiple or to a power of two", () => {
+    expect([1, 2, 3, 4, 5, 1024, 1025].map((n) => padded(n, 0))).toEqual([1, 2, 4, 4, 8, 1024, 2048]);
+    expect([1, 64, 65, 128].map((n) => padded(n, 64))).toEqual([64, 64, 128, 128]);
+  });
+});

@@ -1,0 +1,58 @@
+import { describe, expect, test } from "vitest";
+import { normalDeviate, seededRandom } from "../base/random.js";
+import { fitLaw } from "./fit-law.js";
+import { nextLengths } from "./next-lengths.js";
+
+const law = (n: number) => 0.02 + 1e-4 * n + 5e-9 * n * n;
+
+function samples(lengths: readonly number[], repeats: number, seed: number) {
+  const random = seededRandom(seed);
+  return lengths.flatMap((n) =>
+    Array.from({ length: repeats }, () => ({ n, seconds: law(n) * Math.exp(0.02 * normalDeviate(random)) })),
+  );
+}
+
+describe("the next lengths worth measuring", () => {
+  const first = samples([128, 256, 512, 1024, 2048], 3, 1);
+
+  test("lie beyond those measured, keep to the time, and shrink the interval", () => {
+    const chosen = nextLengths(fitLaw(first, { laws: ["quadratic"] }), {
+      target: 32_768,
+      seconds: 12,
+      longest: 16_384,
+    });
+    expect(chosen.length).toBeGreaterThan(0);
+    expect(chosen.some(({ n }) => n > 4096)).toBe(true);
+    expect(chosen.every(({ n }) => n <= 16_384)).toBe(true);
+    expect(chosen.reduce((sum, one) => sum + one.seconds, 0)).toBeLessThanOrEqual(12);
+    const widths = chosen.map((one) => one.halfWidth);
+    expect([...widths].sort((a, b) => b - a)).toEqual(widths);
+  });
+
+  test("measured, they do shrink the interval at the target", () => {
+    const before = fitLaw(first, { laws: ["quadratic"] });
+    const chosen = nextLengths(before, { target: 32_768, seconds: 12, longest: 16_384 });
+    const after = fitLaw(
+      [
+        ...first,
+        ...samples(
+          chosen.map(({ n }) => n),
+          3,
+          2,
+        ),
+      ],
+      { laws: ["quadratic"] },
+    );
+    const width = (fit: typeof before) => Math.log(fit.predict(32_768).high / fit.predict(32_768).low);
+    expect(width(after)).toBeLessThan(width(before) / 3);
+    expect(width(after) / 2).toBeLessThan(2 * (chosen.at(-1)?.halfWidth ?? 0));
+  });
+
+  test("are none where the time is too short for any", () => {
+    expect(nextLengths(fitLaw(first), { target: 32_768, seconds: 1e-3 })).toEqual([]);
+  });
+
+  test("bad options are refused", () => {
+    expect(() => nextLengths(fitLaw(first), { target: -1, seconds: 1 })).toThrow(/target is -1/);
+  });
+});

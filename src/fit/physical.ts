@@ -1,0 +1,332 @@
+import { CholeskyDecomposition, Matrix } from "ml-matrix";
+import { badInput } from "../base/errors.js";
+import { percent, tokens } from "../base/format.js";
+import { studentQuantile } from "../math/distributions.js";
+import { exponentOf } from "./exponent.js";
+import type { LawPrediction, Residual } from "./fit-law.js";
+import { type Centre, type Noise, type Outlier, poolNoise } from "./noise.js";
+import { groupByLength, type Point } from "./points.js";
+
+/** One class of operators on a device: its seconds over n, and how far off they may be. */
+export interface PhysicalComponent {
+  readonly name: string;
+  /** Predicted seconds at length n, before any fit. */
+  readonly seconds: (n: number) => number;
+  /** Prior standard deviation of log(true seconds / predicted seconds): 0.2 is about ±20 %. */
+  readonly logSpread: number;
+}
+
+/** T(n) = Σ θₖ tₖ(n), with log θₖ ~ Normal(0, logSpreadₖ²). */
+export interface PhysicalCurve {
+  readonly components: readonly PhysicalComponent[];
+}
+
+/** How much slower or faster a class is than predicted. */
+export interface Efficiency {
+  readonly name: string;
+  /** θ: seconds over predicted seconds; above 1 is slower. */
+  readonly value: number;
+  readonly low: number;
+  readonly high: number;
+  /** Share of the prior variance that the samples removed: 0 is the prior alone, 1 measured outright. */
+  readonly informed: number;
+}
+
+export interface PhysicalPrediction extends LawPrediction {
+  /** Seconds of each component, in the curve's order; they add up to `seconds`. */
+  readonly components: readonly { readonly name: string; readonly seconds: number }[];
+}
+
+export type PhysicalWarningCode = "no-repeats" | "prior-dominated" | "lack-of-fit" | "far-from-prior";
+
+export interface PhysicalFit {
+  readonly law: { readonly kind: "physical"; readonly efficiencies: readonly Efficiency[] };
+  readonly range: { readonly from: number; readonly to: number };
+  readonly samples: number;
+  readonly noise: Noise;
+  /** Relative misfit per length beyond the noise. */
+  readonly discrepancy: number;
+  readonly residuals: readonly Residual[];
+  readonly outliers: readonly Outlier[];
+  readonly warnings: readonly { readonly code: PhysicalWarningCode; readonly message: string }[];
+  readonly level: number;
+  readonly predict: (n: number) => PhysicalPrediction;
+  readonly exponent: (n: number) => number;
+}
+
+export interface PhysicalOptions {
+  readonly assumedNoise?: number;
+  readonly level?: number;
+}
+
+interface Solution {
+  readonly logFactors: readonly number[];
+  /** Posterior covariance of the log factors. */
+  readonly covariance: Matrix;
+  /** Lengths less the parameters that the samples, not the prior, decide. */
+  readonly spare: number;
+}
+
+const widestUseful = 4;
+const iterations = 60;
+const weaklyInformed = 0.5;
+const farFromPrior = 3;
+
+function partsAt(curve: PhysicalCurve, logFactors: readonly number[], n: number): number[] {
+  return curve.components.map((component, k) => Math.exp(logFactors[k] ?? 0) * component.seconds(n));
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
+}
+
+function variancesOf(centres: readonly Centre[], noise: Noise, discrepancy: number): number[] {
+  return centres.map(({ weight }) => noise.relative ** 2 / weight + discrepancy ** 2);
+}
+
+function objective(
+  curve: PhysicalCurve,
+  centres: readonly Centre[],
+  variances: readonly number[],
+  u: readonly number[],
+): number {
+  const misfit = centres.reduce((total, centre, i) => {
+    const residual = centre.logSeconds - Math.log(sum(partsAt(curve, u, centre.n)));
+    return total + residual ** 2 / (variances[i] ?? 1);
+  }, 0);
+  return misfit + curve.components.reduce((total, { logSpread }, k) => total + ((u[k] ?? 0) / logSpread) ** 2, 0);
+}
+
+/**
+ * Maximum a posteriori of log θ by Levenberg and Marquardt's method. d log T / d log θₖ is the share of component k, so
+ * each step is a least-squares problem in the shares, with the prior as one further row per component.
+ */
+function solve(
+  curve: PhysicalCurve,
+  centres: readonly Centre[],
+  variances: readonly number[],
+  start: readonly number[],
+): Solution {
+  const size = curve.components.length;
+  let u = [...start];
+  let value = objective(curve, centres, variances, u);
+  let damping = 1e-3;
+  const system = (at: readonly number[]) => {
+    const information = Matrix.zeros(size, size);
+    const gradient = Matrix.zeros(size, 1);
+    const data = Matrix.zeros(size, size);
+    centres.forEach((centre, i) => {
+      const parts = partsAt(curve, at, centre.n);
+      const total = sum(parts);
+      const residual = centre.logSeconds - Math.log(total);
+      const precision = 1 / (variances[i] ?? 1);
+      for (let row = 0; row < size; row += 1) {
+        const left = (parts[row] ?? 0) / total;
+        gradient.set(row, 0, gradient.get(row, 0) + precision * left * residual);
+        for (let column = 0; column < size; column += 1) {
+          const cell = precision * (left * ((parts[column] ?? 0) / total));
+          data.set(row, column, data.get(row, column) + cell);
+        }
+      }
+    });
+    information.add(data);
+    curve.components.forEach(({ logSpread }, k) => {
+      information.set(k, k, information.get(k, k) + 1 / logSpread ** 2);
+      gradient.set(k, 0, gradient.get(k, 0) - (at[k] ?? 0) / logSpread ** 2);
+    });
+    return { information, gradient, data };
+  };
+  for (let step = 0; step < iterations; step += 1) {
+    const { information, gradient } = system(u);
+    const damped = information.clone();
+    for (let k = 0; k < size; k += 1) damped.set(k, k, damped.get(k, k) * (1 + damping));
+    const move = new CholeskyDecomposition(damped).solve(gradient).to1DArray();
+    const next = u.map((old, k) => old + (move[k] ?? 0));
+    const nextValue = objective(curve, centres, variances, next);
+    if (nextValue <= value) {
+      const gained = value - nextValue;
+      u = next;
+      value = nextValue;
+      damping = Math.max(1e-9, damping / 10);
+      if (gained <= 1e-10 * (1 + value)) break;
+    } else {
+      damping *= 10;
+      if (damping > 1e12) break;
+    }
+  }
+  const { information, data } = system(u);
+  const covariance = new CholeskyDecomposition(information).solve(Matrix.eye(size));
+  return { logFactors: u, covariance, spare: centres.length - covariance.mmul(data).trace() };
+}
+
+/** Priors this much wider leave the factors free, so that only what no factor can mend counts as misfit. */
+const freeing = 10;
+/** Lengths that must be left over before a misfit is looked for. */
+const fewestSpare = 0.5;
+
+/**
+ * Misfit per length beyond the noise: the discrepancy at which the squared residuals are what the spare lengths expect
+ * (Mandel and Paule 1970). A factor far from its prior is no misfit, so the priors are widened here.
+ */
+function discrepancyOf(
+  curve: PhysicalCurve,
+  centres: readonly Centre[],
+  noise: Noise,
+): { discrepancy: number; spare: number } {
+  const free = {
+    components: curve.components.map((component) => ({ ...component, logSpread: component.logSpread * freeing })),
+  };
+  let start: readonly number[] = curve.components.map(() => 0);
+  const excess = (discrepancy: number): { over: number; spare: number } => {
+    const variances = variancesOf(centres, noise, discrepancy);
+    const solution = solve(free, centres, variances, start);
+    start = solution.logFactors;
+    const misfit = centres.reduce((total, centre, i) => {
+      const residual = centre.logSeconds - Math.log(sum(partsAt(free, solution.logFactors, centre.n)));
+      return total + residual ** 2 / (variances[i] ?? 1);
+    }, 0);
+    return { over: misfit - solution.spare, spare: solution.spare };
+  };
+  const plain = excess(0);
+  if (plain.over <= 0 || plain.spare < fewestSpare) return { discrepancy: 0, spare: plain.spare };
+  let low = 0;
+  let high = 2;
+  let { spare } = plain;
+  for (let step = 0; step < 30; step += 1) {
+    const middle = (low + high) / 2;
+    const found = excess(middle);
+    spare = found.spare;
+    if (found.over > 0) low = middle;
+    else high = middle;
+  }
+  return { discrepancy: high, spare };
+}
+
+function check(curve: PhysicalCurve, centres: readonly Centre[]): void {
+  if (curve.components.length === 0) {
+    throw badInput("no-components", { key: "components", found: 0, expected: "at least one component" });
+  }
+  for (const { name, seconds, logSpread } of curve.components) {
+    if (!(logSpread > 0 && logSpread < 10)) {
+      throw badInput("bad-spread", {
+        key: `${name}.logSpread`,
+        found: logSpread,
+        expected: "a spread between 0 and 10",
+      });
+    }
+    for (const { n } of centres) {
+      const value = seconds(n);
+      if (!(value >= 0 && Number.isFinite(value))) {
+        throw badInput("bad-component", {
+          key: `${name}.seconds(${n})`,
+          found: value,
+          expected: "seconds, not negative",
+        });
+      }
+    }
+  }
+  for (const { n } of centres) {
+    if (!curve.components.some(({ seconds }) => seconds(n) > 0)) {
+      throw badInput("empty-curve", { key: `seconds(${n})`, found: 0, expected: "a component that takes time there" });
+    }
+  }
+}
+
+/**
+ * The physical law: a model's own components timed on a device, with one factor each that the samples correct. What the
+ * samples do not decide stays with its prior, and its spread stays in every interval.
+ *
+ * The fit is the maximum a posteriori in log seconds; intervals are the posterior's normal approximation in log θ, carried
+ * to T(n) by the shares of the components, with Student's quantile (Satterthwaite's degrees of freedom of noise and
+ * discrepancy).
+ *
+ * @param points times in seconds, one length is enough
+ * @throws NsquaredError on points that cannot be, and on components without seconds or spread
+ */
+export function fitPhysical(
+  curve: PhysicalCurve,
+  points: readonly Point[],
+  options: PhysicalOptions = {},
+): PhysicalFit {
+  const { assumedNoise = 0.03, level = 0.95 } = options;
+  const pooled = poolNoise(groupByLength(points), assumedNoise);
+  const { centres, noise } = pooled;
+  check(curve, centres);
+  const from = centres[0]?.n ?? 0;
+  const to = centres.at(-1)?.n ?? 0;
+  const { discrepancy, spare } = discrepancyOf(curve, centres, noise);
+  const prior = curve.components.map(() => 0);
+  const { logFactors, covariance } = solve(curve, centres, variancesOf(centres, noise, discrepancy), prior);
+  const typicalWeight = centres.map((centre) => centre.weight).sort((a, b) => a - b)[centres.length >> 1] ?? 1;
+  const noiseVariance = noise.relative ** 2 / typicalWeight;
+  const degrees =
+    (noiseVariance + discrepancy ** 2) ** 2 /
+    (noiseVariance ** 2 / noise.degreesOfFreedom + discrepancy ** 4 / Math.max(1, spare));
+  const quantile = studentQuantile((1 + level) / 2, degrees);
+  const seconds = (n: number) => sum(partsAt(curve, logFactors, n));
+  const predict = (n: number): PhysicalPrediction => {
+    const parts = partsAt(curve, logFactors, n);
+    const total = sum(parts);
+    const shares = Matrix.columnVector(parts.map((part) => part / total));
+    const variance = shares.transpose().mmul(covariance).mmul(shares).get(0, 0);
+    const beyond = discrepancy * (1 + Math.max(0, Math.log2(n / to)));
+    const width = quantile * Math.sqrt(variance + beyond ** 2);
+    const sampleWidth = Math.hypot(width, quantile * noise.relative);
+    return {
+      n,
+      seconds: total,
+      low: total * Math.exp(-width),
+      high: total * Math.exp(width),
+      factor: n / to,
+      sample: { low: total * Math.exp(-sampleWidth), high: total * Math.exp(sampleWidth) },
+      canTell: 2 * width <= Math.log(widestUseful),
+      components: curve.components.map(({ name }, k) => ({ name, seconds: parts[k] ?? 0 })),
+    };
+  };
+  const efficiencies = curve.components.map(({ name, logSpread }, k): Efficiency => {
+    const width = quantile * Math.sqrt(covariance.get(k, k));
+    const value = logFactors[k] ?? 0;
+    return {
+      name,
+      value: Math.exp(value),
+      low: Math.exp(value - width),
+      high: Math.exp(value + width),
+      informed: Math.max(0, 1 - covariance.get(k, k) / logSpread ** 2),
+    };
+  });
+  const warnings: PhysicalFit["warnings"][number][] = [];
+  if (noise.assumed) {
+    const message = `too few repeats to measure the noise: ${percent(noise.relative)} is assumed`;
+    warnings.push({ code: "no-repeats", message });
+  }
+  const vague = efficiencies.filter((one) => one.informed < weaklyInformed).map((one) => one.name);
+  if (vague.length > 0) {
+    const message = `lengths up to ${tokens(to)} say little of ${vague.join(", ")}: prediction there rests on the device model`;
+    warnings.push({ code: "prior-dominated", message });
+  }
+  if (discrepancy > 3 * noise.relative) {
+    const message = `the device model misses the measured lengths by ${percent(discrepancy)}, with noise of ${percent(noise.relative)}`;
+    warnings.push({ code: "lack-of-fit", message });
+  }
+  curve.components.forEach(({ name, logSpread }, k) => {
+    if (Math.abs(logFactors[k] ?? 0) <= farFromPrior * logSpread) return;
+    const message = `${name} takes ${Math.exp(logFactors[k] ?? 0).toPrecision(2)} times what the device model says, more than its spread allows`;
+    warnings.push({ code: "far-from-prior", message });
+  });
+  return {
+    law: { kind: "physical", efficiencies },
+    range: { from, to },
+    samples: points.length,
+    noise,
+    discrepancy,
+    residuals: centres.map(({ n, logSeconds, count }) => {
+      const measured = Math.exp(logSeconds);
+      return { n, seconds: measured, law: seconds(n), ratio: measured / seconds(n), samples: count };
+    }),
+    outliers: pooled.outliers,
+    warnings,
+    level,
+    predict,
+    exponent: (n) => exponentOf(seconds, n),
+  };
+}

@@ -1,0 +1,98 @@
+import { Expression, b } from "../../math/expression.js";
+import type { LatentAttention } from "../../model/types.js";
+import type { ModuleBuilder } from "../module.js";
+import type { AttentionShape } from "../types.js";
+import { addGate } from "./attention.js";
+import { addIndexer } from "./indexer.js";
+
+/**
+ * Multi-head latent attention (DeepSeek-V2, arXiv:2405.04434). What is kept per token is one latent of kvRank + ropeDim
+ * numbers for all heads. Prefill expands it into keys and values of every head; decode folds the expansion into the
+ * queries and the output ("absorbed"), so that it attends in the latent space. The reference expands the whole cache
+ * at every step.
+ *
+ * @returns name of the output value
+ */
+export function addLatentAttention(module: ModuleBuilder, input: string, mixer: LatentAttention): string {
+  const { heads, kvRank, nopeDim, ropeDim, valueDim, queryRank } = mixer;
+  const { hidden, dtypes, tokens, earlier, norm, options } = module.around;
+  const rms = { ...norm, kind: "rms", bias: false, plain: false } as const;
+  const queryDim = nopeDim + ropeDim;
+  let latentQuery = input;
+  if (queryRank !== null) {
+    const down = module.linear("query_down", input, hidden, queryRank, { bias: mixer.bias });
+    latentQuery = module.normalise("query_norm", down, rms, queryRank);
+  }
+  const query = module.linear("query", latentQuery, queryRank ?? hidden, heads * queryDim);
+  const latent = module.linear("latent", input, hidden, kvRank + ropeDim, { bias: mixer.bias });
+  const normed = module.normalise("latent_norm", latent, rms, kvRank);
+  if (mixer.indexer !== undefined) addIndexer(module, input, latentQuery, mixer.indexer);
+
+  const all = tokens.plus(earlier);
+  const chosen = mixer.indexer?.chosen ?? mixer.sharedIndexer?.chosen;
+  const span = chosen === undefined ? ({ kind: "full" } as const) : ({ kind: "chosen", size: chosen } as const);
+  const cache = module.block.cache(module.name("cache"), {
+    key: { shape: [b, Expression.one, all, Expression.constant(kvRank + ropeDim)], dtype: dtypes.kv },
+    value: { shape: [b, Expression.one, all, Expression.zero], dtype: dtypes.kv },
+  });
+  const absorbed = module.decode && !module.reference;
+  const expanded = module.linear("expand", normed, kvRank, heads * (nopeDim + valueDim), {
+    tokens: absorbed ? tokens : all,
+  });
+  const shape: AttentionShape = {
+    heads,
+    kvHeads: absorbed ? 1 : heads,
+    keyDim: absorbed ? kvRank + ropeDim : queryDim,
+    valueDim: absorbed ? kvRank : valueDim,
+    span,
+    causal: true,
+    scale: mixer.scale,
+    softcap: null,
+    ...(absorbed ? { valueInKey: true } : {}),
+  };
+  const scoresShape = [b, Expression.constant(heads), tokens, all];
+  const output = (): string => module.value("mixed", heads * valueDim);
+  const mixed = (): string => {
+    if (options.attention === "fused") {
+      return module.add({
+        kind: "attention",
+        name: module.name("attention"),
+        part: "attention",
+        query,
+        key: absorbed ? latent : expanded,
+        value: absorbed ? latent : expanded,
+        cache: absorbed ? cache : null,
+        rotary: mixer.rotary,
+        ...shape,
+        output: output(),
+      });
+    }
+    const scores = module.add({
+      kind: "scores",
+      name: module.name("scores"),
+      part: "attention",
+      query,
+      key: expanded,
+      ...shape,
+      output: module.block.value(module.name("scores"), scoresShape, dtypes.activations),
+    });
+    const weights = module.add({
+      kind: "softmax",
+      name: module.name("softmax"),
+      part: "attention",
+      input: scores,
+      output: module.block.value(module.name("weights"), scoresShape, dtypes.activations),
+    });
+    return module.add({
+      kind: "mix",
+      name: module.name("mix"),
+      part: "attention",
+      weights,
+      value: expanded,
+      ...shape,
+      output: output(),
+    });
+  };
+  const gated = addGate(module, input, mixed(), mixer.gate, heads, valueDim, hidden);
+  return module.linear("output", gated, heads * valueDim, hidden, { bias: mixer.bias });
+}

@@ -1,0 +1,114 @@
+import { Expression, b } from "../../math/expression.js";
+import type { Arrangement, Extras, Layer } from "../../model/types.js";
+import { BlockBuilder } from "../block-builder.js";
+import { ModuleBuilder, type Surroundings } from "../module.js";
+import type { Block } from "../types.js";
+import { addFfn } from "./ffn.js";
+import { addMixer } from "./mixer.js";
+
+interface Part {
+  readonly name: string;
+  /** It has its own norm of the widened input, and takes none of the layer's. */
+  readonly wide?: boolean;
+  readonly add: (input: string) => string;
+}
+
+/** One residual branch: parts that run in parallel from the same normed input. */
+interface Branch {
+  readonly name: string;
+  readonly parts: readonly Part[];
+  /** Each part has a norm of its own. */
+  readonly ownNorms: boolean;
+}
+
+/** One layer: its branches with their norms and residuals. */
+export function layerBlock(layer: Layer, around: Surroundings): Block {
+  const block = new BlockBuilder("layer", around.options.phase === "decode" ? { b: 1 } : { n: 1 });
+  const { hidden, dtypes } = around;
+  const input = block.value("x", [b, around.tokens, Expression.constant(hidden)], dtypes.activations);
+  const module = (name: string, part: "attention" | "ffn"): ModuleBuilder =>
+    new ModuleBuilder(block, name, around, part);
+  const widened = widen(layer, block, input, around);
+  const name = (kind: string, index: number, count: number): string => (count === 1 ? kind : `${kind}${index}`);
+  const mixers = layer.mixers.map((mixer, index): Part => {
+    const prefix = name("mixer", index, layer.mixers.length);
+    const wide = mixer.kind === "attention" && mixer.inputWidth !== undefined;
+    return { name: prefix, wide, add: (from) => addMixer(module(prefix, "attention"), wide ? widened : from, mixer) };
+  });
+  const ffns = layer.ffns.map((ffn, index): Part => {
+    const prefix = name("ffn", index, layer.ffns.length);
+    return { name: prefix, add: (from) => addFfn(module(prefix, "ffn"), from, ffn) };
+  });
+  let stream = input;
+  for (const branch of branchesOf(mixers, ffns, layer.arrangement ?? "sequence")) {
+    stream = addBranch(block, stream, branch, layer, around);
+  }
+  if (layer.extras !== undefined) stream = addExtras(module("extra", "ffn"), stream, layer.extras);
+  return block.build([input], stream);
+}
+
+function branchesOf(mixers: readonly Part[], ffns: readonly Part[], arrangement: Arrangement): Branch[] {
+  const alone = (parts: readonly Part[]): Branch[] =>
+    parts.map((part) => ({ name: part.name, parts: [part], ownNorms: false }));
+  const together = (name: string, parts: readonly Part[], ownNorms: boolean): Branch[] =>
+    parts.length === 0 ? [] : [{ name, parts, ownNorms }];
+  switch (arrangement) {
+    case "sequence":
+      return [...alone(mixers), ...alone(ffns)];
+    case "parallel":
+      return together("branch", [...mixers, ...ffns], false);
+    case "parallel-two-norms":
+      return together("branch", [...mixers, ...ffns], true);
+    case "parallel-mixers":
+      return [...together("mixers", mixers, false), ...alone(ffns)];
+    case "parallel-ffns":
+      return [...alone(mixers), ...together("ffns", ffns, false)];
+  }
+}
+
+function addBranch(block: BlockBuilder, stream: string, branch: Branch, layer: Layer, around: Surroundings): string {
+  const norm = (owner: string, side: "pre" | "post", from: string): string =>
+    new ModuleBuilder(block, owner, around, "norm").normalise(`${side}_norm`, from, layer.norm, around.hidden);
+  const wide = branch.parts.some((part) => part.wide === true);
+  const before = !wide && (layer.normPlacement === "pre" || layer.normPlacement === "sandwich");
+  const after = layer.normPlacement === "post-branch" || layer.normPlacement === "sandwich";
+  const add = (name: string, inputs: readonly string[]): string =>
+    new ModuleBuilder(block, branch.name, around, "residual").elementwise(name, "add", inputs);
+  const shared = before && !branch.ownNorms ? norm(branch.name, "pre", stream) : stream;
+  const computed = branch.parts.map((part) =>
+    part.add(before && branch.ownNorms ? norm(part.name, "pre", stream) : shared),
+  );
+  const [first = stream, ...others] = computed;
+  let result = first;
+  others.forEach((other, index) => {
+    result = add(`parallel_sum${index}`, [result, other]);
+  });
+  const leaving = after ? norm(branch.name, "post", result) : result;
+  const sum = add("sum", [stream, leaving]);
+  return layer.normPlacement === "post-residual" ? norm(branch.name, "post", sum) : sum;
+}
+
+/** Where attention reads the stream beside the embeddings (Zamba), both next to each other. */
+function widen(layer: Layer, block: BlockBuilder, input: string, around: Surroundings): string {
+  const wide = layer.mixers.find((mixer) => mixer.kind === "attention" && mixer.inputWidth !== undefined);
+  if (wide === undefined || wide.kind !== "attention" || wide.inputWidth === undefined) return input;
+  const module = new ModuleBuilder(block, "widened", around, "residual");
+  const both = block.add({
+    kind: "concat",
+    name: "widened",
+    part: "residual",
+    input,
+    inputs: [input],
+    output: module.value("input", wide.inputWidth),
+  });
+  return module.normalise("norm", both, layer.norm, wide.inputWidth);
+}
+
+/** Linear maps and small parameters beside the named parts; each linear map reads `input`. */
+export function addExtras(module: ModuleBuilder, input: string, extras: Extras): string {
+  for (const linear of extras.linears ?? []) {
+    module.linear(linear.name, input, linear.inWidth, linear.outWidth, { bias: linear.bias });
+  }
+  const weights = Object.fromEntries((extras.weights ?? []).map(({ name, shape }) => [name, shape]));
+  return Object.keys(weights).length === 0 ? input : module.weighted("weights", input, weights);
+}

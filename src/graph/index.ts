@@ -1,0 +1,2 @@
+export { buildGraph, defaultGraphOptions } from "./build.js";
+export type * from "./types.js";

@@ -1,0 +1,58 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { attentionFeatures, gemmSeconds, interpolateStream } from "./calibrated.js";
+
+describe("interpolateStream", () => {
+  const at = interpolateStream([
+    { workingSet: 1e8, secondsPerByte: 4e-11 },
+    { workingSet: 1e6, secondsPerByte: 1e-11 },
+  ]);
+
+  test("goes through its points, whatever their order, and is constant outside them", () => {
+    expect(at(1e6)).toBeCloseTo(1e-11, 20);
+    expect(at(1e8)).toBeCloseTo(4e-11, 20);
+    expect(at(0)).toBe(1e-11);
+    expect(at(1e12)).toBe(4e-11);
+  });
+
+  test("is a straight line in logarithms between them", () => {
+    expect(at(1e7)).toBeCloseTo(2e-11, 20);
+  });
+});
+
+describe("gemmSeconds", () => {
+  test("is the sum without overlap, the larger of both with perfect overlap, between them otherwise", () => {
+    expect(gemmSeconds(2, 3, 1)).toBe(5);
+    expect(gemmSeconds(2, 3, 1e6)).toBeCloseTo(3, 4);
+    expect(gemmSeconds(0, 0, 2)).toBe(0);
+    fc.assert(
+      fc.property(fc.double({ min: 1e-9, max: 10, noNaN: true }), fc.double({ min: 1, max: 20, noNaN: true }), (x, p) => {
+        const seconds = gemmSeconds(1, x, p);
+        expect(seconds).toBeGreaterThanOrEqual(Math.max(1, x));
+        expect(seconds).toBeLessThanOrEqual((1 + x) * (1 + 1e-12));
+      }),
+      { seed: 1 },
+    );
+  });
+});
+
+describe("attentionFeatures", () => {
+  const shape = { heads: 9, kvHeads: 3, keyDim: 64, valueDim: 64, batch: 1 };
+  const worked = (n: number, tile: number): number => {
+    const sizes = { ...shape, newTokens: n, totalTokens: n, pairs: (n * (n + 1)) / 2 };
+    return (attentionFeatures(sizes, tile)[1] ?? 0) / shape.heads;
+  };
+
+  test("works on every pair of the square while one tile holds all keys", () => {
+    expect(worked(256, 512 * 128)).toBe(256 ** 2);
+  });
+
+  test("works on half the square and half a tile per query when there are many tiles", () => {
+    const n = 65_536;
+    expect(worked(n, 512 * 128)).toBe((n * (n + 1)) / 2 + n * 256);
+  });
+
+  test("works on exactly the causal pairs without tiles", () => {
+    expect(worked(100, 0)).toBe(5050);
+  });
+});

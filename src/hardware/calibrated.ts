@@ -1,0 +1,198 @@
+import { bytesPerElement } from "../base/units.js";
+import type { OperatorCost } from "../cost/table.js";
+import type { AttentionOperator, ElementwiseFunction } from "../graph/types.js";
+import { type Expression, c, n } from "../math/expression.js";
+import type { AttentionRates, Calibration, Stream, StreamKind } from "./calibration.js";
+import { type OperatorTime, type Setting, classOf, rowsOf } from "./operator-time.js";
+
+/**
+ * Seconds per byte at a working set: straight lines between the measured points in logarithms of both, constant
+ * outside them.
+ */
+export function interpolateStream(stream: Stream): (workingSet: number) => number {
+  const points = [...stream].sort((a, b) => a.workingSet - b.workingSet);
+  const xs = points.map((point) => Math.log(point.workingSet));
+  const ys = points.map((point) => Math.log(point.secondsPerByte));
+  const first = points[0]?.secondsPerByte ?? 0;
+  const last = points[points.length - 1]?.secondsPerByte ?? 0;
+  return (workingSet) => {
+    const x = Math.log(workingSet);
+    if (!(x > (xs[0] ?? 0))) return first;
+    let right = 1;
+    while (right < xs.length && x > (xs[right] ?? 0)) right += 1;
+    if (right >= xs.length) return last;
+    const [x0 = 0, x1 = 0] = [xs[right - 1], xs[right]];
+    const [y0 = 0, y1 = 0] = [ys[right - 1], ys[right]];
+    return Math.exp(y0 + ((y1 - y0) * (x - x0)) / (x1 - x0));
+  };
+}
+
+/** Seconds of a matrix product apart from moving its activations; see `gemmSchema` for the formula. */
+export function gemmSeconds(weight: number, compute: number, overlap: number): number {
+  const large = Math.max(weight, compute);
+  if (large === 0) return 0;
+  return large * (1 + (Math.min(weight, compute) / large) ** overlap) ** (1 / overlap);
+}
+
+/** Sizes of one call of fused attention; `pairs` are those of one head, causal mask applied. */
+export interface AttentionSizes {
+  readonly heads: number;
+  readonly kvHeads: number;
+  readonly keyDim: number;
+  readonly valueDim: number;
+  readonly batch: number;
+  readonly newTokens: number;
+  readonly totalTokens: number;
+  readonly pairs: number;
+}
+
+/** The six features whose weighted sum is the seconds of fused attention, in the order of `attentionCoefficients`. */
+export function attentionFeatures(sizes: AttentionSizes, tileElements: number): number[] {
+  const { heads, kvHeads, batch, newTokens, totalTokens, pairs } = sizes;
+  const dims = sizes.keyDim + sizes.valueDim;
+  const overhang = (newTokens * tileElements) / dims / 2;
+  const worked = newTokens === 1 ? pairs : Math.min(newTokens * totalTokens, pairs + overhang);
+  return [
+    batch * heads * worked * dims,
+    batch * heads * worked,
+    batch * heads * newTokens * dims,
+    batch * kvHeads * totalTokens * dims,
+    1,
+  ];
+}
+
+export function attentionCoefficients(rates: AttentionRates): readonly number[] {
+  return [rates.perPairDim, rates.perPair, rates.perNewDim, rates.perCachedDim, rates.perCall];
+}
+
+/** Which measured stream stands for an elementwise function. Activations differ little beside moving their bytes. */
+const streamOf: Record<ElementwiseFunction, StreamKind> = {
+  add: "add",
+  multiply: "add",
+  scale: "scale",
+  softcap: "silu",
+  silu: "silu",
+  gelu: "silu",
+  "gelu-tanh": "silu",
+  relu: "scale",
+  relu2: "scale",
+};
+
+/**
+ * Time of an operator on a measured machine. `live` is what must stay in a cache while it runs (`liveBytes`).
+ */
+export function calibratedTime(
+  row: OperatorCost,
+  live: Expression,
+  calibration: Calibration,
+  setting: Setting,
+): OperatorTime {
+  const { variable, values } = setting;
+  const { operator, cost } = row;
+  const operators = classOf(row, setting);
+  const overhead = cost.launches * calibration.perOperator;
+  const workingSet = live.compile(variable, values);
+  const streamed = (kind: StreamKind, bytes: Expression): OperatorTime => {
+    const perByte = interpolateStream(calibration.streams[kind]);
+    const moved = bytes.compile(variable, values);
+    return {
+      class: operators,
+      overhead,
+      work: (length) => moved(length) * perByte(workingSet(length)),
+      bound: () => "bandwidth",
+    };
+  };
+  const moved = cost.readBytes.plus(cost.writtenBytes);
+  switch (operator.kind) {
+    case "linear": {
+      const { perMac, perWeightByte, overlap, activation } = calibration.gemm;
+      const [outWidth = 0, inWidth = 0] = row.block.weights.get(operator.weight)?.shape ?? [];
+      const rows = rowsOf(row).compile(variable, values);
+      const weight = cost.weightBytes.at({}) * perWeightByte;
+      const element = bytesPerElement(row.block.values.get(operator.output)?.dtype ?? "float32");
+      const perRow = (inWidth + outWidth) * element * activation;
+      const perByte = interpolateStream(calibration.streams.scale);
+      // A bias is a sum of its own: the product is written, read again, and written.
+      const added = operator.bias === null ? 0 : 2 * outWidth * element;
+      const perSum = interpolateStream(calibration.streams.add);
+      return {
+        class: operators,
+        overhead: overhead + (operator.bias === null ? 0 : calibration.perOperator),
+        work: (length) => {
+          const m = rows(length);
+          const product = gemmSeconds(weight, m * inWidth * outWidth * perMac, overlap);
+          const moved = perRow === 0 ? 0 : m * perRow * perByte(workingSet(length));
+          return product + moved + (added === 0 ? 0 : m * added * perSum(workingSet(length)));
+        },
+        bound: (length) => (rows(length) * inWidth * outWidth * perMac >= weight ? "compute" : "bandwidth"),
+      };
+    }
+    case "attention":
+      return { ...attentionTime(operator, row, calibration, setting), class: operators, overhead };
+    case "scores":
+    case "mix":
+      return withProducts(streamed("scale", moved), cost.attentionFlops, calibration.batchedPerMac, setting);
+    case "softmax":
+      return streamed("softmax", moved);
+    case "norm":
+      return streamed("norm", moved);
+    case "rotary":
+      return streamed("silu", moved);
+    case "elementwise":
+      return streamed(streamOf[operator.function], moved);
+    case "embed":
+    case "last":
+    case "append":
+    case "concat":
+      return streamed("scale", moved);
+    case "weighted":
+      return streamed("add", moved);
+    case "index":
+    case "experts":
+    case "product":
+    case "convolution":
+    case "scan":
+      return withProducts(streamed("scale", moved), cost.matmulFlops, calibration.batchedPerMac, setting);
+  }
+}
+
+function withProducts(base: OperatorTime, flops: Expression, perMac: number, setting: Setting): OperatorTime {
+  const products = flops.times(perMac / 2).compile(setting.variable, setting.values);
+  return {
+    ...base,
+    work: (length) => products(length) + base.work(length),
+    bound: (length) => (products(length) >= base.work(length) ? "compute" : "bandwidth"),
+  };
+}
+
+function attentionTime(
+  operator: AttentionOperator,
+  row: OperatorCost,
+  calibration: Calibration,
+  { variable, values }: Setting,
+): Pick<OperatorTime, "work" | "bound"> {
+  const { heads, kvHeads, keyDim, valueDim } = operator;
+  const batch = values.b ?? 1;
+  // The counted FLOPs are 2·heads·(keyDim + valueDim) per pair and batch.
+  const pairs = row.cost.attentionFlops
+    .times(1 / (2 * heads * (keyDim + valueDim) * batch))
+    .compile(variable, values);
+  const newTokens = (operator.lengths?.queries ?? n).compile(variable, values);
+  const totalTokens = (operator.lengths?.keys ?? n.plus(c)).compile(variable, values);
+  const sizes = { heads, kvHeads, keyDim, valueDim, batch };
+  const prefill = calibration.attention;
+  const decode = calibration.decodeAttention;
+  const [prefillRates, decodeRates] = [attentionCoefficients(prefill), attentionCoefficients(decode)];
+  const work = (length: number): number => {
+    const tokens = newTokens(length);
+    const rates = tokens === 1 ? decodeRates : prefillRates;
+    const features = attentionFeatures(
+      { ...sizes, newTokens: tokens, totalTokens: totalTokens(length), pairs: pairs(length) },
+      tokens === 1 ? 0 : prefill.tileElements,
+    );
+    let seconds = 0;
+    for (let i = 0; i < features.length; i += 1) seconds += (features[i] ?? 0) * (rates[i] ?? 0);
+    return seconds;
+  };
+  return { work, bound: (length) => (newTokens(length) === 1 ? "bandwidth" : "compute") };
+}

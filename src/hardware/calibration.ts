@@ -1,0 +1,100 @@
+import { z } from "zod";
+import { dtypes } from "../base/units.js";
+
+const text = z.string().max(500);
+const seconds = z.number().min(0).max(1e6);
+const spread = z.number().min(0).max(10);
+
+/** Seconds per byte as a function of the bytes that must stay in a cache for the operator to find them there. */
+const streamSchema = z
+  .array(z.strictObject({ workingSet: z.number().positive().max(1e15), secondsPerByte: z.number().positive().max(1) }))
+  .min(1)
+  .max(100);
+export type Stream = z.infer<typeof streamSchema>;
+
+/** Kernels that move memory and compute little, each with its own speed. */
+export const streamKinds = ["scale", "add", "silu", "norm", "softmax"] as const;
+export type StreamKind = (typeof streamKinds)[number];
+
+/**
+ * Fused attention of n new tokens after c cached ones, H heads and G KV heads of K key and V value dims:
+ * H·P·((K + V)·perPairDim + perPair) + H·n·(K + V)·perNewDim + G·(c + n)·(K + V)·perCachedDim + perCall.
+ * P counts the pairs a kernel works on when it skips only whole tiles of keys: min(n·(c + n), pairs + n·t/2) with
+ * t = tileElements / (K + V) keys to a tile. Kernels size tiles to a cache, so t falls as heads get wider.
+ */
+const attentionSchema = z.strictObject({
+  tileElements: z.number().min(0).max(1e9),
+  perPairDim: seconds,
+  perPair: seconds,
+  perNewDim: seconds,
+  perCachedDim: seconds,
+  perCall: seconds,
+});
+export type AttentionRates = z.infer<typeof attentionSchema>;
+
+/**
+ * A matrix product of m rows with a [k, n] weight:
+ * ((k·n·bytes·perWeightByte)^p + (m·k·n·perMac)^p)^(1/p) + m·(k + n)·bytes·s·activation, s the seconds per byte of a
+ * copy whose working set is what is alive there. Fetching the weight and computing overlap: p = 1 not at all, p = ∞
+ * perfectly.
+ */
+const gemmSchema = z.strictObject({
+  perMac: z.number().positive().max(1),
+  perWeightByte: seconds,
+  overlap: z.number().min(1).max(100),
+  activation: z.number().min(0).max(100),
+});
+export type GemmRates = z.infer<typeof gemmSchema>;
+
+/** How far the model of one class of operators misses the measurements, as the standard deviation of log seconds. */
+const spreadsSchema = z.strictObject({
+  gemm: spread,
+  gemv: spread,
+  attention: spread,
+  "decode-attention": spread,
+  vector: spread,
+  lookup: spread,
+  overhead: spread,
+});
+
+const measurementSchema = z.strictObject({
+  /** What was timed, in the words of the micro-model: `matmul m=128 k=640 n=1792 length=4`. */
+  what: text,
+  /** Low quantile of its runs, in seconds of one operator. */
+  seconds: z.number().positive().max(1e6),
+  runs: z.number().int().min(1).max(1e6),
+  /** Standard deviation of log seconds over the runs. */
+  spread,
+});
+
+/** What a machine was measured to do with one engine. */
+export const calibrationSchema = z.strictObject({
+  engine: text,
+  engineVersion: text,
+  threads: z.number().int().min(1).max(65536),
+  dtype: z.enum(dtypes),
+  cpu: text,
+  measured: z.iso.datetime(),
+  /** Wall seconds the calibration took. */
+  seconds,
+  /** Longest sequence, in tokens, that it timed. */
+  longest: z.number().int().min(1).max(2 ** 40),
+  gemm: gemmSchema,
+  /** Matrix products of two activations, one per head: naive attention's. Seconds per multiply-add. */
+  batchedPerMac: z.number().positive().max(1),
+  attention: attentionSchema,
+  decodeAttention: attentionSchema,
+  streams: z.strictObject({
+    scale: streamSchema,
+    add: streamSchema,
+    silu: streamSchema,
+    norm: streamSchema,
+    softmax: streamSchema,
+  }),
+  /** Seconds of an operator that computes nothing, and of a run without operators. */
+  perOperator: seconds,
+  perRun: seconds,
+  spreads: spreadsSchema,
+  measurements: z.array(measurementSchema).max(1000),
+});
+export type Calibration = z.infer<typeof calibrationSchema>;

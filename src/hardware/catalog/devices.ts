@@ -1,0 +1,28 @@
+import { badInput } from "../../base/errors.js";
+import { nearestNames, plainName } from "../names.js";
+import type { DeviceRecord } from "../record.js";
+import { m2Ultra } from "./apple.js";
+import { a100Sxm80, h100Sxm, l4, rtx4090 } from "./nvidia.js";
+
+/** Every device that can be named without a file. */
+export const devices: readonly DeviceRecord[] = [h100Sxm, a100Sxm80, l4, rtx4090, m2Ultra];
+
+/**
+ * The device of that name or alias; case, spaces and punctuation do not matter.
+ *
+ * @param known where to look, for callers that have more devices than the catalog
+ * @throws NsquaredError `device-unknown`, with the nearest names
+ */
+export function findDevice(name: string, known: readonly DeviceRecord[] = devices): DeviceRecord {
+  const wanted = plainName(name);
+  const found = known.find((device) => [device.name, ...device.aliases].some((other) => plainName(other) === wanted));
+  if (found !== undefined) return found;
+  const names = known.map((device) => device.name);
+  const near = nearestNames(name, known.flatMap((device) => [device.name, ...device.aliases]));
+  throw badInput("device-unknown", {
+    where: "--on",
+    key: "device",
+    found: name,
+    expected: `${near.length > 0 ? `perhaps ${near.join(", ")}? Known are ` : "one of "}${names.join(", ")}, local (this machine)`,
+  });
+}

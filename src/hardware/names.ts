@@ -1,0 +1,38 @@
+/** Fewest insertions, deletions, replacements and swaps of neighbours that turn one text into the other. */
+export function editDistance(from: string, to: string): number {
+  let beforeLast: number[] = [];
+  let last = Array.from({ length: to.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= from.length; i += 1) {
+    const row = [i];
+    for (let j = 1; j <= to.length; j += 1) {
+      const same = from[i - 1] === to[j - 1];
+      let best = Math.min((last[j] ?? 0) + 1, (row[j - 1] ?? 0) + 1, (last[j - 1] ?? 0) + (same ? 0 : 1));
+      const swapped = i > 1 && j > 1 && from[i - 1] === to[j - 2] && from[i - 2] === to[j - 1];
+      if (swapped) best = Math.min(best, (beforeLast[j - 2] ?? 0) + 1);
+      row.push(best);
+    }
+    beforeLast = last;
+    last = row;
+  }
+  return last[to.length] ?? 0;
+}
+
+/** Case, spaces and punctuation do not matter in a device's name. */
+export function plainName(name: string): string {
+  return name.toLowerCase().replace(/[^a-z0-9]/g, "");
+}
+
+/** The names most like `wanted`, best first: those that contain it, then those few edits away. */
+export function nearestNames(wanted: string, names: readonly string[], most = 3): string[] {
+  const plain = plainName(wanted);
+  return names
+    .map((name) => {
+      const other = plainName(name);
+      const inside = plain !== "" && other.includes(plain);
+      return { name, distance: inside ? 0 : editDistance(plain, other) / Math.max(plain.length, other.length, 1) };
+    })
+    .filter(({ distance }) => distance <= 0.6)
+    .sort((a, b) => a.distance - b.distance)
+    .slice(0, most)
+    .map(({ name }) => name);
+}

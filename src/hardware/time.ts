@@ -1,0 +1,44 @@
+import type { Dtype, Seconds } from "../base/units.js";
+import { liveBytes } from "../cost/live-bytes.js";
+import type { OperatorCost } from "../cost/table.js";
+import type { Block } from "../graph/types.js";
+import { Expression } from "../math/expression.js";
+import { calibratedTime } from "./calibrated.js";
+import type { OperatorClass } from "./efficiency.js";
+import type { OperatorTime, Setting } from "./operator-time.js";
+import type { DeviceRecord } from "./record.js";
+import { rooflineSpread, rooflineTime } from "./roofline.js";
+
+/** An operator of the model with the time of one execution on a device. */
+export interface TimedOperator {
+  readonly row: OperatorCost;
+  readonly time: OperatorTime;
+}
+
+/** The time of every operator on a device: from its calibration where it has one, from its data sheet otherwise. */
+export function timeOperators(rows: readonly OperatorCost[], device: DeviceRecord, setting: Setting): TimedOperator[] {
+  const { calibration } = device;
+  if (calibration === null) return rows.map((row) => ({ row, time: rooflineTime(row, device, setting) }));
+  const live = new Map<Block, readonly Expression[]>();
+  return rows.map((row) => {
+    let ofBlock = live.get(row.block);
+    if (ofBlock === undefined) {
+      ofBlock = liveBytes(row.block);
+      live.set(row.block, ofBlock);
+    }
+    const workingSet = ofBlock[row.block.operators.indexOf(row.operator)] ?? Expression.zero;
+    return { row, time: calibratedTime(row, workingSet, calibration, setting) };
+  });
+}
+
+/** Seconds of one forward pass that belong to no operator. */
+export function perPass(device: DeviceRecord): Seconds {
+  return device.calibration?.perRun ?? 0;
+}
+
+/** Standard deviation of the log seconds of a class of operators on a device. */
+export function classSpread(operators: OperatorClass, device: DeviceRecord, dtype: Dtype): number {
+  return device.calibration === null
+    ? rooflineSpread(operators, device, dtype)
+    : device.calibration.spreads[operators];
+}

@@ -1,0 +1,100 @@
+import { type LoweredModel } from "../onnx/lower.js";
+import { type CacheBinding, inputNames } from "../onnx/scope.js";
+import type { ExternalFile, Feed } from "../onnx/tensors.js";
+import { type Runtime, type Session, type SessionOptions, type Tensor, loadOnnxRuntime } from "./onnx-node-session.js";
+
+/** Keys and values of one cache, [b, kvHeads, tokens, dim] each. */
+export interface CacheContent {
+  readonly key: Float32Array;
+  readonly value: Float32Array;
+}
+
+/** What one forward pass takes: n new tokens of each sequence after `depth` cached ones. */
+export interface StepInput {
+  readonly batch: number;
+  readonly n: number;
+  readonly depth: number;
+  /** Token ids, [batch, n]. */
+  readonly ids: BigInt64Array;
+  /** One per cache of the model; empty arrays at depth 0. Read where they are, not copied. */
+  readonly past: readonly CacheContent[];
+}
+
+/** A step with its tensors made, so that nothing but the pass itself is timed. */
+export type Step = Readonly<Record<string, Tensor>>;
+
+/** A lowered model in ONNX Runtime. */
+export interface Engine {
+  readonly caches: readonly CacheBinding[];
+  prepare(input: StepInput): Step;
+  /** Runs one pass and gives the logits. The grown cache stays inside the runtime and is thrown away. */
+  logits(step: Step): Promise<Float32Array>;
+  /** Runs one pass and gives the logits and the caches, c + n tokens long; handing these out copies them. */
+  logitsAndCaches(step: Step): Promise<{ readonly logits: Float32Array; readonly caches: readonly CacheContent[] }>;
+  endProfiling(): void;
+  close(): Promise<void>;
+}
+
+export async function openEngine(
+  lowered: LoweredModel,
+  files: readonly ExternalFile[],
+  options: SessionOptions,
+): Promise<Engine> {
+  const runtime = await loadOnnxRuntime();
+  const session = await runtime.open(lowered.model, files, options);
+  return engine(lowered, runtime, session);
+}
+
+function engine(lowered: LoweredModel, runtime: Runtime, session: Session): Engine {
+  const { caches, output } = lowered;
+  const onlyLogits = { [output]: null };
+  const everything: Record<string, null> = { [output]: null };
+  for (const { present } of caches) {
+    everything[present.key] = null;
+    everything[present.value] = null;
+  }
+  return {
+    caches,
+    prepare: (input) => {
+      const tensors: Record<string, Tensor> = {};
+      for (const feed of feedsOf(lowered, input)) tensors[feed.name] = runtime.tensor(feed);
+      return tensors;
+    },
+    logits: async (step) => floats(await session.run(step, onlyLogits), output),
+    logitsAndCaches: async (step) => {
+      const results = await session.run(step, everything);
+      return {
+        logits: floats(results, output),
+        caches: caches.map(({ present }) => ({
+          key: floats(results, present.key),
+          value: floats(results, present.value),
+        })),
+      };
+    },
+    endProfiling: () => session.endProfiling(),
+    close: () => session.close(),
+  };
+}
+
+function feedsOf({ caches, inputs }: LoweredModel, { batch, n, depth, ids, past }: StepInput): Feed[] {
+  const all: Feed[] = [
+    { name: inputNames.ids, shape: [batch, n], data: ids },
+    { name: inputNames.last, shape: [batch], data: new Int32Array(batch).fill(depth + n - 1) },
+    { name: inputNames.total, shape: [], data: Int32Array.of(depth + n) },
+    { name: inputNames.depth, shape: [1], data: BigInt64Array.of(BigInt(depth)) },
+  ];
+  const feeds = all.filter(({ name }) => inputs.has(name));
+  caches.forEach(({ past: names, kvHeads, keyDim, valueDim }, index) => {
+    const content = past[index];
+    if (content === undefined) throw new Error(`no content for cache ${index}`);
+    feeds.push({ name: names.key, shape: [batch, kvHeads, depth, keyDim], data: content.key });
+    feeds.push({ name: names.value, shape: [batch, kvHeads, depth, valueDim], data: content.value });
+  });
+  return feeds;
+}
+
+function floats(results: Readonly<Record<string, Tensor>>, name: string): Float32Array {
+  const data = results[name]?.data;
+  if (!(data instanceof Float32Array)) throw new Error(`the runtime gave no ${name}`);
+  return data;
+}

@@ -1,0 +1,64 @@
+import type { Seconds } from "../base/units.js";
+import { type Micro, microInputs, microModel, probe } from "../onnx/micro.js";
+import type { Clock } from "./clock.js";
+import { type Runtime, type Tensor, loadOnnxRuntime } from "./onnx-node-session.js";
+
+export interface MicroTiming {
+  readonly clock: Clock;
+  /** Timed runs. */
+  readonly repeats: number;
+  /** Untimed runs before them; one where absent. */
+  readonly warmUps?: number;
+  /** Runs stop early, with what they have (at least one), once this many seconds are spent on timed runs. */
+  readonly limit?: Seconds;
+  readonly signal?: AbortSignal;
+}
+
+/** One operator (or chain of it) loaded into ONNX Runtime. */
+export interface MicroSession {
+  /** One run at the sizes it was opened with. */
+  run(): Promise<void>;
+  /**
+   * Seconds of each run at the sizes of `micro`, in order; its weights must be those it was opened with. Take a low
+   * quantile: noise only ever adds.
+   */
+  time(micro: Micro, timing: MicroTiming): Promise<Seconds[]>;
+  /** Safe to call twice. */
+  close(): Promise<void>;
+}
+
+/** @param threads threads of one operator; the runtime decides where it is null */
+export async function openMicro(micro: Micro, threads: number | null): Promise<MicroSession> {
+  const runtime = await loadOnnxRuntime();
+  const { model, files } = microModel(micro);
+  const session = await runtime.open(model, files, { threads, profilePrefix: null });
+  let own: Record<string, Tensor> | null = null;
+  return {
+    run: async () => {
+      own ??= inputsOf(micro, runtime);
+      await session.run(own, { [probe]: null });
+    },
+    time: async (sized, { clock, repeats, warmUps = 1, limit = Number.POSITIVE_INFINITY, signal }) => {
+      const inputs = inputsOf(sized, runtime);
+      const times: Seconds[] = [];
+      let begin = clock.now();
+      for (let run = -warmUps; run < repeats; run += 1) {
+        signal?.throwIfAborted();
+        const start = clock.now();
+        if (run === 0) begin = start;
+        await session.run(inputs, { [probe]: null });
+        const end = clock.now();
+        if (run >= 0) times.push(end - start);
+        if (times.length > 0 && end - begin > limit) break;
+      }
+      return times;
+    },
+    close: () => session.close(),
+  };
+}
+
+function inputsOf(micro: Micro, runtime: Runtime): Record<string, Tensor> {
+  const inputs: Record<string, Tensor> = {};
+  for (const feed of microInputs(micro).feeds) inputs[feed.name] = runtime.tensor(feed);
+  return inputs;
+}

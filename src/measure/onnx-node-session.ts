@@ -1,0 +1,78 @@
+import type { InferenceSession, Tensor } from "onnxruntime-node";
+import { NsquaredError } from "../base/errors.js";
+import type { ExternalFile, Feed } from "../onnx/tensors.js";
+
+export type { Tensor } from "onnxruntime-node";
+
+export interface SessionOptions {
+  /** Threads of one operator; the runtime decides where it is null. */
+  readonly threads: number | null;
+  /** Prefix of the file that the runtime writes its profile to, or null for no profile. */
+  readonly profilePrefix: string | null;
+}
+
+export type Tensors = Readonly<Record<string, Tensor>>;
+
+/** An ONNX model loaded into ONNX Runtime on the CPU. */
+export interface Session {
+  /** Executes the model once. Outputs with a tensor are written into its memory; those with null are made anew. */
+  run(feeds: Tensors, outputs: Readonly<Record<string, Tensor | null>>): Promise<Tensors>;
+  /** Writes the profile, where there is one. */
+  endProfiling(): void;
+  close(): Promise<void>;
+}
+
+export interface Runtime {
+  readonly version: string;
+  /** A tensor over the memory of `data`: nothing is copied. */
+  tensor(content: Omit<Feed, "name">): Tensor;
+  open(model: Uint8Array, files: readonly ExternalFile[], options: SessionOptions): Promise<Session>;
+}
+
+/**
+ * ONNX Runtime, loaded when it is first needed.
+ *
+ * @throws NsquaredError `runtime-missing` where onnxruntime-node is not installed
+ */
+export async function loadOnnxRuntime(): Promise<Runtime> {
+  const runtime = await import("onnxruntime-node").catch((cause: unknown) => {
+    throw new NsquaredError(
+      "runtime-missing",
+      "onnxruntime-node is not installed or does not load; install it with: npm install onnxruntime-node",
+      { where: "onnxruntime-node" },
+      undefined,
+      cause,
+    );
+  });
+  return {
+    version: runtime.env.versions.node ?? "unknown",
+    tensor: ({ data, shape }) => {
+      if (data instanceof Float32Array) return new runtime.Tensor("float32", data, shape);
+      if (data instanceof Int32Array) return new runtime.Tensor("int32", data, shape);
+      return new runtime.Tensor("int64", data, shape);
+    },
+    open: async (model, files, { threads, profilePrefix }) => {
+      const options: InferenceSession.SessionOptions = {
+        executionProviders: ["cpu"],
+        graphOptimizationLevel: "all",
+        executionMode: "sequential",
+        // Errors reach the caller as exceptions; the runtime's own lines on standard error would only repeat them.
+        logSeverityLevel: 4,
+        externalData: files.map(({ path, data }) => ({ path, data })),
+        ...(threads === null ? {} : { intraOpNumThreads: threads }),
+        ...(profilePrefix === null ? {} : { enableProfiling: true, profileFilePrefix: profilePrefix }),
+      };
+      const session = await runtime.InferenceSession.create(model, options);
+      let open = true;
+      return {
+        run: (feeds, outputs) => session.run(feeds, outputs),
+        endProfiling: () => session.endProfiling(),
+        close: async () => {
+          if (!open) return;
+          open = false;
+          await session.release();
+        },
+      };
+    },
+  };
+}

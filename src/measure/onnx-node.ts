@@ -1,0 +1,212 @@
+import { badInput, NsquaredError } from "../base/errors.js";
+import { bytes as showBytes } from "../base/format.js";
+import { seededRandom } from "../base/random.js";
+import type { Bytes, Seconds } from "../base/units.js";
+import type { Graph } from "../graph/types.js";
+import type { ModelDescription } from "../model/types.js";
+import { type LoweredModel, lowerGraph } from "../onnx/lower.js";
+import { openingBytes, passBytes } from "../onnx/memory.js";
+import { runnableGraph } from "../onnx/runnable.js";
+import { type WeightSource, syntheticWeights } from "../onnx/weights.js";
+import { type Cell, cellKey } from "../runs/schema.js";
+import { cacheFiller } from "./onnx-node-cache.js";
+import { type Engine, openEngine, type Step } from "./onnx-node-engine.js";
+import { type MicroSession, openMicro } from "./onnx-node-micro.js";
+import { loadOnnxRuntime } from "./onnx-node-session.js";
+import { type Outcome, type RunContext, type Runner, timeSteps } from "./runner.js";
+
+export interface OnnxNodeOptions {
+  /** `fused` runs GroupQueryAttention; `naive` makes all scores. */
+  readonly attention: "fused" | "naive";
+  /** Threads of one operator; ONNX Runtime decides where it is null. */
+  readonly threads: number | null;
+  readonly seed: number;
+  /** Longest n + depth of a cell: the length of the rotary tables. */
+  readonly maxLength: number;
+  /** Bytes of memory that are free now. */
+  readonly availableBytes: () => Bytes;
+  /** Parameters; synthetic ones from the seed where it is left out. */
+  readonly weights?: WeightSource;
+}
+
+export const onnxNodeName = "onnx-node";
+/** The machine's pulse, always the same: a product of ordinary size. */
+const reference = { kind: "matmul", m: 512, k: 1024, n: 1024, length: 1 } as const;
+/** Steps that are shorter than this are repeated, and their mean is taken. */
+const shortest: Seconds = 0.01;
+const mostSteps = 64;
+
+/** Memory that a process may still take, where the operating system tells. */
+export function availableMemory(): Bytes {
+  return process.availableMemory();
+}
+
+/**
+ * Refuses what does not fit this machine's memory.
+ *
+ * @throws NsquaredError `memory`
+ */
+function assertFits(what: string, needed: Bytes, available: Bytes, advice: string): void {
+  if (needed <= available) return;
+  throw badInput("memory", {
+    where: what,
+    key: "memory needed",
+    found: showBytes(needed),
+    expected: `${showBytes(available)} are available; ${advice}`,
+  });
+}
+
+/** @throws NsquaredError `memory` where opening the model would take more than is available */
+export function assertModelFits(model: ModelDescription, lowered: LoweredModel, options: OnnxNodeOptions): void {
+  assertFits(model.name, openingBytes(lowered), options.availableBytes(), "take a smaller model, or fewer layers");
+}
+
+/** Random token ids of a cell, [batch, n]. */
+export function inputIds(model: ModelDescription, { batch, n }: Cell, seed: number): BigInt64Array {
+  const random = seededRandom(seed);
+  return BigInt64Array.from({ length: batch * n }, () => BigInt(Math.floor(random() * model.vocabularySize)));
+}
+
+/**
+ * A runner that executes the model's own graph in ONNX Runtime on the CPU, in float32, with synthetic weights of the
+ * true shapes. Opening it allocates and packs the weights.
+ *
+ * @throws NsquaredError `runtime-missing`, `memory` (before anything is allocated), `unsupported-operator`
+ */
+export async function openOnnxNodeRunner(model: ModelDescription, options: OnnxNodeOptions): Promise<Runner> {
+  const { version } = await loadOnnxRuntime();
+  const graph = runnableGraph(model, options.attention);
+  const lowered = lowerGraph(graph, { positions: options.maxLength });
+  assertModelFits(model, lowered, options);
+  const source = options.weights ?? syntheticWeights(options.seed);
+  const session = { threads: options.threads, profilePrefix: null };
+  const engine = await openEngine(lowered, await lowered.parameters(source), session);
+  return new OnnxNodeRunner(model, graph, engine, options, version);
+}
+
+class OnnxNodeRunner implements Runner {
+  readonly name = onnxNodeName;
+  readonly capabilities;
+  private readonly fill = cacheFiller();
+  private readonly stepSeconds = new Map<string, Seconds>();
+  private prepared: { readonly key: string; readonly step: Step } | null = null;
+  private pulse: MicroSession | null = null;
+  private closed = false;
+
+  constructor(
+    private readonly model: ModelDescription,
+    private readonly graph: Graph,
+    private readonly engine: Engine,
+    private readonly options: OnnxNodeOptions,
+    private readonly version: string,
+  ) {
+    this.capabilities = {
+      phases: ["prefill", "decode", "decode-uncached", "reference"] as const,
+      maxLength: options.maxLength,
+      maxBatch: 2 ** 20,
+    };
+  }
+
+  describe() {
+    const { attention, threads, seed, maxLength, weights } = this.options;
+    return {
+      runner: this.name,
+      name: "onnxruntime-node",
+      version: this.version,
+      provider: "cpu",
+      threads,
+      dtype: "float32",
+      attention,
+      options: { seed, weights: weights === undefined ? "synthetic" : "given", positions: maxLength },
+    };
+  }
+
+  async prepare(cell: Cell): Promise<void> {
+    this.assertOpen();
+    if (cell.phase === "reference") {
+      this.pulse ??= await openMicro(reference, this.options.threads);
+      return;
+    }
+    const key = cellKey(cell);
+    if (this.prepared?.key === key) return;
+    this.assertCell(cell);
+    const { n, depth, batch } = cell;
+    const ids = inputIds(this.model, cell, this.options.seed);
+    this.prepared = null;
+    const past = this.fill(this.engine.caches, batch, depth);
+    this.prepared = { key, step: this.engine.prepare({ batch, n, depth, ids, past }) };
+  }
+
+  async run(cell: Cell, { clock, signal }: RunContext): Promise<Outcome> {
+    await this.prepare(cell);
+    const key = cellKey(cell);
+    const once = this.stepOf(cell);
+    const known = this.stepSeconds.get(key);
+    const steps = known === undefined ? 1 : Math.min(mostSteps, Math.max(1, Math.ceil(shortest / known)));
+    let logits: Float32Array | null = null;
+    const outcome = await timeSteps(clock, steps, async () => {
+      signal.throwIfAborted();
+      logits = await once();
+    });
+    if (outcome.status === "ok") {
+      this.stepSeconds.set(key, outcome.seconds);
+      if (known === undefined && !allFinite(logits)) {
+        return { status: "failed", reason: "the logits are not all finite" };
+      }
+    }
+    return outcome;
+  }
+
+  async close(): Promise<void> {
+    if (this.closed) return;
+    this.closed = true;
+    this.prepared = null;
+    await this.pulse?.close();
+    await this.engine.close();
+  }
+
+  private stepOf(cell: Cell): () => Promise<Float32Array | null> {
+    const { pulse, prepared } = this;
+    if (cell.phase === "reference") {
+      if (pulse === null) throw new Error("the reference was not prepared");
+      return async () => {
+        await pulse.run();
+        return null;
+      };
+    }
+    if (prepared === null) throw new Error("the cell was not prepared");
+    return () => this.engine.logits(prepared.step);
+  }
+
+  private assertOpen(): void {
+    if (this.closed) throw new NsquaredError("runner-closed", "the runner is closed");
+  }
+
+  /** @throws NsquaredError where the runtime or the memory cannot do the cell */
+  private assertCell(cell: Cell): void {
+    const where = cellKey(cell);
+    const { attention, maxLength } = this.options;
+    if (cell.n + cell.depth > maxLength) {
+      throw badInput("length", {
+        where,
+        key: "length",
+        found: cell.n + cell.depth,
+        expected: `at most ${maxLength}, which this runner was opened for`,
+      });
+    }
+    if (attention === "fused" && cell.batch > 1 && cell.n > 1 && cell.depth > 0) {
+      throw badInput("batch", {
+        where,
+        key: "batch",
+        found: cell.batch,
+        expected: "1: ONNX Runtime's fused attention continues one sequence at a time; naive attention does more",
+      });
+    }
+    const advice = attention === "naive" ? "take a shorter length, or fused attention" : "take a shorter length";
+    assertFits(where, passBytes(this.graph, cell), this.options.availableBytes(), advice);
+  }
+}
+
+function allFinite(values: Float32Array | null): boolean {
+  return values === null || values.every(Number.isFinite);
+}

@@ -1,0 +1,63 @@
+import type { Attention, Ffn, Layer, Mixer, Span } from "./types.js";
+
+/** A layer in one line for people: `GQA 32 heads, 8 KV × 128, window 4096; gated FFN 14336`. */
+export function describeLayer(layer: Layer): string {
+  return [...layer.mixers.map(describeMixer), ...layer.ffns.map(describeFfn)].join("; ");
+}
+
+export function describeMixer(mixer: Mixer): string {
+  switch (mixer.kind) {
+    case "attention":
+      return describeAttention(mixer);
+    case "latent": {
+      const sparse = mixer.indexer ?? mixer.sharedIndexer;
+      const latent = `MLA ${mixer.heads} heads, latent ${mixer.kvRank} + ${mixer.ropeDim}`;
+      return sparse === undefined ? latent : `${latent}, best ${sparse.chosen} tokens`;
+    }
+    case "mamba1":
+      return `Mamba ${mixer.width} × ${mixer.stateDim}`;
+    case "mamba2":
+      return `Mamba-2 ${mixer.heads} heads × ${mixer.headDim} × ${mixer.stateDim}`;
+    case "delta": {
+      const name = mixer.decay === "per-head" ? "Gated DeltaNet" : "KDA";
+      return `${name} ${mixer.valueHeads} heads × ${mixer.keyDim} × ${mixer.valueDim}`;
+    }
+    case "lightning":
+      return `Lightning attention ${mixer.heads} heads × ${mixer.headDim}`;
+    case "mlstm":
+      return `mLSTM ${mixer.heads} heads × ${mixer.keyDim} × ${mixer.valueDim}`;
+    case "rg-lru":
+      return `RG-LRU ${mixer.width}`;
+    case "short-convolution":
+      return `short convolution ${mixer.width}, ${mixer.convolution} wide`;
+    case "rwkv4":
+      return `RWKV-4 ${mixer.width}`;
+  }
+}
+
+function describeAttention(mixer: Attention): string {
+  const { heads, kvHeads, keyDim } = mixer;
+  const sharing = kvHeads === heads ? "MHA" : kvHeads === 1 ? "MQA" : "GQA";
+  const parts = [`${sharing} ${heads} heads, ${kvHeads} KV × ${keyDim}${describeSpan(mixer.span)}`];
+  if (mixer.source === "encoder") parts.push("across to the encoder");
+  if (mixer.keyValue === "shared") parts.push("cache of another layer");
+  if (mixer.indexer !== undefined) parts.push(`best ${mixer.indexer.chosen} tokens`);
+  return parts.join(", ");
+}
+
+function describeSpan(span: Span): string {
+  return span.kind === "full" ? "" : `, ${span.kind} ${span.size}`;
+}
+
+export function describeFfn(ffn: Ffn): string {
+  switch (ffn.kind) {
+    case "dense":
+      return `${ffn.gated ? "gated " : ""}FFN ${ffn.width}`;
+    case "moe": {
+      const shared = ffn.shared === undefined ? "" : ` + shared ${ffn.shared.width}`;
+      return `MoE ${ffn.chosen} of ${ffn.experts} × ${ffn.width}${shared}`;
+    }
+    case "rwkv4-ffn":
+      return `RWKV-4 FFN ${ffn.width}`;
+  }
+}

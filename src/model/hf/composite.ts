@@ -1,0 +1,99 @@
+import type { Norm, Stack } from "../types.js";
+import { size, sizeOrZero } from "./checks.js";
+import type { ConfigReader } from "./config-reader.js";
+import { shareEqual } from "./decoder.js";
+import { noBias, softmax } from "./parts.js";
+import { type VisionReader, visionReaders } from "./vision.js";
+
+/** A model of several parts: a language model in `text_config`, or on the top level, and towers beside it. */
+export interface Composite {
+  /** Type of the language model where the nested object names none, or another wrapper's. */
+  readonly text: string;
+  /** Keys under which the language model's config may lie; the top level where none of them is there. */
+  readonly nested: readonly string[];
+  readonly vision: VisionReader | null;
+  readonly audio?: (config: ConfigReader, textHidden: number) => Stack;
+}
+
+const nested = ["text_config", "language_config", "llm_config"] as const;
+
+export const composites: Readonly<Record<string, Composite>> = {
+  qwen2_vl: { text: "qwen2", nested, vision: visionReaders.qwen2 },
+  qwen2_5_vl: { text: "qwen2", nested, vision: visionReaders.qwen25 },
+  qwen3_vl: { text: "qwen3", nested, vision: visionReaders.qwen3 },
+  qwen3_vl_moe: { text: "qwen3_moe", nested, vision: visionReaders.qwen3 },
+  qwen3_5: { text: "qwen3_5_text", nested, vision: visionReaders.qwen3 },
+  qwen3_5_moe: { text: "qwen3_5_moe_text", nested, vision: visionReaders.qwen3 },
+  llava: { text: "llama", nested, vision: visionReaders.clip },
+  gemma3: { text: "gemma3_text", nested, vision: visionReaders.siglip },
+  gemma4: { text: "gemma4_text", nested, vision: visionReaders.gemma4, audio: conformer },
+  llama4: { text: "llama4_text", nested, vision: visionReaders.llama4 },
+  mllama: { text: "mllama_text_model", nested, vision: visionReaders.mllama },
+  kimi_k25: { text: "deepseek_v3", nested, vision: visionReaders.moonVit },
+  kimi_k3: { text: "kimi_linear", nested, vision: visionReaders.moonVit },
+  minimax_m3_vl: { text: "minimax_m3", nested, vision: visionReaders.minimax },
+  step3p7: { text: "step3p5", nested, vision: visionReaders.step },
+  muse_glimmer: { text: "muse_glimmer_text", nested, vision: visionReaders.muse },
+  mistral3: { text: "ministral3", nested, vision: null },
+};
+
+/** Names that wrappers give their language models, and the reader that fits. */
+export const textAliases: Readonly<Record<string, string>> = {
+  qwen3_vl_text: "qwen3",
+  qwen3_vl_moe_text: "qwen3_moe",
+  qwen2_vl_text: "qwen2",
+  qwen2_5_vl_text: "qwen2",
+  minimax_m3_vl_text: "minimax_m3",
+};
+
+const rms: Norm = { kind: "rms", bias: false, epsilon: 1e-6, offset: false };
+
+/** Gemma 4's audio tower: conformer layers behind two convolutions. */
+function conformer(config: ConfigReader, textHidden: number): Stack {
+  const from = "class default of gemma4_audio";
+  const hidden = config.derived("hidden_size", size, from, () => 1024);
+  const layers = config.derived("num_hidden_layers", sizeOrZero, from, () => 12);
+  const heads = config.derived("num_attention_heads", size, from, () => 8);
+  const kernel = config.derived("conv_kernel_size", size, from, () => 5);
+  const out = config.derived("output_proj_dims", size, from, () => textHidden);
+  config.ignoreRest();
+  const bare = { gated: false, activation: "silu", bias: false } as const;
+  const ffn = { kind: "dense", width: 4 * hidden, ...bare } as const;
+  const layer = {
+    mixers: [softmax({ heads, kvHeads: heads, headDim: hidden / heads }, null, { causal: false, bias: noBias })],
+    ffns: [ffn, ffn],
+    norm: rms,
+    normPlacement: "sandwich",
+    extras: {
+      linears: [
+        { name: "relative_key", inWidth: hidden, outWidth: hidden, bias: false },
+        { name: "convolution_in", inWidth: hidden, outWidth: 2 * hidden, bias: false },
+        { name: "convolution_out", inWidth: hidden, outWidth: hidden, bias: false },
+      ],
+      weights: [
+        { name: "convolution", shape: [hidden, 1, kernel] },
+        { name: "norms", shape: [3, hidden] },
+        { name: "scale", shape: [hidden / heads] },
+      ],
+    },
+  } as const;
+  return {
+    kind: "audio",
+    hiddenSize: hidden,
+    length: { kind: "absent" },
+    layers: shareEqual(Array.from({ length: layers }, () => layer)),
+    finalNorm: null,
+    extras: {
+      linears: [
+        { name: "subsample", inWidth: 1024, outWidth: hidden, bias: false },
+        { name: "output", inWidth: hidden, outWidth: out, bias: true },
+        { name: "project", inWidth: out, outWidth: textHidden, bias: false },
+      ],
+      weights: [
+        { name: "convolution0", shape: [128, 1, 3, 3] },
+        { name: "convolution1", shape: [32, 128, 3, 3] },
+        { name: "convolution_norms", shape: [128 + 32] },
+      ],
+    },
+  };
+}

@@ -1,0 +1,199 @@
+import type { Attention, ExtraLinear, ExtraTable, ExtraWeight, Ffn, Layer } from "../types.js";
+import { integer, real, size, sizeOrZero, tokenCount } from "./checks.js";
+import type { ConfigReader } from "./config-reader.js";
+import { full, readLayerCount } from "./decoder.js";
+import {
+  attentionSizes,
+  biasOf,
+  decoder,
+  dense,
+  everyFull,
+  flagOr,
+  listLayers,
+  moe,
+  rmsNorm,
+  softmax,
+  spans,
+} from "./parts.js";
+import type { Reader } from "./reader.js";
+
+/** Gemma 3n and Gemma 4: shared caches, per-layer embeddings, heads that differ between local and global layers. */
+
+/** An embedding per layer (PLE): a table that is looked up, and small projections in every layer. */
+interface PerLayerInputs {
+  readonly table: ExtraTable;
+  readonly model: { readonly linears: readonly ExtraLinear[]; readonly weights: readonly ExtraWeight[] };
+  readonly layer: { readonly linears: readonly ExtraLinear[]; readonly weights: readonly ExtraWeight[] };
+}
+
+function perLayerInputs(config: ConfigReader, layers: number, hidden: number): PerLayerInputs | null {
+  const width = config.optional("hidden_size_per_layer_input", sizeOrZero) ?? 0;
+  if (width === 0) {
+    config.ignore("vocab_size_per_layer_input");
+    return null;
+  }
+  const rows = config.read("vocab_size_per_layer_input", tokenCount);
+  const linear = (name: string, inWidth: number, outWidth: number): ExtraLinear => ({
+    name,
+    inWidth,
+    outWidth,
+    bias: false,
+  });
+  return {
+    table: { name: "per_layer", rows, width: layers * width },
+    model: {
+      linears: [linear("per_layer_projection", hidden, layers * width)],
+      weights: [{ name: "per_layer_norm", shape: [width] }],
+    },
+    layer: {
+      linears: [linear("per_layer_gate", hidden, width), linear("per_layer_projection", width, hidden)],
+      weights: [{ name: "per_layer_norm", shape: [hidden] }],
+    },
+  };
+}
+
+/** models/gemma4. */
+const readGemma4: Reader = (config) => {
+  const { sizes, rotary } = attentionSizes(config);
+  const layers = readLayerCount(config);
+  const hidden = config.size("hidden_size");
+  const norm = rmsNorm(config);
+  const spanOf = spans(config, layers, everyFull(6));
+  const globalDim = config.derived("global_head_dim", size, "2 · head_dim", () => 2 * sizes.headDim);
+  const oneProjection = config.flag("attention_k_eq_v");
+  const globalKv = config.optional("num_global_key_value_heads", size);
+  const shared = config.optional("num_kv_shared_layers", sizeOrZero) ?? 0;
+  const doubles = config.flag("use_double_wide_mlp");
+  const width = config.size("intermediate_size");
+  const inputs = perLayerInputs(config, layers, hidden);
+  const sparse = flagOr(config, "enable_moe_block", false);
+  const experts = sparse ? moe(config, { chosen: config.size(["top_k_experts", "num_experts_per_tok"]) }) : null;
+  const softcap = config.optional("final_logit_softcapping", real);
+  config.ignore(
+    "use_bidirectional_attention",
+    "rope_local_base_freq",
+    "moe_intermediate_size",
+    "num_experts",
+    "top_k_experts",
+    "per_layer_config",
+  );
+  config.child("per_layer_config", {}).ignoreRest();
+  const attention = (index: number): Attention => {
+    const span = spanOf[index] ?? full;
+    const global = span.kind === "full";
+    const headDim = global ? globalDim : sizes.headDim;
+    const kvHeads = global && oneProjection && globalKv !== null ? globalKv : sizes.kvHeads;
+    const keyValue = index >= layers - shared ? "shared" : global && oneProjection ? "key-is-value" : "own";
+    return softmax(
+      { heads: sizes.heads, kvHeads, headDim },
+      { ...rotary, dims: Math.min(rotary.dims, headDim) },
+      {
+        bias: biasOf(config.flag("attention_bias")),
+        queryKeyNorm: "per-head",
+        span,
+        scale: 1,
+        keyValue,
+      },
+    );
+  };
+  const routerWeights: ExtraWeight[] =
+    experts === null
+      ? []
+      : [
+          { name: "router_scale", shape: [hidden] },
+          { name: "expert_scale", shape: [experts.experts] },
+          { name: "expert_norms", shape: [3, hidden] },
+        ];
+  return decoder(config, {
+    layers: listLayers(layers, (index): Layer => {
+      const wide = doubles && index >= layers - shared ? 2 * width : width;
+      const plain = dense(config, { width: wide });
+      const ffns: Ffn[] = experts === null ? [plain] : [plain, experts];
+      const weights = [...(inputs?.layer.weights ?? []), ...routerWeights];
+      const linears = inputs?.layer.linears ?? [];
+      return {
+        mixers: [attention(index)],
+        ffns,
+        norm,
+        normPlacement: "sandwich",
+        ...(experts === null ? {} : { arrangement: "parallel-ffns" }),
+        ...(weights.length + linears.length === 0 ? {} : { extras: { linears, weights } }),
+      };
+    }),
+    finalNorm: norm,
+    embedding: { scale: Math.sqrt(hidden), ...(inputs === null ? {} : { tables: [inputs.table] }) },
+    head: { softcap },
+    ...(inputs === null ? {} : { extras: inputs.model }),
+  });
+};
+
+/** models/gemma3n: four streams (AltUp), a low-rank branch (Laurel), per-layer inputs, shared caches. */
+const readGemma3n: Reader = (config) => {
+  const { sizes, rotary } = attentionSizes(config);
+  const layers = readLayerCount(config);
+  const hidden = config.size("hidden_size");
+  const norm = rmsNorm(config);
+  const spanOf = spans(config, layers, everyFull(5));
+  const shared = config.optional("num_kv_shared_layers", sizeOrZero) ?? 0;
+  const inputs = perLayerInputs(config, layers, hidden);
+  const streams = config.size("altup_num_inputs");
+  const rank = config.size("laurel_rank");
+  const widths = config.raw("intermediate_size");
+  const listed = Array.isArray(widths) ? config.perLayer("intermediate_size", integer, layers) : null;
+  config.ignore(
+    "altup_active_idx",
+    "altup_coef_clip",
+    "altup_correct_scale",
+    "activation_sparsity_pattern",
+    "rope_local_base_freq",
+  );
+  const linear = (name: string, inWidth: number, outWidth: number): ExtraLinear => ({
+    name,
+    inWidth,
+    outWidth,
+    bias: false,
+  });
+  const layerLinears = [
+    linear("altup_correction", streams, streams),
+    linear("altup_prediction", streams, streams * streams),
+    linear("altup_router", hidden, streams),
+    linear("laurel_left", hidden, rank),
+    linear("laurel_right", rank, hidden),
+    ...(inputs?.layer.linears ?? []),
+  ];
+  const layerWeights: ExtraWeight[] = [
+    { name: "altup_output_scale", shape: [hidden] },
+    { name: "altup_router_norm", shape: [hidden] },
+    { name: "laurel_norm", shape: [hidden] },
+    ...(inputs?.layer.weights ?? []),
+  ];
+  const projections = Array.from({ length: streams - 1 }, (_, stream) => [
+    linear(`altup_projection${stream}`, hidden, hidden),
+    linear(`altup_unembedding${stream}`, hidden, hidden),
+  ]).flat();
+  return decoder(config, {
+    layers: listLayers(layers, (index) => ({
+      mixers: [
+        softmax(sizes, rotary, {
+          bias: biasOf(config.flag("attention_bias")),
+          queryKeyNorm: "per-head",
+          span: spanOf[index] ?? full,
+          keyValue: index >= layers - shared ? "shared" : "own",
+        }),
+      ],
+      ffns: [dense(config, { width: listed?.[index] ?? config.size("intermediate_size") })],
+      norm,
+      normPlacement: "sandwich",
+      extras: { linears: layerLinears, weights: layerWeights },
+    })),
+    finalNorm: norm,
+    embedding: { scale: Math.sqrt(hidden), ...(inputs === null ? {} : { tables: [inputs.table] }) },
+    head: { softcap: config.optional("final_logit_softcapping", real) },
+    extras: { linears: [...projections, ...(inputs?.model.linears ?? [])], weights: inputs?.model.weights ?? [] },
+  });
+};
+
+export const gemmaReaders: Readonly<Record<string, Reader>> = {
+  gemma3n_text: readGemma3n,
+  gemma4_text: readGemma4,
+};

@@ -1,0 +1,406 @@
+import type { DeltaRule, Ffn, Layer, LightningAttention, Mixer, ShortConvolution } from "../types.js";
+import { flag, integer, listOf, oneOf, real, size, sizeOrZero } from "./checks.js";
+import type { ConfigReader } from "./config-reader.js";
+import { readActivation, readLayerCount } from "./decoder.js";
+import { deepseekFfn, readLatent } from "./latent.js";
+import { notePrediction } from "./moe.js";
+import {
+  attentionSizes,
+  biasOf,
+  decoder,
+  dense,
+  flagOr,
+  layerNorm,
+  listLayers,
+  moe,
+  rmsNorm,
+  sharedWidth,
+  softmax,
+} from "./parts.js";
+import type { Reader } from "./reader.js";
+
+/** Decoders that mix linear attention, recurrences and convolutions with softmax attention. */
+
+const kinds = ["linear_attention", "full_attention", "attention", "conv", "recurrent", "sliding_attention"] as const;
+
+/** Which layers attend with softmax: layer_types, or every n-th. */
+function attending(config: ConfigReader, layers: number, otherwise: (layer: number) => boolean): boolean[] {
+  const types = config.perLayer("layer_types", oneOf(kinds), layers);
+  if (types === null) return Array.from({ length: layers }, (_, layer) => otherwise(layer));
+  return types.map((type) => type === "full_attention" || type === "attention");
+}
+
+/** Chunk of the delta rule's kernels, fixed in the reference. */
+const deltaChunk = 64;
+
+/** Gated DeltaNet as Qwen's configs name its sizes. */
+function readDelta(config: ConfigReader): DeltaRule {
+  return {
+    kind: "delta",
+    keyHeads: config.size("linear_num_key_heads"),
+    valueHeads: config.size("linear_num_value_heads"),
+    keyDim: config.size("linear_key_head_dim"),
+    valueDim: config.size("linear_value_head_dim"),
+    convolution: config.size("linear_conv_kernel_dim"),
+    chunk: deltaChunk,
+    decay: "per-head",
+    decayRank: null,
+    gateRank: null,
+  };
+}
+
+/** models/qwen3_next, models/qwen3_5(_moe): three Gated DeltaNet layers to one of gated attention. */
+function readQwenNext(config: ConfigReader, ffn: Ffn) {
+  const { sizes, rotary } = attentionSizes(config);
+  const layers = readLayerCount(config);
+  const norm = { ...rmsNorm(config), offset: true };
+  const interval = config.derived("full_attention_interval", size, "class default", () => 4);
+  const attends = attending(config, layers, (layer) => (layer + 1) % interval === 0);
+  config.ignore(
+    "attn_output_gate",
+    "use_sliding_window",
+    "mamba_ssm_dtype",
+    "mtp_use_dedicated_embeddings",
+    "decoder_sparse_step",
+    "mlp_only_layers",
+  );
+  const attention = softmax(sizes, rotary, {
+    bias: biasOf(config.flag("attention_bias")),
+    queryKeyNorm: "per-head",
+    gate: "per-element",
+  });
+  const delta = readDelta(config);
+  notePrediction(config);
+  return decoder(config, {
+    layers: listLayers(layers, (layer) => ({
+      mixers: [attends[layer] === true ? attention : delta],
+      ffns: [ffn],
+      norm,
+      normPlacement: "pre",
+    })),
+    finalNorm: norm,
+  });
+}
+
+function gatedExperts(config: ConfigReader): Ffn {
+  config.ignore("intermediate_size");
+  return moe(config, { sharedWidth: config.size("shared_expert_intermediate_size"), sharedGate: true });
+}
+
+const readQwenNextMoe: Reader = (config) => readQwenNext(config, gatedExperts(config));
+const readQwenNextDense: Reader = (config) => readQwenNext(config, dense(config));
+
+/** models/olmo_hybrid: Gated DeltaNet with norms before, attention with norms after each branch. */
+const readOlmoHybrid: Reader = (config) => {
+  const { sizes, rotary } = attentionSizes(config);
+  const layers = readLayerCount(config);
+  const norm = rmsNorm(config);
+  const ffn = dense(config);
+  const attends = attending(config, layers, (layer) => (layer + 1) % 4 === 0);
+  const attention = softmax(sizes, rotary, { bias: biasOf(config.flag("attention_bias")), queryKeyNorm: "per-layer" });
+  const delta = readDelta(config);
+  config.ignore("linear_allow_neg_eigval");
+  return decoder(config, {
+    layers: listLayers(layers, (layer): Layer => {
+      const full = attends[layer] === true;
+      return { mixers: [full ? attention : delta], ffns: [ffn], norm, normPlacement: full ? "post-branch" : "pre" };
+    }),
+    finalNorm: norm,
+  });
+};
+
+/** models/kimi_linear: three layers of Kimi Delta Attention to one of latent attention without rotation. */
+const readKimiLinear: Reader = (config) => {
+  const layers = readLayerCount(config);
+  const nested = config.child("linear_attn_config");
+  const norm = rmsNorm(config);
+  const heads = nested.has("num_heads") ? nested.size("num_heads") : config.size("linear_num_heads");
+  const dim = nested.has("head_dim") ? nested.size("head_dim") : config.size("linear_head_dim");
+  const fullRank = nested.optional("use_full_rank_gate", flag) ?? false;
+  const kernel = nested.has("short_conv_kernel_size")
+    ? nested.size("short_conv_kernel_size")
+    : config.size("linear_conv_kernel_dim");
+  const listed = nested.optional("full_attn_layers", listOf(integer));
+  nested.ignoreRest();
+  // The nested list counts layers from 1.
+  const attends = attending(config, layers, (layer) =>
+    listed === null ? layer > 0 && layer % 4 === 0 : listed.includes(layer + 1),
+  );
+  const delta: DeltaRule = {
+    kind: "delta",
+    keyHeads: heads,
+    valueHeads: heads,
+    keyDim: dim,
+    valueDim: dim,
+    convolution: kernel,
+    chunk: deltaChunk,
+    decay: "per-channel",
+    decayRank: dim,
+    gateRank: fullRank ? null : dim,
+  };
+  const gated = flagOr(config, "mla_use_output_gate", false);
+  const latent = { ...readLatent(config), rotary: null, ...(gated ? ({ gate: "per-element" } as const) : {}) };
+  config.ignore(
+    "mla_use_nope",
+    "moe_renormalize",
+    "moe_router_activation_func",
+    "num_expert_group",
+    "use_grouped_topk",
+    "topk_group",
+    "model_max_length",
+  );
+  const inner = config.optional("routed_expert_hidden_size", size);
+  const ffn =
+    inner === null
+      ? deepseekFfn(config, () => config.optional("first_k_dense_replace", sizeOrZero) ?? 1)
+      : latentExperts(config, inner);
+  return decoder(config, {
+    layers: listLayers(layers, (layer) => ({
+      mixers: [attends[layer] === true ? latent : delta],
+      ffns: ffn(layer),
+      norm,
+      normPlacement: "pre",
+    })),
+    finalNorm: norm,
+    contextLength: config.tokens(["model_max_length", "max_position_embeddings"]),
+  });
+};
+
+/** Kimi K3's experts, which work in a narrower space. */
+function latentExperts(config: ConfigReader, latentWidth: number): (layer: number) => readonly Ffn[] {
+  const first = config.sizeOrZero("first_k_dense_replace");
+  config.ignore(
+    "latent_moe_use_norm",
+    "activation_situ_beta",
+    "activation_situ_linear_beta",
+    "attn_res_block_size",
+    "hidden_act",
+    "moe_layer_freq",
+  );
+  const experts = moe(config, { latentWidth, activation: "silu", sharedWidth: sharedWidth(config) });
+  const plain: Ffn = {
+    kind: "dense",
+    width: config.size("intermediate_size"),
+    gated: true,
+    activation: "silu",
+    bias: false,
+  };
+  return (layer) => [layer < first ? plain : experts];
+}
+
+/** models/minimax: Lightning attention and softmax attention, experts in every layer. */
+const readMiniMax: Reader = (config) => {
+  const { sizes, rotary } = attentionSizes(config);
+  const layers = readLayerCount(config);
+  const norm = rmsNorm(config);
+  const listed = config.perLayer("attn_type_list", integer, layers);
+  const attends = attending(config, layers, (layer) => (listed === null ? layer % 2 === 0 : listed[layer] === 1));
+  config.ignore("postnorm", "rotary_dim", "shared_intermediate_size", "shared_moe_mode", "sliding_window");
+  const lightning: LightningAttention = {
+    kind: "lightning",
+    heads: sizes.heads,
+    headDim: sizes.headDim,
+    block: config.derived("block_size", size, "class default of minimax", () => 256),
+  };
+  const attention = softmax(sizes, rotary);
+  const experts = moe(config);
+  return decoder(config, {
+    layers: listLayers(layers, (layer) => ({
+      mixers: [attends[layer] === true ? attention : lightning],
+      ffns: [experts],
+      norm,
+      normPlacement: "pre",
+    })),
+    finalNorm: norm,
+  });
+};
+
+/** models/recurrent_gemma: two recurrent layers to one of local attention; networks half as wide as the key says. */
+const readRecurrentGemma: Reader = (config) => {
+  const { sizes, rotary } = attentionSizes(config);
+  const norm = { ...rmsNorm(config), offset: true };
+  const blocks = config.read(["block_types", "_block_types"], listOf(oneOf(["recurrent", "attention"])));
+  const window = config.size("attention_window_size");
+  const attention = softmax(sizes, rotary, {
+    bias: {
+      query: config.flag("attention_bias"),
+      key: config.flag("attention_bias"),
+      value: config.flag("attention_bias"),
+      output: true,
+    },
+    span: { kind: "window", size: window },
+  });
+  const hidden = config.size("hidden_size");
+  const width = config.derived("lru_width", size, "hidden_size", () => hidden);
+  const recurrent: Mixer = { kind: "rg-lru", width, heads: sizes.heads, convolution: config.size("conv1d_width") };
+  const ffn: Ffn = {
+    kind: "dense",
+    width: config.size("intermediate_size") / 2,
+    gated: true,
+    activation: readActivation(config, "hidden_activation"),
+    bias: true,
+  };
+  const kindOf = (layer: number): string => blocks[layer % Math.max(1, blocks.length)] ?? "recurrent";
+  return decoder(config, {
+    layers: listLayers(readLayerCount(config), (layer) => ({
+      mixers: [kindOf(layer) === "attention" ? attention : recurrent],
+      ffns: [ffn],
+      norm,
+      normPlacement: "pre",
+    })),
+    finalNorm: norm,
+    embedding: { scale: flagOr(config, "embeddings_scale_by_sqrt_dim", true) ? Math.sqrt(hidden) : null },
+    head: { softcap: config.optional("logits_soft_cap", real) },
+    contextLength: null,
+  });
+};
+
+/** models/lfm2, models/lfm2_moe: short convolutions and attention with norms of queries and keys. */
+function readLfm2(config: ConfigReader, ffnOf: (layer: number) => readonly Ffn[], biased: (layer: number) => number) {
+  const { sizes, rotary } = attentionSizes(config);
+  const layers = readLayerCount(config);
+  const norm = rmsNorm(config, ["norm_eps", "block_norm_eps"]);
+  const indices = config.optional("full_attn_idxs", listOf(integer));
+  const attends = attending(config, layers, (layer) => indices === null || indices.includes(layer));
+  const convolution: ShortConvolution = {
+    kind: "short-convolution",
+    width: config.size("hidden_size"),
+    convolution: config.size("conv_L_cache"),
+    bias: config.flag("conv_bias"),
+  };
+  const attention = softmax(sizes, rotary, { queryKeyNorm: "per-head" });
+  return decoder(config, {
+    layers: listLayers(layers, (layer): Layer => {
+      const bias = biased(layer);
+      return {
+        mixers: [attends[layer] === true ? attention : convolution],
+        ffns: ffnOf(layer),
+        norm,
+        normPlacement: "pre",
+        ...(bias === 0 ? {} : { extras: { weights: [{ name: "expert_bias", shape: [bias] }] } }),
+      };
+    }),
+    finalNorm: norm,
+    head: { tied: config.optional(["tie_word_embeddings", "tie_embedding"], flag) ?? true },
+  });
+}
+
+const readLfm2Dense: Reader = (config) => {
+  config.ignore(
+    "block_dim",
+    "block_use_swiglu",
+    "conv_dim",
+    "conv_dim_out",
+    "num_heads",
+    "use_pos_enc",
+    "intermediate_size",
+  );
+  const ffn: Ffn = { kind: "dense", width: lfm2Width(config), gated: true, activation: "silu", bias: false };
+  return readLfm2(
+    config,
+    () => [ffn],
+    () => 0,
+  );
+};
+
+/** Two thirds of the width, times a factor, up to a multiple, where block_auto_adjust_ff_dim is on. */
+function lfm2Width(config: ConfigReader): number {
+  const given = config.size(["block_ff_dim", "intermediate_size"]);
+  if (!flagOr(config, "block_auto_adjust_ff_dim", true)) return given;
+  const factor = config.optional("block_ffn_dim_multiplier", real) ?? 1;
+  const multiple = config.size("block_multiple_of");
+  const adjusted = Math.floor(factor * Math.floor((2 * given) / 3));
+  return multiple * Math.ceil(adjusted / multiple);
+}
+
+const readLfm2Moe: Reader = (config) => {
+  const first = config.sizeOrZero("num_dense_layers");
+  const plain: Ffn = {
+    kind: "dense",
+    width: config.size("intermediate_size"),
+    gated: true,
+    activation: "silu",
+    bias: false,
+  };
+  const experts = moe(config, { activation: "silu" });
+  const bias = config.flag("use_expert_bias") ? experts.experts : 0;
+  return readLfm2(
+    config,
+    (layer) => [layer < first ? plain : experts],
+    (layer) => (layer < first ? 0 : bias),
+  );
+};
+
+/** models/xlstm: matrix memory and a gated network. */
+const readXlstm: Reader = (config) => {
+  const hidden = config.size(["hidden_size", "embedding_dim"]);
+  const heads = config.size("num_heads");
+  const norm = rmsNorm(config, "norm_eps");
+  const keys = Math.floor(hidden * config.real("qk_dim_factor"));
+  const values = Math.floor(hidden * config.real("v_dim_factor"));
+  const multiple = config.size("ffn_round_up_to_multiple_of");
+  const width = multiple * Math.ceil(Math.floor(hidden * config.real("ffn_proj_factor")) / multiple);
+  for (const [name, total] of [
+    ["qk_dim_factor", keys],
+    ["v_dim_factor", values],
+  ] as const) {
+    if (total % heads !== 0)
+      throw config.bad("num_heads", heads, `expected a divisor of ${name} · hidden_size (${total})`);
+  }
+  const mixer: Mixer = {
+    kind: "mlstm",
+    heads,
+    keyDim: keys / heads,
+    valueDim: values / heads,
+    chunk: config.size("chunk_size"),
+  };
+  const ffn: Ffn = { kind: "dense", width, gated: true, activation: "silu", bias: config.flag("use_bias") };
+  config.ignore("embedding_dim", "num_blocks");
+  return decoder(config, {
+    hiddenSize: hidden,
+    contextLength: null,
+    layers: listLayers(config.size(["num_hidden_layers", "num_blocks"]), () => ({
+      mixers: [mixer],
+      ffns: [ffn],
+      norm,
+      normPlacement: "pre",
+    })),
+    finalNorm: flagOr(config, "add_out_norm", true) ? norm : null,
+    head: { softcap: config.optional("output_logit_soft_cap", real) },
+  });
+};
+
+/** models/rwkv (RWKV 4): time mixing and channel mixing; one more norm in front. */
+const readRwkv4: Reader = (config) => {
+  const hidden = config.size("hidden_size");
+  const norm = layerNorm(config);
+  const width = config.derived("attention_hidden_size", size, "hidden_size", () => hidden);
+  const ffnWidth = config.derived("intermediate_size", size, "4 · hidden_size", () => 4 * hidden);
+  config.ignore("rescale_every", "context_length");
+  return decoder(config, {
+    layers: listLayers(readLayerCount(config), (layer) => ({
+      mixers: [{ kind: "rwkv4", width }],
+      ffns: [{ kind: "rwkv4-ffn", width: ffnWidth }],
+      norm,
+      normPlacement: "pre",
+      ...(layer === 0 ? { extras: { weights: [{ name: "pre_norm", shape: [2, hidden] }] } } : {}),
+    })),
+    finalNorm: norm,
+    contextLength: null,
+  });
+};
+
+export const linearReaders: Readonly<Record<string, Reader>> = {
+  qwen3_next: readQwenNextMoe,
+  qwen3_5_moe_text: readQwenNextMoe,
+  qwen3_5_text: readQwenNextDense,
+  olmo_hybrid: readOlmoHybrid,
+  kimi_linear: readKimiLinear,
+  minimax: readMiniMax,
+  minimax_m1: readMiniMax,
+  recurrent_gemma: readRecurrentGemma,
+  lfm2: readLfm2Dense,
+  lfm2_moe: readLfm2Moe,
+  xlstm: readXlstm,
+  rwkv: readRwkv4,
+};

@@ -1,0 +1,228 @@
+import type {
+  Attention,
+  Biases,
+  DenseFfn,
+  Embedding,
+  Extras,
+  Head,
+  Layer,
+  MoeFfn,
+  Norm,
+  Rotary,
+  Span,
+} from "../types.js";
+import { flag, oneOf, size, sizeOrZero, tokenCount } from "./checks.js";
+import type { ConfigReader, Key } from "./config-reader.js";
+import {
+  full,
+  readActivation,
+  readContextLength,
+  readDtypes,
+  readHead,
+  readHeads,
+  readRotary,
+  shareEqual,
+} from "./decoder.js";
+import type { ReaderResult } from "./reader.js";
+
+/** Building stones of the families' readers: small, each asks the config for the keys it names. */
+
+export const noBias: Biases = { query: false, key: false, value: false, output: false };
+export const allBias: Biases = { query: true, key: true, value: true, output: true };
+export const inputBias: Biases = { query: true, key: true, value: true, output: false };
+
+export function biasOf(all: boolean): Biases {
+  return all ? allBias : noBias;
+}
+
+export function rmsNorm(config: ConfigReader, key: Key = ["rms_norm_eps", "norm_eps", "layer_norm_epsilon"]): Norm {
+  return { kind: "rms", bias: false, epsilon: config.real(key), offset: false };
+}
+
+export function layerNorm(
+  config: ConfigReader,
+  bias = true,
+  key: Key = ["layer_norm_epsilon", "layer_norm_eps", "norm_eps", "layer_norm_eps"],
+): Norm {
+  return { kind: "layer", bias, epsilon: config.real(key), offset: false };
+}
+
+/** Norms without weights (OLMo 1, nanochat). */
+export function plainNorm(kind: Norm["kind"] = "rms"): Norm {
+  return { kind, bias: false, epsilon: 1e-5, offset: false, plain: true };
+}
+
+type AttentionSizes = Pick<Attention, "heads" | "kvHeads"> & { readonly headDim: number };
+
+/** Causal softmax attention with what most families share; `more` says what is different. */
+export function softmax(sizes: AttentionSizes, rotary: Rotary | null, more: Partial<Attention> = {}): Attention {
+  const { heads, kvHeads, headDim } = sizes;
+  return {
+    kind: "attention",
+    heads,
+    kvHeads,
+    keyDim: headDim,
+    valueDim: headDim,
+    bias: noBias,
+    queryKeyNorm: "none",
+    rotary,
+    span: full,
+    causal: true,
+    scale: headDim ** -0.5,
+    softcap: null,
+    ...more,
+  };
+}
+
+/** Gated SiLU-like network of `intermediate_size`, unless told otherwise. */
+export function dense(
+  config: ConfigReader,
+  more: {
+    readonly width?: number;
+    readonly gated?: boolean;
+    readonly bias?: boolean;
+    readonly act?: Key | "gelu";
+  } = {},
+): DenseFfn {
+  return {
+    kind: "dense",
+    width: more.width ?? config.size("intermediate_size"),
+    gated: more.gated ?? true,
+    activation: more.act === "gelu" ? "gelu" : readActivation(config, more.act ?? ["hidden_act", "hidden_activation"]),
+    bias: more.bias ?? false,
+  };
+}
+
+const expertKeys: Key = ["num_local_experts", "num_experts", "n_routed_experts", "moe_num_experts"];
+const chosenKeys: Key = [
+  "num_experts_per_tok",
+  "num_experts_per_token",
+  "moe_topk",
+  "moe_k",
+  "top_k_experts",
+  "moe_top_k",
+];
+const widthKeys: Key = ["moe_intermediate_size", "expert_ffn_hidden_size", "intermediate_size"];
+
+/** Mixture of experts with the names that most families use. */
+export function moe(
+  config: ConfigReader,
+  more: Partial<Omit<MoeFfn, "kind">> & { readonly sharedWidth?: number; readonly sharedGate?: boolean } = {},
+): MoeFfn {
+  const { sharedWidth, sharedGate, ...given } = more;
+  const experts = given.experts ?? config.size(expertKeys);
+  const chosen = given.chosen ?? config.derived(chosenKeys, size, "assumed: the class names none", () => 1);
+  if (chosen > experts) throw config.bad(chosenKeys, chosen, `expected at most the number of experts (${experts})`);
+  return {
+    kind: "moe",
+    width: given.width ?? config.size(widthKeys),
+    gated: true,
+    activation: given.activation ?? readActivation(config, ["hidden_act", "hidden_activation"]),
+    bias: false,
+    routerBias: false,
+    ...given,
+    experts,
+    chosen,
+    ...(sharedWidth === undefined || sharedWidth === 0
+      ? {}
+      : { shared: { width: sharedWidth, gate: sharedGate ?? false } }),
+  };
+}
+
+/** Width of DeepSeek-style shared experts: their number times the width of one. */
+export function sharedWidth(config: ConfigReader, countKey: Key = ["n_shared_experts", "num_shared_experts"]): number {
+  const count = config.optional(countKey, sizeOrZero) ?? 0;
+  return count === 0 ? 0 : count * config.size(widthKeys);
+}
+
+/** Which layers are sparse: `mlp_layer_types`, or all from `first_k_dense_replace` on. */
+export function sparseLayers(config: ConfigReader, layers: number, firstSparse: () => number): boolean[] {
+  const types = config.perLayer("mlp_layer_types", oneOf(["dense", "sparse"]), layers);
+  if (types !== null) return types.map((type) => type === "sparse");
+  const first = firstSparse();
+  return Array.from({ length: layers }, (_, layer) => layer >= first);
+}
+
+export function firstDense(config: ConfigReader): number {
+  return config.optional("first_k_dense_replace", sizeOrZero) ?? 0;
+}
+
+const spanNames = [
+  "full_attention",
+  "sliding_attention",
+  "chunked_attention",
+  "linear_attention",
+  "attention",
+] as const;
+type SpanName = (typeof spanNames)[number];
+
+/** The span of each layer from `layer_types`, or from `fallback` where the file has none. */
+export function spans(
+  config: ConfigReader,
+  layers: number,
+  fallback: (layer: number) => SpanName,
+  keys: { readonly window?: Key; readonly chunk?: Key } = {},
+): Span[] {
+  const types =
+    config.perLayer("layer_types", oneOf(spanNames), layers) ?? Array.from({ length: layers }, (_, i) => fallback(i));
+  const sized = (kind: "window" | "chunk", key: Key): Span => ({ kind, size: config.read(key, tokenCount) });
+  return types.map((type) => {
+    if (type === "sliding_attention") return sized("window", keys.window ?? "sliding_window");
+    if (type === "chunked_attention") return sized("chunk", keys.chunk ?? "attention_chunk_size");
+    return full;
+  });
+}
+
+/** Every `period`-th layer is full, the others slide. */
+export function everyFull(period: number): (layer: number) => SpanName {
+  return (layer) => ((layer + 1) % period === 0 ? "full_attention" : "sliding_attention");
+}
+
+export interface DecoderParts {
+  readonly layers: readonly Layer[];
+  readonly finalNorm: Norm | null;
+  readonly embedding?: Partial<Embedding>;
+  readonly head?: Partial<Head>;
+  readonly extras?: Extras;
+  readonly hiddenSize?: number;
+  readonly contextLength?: number | null;
+}
+
+/** A decoder-only model of these layers, with the embedding and the head that nearly all have. */
+export function decoder(config: ConfigReader, parts: DecoderParts): ReaderResult {
+  const hiddenSize = parts.hiddenSize ?? config.size("hidden_size");
+  const vocabularySize = config.read("vocab_size", tokenCount);
+  return {
+    hiddenSize,
+    vocabularySize,
+    contextLength: parts.contextLength === undefined ? readContextLength(config) : parts.contextLength,
+    embedding: { rows: vocabularySize, width: hiddenSize, scale: null, ...parts.embedding },
+    head: { ...readHead(config), ...parts.head },
+    ...(parts.extras === undefined ? {} : { extras: parts.extras }),
+    stacks: [{ kind: "decoder", layers: shareEqual(parts.layers), finalNorm: parts.finalNorm }],
+    dtypes: readDtypes(config),
+  };
+}
+
+/** Sizes of attention and its rotary embedding, as most families name them. */
+export function attentionSizes(
+  config: ConfigReader,
+  rounding: "exact" | "down" = "exact",
+): { readonly sizes: AttentionSizes; readonly rotary: Rotary } {
+  const sizes = readHeads(config, config.size("hidden_size"), rounding);
+  return { sizes, rotary: readRotary(config, sizes.headDim) };
+}
+
+export function listLayers(count: number, layer: (index: number) => Layer): Layer[] {
+  return Array.from({ length: count }, (_, index) => layer(index));
+}
+
+/** A flag that is on unless the file says otherwise. */
+export function flagOr(config: ConfigReader, key: Key, otherwise: boolean): boolean {
+  return config.optional(key, flag) ?? otherwise;
+}
+
+/** A size, or `otherwise` where neither file nor class has one. */
+export function sizeOr(config: ConfigReader, key: Key, from: string, otherwise: () => number): number {
+  return config.derived(key, size, from, otherwise);
+}

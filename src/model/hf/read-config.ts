@@ -1,0 +1,157 @@
+import { badInput } from "../../base/errors.js";
+import type { ModelDescription, Stack } from "../types.js";
+import { ConfigReader } from "./config-reader.js";
+import { classicReaders } from "./classic.js";
+import { type Composite, composites, textAliases } from "./composite.js";
+import { classDefaults } from "./defaults/all.js";
+import { denseReaders } from "./dense.js";
+import { type JsonObject, checkNesting, isObject } from "./json.js";
+import { gemmaReaders } from "./gemma.js";
+import { hybridReaders } from "./hybrid.js";
+import { latentReaders } from "./latent.js";
+import { linearReaders } from "./linear.js";
+import { mambaReaders } from "./mamba.js";
+import { moeReaders } from "./moe.js";
+import { visionTextReaders } from "./vl-text.js";
+import type { Reader, ReaderResult } from "./reader.js";
+
+/** Readers by the file's model_type. */
+const readers: ReadonlyMap<string, Reader> = new Map<string, Reader>(
+  Object.entries({
+    ...denseReaders,
+    ...classicReaders,
+    ...moeReaders,
+    ...latentReaders,
+    ...mambaReaders,
+    ...hybridReaders,
+    ...linearReaders,
+    ...gemmaReaders,
+    ...visionTextReaders,
+  }),
+);
+
+/** Model types whose class defaults are another type's. */
+const defaultsOf: Readonly<Record<string, string>> = {
+  kimi_k2: "deepseek_v3",
+  minimax_m1: "minimax",
+  mimo: "qwen2",
+};
+
+/** Every model_type that can be read. */
+export function knownModelTypes(): string[] {
+  return [...new Set([...readers.keys(), ...Object.keys(composites)])].sort();
+}
+
+/**
+ * The description of a model from its Hugging Face `config.json`, already parsed.
+ *
+ * @param where file or address, for error messages and the description's `source`
+ * @throws bad input, naming the key, when a value cannot be right or the model_type is not known
+ */
+export function readConfig(value: unknown, where: string, name: string): ModelDescription {
+  checkNesting(value, where);
+  if (!isObject(value))
+    throw badInput("not-an-object", { where, found: value, expected: "expected a JSON object: {…}" });
+  const parts = partsOf(value, where);
+  const reader = readers.get(parts.modelType);
+  if (reader === undefined) throw unknownType(parts.modelType, parts.text, where);
+  const keys = new ConfigReader(where, parts.text, defaultsFor(parts.modelType), parts.modelType);
+  noteQuantisation(value, keys);
+  const language = reader(keys);
+  const result = parts.composite === null ? language : withTowers(language, parts.composite, value, keys);
+  const unread = keys.unread();
+  if (unread.length > 0) keys.note(`keys that nothing was read from: ${unread.slice(0, 40).join(", ")}`);
+  return { name, modelType: parts.modelType, source: where, ...result, filled: keys.filled, notes: keys.notes };
+}
+
+function defaultsFor(modelType: string): JsonObject {
+  return classDefaults[defaultsOf[modelType] ?? modelType] ?? {};
+}
+
+interface Parts {
+  /** The language model's keys, with those that the whole model keeps for it. */
+  readonly text: JsonObject;
+  readonly modelType: string;
+  readonly composite: Composite | null;
+}
+
+/** The language model's own object and its type. Wrapped models name it in `text_config`. */
+function partsOf(value: JsonObject, where: string): Parts {
+  const own = value["model_type"];
+  const composite = typeof own === "string" ? (composites[own] ?? null) : null;
+  const inner = ["text_config", "language_config", "llm_config"].map((key) => value[key]).find(isObject);
+  const flat = value["hidden_size"] !== undefined && inner === undefined;
+  if (
+    inner !== undefined &&
+    !flat &&
+    !(typeof own === "string" && readers.has(own) && value["hidden_size"] !== undefined)
+  ) {
+    const named = inner["model_type"];
+    const type = typeof named === "string" && named !== "" ? (textAliases[named] ?? named) : (composite?.text ?? own);
+    const text = { ...inherited(value), ...withoutNull(inner, inheritedKeys) };
+    return { text, modelType: typeOf(readers.has(String(type)) ? type : (composite?.text ?? type), where), composite };
+  }
+  return { text: value, modelType: typeOf(composite?.text ?? own, where), composite };
+}
+
+/** Keys that the whole model says for its language model, unless that says them itself. */
+const inheritedKeys = ["architectures", "torch_dtype", "dtype", "tie_word_embeddings"] as const;
+
+function inherited(value: JsonObject): JsonObject {
+  return Object.fromEntries(inheritedKeys.flatMap((key) => (value[key] === undefined ? [] : [[key, value[key]]])));
+}
+
+/** The object without those of its keys that are null. The class of the whole model decides about a head. */
+function withoutNull(value: JsonObject, keys: readonly string[]): JsonObject {
+  return Object.fromEntries(
+    Object.entries(value).filter(
+      ([key, item]) => key !== "architectures" && !((item === null || item === undefined) && keys.includes(key)),
+    ),
+  );
+}
+
+function typeOf(type: unknown, where: string): string {
+  if (typeof type === "string") return type;
+  throw badInput("bad-config", {
+    where,
+    key: "model_type",
+    ...(type === undefined ? {} : { found: type }),
+    expected: `expected one of ${knownModelTypes().join(", ")}`,
+  });
+}
+
+/** The language model with the towers that its wrapper has beside it. */
+function withTowers(language: ReaderResult, composite: Composite, value: JsonObject, keys: ConfigReader): ReaderResult {
+  const type = String(value["model_type"]);
+  const whole = new ConfigReader(keys.where, value, classDefaults[type] ?? {}, type, "", keys);
+  const towers: Stack[] = [];
+  if (composite.vision !== null && (isObject(value["vision_config"]) || value["vision_config"] === undefined)) {
+    if (!(type === "gemma4" && value["vision_config"] === undefined)) {
+      towers.push(composite.vision(whole.child("vision_config", {}, `${type} vision`), language.hiddenSize, whole));
+    }
+  }
+  if (composite.audio !== undefined && isObject(value["audio_config"])) {
+    towers.push(composite.audio(whole.child("audio_config", {}, `${type} audio`), language.hiddenSize));
+  }
+  if (towers.length > 0) keys.note("towers for images or sound are counted as parameters; text does not run them");
+  return { ...language, stacks: [...towers, ...language.stacks] };
+}
+
+function unknownType(modelType: string, config: JsonObject, where: string): Error {
+  const keys = Object.keys(config).filter((key) => key !== "model_type");
+  return badInput("unknown-model-type", {
+    where,
+    key: "model_type",
+    found: modelType,
+    expected: `not understood, nor its keys (${keys.slice(0, 60).join(", ")}); known: ${knownModelTypes().join(", ")}`,
+  });
+}
+
+function noteQuantisation(value: JsonObject, keys: ConfigReader): void {
+  const quantisation = value["quantization_config"];
+  keys.ignore("quantization_config");
+  if (!isObject(quantisation)) return;
+  const method = quantisation["quant_method"] ?? quantisation["quant_algo"];
+  const name = typeof method === "string" ? method.slice(0, 40) : "unnamed method";
+  keys.note(`quantization_config (${name}) is not priced: weights are taken in the dtype that the file names`);
+}

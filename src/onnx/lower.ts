@@ -1,0 +1,219 @@
+import { operandsOf } from "../graph/operands.js";
+import type {
+  AttentionOperator,
+  Block,
+  BlockInstance,
+  Graph,
+  LinearOperator,
+  Operator,
+  Weight,
+} from "../graph/types.js";
+import type { Expression } from "../math/expression.js";
+import { lowerFusedAttention } from "./attention-fused.js";
+import { lowerAppend, lowerMix, lowerScores } from "./attention-naive.js";
+import { ModelBuilder, type Origin } from "./builder.js";
+import { lowerElementwise } from "./elementwise.js";
+import { lowerLinear } from "./linear.js";
+import { lowerNorm } from "./norm.js";
+import { ParameterLayout } from "./parameters.js";
+import { encodeModel, int } from "./proto.js";
+import { lowerRotary } from "./rotary-embedding.js";
+import { type CacheBinding, type LoweringOptions, type Scope, inputNames } from "./scope.js";
+import { unsupported } from "./unsupported.js";
+import type { ExternalFile } from "./tensors.js";
+import type { WeightSource } from "./weights.js";
+
+/** A graph as an ONNX model. Dimensions b, n, c stay symbols: one session serves all of them. */
+export interface LoweredModel {
+  /** The bytes of the ONNX model, without parameters. */
+  readonly model: Uint8Array;
+  /** Bytes of the parameters, rotary tables included. */
+  readonly parameterBytes: number;
+  readonly caches: readonly CacheBinding[];
+  /** Names of the inputs beside the caches. */
+  readonly inputs: ReadonlySet<string>;
+  /** Name of the result: logits [b, 1 or n, vocabulary], or hidden states where the model has no head. */
+  readonly output: string;
+  /** The operator of the graph that each node of the model does, by the node's name. */
+  readonly origins: ReadonlyMap<string, Origin>;
+  /** Fills the parameters into files that the runtime takes as external data. */
+  parameters(source: WeightSource): Promise<ExternalFile[]>;
+}
+
+/**
+ * Lowers an operator graph to ONNX for ONNX Runtime, in float32 whatever the model's own types.
+ *
+ * @throws NsquaredError `unsupported-operator` where ONNX Runtime has no such operator
+ */
+export function lowerGraph(graph: Graph, options: LoweringOptions): LoweredModel {
+  const builder = new ModelBuilder();
+  const layout = new ParameterLayout();
+  const caches: CacheBinding[] = [];
+  let stream = builder.input(inputNames.ids, "int64", ["b", "n"]);
+  graph.instances.forEach((instance, index) => {
+    stream = lowerInstance(instance, index, stream, { builder, layout, options, caches });
+  });
+  const last = graph.instances.at(-1)?.block;
+  const width = lastSize(last?.values.get(last.output)?.shape, "the result");
+  builder.output(stream, "float32", ["b", "positions", width]);
+  for (const { present, kvHeads, keyDim, valueDim } of caches) {
+    builder.output(present.key, "float32", ["b", kvHeads, "all", keyDim]);
+    builder.output(present.value, "float32", ["b", kvHeads, "all", valueDim]);
+  }
+  const model = builder.build(graph.model, layout.initializers());
+  const pasts = new Set(caches.flatMap(({ past }) => [past.key, past.value]));
+  return {
+    model: encodeModel(model),
+    parameterBytes: layout.bytes,
+    caches,
+    inputs: new Set(model.inputs.map(({ name }) => name).filter((name) => !pasts.has(name))),
+    output: stream,
+    origins: builder.origins,
+    parameters: (source) => layout.fill(source),
+  };
+}
+
+interface Target {
+  readonly builder: ModelBuilder;
+  readonly layout: ParameterLayout;
+  readonly options: LoweringOptions;
+  readonly caches: CacheBinding[];
+}
+
+function lowerInstance({ block, scope }: BlockInstance, index: number, stream: string, target: Target): string {
+  const { builder, layout, options } = target;
+  const names = new Map<string, string>();
+  const bindings = new Map<string, CacheBinding>();
+  const [first, ...others] = block.inputs;
+  if (others.length > 0) throw unsupported(block.name, "no lowering of blocks with more than one input");
+  if (first !== undefined) names.set(first, stream);
+  const weight = (local: string): { name: string; weight: Weight } => {
+    const found = block.weights.get(local);
+    if (found === undefined) throw new Error(`block ${block.name} has no weight ${local}`);
+    return { name: `${scope}.${local}`, weight: found };
+  };
+  const context: Scope = {
+    builder,
+    layout,
+    options,
+    value: (local) => {
+      const name = names.get(local);
+      if (name === undefined) throw new Error(`block ${block.name} uses ${local} before it is made`);
+      return name;
+    },
+    fresh: (local) => `${index}.${local}`,
+    weight,
+    parameter: (local, offset = false) => layout.parameter({ ...weight(local), offset }),
+    qualified: (local) => `${scope}.${local}`,
+    width: (local) => lastSize(block.values.get(local)?.shape, local),
+    cache: (local) => {
+      const known = bindings.get(local);
+      if (known !== undefined) return known;
+      const binding = bindCache(block, local, target);
+      bindings.set(local, binding);
+      return binding;
+    },
+  };
+  const packed = packedProjections(block);
+  const skipped = new Set([...packed.values()].flat());
+  for (const operator of block.operators) {
+    if (operator.kind === "linear" && skipped.has(operator)) continue;
+    const origin = { operator: operator.name, part: operator.part };
+    names.set(
+      operator.output,
+      builder.from(origin, () => lowerOperator(operator, context, packed)),
+    );
+  }
+  return context.value(block.output);
+}
+
+function lastSize(shape: readonly Expression[] | undefined, name: string): number {
+  const size = shape?.at(-1);
+  if (size === undefined) throw new Error(`${name} has no last dimension`);
+  return size.at({});
+}
+
+function bindCache(block: Block, local: string, { builder, caches }: Target): CacheBinding {
+  const cache = block.caches.get(local);
+  if (cache === undefined) throw new Error(`block ${block.name} has no cache ${local}`);
+  const kvHeads = cache.key.shape[1]?.at({}) ?? 0;
+  const keyDim = lastSize(cache.key.shape, local);
+  const valueDim = lastSize(cache.value.shape, local);
+  const name = (when: string, side: string): string => `${when}.${caches.length}.${side}`;
+  const binding: CacheBinding = {
+    past: {
+      key: builder.input(name("past", "key"), "float32", ["b", kvHeads, "c", keyDim]),
+      value: builder.input(name("past", "value"), "float32", ["b", kvHeads, "c", valueDim]),
+    },
+    present: { key: name("present", "key"), value: name("present", "value") },
+    kvHeads,
+    keyDim,
+    valueDim,
+  };
+  caches.push(binding);
+  return binding;
+}
+
+/**
+ * Query, key and value projections that one matrix product can do: they share their input and nobody but one fused
+ * attention reads them.
+ */
+function packedProjections(
+  block: Block,
+): Map<AttentionOperator, readonly [LinearOperator, LinearOperator, LinearOperator]> {
+  const readers = new Map<string, number>();
+  const linears = new Map<string, LinearOperator>();
+  for (const operator of block.operators) {
+    for (const input of operandsOf(operator)) readers.set(input, (readers.get(input) ?? 0) + 1);
+    if (operator.kind === "linear") linears.set(operator.output, operator);
+  }
+  const packed = new Map<AttentionOperator, readonly [LinearOperator, LinearOperator, LinearOperator]>();
+  for (const operator of block.operators) {
+    if (operator.kind !== "attention") continue;
+    const [query, key, value] = [operator.query, operator.key, operator.value].map((name) =>
+      readers.get(name) === 1 ? linears.get(name) : undefined,
+    );
+    if (query === undefined || key === undefined || value === undefined) continue;
+    if (query.input === key.input && key.input === value.input) packed.set(operator, [query, key, value]);
+  }
+  return packed;
+}
+
+function lowerOperator(operator: Operator, scope: Scope, packed: ReturnType<typeof packedProjections>): string {
+  const { builder } = scope;
+  const output = scope.fresh(operator.output);
+  switch (operator.kind) {
+    case "embed":
+      return builder.node(output, "Gather", [scope.parameter(operator.table), scope.value(operator.ids)]);
+    case "linear":
+      return lowerLinear(operator, scope);
+    case "norm":
+      return lowerNorm(operator, scope);
+    case "attention":
+      return lowerFusedAttention(operator, scope, packed.get(operator) ?? null);
+    case "rotary":
+      return lowerRotary(operator, scope);
+    case "append":
+      return lowerAppend(operator, scope);
+    case "scores":
+      return lowerScores(operator, scope);
+    case "softmax":
+      return builder.node(output, "Softmax", [scope.value(operator.input)], { attributes: { axis: int(-1) } });
+    case "mix":
+      return lowerMix(operator, scope);
+    case "elementwise":
+      return lowerElementwise(operator, scope);
+    case "last":
+      return builder.node(output, "Gather", [scope.value(operator.input), builder.integers([-1])], {
+        attributes: { axis: int(1) },
+      });
+    case "index":
+    case "experts":
+    case "product":
+    case "convolution":
+    case "scan":
+    case "weighted":
+    case "concat":
+      throw unsupported(operator.name, `no lowering of "${operator.kind}" operators`);
+  }
+}

@@ -1,0 +1,322 @@
+import { seededRandom } from "../base/random.js";
+import { type OnnxInitializer, type OnnxNode, elementTypeOf, encodeModel, float, int, microsoft } from "./proto.js";
+import type { ExternalFile, Feed } from "./tensors.js";
+
+/**
+ * One operator, or a chain of one, as a model of its own: what calibration times. The same model serves every size that
+ * is not baked into a weight: m, elements, rows, n and depth may differ from call to call.
+ *
+ * - `matmul`: [m, k] · [n, k]ᵀ with the right side a weight, which the runtime packs beforehand. `length` of them (1
+ *   where absent) one after the other, alternately k → n and n → k, each with a weight of its own: with enough of them no weight is still
+ *   in a cache when its turn comes, as in a model.
+ * - `product`: [batch, rows, inner] · [batch, columns, inner]ᵀ of two activations, as naive attention's scores.
+ * - `attention`: fused causal attention of n new tokens after `depth` cached ones, rotary included, as models run it;
+ *   n + depth at most `longestAttention`.
+ * - `elementwise`: `length` operators one after the other, each over `elements` float32: `scale` reads one array and
+ *   writes one, `add` reads two and writes one, `silu` is an activation. A chain over one element gives the overhead
+ *   of an operator; one over many elements gives the bandwidth of the cache level they fit in.
+ * - `norm`, `softmax`: RMS norm or softmax of `rows` vectors of `width`; `length` one after the other.
+ */
+export type Micro =
+  | { readonly kind: "matmul"; readonly m: number; readonly k: number; readonly n: number; readonly length?: number }
+  | {
+      readonly kind: "product";
+      readonly batch: number;
+      readonly rows: number;
+      readonly inner: number;
+      readonly columns: number;
+    }
+  | {
+      readonly kind: "attention";
+      readonly heads: number;
+      readonly kvHeads: number;
+      readonly headDim: number;
+      readonly n: number;
+      readonly depth: number;
+      readonly batch: number;
+    }
+  | {
+      readonly kind: "elementwise";
+      readonly function: "scale" | "add" | "silu";
+      readonly elements: number;
+      readonly length: number;
+    }
+  | { readonly kind: "norm" | "softmax"; readonly rows: number; readonly width: number; readonly length: number };
+
+/** Positions of the rotary tables: n + depth of an attention at most. */
+export const longestAttention = 1024;
+
+/**
+ * The only output that a call asks for: one number of the result. The runtime's binding copies whatever it hands out
+ * into fresh memory, even where memory is given to write to, at half a millisecond a megabyte; a model's passes hand
+ * out logits only, so that copy must not be timed.
+ */
+export const probe = "probe";
+
+/** What one call hands in. */
+export interface MicroInputs {
+  readonly feeds: readonly Feed[];
+}
+
+export interface MicroModel {
+  /** The bytes of the ONNX model. */
+  readonly model: Uint8Array;
+  readonly files: readonly ExternalFile[];
+}
+
+interface NamedValue {
+  readonly name: string;
+  readonly shape: readonly (number | string)[];
+}
+
+interface Parts extends MicroInputs {
+  /** Values that the model makes; the first is the result. */
+  readonly outputs: readonly { readonly name: string; readonly shape: readonly number[] }[];
+  readonly nodes: readonly OnnxNode[];
+  /** Inputs and outputs as the model declares them, sizes that may change by name. */
+  readonly declared: { readonly inputs: readonly NamedValue[]; readonly outputs: readonly NamedValue[] };
+  readonly weights: readonly {
+    readonly name: string;
+    readonly shape: readonly number[];
+    readonly data: () => Float32Array;
+  }[];
+}
+
+/** Builds the model, with random weights of ordinary size (no denormals). */
+export function microModel(micro: Micro): MicroModel {
+  const { nodes, feeds, outputs, weights, declared } = partsOf(micro);
+  const [result] = outputs;
+  if (result === undefined) throw new Error("a micro model needs a result");
+  const rank = result.shape.length;
+  const initializers: OnnxInitializer[] = [];
+  const files: ExternalFile[] = [];
+  for (const { name, shape, data } of weights) {
+    const path = `${name}.bin`;
+    const values = data();
+    const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+    files.push({ path, data: bytes });
+    initializers.push({ name, type: "float32", shape, data: { path, offset: 0, length: bytes.byteLength } });
+  }
+  const types = new Map(feeds.map(({ name, data }) => [name, elementTypeOf(data)]));
+  for (const [name, value] of Object.entries({ zeros: 0n, ones: 1n })) {
+    const data = new Uint8Array(BigInt64Array.from({ length: rank }, () => value).buffer);
+    initializers.push({ name, type: "int64", shape: [rank], data });
+  }
+  const first: OnnxNode = {
+    name: probe,
+    op: "Slice",
+    domain: "",
+    inputs: [result.name, "zeros", "ones"],
+    outputs: [probe],
+    attributes: {},
+  };
+  const model = encodeModel({
+    name: "micro",
+    nodes: [...nodes, first],
+    inputs: declared.inputs.map(({ name, shape }) => ({ name, type: types.get(name) ?? "float32", shape })),
+    outputs: [
+      { name: probe, type: "float32", shape: result.shape.map(() => 1) },
+      ...declared.outputs
+        .filter(({ name }) => name !== result.name)
+        .map(({ name, shape }) => ({ name, type: "float32" as const, shape })),
+    ],
+    initializers,
+  });
+  return { model, files };
+}
+
+/** Random inputs of the sizes of this call. */
+export function microInputs(micro: Micro): MicroInputs {
+  return { feeds: partsOf(micro).feeds };
+}
+
+function partsOf(micro: Micro): Parts {
+  switch (micro.kind) {
+    case "matmul":
+      return matmul(micro);
+    case "product":
+      return product(micro);
+    case "attention":
+      return attention(micro);
+    case "elementwise":
+      return elementwise(micro);
+    case "norm":
+    case "softmax":
+      return rowwise(micro);
+  }
+}
+
+/** Numbers that are drawn; longer arrays repeat them, since arithmetic does not depend on the values. */
+const drawn = 65_536;
+
+function uniform(length: number, scale: number, seed: number): Float32Array {
+  const random = seededRandom(seed);
+  const data = new Float32Array(length);
+  const own = Math.min(length, drawn);
+  for (let i = 0; i < own; i += 1) data[i] = (2 * random() - 1) * scale;
+  for (let filled = own; filled < length; filled *= 2) data.copyWithin(filled, 0, Math.min(filled, length - filled));
+  return data;
+}
+
+function feed(name: string, shape: readonly number[], seed: number): Feed {
+  const elements = shape.reduce((size, dimension) => size * dimension, 1);
+  return { name, shape, data: uniform(elements, 1, seed) };
+}
+
+function matmul(micro: Extract<Micro, { kind: "matmul" }>): Parts {
+  const { m, k, n, length = 1 } = micro;
+  const width = (step: number): number => (step % 2 === 0 ? k : n);
+  const steps = Array.from({ length }, (_, step) => step);
+  const last = `y${length - 1}`;
+  return {
+    nodes: steps.map((step) => ({
+      name: `matmul${step}`,
+      op: "FusedMatMul",
+      domain: microsoft,
+      inputs: [step === 0 ? "x" : `y${step - 1}`, `weight${step}`],
+      outputs: [`y${step}`],
+      attributes: { transB: int(1) },
+    })),
+    feeds: [feed("x", [m, k], 1)],
+    weights: steps.map((step) => ({
+      name: `weight${step}`,
+      shape: [width(step + 1), width(step)],
+      // Uniform on ±√(3 / fan-in): every product keeps the variance of its input, so a long chain stays in range.
+      data: () => uniform(k * n, Math.sqrt(3 / width(step)), 2 + step),
+    })),
+    outputs: [{ name: last, shape: [m, width(length)] }],
+    declared: {
+      inputs: [{ name: "x", shape: ["m", k] }],
+      outputs: [{ name: last, shape: ["m", width(length)] }],
+    },
+  };
+}
+
+function product(micro: Extract<Micro, { kind: "product" }>): Parts {
+  const { batch, rows, inner, columns } = micro;
+  return {
+    nodes: [
+      {
+        name: "product",
+        op: "FusedMatMul",
+        domain: microsoft,
+        inputs: ["left", "right"],
+        outputs: ["y"],
+        attributes: { transB: int(1) },
+      },
+    ],
+    feeds: [feed("left", [batch, rows, inner], 1), feed("right", [batch, columns, inner], 2)],
+    weights: [],
+    outputs: [{ name: "y", shape: [batch, rows, columns] }],
+    declared: {
+      inputs: [
+        { name: "left", shape: ["batch", "rows", "inner"] },
+        { name: "right", shape: ["batch", "columns", "inner"] },
+      ],
+      outputs: [{ name: "y", shape: ["batch", "rows", "columns"] }],
+    },
+  };
+}
+
+function attention(micro: Extract<Micro, { kind: "attention" }>): Parts {
+  const { heads, kvHeads, headDim, n, depth, batch } = micro;
+  const total = depth + n;
+  const half = headDim / 2;
+  const angles = (of: (angle: number) => number) => (): Float32Array =>
+    new Float32Array(longestAttention * half).map((_, i) => of(Math.floor(i / half) * 10_000 ** (-(i % half) / half)));
+  const widths = { query: heads * headDim, key: kvHeads * headDim, value: kvHeads * headDim };
+  const caches = ["past_key", "past_value"] as const;
+  const presents = ["present_key", "present_value"] as const;
+  return {
+    nodes: [
+      {
+        name: "attention",
+        op: "GroupQueryAttention",
+        domain: microsoft,
+        inputs: ["query", "key", "value", "past_key", "past_value", "last", "total", "cos", "sin"],
+        outputs: ["mixed", "present_key", "present_value"],
+        attributes: {
+          num_heads: int(heads),
+          kv_num_heads: int(kvHeads),
+          do_rotary: int(1),
+          scale: float(1 / Math.sqrt(headDim)),
+        },
+      },
+    ],
+    feeds: [
+      ...Object.entries(widths).map(([name, width], index) => feed(name, [batch, n, width], index + 1)),
+      ...caches.map((name, index) => feed(name, [batch, kvHeads, depth, headDim], index + 4)),
+      { name: "last", shape: [batch], data: new Int32Array(batch).fill(total - 1) },
+      { name: "total", shape: [], data: Int32Array.of(total) },
+    ],
+    weights: [
+      { name: "cos", shape: [longestAttention, half], data: angles(Math.cos) },
+      { name: "sin", shape: [longestAttention, half], data: angles(Math.sin) },
+    ],
+    outputs: [
+      { name: "mixed", shape: [batch, n, widths.query] },
+      ...presents.map((name) => ({ name, shape: [batch, kvHeads, total, headDim] })),
+    ],
+    declared: {
+      inputs: [
+        ...Object.entries(widths).map(([name, width]) => ({ name, shape: ["batch", "n", width] })),
+        ...caches.map((name) => ({ name, shape: ["batch", kvHeads, "depth", headDim] })),
+        { name: "last", shape: ["batch"] },
+        { name: "total", shape: [] },
+      ],
+      outputs: [
+        { name: "mixed", shape: ["batch", "n", widths.query] },
+        ...presents.map((name) => ({ name, shape: ["batch", kvHeads, "all", headDim] })),
+      ],
+    },
+  };
+}
+
+function elementwise(micro: Extract<Micro, { kind: "elementwise" }>): Parts {
+  const nodes: OnnxNode[] = [];
+  for (let i = 0; i < micro.length; i += 1) {
+    const from = i === 0 ? "x" : `y${i - 1}`;
+    const common = { name: `op${i}`, outputs: [`y${i}`] };
+    if (micro.function === "silu") {
+      nodes.push({ ...common, op: "QuickGelu", domain: microsoft, inputs: [from], attributes: { alpha: float(1) } });
+    } else if (micro.function === "add") {
+      nodes.push({ ...common, op: "Add", domain: "", inputs: [from, "x"], attributes: {} });
+    } else {
+      nodes.push({ ...common, op: "Mul", domain: "", inputs: [from, "factor"], attributes: {} });
+    }
+  }
+  const last = `y${micro.length - 1}`;
+  return {
+    nodes,
+    feeds: [feed("x", [micro.elements], 1)],
+    weights: micro.function === "scale" ? [{ name: "factor", shape: [1], data: () => Float32Array.of(0.999) }] : [],
+    outputs: [{ name: last, shape: [micro.elements] }],
+    declared: { inputs: [{ name: "x", shape: ["elements"] }], outputs: [{ name: last, shape: ["elements"] }] },
+  };
+}
+
+function rowwise(micro: Extract<Micro, { kind: "norm" | "softmax" }>): Parts {
+  const { kind, rows, width, length } = micro;
+  const nodes: OnnxNode[] = [];
+  for (let i = 0; i < length; i += 1) {
+    const from = i === 0 ? "x" : `y${i - 1}`;
+    const common = { name: `${kind}${i}`, domain: "", outputs: [`y${i}`] };
+    if (kind === "norm") {
+      const attributes = { axis: int(-1), epsilon: float(1e-5) };
+      nodes.push({ ...common, op: "SimplifiedLayerNormalization", inputs: [from, "weight"], attributes });
+    } else {
+      nodes.push({ ...common, op: "Softmax", inputs: [from], attributes: { axis: int(-1) } });
+    }
+  }
+  const last = `y${length - 1}`;
+  return {
+    nodes,
+    feeds: [feed("x", [rows, width], 1)],
+    weights: kind === "norm" ? [{ name: "weight", shape: [width], data: () => new Float32Array(width).fill(1) }] : [],
+    outputs: [{ name: last, shape: [rows, width] }],
+    declared: {
+      inputs: [{ name: "x", shape: ["rows", width] }],
+      outputs: [{ name: last, shape: ["rows", width] }],
+    },
+  };
+}

@@ -1,0 +1,82 @@
+import { buildGraph } from "../graph/build.js";
+import type { Graph, GraphOptions } from "../graph/types.js";
+import type { Layer, ModelDescription } from "../model/types.js";
+import { unsupported } from "./unsupported.js";
+
+/** What may be there, per part of a description, for the graph to compute what the model computes. */
+const known = {
+  embedding: ["rows", "width", "scale"],
+  head: ["kind", "tied", "bias", "softcap"],
+  stack: ["kind", "layers", "finalNorm", "length"],
+  layer: ["mixers", "ffns", "norm", "normPlacement", "arrangement", "weightsOf"],
+  attention: [
+    "kind",
+    "heads",
+    "kvHeads",
+    "keyDim",
+    "valueDim",
+    "bias",
+    "queryKeyNorm",
+    "queryKeyLayerNorm",
+    "rotary",
+    "span",
+    "causal",
+    "scale",
+    "softcap",
+    "maskedWindow",
+  ],
+  norm: ["kind", "bias", "epsilon", "offset"],
+} as const;
+
+/**
+ * The graph that is executed for a model. Pricing describes more models than can be run: parts whose arithmetic the
+ * graph only counts are refused by name.
+ *
+ * @throws NsquaredError `unsupported-operator`
+ */
+export function runnableGraph(
+  model: ModelDescription,
+  attention: GraphOptions["attention"],
+  head: GraphOptions["head"] = "last",
+): Graph {
+  const missing = missingParts(model)[0];
+  if (missing !== undefined) throw unsupported(model.name, `${missing} cannot be run yet, only priced`);
+  return buildGraph(model, { attention, head });
+}
+
+function missingParts(model: ModelDescription): string[] {
+  const layers = new Set(model.stacks.flatMap((stack) => stack.layers));
+  return [
+    ...(model.extras === undefined ? [] : ["extras"]),
+    ...strange("embedding", model.embedding, known.embedding),
+    ...strange("head", model.head, known.head),
+    ...(model.stacks.length === 1 ? [] : [`${model.stacks.length} stacks`]),
+    ...model.stacks.flatMap((stack) => [
+      ...(stack.kind === "decoder" ? [] : [`${stack.kind} stack`]),
+      ...((stack.length?.kind ?? "new") === "new" ? [] : ["a stack of another length"]),
+      ...strange("stack", stack, known.stack),
+      ...(stack.finalNorm === null ? [] : strange("norm", stack.finalNorm, known.norm)),
+    ]),
+    ...[...layers].flatMap(missingInLayer),
+  ];
+}
+
+function missingInLayer(layer: Layer): string[] {
+  const { mixers, ffns, norm, arrangement = "sequence" } = layer;
+  return [
+    ...strange("layer", layer, known.layer),
+    ...strange("norm", norm, known.norm),
+    ...(arrangement === "sequence" || arrangement === "parallel" ? [] : [`arrangement "${arrangement}"`]),
+    ...mixers.flatMap((mixer) =>
+      mixer.kind === "attention" ? strange("attention", mixer, known.attention) : [`mixer "${mixer.kind}"`],
+    ),
+    ...ffns.flatMap((ffn) => (ffn.kind === "dense" ? [] : [`feed-forward "${ffn.kind}"`])),
+  ];
+}
+
+/** Entries of a part that say more than what is known, and are not plain "no". */
+function strange(part: string, content: object, names: readonly string[]): string[] {
+  return Object.entries(content).flatMap(([name, value]) =>
+    names.includes(name) || value === undefined || value === false ? [] : [`${part}.${name}`],
+  );
+}

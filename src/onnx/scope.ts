@@ -1,0 +1,48 @@
+import type { Weight } from "../graph/types.js";
+import type { ModelBuilder } from "./builder.js";
+import type { ParameterLayout } from "./parameters.js";
+
+export interface LoweringOptions {
+  /** Longest c + n that the session will see: the length of the rotary tables. */
+  readonly positions: number;
+}
+
+/** One cache of the model: inputs that hold c earlier tokens, outputs that hold c + n. [b, kvHeads, tokens, dim] each. */
+export interface CacheBinding {
+  readonly past: { readonly key: string; readonly value: string };
+  readonly present: { readonly key: string; readonly value: string };
+  readonly kvHeads: number;
+  readonly keyDim: number;
+  readonly valueDim: number;
+}
+
+/** Names of the model's inputs beside the caches. Which of them a model has depends on its attention. */
+export const inputNames = {
+  /** Token ids, int64 [b, n]. */
+  ids: "ids",
+  /** Index of each sequence's last token, c + n − 1, int32 [b]. */
+  last: "last",
+  /** c + n, int32, no dimensions. */
+  total: "total",
+  /** c, int64 [1]. */
+  depth: "depth",
+} as const;
+
+/** What the lowering of one operator works with. Names of values and weights are those of its block. */
+export interface Scope {
+  readonly builder: ModelBuilder;
+  readonly layout: ParameterLayout;
+  readonly options: LoweringOptions;
+  /** Name in the model of a value of the block. */
+  value(local: string): string;
+  /** Name in the model of something new that belongs to this instance. */
+  fresh(local: string): string;
+  /** Name of a parameter of the block, as instances that share weights share it. */
+  qualified(local: string): string;
+  /** Size of the last dimension of a value. */
+  width(local: string): number;
+  weight(local: string): { readonly name: string; readonly weight: Weight };
+  /** Name in the model of an initializer that holds this weight. */
+  parameter(local: string, offset?: boolean): string;
+  cache(local: string): CacheBinding;
+}

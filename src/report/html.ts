@@ -1,0 +1,211 @@
+import { tokens } from "../base/format.js";
+import type { Fact, PartsPoint, PhaseReport, ReportData } from "./data.js";
+import { definitions } from "./definitions.js";
+import { aboutTokens, printable, tokensInterval } from "./labels.js";
+import { html, type Markup, serialise, trusted } from "./markup.js";
+import { factGroups } from "./page-facts.js";
+import { pageStyle } from "./page-style.js";
+import { lawTables, measuredTable, memoryTable, partsTable, predictedTable } from "./page-tables.js";
+import { type Drawing, loadDrawing, type Picture } from "./pictures/drawing.js";
+import { memoryPicture } from "./pictures/memory.js";
+import { partsPicture, unnamedBands } from "./pictures/parts.js";
+import { ratioPicture } from "./pictures/ratio.js";
+import { timePicture } from "./pictures/time.js";
+import { plainWords } from "./plain-words.js";
+import { answer, phaseTitle } from "./words.js";
+
+/**
+ * The report as one HTML document that needs nothing else: no scripts, no requests, pictures as SVG. Loads Observable
+ * Plot and linkedom on first use.
+ */
+export async function htmlReport(data: ReportData): Promise<string> {
+  const draw = await loadDrawing();
+  const title = `${printable(data.model.name)}: how inference slows with length`;
+  const page = html`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src '${await digest(pageStyle)}'; base-uri 'none'; form-action 'none'">
+<meta name="color-scheme" content="light dark">
+<meta name="generator" content="nsquared ${data.version}">
+<title>${title}</title>
+<style>${trusted(pageStyle)}</style>
+</head>
+<body>
+<main>
+${header(data)}
+${plain(data)}
+${data.phases.map((phase) => phaseSection(data, phase, draw))}
+${memorySection(data, draw)}
+${factsSection(data)}
+${definitionsSection(data)}
+<footer><p>Made by nsquared ${data.version} on ${data.created}.</p></footer>
+</main>
+</body>
+</html>
+`;
+  return serialise(page);
+}
+
+/** The style sheet's digest as a content security policy names it: no other style applies, even if one slipped in. */
+async function digest(text: string): Promise<string> {
+  const hash = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
+  return `sha256-${btoa(String.fromCharCode(...new Uint8Array(hash)))}`;
+}
+
+function header(data: ReportData): Markup {
+  const { run, prediction } = data;
+  const threads = run?.runtime.threads ?? null;
+  const subtitle =
+    run !== null
+      ? [
+          `measured on ${run.machine.cpu}`,
+          threads === null ? null : `${threads} ${threads === 1 ? "thread" : "threads"}`,
+          `${run.runtime.name} ${run.runtime.version}`,
+          run.runtime.dtype,
+          run.runtime.attention === null ? null : `${run.runtime.attention} attention`,
+        ]
+      : [prediction === null ? null : `predicted for ${prediction.device} with ${prediction.engine}`];
+  const warnings = [...data.warnings, ...data.phases.flatMap((phase) => phase.law?.warnings ?? [])];
+  return html`<header>
+<p class="kicker">How inference slows with sequence length</p>
+<h1>${printable(data.model.name)}</h1>
+<p class="subtitle">${subtitle
+    .filter((part) => part !== null)
+    .map(printable)
+    .join(" · ")}</p>
+<ol class="answer">${answer(data).map(({ label, text }) => html`<li><b>${label}</b> ${text}</li>`)}</ol>
+${warnings.length === 0 ? null : html`<div class="warnings" role="note">${warnings.map(({ message }) => html`<p><b>Mind:</b> ${printable(message)}</p>`)}</div>`}
+</header>`;
+}
+
+function plain(data: ReportData): Markup | null {
+  const paragraphs = plainWords(data);
+  if (paragraphs.length === 0) return null;
+  return html`<section class="plain"><h2>In plain words</h2>${paragraphs.map((paragraph) => html`<p>${paragraph}</p>`)}</section>`;
+}
+
+function figure(draw: Drawing, picture: Picture | null, title: string, caption: string): Markup | null {
+  if (picture === null) return null;
+  return html`<figure><figcaption><h3>${title}</h3><p>${caption}</p></figcaption>${draw(picture)}</figure>`;
+}
+
+function behind(summary: string, content: Markup): Markup {
+  return html`<details><summary>${summary}</summary>${content}</details>`;
+}
+
+function phaseSection(data: ReportData, phase: PhaseReport, draw: Drawing): Markup {
+  const batch = phase.batch === 1 ? "" : `, batch ${phase.batch}`;
+  const over = phase.phase === "decode" ? "context" : "length";
+  const parts = phase.prediction?.parts ?? [];
+  return html`<section><h2>${phaseTitle(phase.phase)}${batch}</h2>
+${figure(draw, timePicture(phase, data.model.contextLength), `Time over ${over}`, timeCaption(phase))}
+${measuredTable(phase)}
+${predictions(phase)}
+${lawSection(phase)}
+${figure(
+  draw,
+  ratioPicture(phase),
+  "Measured against predicted",
+  "Dots: measured median over predicted time, with its spread. Blue: the predicted interval. A hollow dot lies outside it. At 1× they are equal.",
+)}
+${figure(
+  draw,
+  partsPicture(parts, "predicted"),
+  "Where the time goes, by prediction",
+  partsCaption("Share of the predicted time by part of the model.", parts),
+)}
+${parts.length < 2 ? null : behind("The shares as a table", partsTable(parts))}
+${profileSection(phase, draw)}
+</section>`;
+}
+
+/** What was predicted: open where nothing was measured, else behind the table that compares. */
+function predictions(phase: PhaseReport): Markup | null {
+  const table = predictedTable(phase);
+  if (table === null) return null;
+  return phase.measured.length === 0 ? table : behind("All predicted lengths as a table", table);
+}
+
+function profileSection(phase: PhaseReport, draw: Drawing): Markup | null {
+  const profile = phase.profile ?? [];
+  if (profile.length === 0) return null;
+  return html`${figure(
+    draw,
+    partsPicture(profile, "measured"),
+    "Where the time goes, measured",
+    partsCaption("Share of the time by part of the model, from a profile of the runtime.", profile),
+  )}${behind("The measured shares as a table", partsTable(profile))}`;
+}
+
+function partsCaption(start: string, points: readonly PartsPoint[]): string {
+  const unnamed = unnamedBands(points);
+  const thin = unnamed.length === 0 ? "" : ` Too thin for its name: ${unnamed.join(", ")}.`;
+  return `${start} Attention is scores and mixing alone; its projections are counted apart. The dotted line is one half.${thin}`;
+}
+
+function timeCaption(phase: PhaseReport): string {
+  const sentences = [
+    "Both axes are logarithmic: a straight line is a power of the length, and the steeper it is, the higher the power.",
+  ];
+  if (phase.measured.length > 0)
+    sentences.push("Dots: medians of the measured times, with every single sample behind them.");
+  if (phase.prediction !== null || phase.law !== null) sentences.push("Bands are intervals.");
+  if (phase.measured.length > 0 && phase.law !== null) {
+    sentences.push(`Dashed: beyond ${tokens(phase.law.to)} tokens nothing was measured; the law is extrapolated.`);
+  }
+  const seconds = phase.prediction?.crossover.seconds;
+  if (phase.law?.crossover != null) {
+    const predicted =
+      seconds == null ? "" : `; predicted was ${aboutTokens(seconds.n)} (${tokensInterval(seconds.low, seconds.high)})`;
+    sentences.push(`The upright line is the law’s crossover with its interval${predicted}.`);
+  } else if (seconds != null) {
+    sentences.push("The upright line is the predicted crossover with its interval.");
+  }
+  return sentences.join(" ");
+}
+
+function lawSection(phase: PhaseReport): Markup | null {
+  const { law } = phase;
+  if (law === null) return null;
+  const from = `Fitted to the samples between ${tokens(law.from)} and ${tokens(law.to)} tokens`;
+  const text = law.expression === null ? `${from}: ${law.kind}.` : `${from}: ${law.kind}, seconds = ${law.expression}.`;
+  return html`<h3>The law of the samples</h3><p>${text}</p>${lawTables(phase)}`;
+}
+
+function memorySection(data: ReportData, draw: Drawing): Markup | null {
+  const { memory } = data;
+  if (memory === null || memory.points.length === 0) return null;
+  const limit = data.limits.memory;
+  const caption =
+    limit === null
+      ? "Predicted memory by what it holds, stacked."
+      : `Predicted memory by what it holds, stacked. About ${aboutTokens(limit.n)} tokens fill the machine.`;
+  return html`<section><h2>Memory</h2>
+${figure(draw, memoryPicture(memory), "Memory over length", caption)}
+${behind("The memory as a table", memoryTable(memory))}
+</section>`;
+}
+
+function list(facts: readonly Fact[]): Markup {
+  return html`<dl>${facts.map(({ label, value }) => html`<dt>${printable(label)}</dt><dd>${printable(value)}</dd>`)}</dl>`;
+}
+
+function factsSection(data: ReportData): Markup {
+  const repeat =
+    data.commands.length === 0
+      ? null
+      : html`<h3>To repeat it</h3><pre tabindex="0">${data.commands.map(printable).join("\n")}</pre>`;
+  return html`<section><h2>What this rests on</h2>
+<div class="facts">${factGroups(data).map(({ title, facts }) => html`<div><h3>${title}</h3>${list(facts)}</div>`)}</div>
+${repeat}</section>`;
+}
+
+function definitionsSection(data: ReportData): Markup {
+  const assumptions =
+    data.assumptions.length === 0
+      ? null
+      : html`<h3>Assumptions</h3><ul>${data.assumptions.map((sentence) => html`<li>${printable(sentence)}</li>`)}</ul>`;
+  return html`<section><h2>Assumptions and definitions</h2>${assumptions}<h3>What the words mean</h3>${list(definitions)}</section>`;
+}

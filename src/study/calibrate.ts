@@ -1,0 +1,159 @@
+import { type Random, seededRandom, shuffled } from "../base/random.js";
+import type { Seconds } from "../base/units.js";
+import type { DeviceRecord } from "../hardware/record.js";
+import { deviation, median } from "../measure/quantiles.js";
+import type { Clock } from "../measure/clock.js";
+import type { MicroSession } from "../measure/onnx-node-micro.js";
+import type { Micro } from "../onnx/micro.js";
+import type { Machine } from "../runs/schema.js";
+import { type Timed, fitCalibration } from "./calibration-fit.js";
+import { calibrationPlan, chainLength, describeMicro, longestCalibrated } from "./calibration-plan.js";
+
+/** Whatever runs micro-models: ONNX Runtime, or a machine made up by a test. */
+export interface MicroRuntime {
+  readonly name: string;
+  readonly version: string;
+  open(micro: Micro, threads: number): Promise<MicroSession>;
+}
+
+export interface CalibrateOptions {
+  readonly runtime: MicroRuntime;
+  readonly clock: Clock;
+  readonly machine: Machine;
+  /** Threads of one operator; all cores where absent. */
+  readonly threads?: number;
+  /** Fewer sizes, fewer repeats. */
+  readonly quick?: boolean;
+  /** Wall seconds to stay within; one round is always finished. */
+  readonly timeLimit?: Seconds;
+  /** When it began, for the record. */
+  readonly date: Date;
+  readonly seed?: number;
+  readonly signal?: AbortSignal;
+  /** Called before each group of measurements. */
+  readonly onProgress?: (progress: CalibrateProgress) => void;
+}
+
+export interface CalibrateProgress {
+  /** Round from 1. */
+  readonly round: number;
+  readonly done: number;
+  readonly total: number;
+  readonly elapsedSeconds: Seconds;
+  readonly what: string;
+}
+
+const limits = { full: 22, quick: 9 } as const;
+/** Seconds of timed runs per size and round; at least two runs. */
+const perCell = { full: 0.06, quick: 0.1 } as const;
+const mostRuns = 40;
+const mostRounds = 8;
+/** Quantile of all runs of a size that stands for it: noise only ever adds. */
+const lowQuantile = 0.2;
+
+/**
+ * Measures this machine: times micro-models in rounds, each in a new random order, until the time is up, and fits the
+ * rates of a device record to low quantiles.
+ *
+ * @returns a record for the device `local`, its cost in seconds included
+ */
+export async function calibrate(options: CalibrateOptions): Promise<DeviceRecord> {
+  const { clock, machine, runtime, signal } = options;
+  const threads = options.threads ?? machine.cores;
+  const size = options.quick === true ? "quick" : "full";
+  const limit = options.timeLimit ?? limits[size];
+  const begin = clock.now();
+  const runs = await timeRounds(options, threads, size, limit, seededRandom(options.seed ?? 1));
+  signal?.throwIfAborted();
+  const cells = [...runs.values()].map(({ micro, times }) => ({ micro, times, seconds: quantile(times, lowQuantile) }));
+  const timed: Timed[] = cells.map(({ micro, seconds }) => ({ micro, seconds }));
+  const rates = fitCalibration(timed);
+  const seconds = clock.now() - begin;
+  const source = `measured with ${runtime.name} ${runtime.version}, ${threads} threads`;
+  const sourced = (value: number) => ({ value, source, uncertain: false });
+  const largest = rates.streams.scale[rates.streams.scale.length - 1]?.secondsPerByte ?? 1;
+  return {
+    schema: "nsquared/device@1",
+    name: "local",
+    aliases: [],
+    vendor: machine.cpu,
+    class: "cpu",
+    peaks: { float32: sourced(2 / rates.gemm.perMac) },
+    bandwidth: sourced(1 / largest),
+    memory: { value: machine.memoryBytes, source: "memory that this process may use", uncertain: false },
+    launch: sourced(Math.max(rates.perOperator, 1e-9)),
+    caches: [],
+    calibration: {
+      engine: runtime.name,
+      engineVersion: runtime.version,
+      threads,
+      dtype: "float32",
+      cpu: machine.cpu,
+      measured: options.date.toISOString(),
+      seconds,
+      longest: longestCalibrated,
+      ...rates,
+      measurements: cells.map(({ micro, times, seconds: low }) => ({
+        what: describeMicro(micro),
+        seconds: low / chainLength(micro),
+        runs: times.length,
+        spread: deviation(times.map((time) => Math.log(time))),
+      })),
+    },
+  };
+}
+
+interface Runs {
+  readonly micro: Micro;
+  readonly times: Seconds[];
+}
+
+async function timeRounds(
+  options: CalibrateOptions,
+  threads: number,
+  size: "full" | "quick",
+  limit: Seconds,
+  random: Random,
+): Promise<Map<string, Runs>> {
+  const { clock, runtime, signal, onProgress } = options;
+  const groups = calibrationPlan(size);
+  const runs = new Map<string, Runs>();
+  const begin = clock.now();
+  let longestRound = 0;
+  for (let round = 1; round <= mostRounds; round += 1) {
+    const roundBegin = clock.now();
+    if (round > 1 && roundBegin - begin + longestRound > limit) break;
+    const order = shuffled(groups, random);
+    for (const [done, group] of order.entries()) {
+      const [first] = group.cells;
+      if (first === undefined) continue;
+      const elapsedSeconds = clock.now() - begin;
+      onProgress?.({ round, done, total: order.length, elapsedSeconds, what: describeMicro(first) });
+      const session = await runtime.open(first, threads);
+      try {
+        for (const micro of shuffled(group.cells, random)) {
+          const timing = {
+            clock,
+            repeats: mostRuns,
+            limit: perCell[size],
+            ...(signal === undefined ? {} : { signal }),
+          };
+          const times = await session.time(micro, timing);
+          const key = describeMicro(micro);
+          const known = runs.get(key);
+          if (known === undefined) runs.set(key, { micro, times });
+          else known.times.push(...times);
+        }
+      } finally {
+        await session.close();
+      }
+    }
+    longestRound = Math.max(longestRound, clock.now() - roundBegin);
+  }
+  return runs;
+}
+
+function quantile(values: readonly number[], share: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.floor(share * (sorted.length - 1))] ?? median(sorted);
+}

@@ -1,0 +1,148 @@
+import { describe, expect, test } from "vitest";
+import { attentionCoefficients, attentionFeatures, gemmSeconds } from "../hardware/calibrated.js";
+import type { Micro } from "../onnx/micro.js";
+import { fitCalibration } from "./calibration-fit.js";
+import { calibrationPlan, chainLength, longestCalibrated } from "./calibration-plan.js";
+
+/** A machine that is exactly what the laws say it is. */
+const truth = {
+  perOperator: 3e-6,
+  perRun: 2e-5,
+  gemm: { perMac: 1e-11, perWeightByte: 4e-11, overlap: 2, activation: 0 },
+  attention: {
+    tileElements: 65_536,
+    perPairDim: 1.2e-11,
+    perPair: 4e-10,
+    perNewDim: 5e-10,
+    perCachedDim: 8e-10,
+    perCall: 2e-5,
+  },
+  decode: { tileElements: 0, perPairDim: 4e-11, perPair: 1e-10, perNewDim: 0, perCachedDim: 3e-10, perCall: 1e-5 },
+  fast: 1e-11,
+  slow: 6e-11,
+};
+
+/** Two levels: fast below 8 MiB, slow above 32 MiB. */
+function perByte(workingSet: number): number {
+  if (workingSet <= 2 ** 23) return truth.fast;
+  return workingSet >= 2 ** 25 ? truth.slow : (truth.fast + truth.slow) / 2;
+}
+
+function each(micro: Micro): number {
+  switch (micro.kind) {
+    case "matmul": {
+      const { perMac, perWeightByte, overlap } = truth.gemm;
+      const { m, k, n } = micro;
+      return truth.perOperator + gemmSeconds(k * n * 4 * perWeightByte, m * k * n * perMac, overlap);
+    }
+    case "product":
+      return truth.gemm.perMac * micro.batch * micro.rows * micro.inner * micro.columns;
+    case "attention": {
+      const { heads, kvHeads, headDim, n, depth, batch } = micro;
+      const rates = n === 1 ? truth.decode : truth.attention;
+      const features = attentionFeatures(
+        {
+          heads,
+          kvHeads,
+          keyDim: headDim,
+          valueDim: headDim,
+          batch,
+          newTokens: n,
+          totalTokens: n + depth,
+          pairs: n * depth + (n * (n + 1)) / 2,
+        },
+        rates.tileElements,
+      );
+      return attentionCoefficients(rates).reduce((sum, rate, k) => sum + rate * (features[k] ?? 0), 0);
+    }
+    case "elementwise": {
+      const arrays = micro.function === "add" ? 2 : 1;
+      return truth.perOperator + (arrays + 1) * 4 * micro.elements * perByte(arrays * 4 * micro.elements);
+    }
+    case "norm":
+    case "softmax":
+      return truth.perOperator + 8 * micro.rows * micro.width * perByte(8 * micro.rows * micro.width);
+  }
+}
+
+const timed = (size: "full" | "quick") =>
+  calibrationPlan(size)
+    .flatMap(({ cells }) => cells)
+    .map((micro) => ({ micro, seconds: truth.perRun + chainLength(micro) * each(micro) }));
+
+describe.each(["full", "quick"] as const)("a %s calibration of a machine that follows the laws", (size) => {
+  const rates = fitCalibration(timed(size));
+
+  test("finds its rates", () => {
+    expect(rates.gemm.perMac).toBeCloseTo(truth.gemm.perMac, 12);
+    expect(rates.gemm.perWeightByte / truth.gemm.perWeightByte).toBeCloseTo(1, 1);
+    expect(rates.perOperator).toBeCloseTo(truth.perOperator, 8);
+    expect(rates.perRun).toBeCloseTo(truth.perRun, 6);
+    expect(rates.spreads.gemm).toBeLessThan(0.12);
+    expect(rates.spreads.attention).toBeLessThan(0.15);
+  });
+
+  test("finds the seconds per byte of both cache levels", () => {
+    for (const kind of ["scale", "add", "silu", "norm", "softmax"] as const) {
+      const stream = rates.streams[kind];
+      expect(stream.at(-1)?.secondsPerByte).toBeGreaterThan(3 * (stream.at(-3)?.secondsPerByte ?? 1) * 0.3);
+      expect((stream.at(-1)?.secondsPerByte ?? 0) / truth.slow).toBeCloseTo(1, 0);
+    }
+  });
+
+  test("extrapolates attention to lengths that were not timed", () => {
+    const long: Micro = { kind: "attention", heads: 9, kvHeads: 3, headDim: 64, n: 8192, depth: 0, batch: 1 };
+    const { heads, kvHeads, headDim, n } = long;
+    const features = attentionFeatures(
+      {
+        heads,
+        kvHeads,
+        keyDim: headDim,
+        valueDim: headDim,
+        batch: 1,
+        newTokens: n,
+        totalTokens: n,
+        pairs: (n * (n + 1)) / 2,
+      },
+      rates.attention.tileElements,
+    );
+    const seconds = attentionCoefficients(rates.attention).reduce((sum, rate, k) => sum + rate * (features[k] ?? 0), 0);
+    expect(seconds / each(long)).toBeGreaterThan(0.95);
+    expect(seconds / each(long)).toBeLessThan(1.05);
+  });
+});
+
+describe("calibrationPlan", () => {
+  const cells = calibrationPlan("full").flatMap((group) => group.cells);
+
+  test("times no sequence longer than 1024 tokens", () => {
+    for (const micro of cells) {
+      if (micro.kind === "attention") expect(micro.n + micro.depth).toBeLessThanOrEqual(longestCalibrated);
+      if (micro.kind === "matmul") expect(micro.m).toBeLessThanOrEqual(longestCalibrated);
+      if (micro.kind === "norm") expect(micro.rows).toBeLessThanOrEqual(longestCalibrated);
+    }
+  });
+
+  test("uses shapes of neither model that predictions are checked on", () => {
+    const forbidden = [576, 1536, 896, 4864];
+    for (const micro of cells) {
+      if (micro.kind === "matmul") for (const width of [micro.k, micro.n]) expect(forbidden).not.toContain(width);
+      if (micro.kind === "attention") expect([`${micro.heads}/${micro.kvHeads}`]).not.toContain("9/3");
+      if (micro.kind === "attention") expect([`${micro.heads}/${micro.kvHeads}`]).not.toContain("14/2");
+      if (micro.kind === "norm") expect(forbidden).not.toContain(micro.width);
+    }
+  });
+
+  test("keeps every cell of a group on the same weights", () => {
+    for (const group of calibrationPlan("full")) {
+      const weights = group.cells.map((micro) => {
+        const { kind } = micro;
+        if (kind === "matmul") return `${micro.k} ${micro.n} ${micro.length}`;
+        if (kind === "attention") return `${micro.heads} ${micro.kvHeads} ${micro.headDim}`;
+        if (kind === "norm" || kind === "softmax") return `${micro.width} ${micro.length}`;
+        return kind === "elementwise" ? `${micro.function} ${micro.length}` : kind;
+      });
+      expect(new Set(weights).size).toBe(1);
+    }
+  });
+});

@@ -1,0 +1,226 @@
+import type { Seconds } from "../base/units.js";
+import { type AttentionSizes, attentionFeatures, gemmSeconds, interpolateStream } from "../hardware/calibrated.js";
+import type { AttentionRates, Calibration, GemmRates, Stream, StreamKind } from "../hardware/calibration.js";
+import { nonNegativeLeastSquares } from "../math/least-squares.js";
+import type { Micro } from "../onnx/micro.js";
+import { chainLength } from "./calibration-plan.js";
+
+/** Seconds of one run of a micro-model. */
+export interface Timed {
+  readonly micro: Micro;
+  readonly seconds: Seconds;
+}
+
+/** The rates of a calibration, without what names the machine. */
+export type FittedRates = Pick<
+  Calibration,
+  "gemm" | "batchedPerMac" | "attention" | "decodeAttention" | "streams" | "perOperator" | "perRun" | "spreads"
+>;
+
+type Of<Kind extends Micro["kind"]> = Extract<Micro, { kind: Kind }>;
+type Rowwise = Extract<Micro, { kind: "norm" | "softmax" }>;
+const bytesOfFloat = 4;
+
+function ofKind<Kind extends Micro["kind"]>(timed: readonly Timed[], kind: Kind) {
+  return timed.flatMap(({ micro, seconds }) =>
+    isKind(micro, kind) ? [{ micro, seconds, each: seconds / chainLength(micro) }] : [],
+  );
+}
+
+function isKind<Kind extends Micro["kind"]>(micro: Micro, kind: Kind): micro is Of<Kind> {
+  return micro.kind === kind;
+}
+
+function rootMeanSquare(values: readonly number[]): number {
+  return values.length === 0 ? 0 : Math.sqrt(values.reduce((sum, value) => sum + value ** 2, 0) / values.length);
+}
+
+/** Σ βₖ xₖ fitted with relative errors and β ≥ 0; with the root mean square of the log residuals. */
+function fitRelative(rows: readonly (readonly number[])[], seconds: readonly number[]) {
+  const fit = nonNegativeLeastSquares(
+    rows.map((row, i) => row.map((value) => value / (seconds[i] ?? 1))),
+    seconds.map(() => 1),
+    seconds.map(() => 1),
+  );
+  const beta = fit?.beta ?? [];
+  const logs = rows.map((row, i) =>
+    Math.log(
+      Math.max(
+        1e-12,
+        row.reduce((sum, value, k) => sum + value * (beta[k] ?? 0), 0),
+      ) / (seconds[i] ?? 1),
+    ),
+  );
+  return { beta, spread: rootMeanSquare(logs) };
+}
+
+/** Seconds of an operator that computes next to nothing, and of a run beside its operators. */
+function fitOverheads(timed: readonly Timed[]): { perOperator: number; perRun: number } {
+  const empty = ofKind(timed, "elementwise")
+    .filter(({ micro }) => micro.elements === 1)
+    .sort((a, b) => a.micro.length - b.micro.length);
+  const [short, long] = [empty[0], empty[empty.length - 1]];
+  if (short === undefined || long === undefined || short === long) return { perOperator: 0, perRun: 0 };
+  const perOperator = Math.max(0, (long.seconds - short.seconds) / (long.micro.length - short.micro.length));
+  return { perOperator, perRun: Math.max(0, short.seconds - perOperator * short.micro.length) };
+}
+
+/** Bytes an operator of the chain moves, and bytes that must stay in a cache for the next one to find its input there. */
+function traffic(micro: Of<"elementwise"> | Rowwise): { moved: number; workingSet: number } {
+  if (micro.kind !== "elementwise") {
+    const bytes = micro.rows * micro.width * bytesOfFloat;
+    return { moved: 2 * bytes, workingSet: 2 * bytes };
+  }
+  const bytes = micro.elements * bytesOfFloat;
+  // One array is written in place; a sum has a second operand besides.
+  return micro.function === "add"
+    ? { moved: 3 * bytes, workingSet: 2 * bytes }
+    : { moved: 2 * bytes, workingSet: bytes };
+}
+
+function fitStream(timed: readonly Timed[], kind: StreamKind, perOperator: number): Stream {
+  const chosen = timed.flatMap(({ micro, seconds }) => {
+    if (micro.kind === "elementwise" ? micro.function !== kind || micro.elements === 1 : micro.kind !== kind) return [];
+    if (micro.kind !== "elementwise" && micro.kind !== "norm" && micro.kind !== "softmax") return [];
+    const { moved, workingSet } = traffic(micro);
+    const each = seconds / chainLength(micro);
+    // Where the overhead is nearly all of it, a tenth is left: what is known is only that it is small.
+    return [{ workingSet, secondsPerByte: Math.max(each - perOperator, each / 10) / moved }];
+  });
+  return chosen.sort((a, b) => a.workingSet - b.workingSet);
+}
+
+const overlaps = [1, 1.25, 1.5, 1.75, 2, 2.5, 3, 4, 8, 16];
+/** Rows from which a product is no longer a matter of fetching its weight alone. */
+const someRows = 16;
+
+function fitGemm(
+  timed: readonly Timed[],
+  copy: (workingSet: number) => number,
+  perOperator: number,
+): { rates: GemmRates; spread: number; thinSpread: number } {
+  const cells = ofKind(timed, "matmul").map(({ micro, each }) => {
+    const { m, k, n } = micro;
+    const activations = m * (k + n) * bytesOfFloat;
+    return { m, macs: m * k * n, weight: k * n * bytesOfFloat, moved: activations * copy(activations), each };
+  });
+  const own = (each: number): number => Math.max(each - perOperator, each / 10);
+  const thin = cells.filter(({ m }) => m === 1);
+  const thick = cells.filter(({ m }) => m >= someRows);
+  const perWeightByte = Math.exp(
+    thin.reduce((sum, { each, weight }) => sum + Math.log(own(each) / weight), 0) / Math.max(1, thin.length),
+  );
+  let best: { rates: GemmRates; error: number } | null = null;
+  for (const overlap of overlaps) {
+    const rows = thick.map(({ macs, moved, weight, each }) => {
+      const seconds = own(each);
+      const fetching = weight * perWeightByte;
+      // What is left for computing once the overlapped fetching is taken out; at least a little.
+      const rest = seconds > fetching ? (seconds ** overlap - fetching ** overlap) ** (1 / overlap) : seconds / 20;
+      return { features: [macs, moved], rest };
+    });
+    const { beta } = fitRelative(
+      rows.map(({ features }) => features),
+      rows.map(({ rest }) => rest),
+    );
+    const [perMac = 0, activation = 0] = beta;
+    if (!(perMac > 0)) continue;
+    const rates = { perMac, perWeightByte, overlap, activation };
+    const error = rootMeanSquare(cells.map((cell) => gemmResidual(cell, rates, perOperator)));
+    if (best === null || error < best.error) best = { rates, error };
+  }
+  if (best === null) throw new Error("no product of more than one row was timed");
+  const { rates } = best;
+  const residuals = (some: typeof cells): number =>
+    rootMeanSquare(some.map((cell) => gemmResidual(cell, rates, perOperator)));
+  return { rates, spread: residuals(thick), thinSpread: residuals(thin) };
+}
+
+function gemmResidual(
+  cell: { macs: number; weight: number; moved: number; each: number },
+  { perMac, perWeightByte, overlap, activation }: GemmRates,
+  perOperator: number,
+): number {
+  const product = gemmSeconds(cell.weight * perWeightByte, cell.macs * perMac, overlap);
+  return Math.log((product + cell.moved * activation + perOperator) / cell.each);
+}
+
+/** Candidates for the elements of keys and values in one tile. */
+const tiles = [0, ...Array.from({ length: 14 }, (_, index) => 8192 * 2 ** (index / 2))];
+
+function sizesOf(micro: Of<"attention">): AttentionSizes {
+  const { heads, kvHeads, headDim, n, depth, batch } = micro;
+  const pairs = n * depth + (n * (n + 1)) / 2;
+  const shape = { heads, kvHeads, keyDim: headDim, valueDim: headDim };
+  return { ...shape, batch, newTokens: n, totalTokens: n + depth, pairs };
+}
+
+function fitAttention(
+  timed: readonly Timed[],
+  accepts: (micro: Of<"attention">) => boolean,
+  tileCandidates: readonly number[],
+): { rates: AttentionRates; spread: number } {
+  const cells = ofKind(timed, "attention").filter(({ micro }) => accepts(micro));
+  let best: { rates: AttentionRates; spread: number } | null = null;
+  for (const tileElements of tileCandidates) {
+    const { beta, spread } = fitRelative(
+      cells.map(({ micro }) => attentionFeatures(sizesOf(micro), tileElements)),
+      cells.map(({ each }) => each),
+    );
+    const [perPairDim = 0, perPair = 0, perNewDim = 0, perCachedDim = 0, perCall = 0] = beta;
+    const rates = { tileElements, perPairDim, perPair, perNewDim, perCachedDim, perCall };
+    if (best === null || spread < best.spread) best = { rates, spread };
+  }
+  if (best === null) throw new Error("no attention was timed");
+  return best;
+}
+
+function fitProducts(timed: readonly Timed[], copy: (workingSet: number) => number): number {
+  const rates = ofKind(timed, "product").map(({ micro, each }) => {
+    const { batch, rows, inner, columns } = micro;
+    const written = batch * rows * columns * bytesOfFloat;
+    return Math.max(each - written * copy(written), each / 4) / (batch * rows * inner * columns);
+  });
+  return Math.exp(rates.reduce((sum, rate) => sum + Math.log(rate), 0) / Math.max(1, rates.length));
+}
+
+/**
+ * What an operator takes inside a model differs from what it takes alone, and the law from the truth between the sizes
+ * that were timed: the least spread that a class may claim.
+ */
+const leastSpread = { products: 0.08, attention: 0.1, vector: 0.2, overhead: 0.4 } as const;
+
+/** The rates of the machine that took these times. */
+export function fitCalibration(timed: readonly Timed[]): FittedRates {
+  const { perOperator, perRun } = fitOverheads(timed);
+  const stream = (kind: StreamKind): Stream => fitStream(timed, kind, perOperator);
+  const streams = {
+    scale: stream("scale"),
+    add: stream("add"),
+    silu: stream("silu"),
+    norm: stream("norm"),
+    softmax: stream("softmax"),
+  };
+  const copy = interpolateStream(streams.scale);
+  const gemm = fitGemm(timed, copy, perOperator);
+  const attention = fitAttention(timed, ({ n }) => n > 1, tiles);
+  const decode = fitAttention(timed, ({ n }) => n === 1, [0]);
+  return {
+    gemm: gemm.rates,
+    batchedPerMac: fitProducts(timed, copy),
+    attention: attention.rates,
+    decodeAttention: decode.rates,
+    streams,
+    perOperator,
+    perRun,
+    spreads: {
+      gemm: Math.hypot(gemm.spread, leastSpread.products),
+      gemv: Math.hypot(gemm.thinSpread, leastSpread.products),
+      attention: Math.hypot(attention.spread, leastSpread.attention),
+      "decode-attention": Math.hypot(decode.spread, leastSpread.attention),
+      vector: leastSpread.vector,
+      lookup: leastSpread.vector,
+      overhead: leastSpread.overhead,
+    },
+  };
+}

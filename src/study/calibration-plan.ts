@@ -1,0 +1,87 @@
+import type { Micro } from "../onnx/micro.js";
+
+/** Longest sequence, in tokens, that a calibration times: wide tensors stand for long ones. */
+export const longestCalibrated = 1024;
+
+/** What one loaded micro-model is timed at. */
+export interface CalibrationGroup {
+  readonly cells: readonly Micro[];
+}
+
+type Size = "full" | "quick";
+
+/** Weights of a chain of products, in bytes of float32: more than a last-level cache holds. */
+const chainBytes = 110e6;
+
+function chain(k: number, n: number, rows: readonly number[]): CalibrationGroup {
+  // An even number, so that both directions weigh the same.
+  const length = Math.max(2, 2 * Math.round(chainBytes / (8 * k * n)));
+  return { cells: rows.map((m) => ({ kind: "matmul", m, k, n, length })) };
+}
+
+function prefill(heads: number, kvHeads: number, headDim: number, lengths: readonly number[]): CalibrationGroup {
+  return {
+    cells: lengths.map((n) => ({ kind: "attention", heads, kvHeads, headDim, n, depth: 0, batch: 1 })),
+  };
+}
+
+function decode(heads: number, kvHeads: number, headDim: number, depths: readonly number[]): CalibrationGroup {
+  return {
+    cells: depths.map((depth) => ({ kind: "attention", heads, kvHeads, headDim, n: 1, depth, batch: 1 })),
+  };
+}
+
+const chained = 4;
+
+function elementwise(kind: "scale" | "add" | "silu", elements: readonly number[]): CalibrationGroup {
+  return {
+    cells: elements.map((count) => ({ kind: "elementwise", function: kind, elements: count, length: chained })),
+  };
+}
+
+function rowwise(kind: "norm" | "softmax", width: number, rows: readonly number[]): CalibrationGroup {
+  return { cells: rows.map((count) => ({ kind, rows: count, width, length: chained })) };
+}
+
+const powers = (...exponents: readonly number[]): number[] => exponents.map((exponent) => 2 ** exponent);
+
+/**
+ * Everything a calibration times, longest products first. No sequence is longer than 1024 tokens, and no shape is that of
+ * a model which predictions are checked on (SmolLM2-135M: 576, 1536, 9 and 3 heads of 64; Qwen2.5-0.5B: 896, 4864,
+ * 14 and 2 heads of 64).
+ */
+export function calibrationPlan(size: Size): CalibrationGroup[] {
+  const full = size === "full";
+  const sizes = full ? powers(12, 15, 17, 19, 20, 21, 22, 23, 24) : powers(12, 17, 20, 22, 24);
+  return [
+    chain(640, 1792, full ? [1, 4, 16, 64, 256, 1024] : [1, 32, 512]),
+    ...(full ? [chain(1280, 1280, [1, 32, 128, 512])] : []),
+    chain(2048, 5632, full ? [1, 256, 1024] : [1, 1024]),
+    prefill(8, 2, 64, full ? [64, 128, 256, 384, 512, 768, 1024] : [128, 256, 512, 1024]),
+    ...(full ? [prefill(12, 12, 64, [128, 512, 1024]), prefill(6, 3, 96, [128, 256, 384, 512, 768, 1024])] : []),
+    prefill(8, 4, 128, full ? [128, 256, 384, 512, 768, 1024] : [128, 512, 1024]),
+    ...(full ? [prefill(4, 2, 256, [128, 256, 512, 1024])] : []),
+    decode(16, 4, 64, full ? [127, 511, 1023] : [127, 1023]),
+    decode(32, 32, 128, full ? [127, 511, 1023] : [127, 1023]),
+    elementwise("scale", [1, ...sizes]),
+    { cells: [{ kind: "elementwise", function: "scale", elements: 1, length: 64 }] },
+    elementwise("add", sizes),
+    elementwise("silu", sizes),
+    rowwise("norm", 1024, full ? [4, 32, 128, 512, 1024] : [4, 128, 1024]),
+    rowwise("norm", 16_384, full ? [128, 256, 512, 1024] : [256, 1024]),
+    rowwise("softmax", 1024, full ? [32, 128, 512, 1024, 4096, 16_384] : [128, 1024, 16_384]),
+    { cells: [{ kind: "product", batch: 8, rows: 256, inner: 64, columns: 256 }] },
+    { cells: [{ kind: "product", batch: 6, rows: 256, inner: 128, columns: 256 }] },
+  ];
+}
+
+/** A micro-model in words: `matmul m=1 k=640 n=1792 length=24`. */
+export function describeMicro(micro: Micro): string {
+  const { kind, ...sizes } = micro;
+  return [kind, ...Object.entries(sizes).map(([name, value]) => `${name}=${value}`)].join(" ");
+}
+
+/** Operators in one run of a micro-model. */
+export function chainLength(micro: Micro): number {
+  return "length" in micro ? (micro.length ?? 1) : 1;
+}

@@ -1,0 +1,51 @@
+import { NsquaredError, badInput } from "../base/errors.js";
+import { readText } from "../files/byte-source.js";
+import { nodeFileSystem } from "../files/node.js";
+import { findDevice } from "../hardware/catalog/devices.js";
+import { type DeviceRecord, parseDeviceRecord } from "../hardware/record.js";
+
+/** Largest device file that is read. */
+const largestRecord = 16 * 1024 * 1024;
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Where `nsquared calibrate` keeps this machine's record: `$XDG_CACHE_HOME/nsquared/local.json` or below `~/.cache`. */
+export function localDevicePath(environment: Environment): string {
+  const home = environment["HOME"] ?? environment["USERPROFILE"] ?? ".";
+  const cache = environment["XDG_CACHE_HOME"];
+  return `${cache === undefined || cache === "" ? `${home}/.cache` : cache}/nsquared/local.json`;
+}
+
+/**
+ * A device by name: one of the catalog, `local` (this machine, as `nsquared calibrate` measured it), or a file.
+ *
+ * @throws NsquaredError `device-unknown`, `not-calibrated`, `device-invalid`, or why the file cannot be read
+ */
+export async function loadDevice(name: string, environment: Environment): Promise<DeviceRecord> {
+  if (name.toLowerCase() === "local") {
+    const path = localDevicePath(environment);
+    if ((await nodeFileSystem.kindOf(path)) !== "file") {
+      throw badInput("not-calibrated", {
+        where: "--on local",
+        expected: `this machine has not been measured yet (${path} does not exist); run nsquared calibrate first`,
+      });
+    }
+    return readDevice(path);
+  }
+  if ((await nodeFileSystem.kindOf(name)) === "file") return readDevice(name);
+  return findDevice(name);
+}
+
+async function readDevice(path: string): Promise<DeviceRecord> {
+  const text = await readText(await nodeFileSystem.open(path), largestRecord);
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new NsquaredError("device-invalid", `${path}: not JSON (${reason}); expected a device record`, {
+      where: path,
+    });
+  }
+  return parseDeviceRecord(value, path);
+}

@@ -1,0 +1,36 @@
+import { z } from "zod";
+import { deviceRecordSchema } from "../../hardware/record.js";
+import { runSchema } from "../../runs/schema.js";
+import { calibrateDocument } from "./calibrate.js";
+import { costDocument } from "./cost.js";
+import { describeDocument } from "./describe.js";
+import { fitDocument } from "./fit.js";
+import { measureDocument } from "./measure.js";
+import { predictDocument } from "./predict.js";
+import { profileDocument } from "./profile.js";
+import { reportDocument } from "./report.js";
+
+/** Everything that is printed with `--json` or kept in a file, by the name in its `schema` field. */
+export const documents = {
+  "nsquared/describe@1": describeDocument,
+  "nsquared/cost@1": costDocument,
+  "nsquared/predict@1": predictDocument,
+  "nsquared/calibrate@1": calibrateDocument,
+  "nsquared/measure@1": measureDocument,
+  "nsquared/fit@1": fitDocument,
+  "nsquared/report@1": reportDocument,
+  "nsquared/profile@1": profileDocument,
+  "nsquared/run@1": runSchema,
+  "nsquared/device@1": deviceRecordSchema,
+} as const;
+
+/** `nsquared/cost@1` → `cost.schema.json`. */
+export function schemaFile(name: keyof typeof documents): string {
+  return `${name.replace(/^nsquared\//, "").replace(/@\d+$/, "")}.schema.json`;
+}
+
+/** The JSON Schema (draft 2020-12) of a document, as the package publishes it. */
+export function jsonSchema(name: keyof typeof documents): string {
+  const schema = z.toJSONSchema(documents[name], { io: "output" });
+  return `${JSON.stringify({ title: name, ...schema }, null, 2)}\n`;
+}

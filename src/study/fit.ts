@@ -1,0 +1,153 @@
+import { NsquaredError, badInput } from "../base/errors.js";
+import {
+  type FitOptions,
+  type LawFit,
+  type PhysicalCurve,
+  type PhysicalFit,
+  type Point,
+  fitLaw,
+  fitPhysical,
+} from "../fit/index.js";
+import { type Run, isUsable, lengthOf } from "../runs/schema.js";
+import type { FitDocument } from "./documents/fit.js";
+import type { MeasuredPhase } from "./measure.js";
+
+export interface RunFitOptions extends Omit<FitOptions, "laws"> {
+  /** Which phase's samples; the first of prefill, decode, decode-uncached that the run has where it is left out. */
+  readonly phase?: MeasuredPhase;
+  /** Lengths to extrapolate to; twice, four and eight times the longest where it is left out. */
+  readonly at?: readonly number[];
+  /** `auto` selects; `quadratic` and `linear` are fitted without asking whether others do better. */
+  readonly law?: "auto" | "linear" | "quadratic";
+  /** Predicted seconds of the model on the device of the run, class by class: gives the physical law. */
+  readonly curve?: PhysicalCurve;
+}
+
+/** A run's samples of one phase under one law. */
+export interface RunFit {
+  readonly phase: MeasuredPhase;
+  readonly points: readonly Point[];
+  /** The law of the samples alone. */
+  readonly blind: LawFit;
+  /** constant + linear + quadratic over the same samples; the blind law itself where that is what it is. */
+  readonly polynomial: LawFit;
+  /** The law with the model's own operators, where the device is known. */
+  readonly physical: PhysicalFit | null;
+}
+
+const order: readonly MeasuredPhase[] = ["prefill", "decode", "decode-uncached"];
+
+/** Usable samples of a phase, as the statistics want them. */
+export function pointsOf(run: Run, phase: MeasuredPhase): Point[] {
+  return run.samples
+    .filter((sample) => sample.phase === phase)
+    .filter(isUsable)
+    .map((sample) => ({ n: lengthOf(sample), seconds: sample.seconds, block: sample.block }));
+}
+
+/** The phases a run has usable samples of. */
+export function measuredPhases(run: Run): MeasuredPhase[] {
+  return order.filter((phase) => pointsOf(run, phase).length > 0);
+}
+
+/**
+ * The law that a run's samples follow.
+ *
+ * @throws NsquaredError where the run has no usable samples of the phase, or too few lengths
+ */
+export function fitRun(run: Run, options: RunFitOptions = {}): RunFit {
+  const present = measuredPhases(run);
+  const phase = options.phase ?? present[0];
+  if (phase === undefined || !present.includes(phase)) {
+    throw badInput("no-samples", {
+      where: run.id,
+      key: "phase",
+      found: phase ?? "none",
+      expected: present.length === 0 ? "the run has no usable samples" : `the run has ${present.join(", ")}`,
+    });
+  }
+  const points = pointsOf(run, phase);
+  const statistics: FitOptions = {
+    ...(options.assumedNoise === undefined ? {} : { assumedNoise: options.assumedNoise }),
+    ...(options.level === undefined ? {} : { level: options.level }),
+  };
+  const law = options.law ?? "auto";
+  const blind = fitLaw(points, { ...statistics, ...(law === "auto" ? {} : { laws: [law] }) });
+  return {
+    phase,
+    points,
+    blind,
+    polynomial: blind.law.coefficients === null ? polynomialOf(points, statistics) : blind,
+    physical: options.curve === undefined ? null : fitPhysical(options.curve, points, statistics),
+  };
+}
+
+function polynomialOf(points: readonly Point[], statistics: FitOptions): LawFit {
+  try {
+    return fitLaw(points, { ...statistics, laws: ["quadratic"] });
+  } catch (error) {
+    // Three coefficients need three lengths; a line stands in for fewer.
+    if (error instanceof NsquaredError) return fitLaw(points, { ...statistics, laws: ["linear"] });
+    throw error;
+  }
+}
+
+const factors = [2, 4, 8];
+
+/** A fitted run as one plain document. */
+export function fitDocumentOf(run: Run, path: string, fit: RunFit, at?: readonly number[]): FitDocument {
+  const { blind, polynomial, physical, phase } = fit;
+  const chosen = physical ?? blind;
+  const { to } = chosen.range;
+  const lengths = [...new Set(fit.points.map((point) => point.n))].sort((a, b) => a - b);
+  const { coefficients } = polynomial.law;
+  if (coefficients === null) throw new Error(`the ${polynomial.law.kind} law has no coefficients`);
+  return {
+    schema: "nsquared/fit@1",
+    run: path,
+    model: run.model.name,
+    phase,
+    level: chosen.level,
+    range: chosen.range,
+    samples: chosen.samples,
+    noise: { relative: chosen.noise.relative, assumed: chosen.noise.assumed },
+    law: {
+      kind: chosen.law.kind,
+      expression: blind.law.expression,
+      coefficients: {
+        constant: { ...coefficients.constant },
+        linear: { ...coefficients.linear },
+        quadratic: { ...coefficients.quadratic },
+      },
+      coefficientsOf: polynomial.law.kind,
+      ...(physical === null ? {} : { efficiencies: physical.law.efficiencies.map((one) => ({ ...one })) }),
+    },
+    crossover: crossoverOf(polynomial),
+    exponents: lengths.map((n) => ({ n, exponent: chosen.exponent(n) })),
+    extrapolation: (at ?? factors.map((factor) => factor * to)).map((n) => {
+      const { seconds, low, high, factor, canTell } = chosen.predict(n);
+      return { n, seconds, low, high, factor, canTell };
+    }),
+    residuals: chosen.residuals.map((residual) => ({ ...residual })),
+    candidates: blind.candidates.map(({ kind, deltaAicc, weight, rejected }) => ({
+      kind,
+      deltaAicc,
+      weight,
+      rejected,
+    })),
+    warnings: warningsOf(fit),
+  };
+}
+
+/** What is to be doubted about the law that is shown; the blind law's doubts do not touch a physical one. */
+export function warningsOf(fit: RunFit): FitDocument["warnings"] {
+  const { warnings } = fit.physical ?? fit.blind;
+  return warnings.map(({ code, message }) => ({ code, message }));
+}
+
+/** The crossover of a law, or null where it has no quadratic part. */
+export function crossoverOf(fit: LawFit): FitDocument["crossover"] {
+  const { crossover } = fit;
+  if (crossover === null || crossover.n === null) return null;
+  return { n: crossover.n, low: crossover.low, high: crossover.high };
+}

@@ -1,0 +1,50 @@
+import { systemClock } from "../measure/clock.js";
+import { readMachine } from "../measure/environment.js";
+import { openMicro } from "../measure/onnx-node-micro.js";
+import { loadOnnxRuntime } from "../measure/onnx-node-session.js";
+import type { DeviceRecord } from "../hardware/record.js";
+import { writeText } from "../runs/output.js";
+import { type CalibrateProgress, calibrate } from "./calibrate.js";
+
+export interface MeasureMachineOptions {
+  readonly quick: boolean;
+  /** The cores where it is left out. */
+  readonly threads?: number;
+  readonly timeLimitSeconds?: number;
+  readonly date: Date;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (progress: CalibrateProgress) => void;
+}
+
+/** Measures this machine with ONNX Runtime's CPU kernels and keeps the record at `path`. */
+export async function measureMachine(path: string, options: MeasureMachineOptions): Promise<DeviceRecord> {
+  const [{ version }, machine] = await Promise.all([loadOnnxRuntime(), readMachine()]);
+  const record = await calibrate({
+    runtime: { name: "onnxruntime-node", version, open: openMicro },
+    clock: systemClock,
+    machine,
+    quick: options.quick,
+    date: options.date,
+    ...(options.threads === undefined ? {} : { threads: options.threads }),
+    ...(options.timeLimitSeconds === undefined ? {} : { timeLimit: options.timeLimitSeconds }),
+    ...(options.signal === undefined ? {} : { signal: options.signal }),
+    ...(options.onProgress === undefined ? {} : { onProgress: options.onProgress }),
+  });
+  await writeText(path, `${JSON.stringify(record, null, 1)}\n`);
+  return record;
+}
+
+/** A record older than this is measured again: other tenants, updates and heat change a machine. */
+const freshForMilliseconds = 24 * 3600 * 1000;
+
+/** Why a record does not speak for this machine as it is to be measured now; null where it does. */
+export async function staleness(record: DeviceRecord, threads: number | undefined, now: Date): Promise<string | null> {
+  const { calibration } = record;
+  if (calibration === null) return "it holds no calibration";
+  const [{ version }, machine] = await Promise.all([loadOnnxRuntime(), readMachine()]);
+  if (calibration.cpu !== machine.cpu) return `it is of another processor (${calibration.cpu})`;
+  if (calibration.threads !== (threads ?? machine.cores)) return `it is for ${calibration.threads} threads`;
+  if (calibration.engineVersion !== version) return `it is for ONNX Runtime ${calibration.engineVersion}`;
+  const age = now.getTime() - Date.parse(calibration.measured);
+  return age >= 0 && age < freshForMilliseconds ? null : "it is more than a day old";
+}

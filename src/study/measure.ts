@@ -1,0 +1,153 @@
+import { badInput } from "../base/errors.js";
+import { bytes, tokens } from "../base/format.js";
+import { seededRandom } from "../base/random.js";
+import type { Bytes } from "../base/units.js";
+import { systemClock } from "../measure/clock.js";
+import { readMachine } from "../measure/environment.js";
+import { type OnnxNodeOptions, availableMemory, openOnnxNodeRunner } from "../measure/onnx-node.js";
+import type { ProgressEvent } from "../measure/progress.js";
+import { type Recorded, recordRun } from "../measure/record.js";
+import { passBytes } from "../onnx/memory.js";
+import { runnableGraph } from "../onnx/runnable.js";
+import type { ModelDescription } from "../model/types.js";
+import { contentDigest } from "../runs/digest.js";
+import { type Cell, type Phase, type RunHeader, type Warning, cellKey } from "../runs/schema.js";
+
+/** What is timed of a model. */
+export type MeasuredPhase = Exclude<Phase, "reference">;
+
+export interface MeasureOptions {
+  readonly phases: readonly MeasuredPhase[];
+  /** n of a prefill, the context c of a decode step; ascending. */
+  readonly lengths: readonly number[];
+  readonly batch: number;
+  /** Complete blocks. */
+  readonly repeat: number;
+  readonly warmups: number;
+  readonly timeLimitSeconds: number | null;
+  /** Threads of one operator; the runtime decides where it is null. */
+  readonly threads: number | null;
+  readonly attention: OnnxNodeOptions["attention"];
+  readonly seed: number;
+  /** A file, or a folder that gets `<model>-<time>.json`. */
+  readonly output: { readonly file: string } | { readonly folder: string };
+}
+
+export const defaultMeasureOptions: MeasureOptions = {
+  phases: ["prefill"],
+  lengths: [128, 256, 512, 1024, 2048],
+  batch: 1,
+  repeat: 3,
+  warmups: 1,
+  timeLimitSeconds: null,
+  threads: null,
+  attention: "fused",
+  seed: 1,
+  output: { folder: "runs" },
+};
+
+/** Who watches, and what the machine allows. */
+export interface MeasureWorld {
+  readonly created: Date;
+  readonly signal?: AbortSignal;
+  readonly progress?: (event: ProgressEvent) => void;
+  /** Says what is being prepared, before the first step. */
+  readonly say?: (text: string) => void;
+  readonly availableBytes?: () => Bytes;
+}
+
+/** Watched for drift in every block. */
+const reference: Cell = { phase: "reference", n: 512, depth: 0, batch: 1 };
+
+/** The cell that times a phase at a length. */
+export function cellOf(phase: MeasuredPhase, length: number, batch: number): Cell {
+  return phase === "decode" ? { phase, n: 1, depth: length, batch } : { phase, n: length, depth: 0, batch };
+}
+
+/**
+ * Times a model in ONNX Runtime on this machine's CPU and writes the run file.
+ *
+ * @throws NsquaredError before anything is allocated where a length or the model does not fit this machine's memory, or
+ *   the run file cannot be written
+ */
+export async function measureModel(
+  model: ModelDescription,
+  wanted: Partial<MeasureOptions>,
+  world: MeasureWorld,
+): Promise<Recorded> {
+  const options = { ...defaultMeasureOptions, ...wanted };
+  const cells = options.phases.flatMap((phase) =>
+    options.lengths.map((length) => cellOf(phase, length, options.batch)),
+  );
+  const availableBytes = world.availableBytes ?? availableMemory;
+  assertEachFits(model, cells, options, availableBytes());
+  const machine = await readMachine();
+  const threads = options.threads ?? machine.cores;
+  world.say?.(
+    `opening ${model.name} in ONNX Runtime on ${threads} ${threads === 1 ? "thread" : "threads"}, float32, synthetic weights`,
+  );
+  const runner = await openOnnxNodeRunner(model, {
+    attention: options.attention,
+    threads,
+    seed: options.seed,
+    maxLength: Math.max(...cells.map((cell) => cell.n + cell.depth)),
+    availableBytes,
+  });
+  try {
+    return await recordRun({
+      runner,
+      plan: {
+        cells,
+        reference,
+        repeat: options.repeat,
+        warmups: options.warmups,
+        timeLimitSeconds: options.timeLimitSeconds,
+      },
+      model: modelOfRun(model),
+      machine,
+      seed: options.seed,
+      random: seededRandom(options.seed),
+      clock: systemClock,
+      created: world.created,
+      output: options.output,
+      ...(world.progress === undefined ? {} : { progress: world.progress }),
+      ...(world.signal === undefined ? {} : { signal: world.signal }),
+    });
+  } finally {
+    await runner.close();
+  }
+}
+
+/** How a run names its model. The digest tells models apart, wherever their files lay. */
+export function modelOfRun(model: ModelDescription): RunHeader["model"] {
+  const { source, filled: _filled, notes: _notes, ...structure } = model;
+  return { name: model.name, source, digest: contentDigest(structure) };
+}
+
+/** Doubts that need no measuring. */
+export function contextWarnings(model: ModelDescription, lengths: readonly number[]): Warning[] {
+  const { contextLength } = model;
+  const beyond = contextLength === null ? [] : lengths.filter((length) => length > contextLength);
+  if (contextLength === null || beyond.length === 0) return [];
+  const message = `${beyond.map(tokens).join(", ")}: beyond the ${tokens(contextLength)} tokens ${model.name} was made for; the times hold, its answers would not`;
+  return [{ code: "beyond-context", message }];
+}
+
+function assertEachFits(
+  model: ModelDescription,
+  cells: readonly Cell[],
+  { attention }: MeasureOptions,
+  available: Bytes,
+): void {
+  const graph = runnableGraph(model, attention);
+  for (const cell of cells) {
+    const needed = passBytes(graph, cell);
+    if (needed <= available) continue;
+    throw badInput("memory", {
+      where: cellKey(cell),
+      key: "memory needed",
+      found: bytes(needed),
+      expected: `${bytes(available)} are available; take ${attention === "naive" ? "shorter lengths, or --attention fused" : "shorter lengths"}`,
+    });
+  }
+}

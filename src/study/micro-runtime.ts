@@ -1,0 +1,13 @@
+import { openMicro } from "../measure/onnx-node-micro.js";
+import { loadOnnxRuntime } from "../measure/onnx-node-session.js";
+import type { MicroRuntime } from "./calibrate.js";
+
+/**
+ * ONNX Runtime as the engine that a calibration measures.
+ *
+ * @throws NsquaredError `runtime-missing` where onnxruntime-node is not installed
+ */
+export async function onnxMicroRuntime(): Promise<MicroRuntime> {
+  const { version } = await loadOnnxRuntime();
+  return { name: "onnxruntime", version, open: openMicro };
+}
