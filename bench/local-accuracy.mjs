@@ -55,7 +55,10 @@ const milliseconds = (seconds) => (seconds * 1e3).toFixed(1).padStart(9);
 
 const device = await calibration();
 const { gemm, seconds, spreads } = device.calibration;
-console.log(`calibrated in ${seconds.toFixed(1)} s: ${(2e-9 / gemm.perMac).toFixed(0)} GFLOP/s, weights at ${(1e-9 / gemm.perWeightByte).toFixed(1)} GB/s, spreads`, spreads);
+console.log(
+  `calibrated in ${seconds.toFixed(1)} s: ${(2e-9 / gemm.perMac).toFixed(0)} GFLOP/s, weights at ${(1e-9 / gemm.perWeightByte).toFixed(1)} GB/s, spreads`,
+  spreads,
+);
 
 const context = { clock, signal: new AbortController().signal };
 const runs = [];
@@ -93,21 +96,37 @@ for (const name of names) {
     const ratio = predicted / measured;
     if (lengths.includes(run.n)) ratios.push(ratio);
     const inside = measured >= low && measured <= high;
-    const shares = curve.components.map((part) => `${part.name} ${((100 * part.seconds(run.n)) / predicted).toFixed(0)} %`);
-    console.log(name.padEnd(14), String(run.n).padStart(6), milliseconds(measured), milliseconds(predicted), ratio.toFixed(3).padStart(7), inside ? "yes" : "no ", shares.join(", "));
+    const shares = curve.components.map(
+      (part) => `${part.name} ${((100 * part.seconds(run.n)) / predicted).toFixed(0)} %`,
+    );
+    console.log(
+      name.padEnd(14),
+      String(run.n).padStart(6),
+      milliseconds(measured),
+      milliseconds(predicted),
+      ratio.toFixed(3).padStart(7),
+      inside ? "yes" : "no ",
+      shares.join(", "),
+    );
   }
 }
-console.log(`ratios from ${Math.min(...ratios).toFixed(3)} to ${Math.max(...ratios).toFixed(3)}, median ${quantile(ratios, 0.5).toFixed(3)}`);
+console.log(
+  `ratios from ${Math.min(...ratios).toFixed(3)} to ${Math.max(...ratios).toFixed(3)}, median ${quantile(ratios, 0.5).toFixed(3)}`,
+);
 
 if (options.long) {
   const [name] = names;
   const curve = predictCurve(withDtype(builtInModel(name), "float32"), device, { phase, attention });
   const own = runs.filter((one) => one.name === name);
-  const points = own.filter(({ n }) => n <= 1024).flatMap(({ n, times }) => times.map((time) => ({ n, seconds: time })));
+  const points = own
+    .filter(({ n }) => n <= 1024)
+    .flatMap(({ n, times }) => times.map((time) => ({ n, seconds: time })));
   const fitted = fitPhysical(curve, points, { level: 0.8 });
   const truth = quantile(own.find(({ n }) => n === 8192).times, 0.2);
   const { seconds: foretold, low, high } = fitted.predict(8192);
-  console.log(`fitted to lengths ≤ 1024: 8192 foretold as ${foretold.toFixed(2)} s [${low.toFixed(2)}, ${high.toFixed(2)}], measured ${truth.toFixed(2)} s: ${((foretold / truth - 1) * 100).toFixed(1)} %`);
+  console.log(
+    `fitted to lengths ≤ 1024: 8192 foretold as ${foretold.toFixed(2)} s [${low.toFixed(2)}, ${high.toFixed(2)}], measured ${truth.toFixed(2)} s: ${((foretold / truth - 1) * 100).toFixed(1)} %`,
+  );
   console.log(fitted.law.efficiencies.map((one) => `${one.name} ${one.value.toFixed(3)}`).join(", "));
   const spent = seconds + points.reduce((sum, point) => sum + point.seconds, 0);
   console.log(`cost: ${spent.toFixed(1)} s with calibration; measuring 8192 directly: ${truth.toFixed(1)} s a run`);

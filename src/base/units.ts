@@ -5,11 +5,6 @@ type Unit<Name extends string> = number & { readonly [unit]?: Name };
 
 export type Seconds = Unit<"seconds">;
 export type Bytes = Unit<"bytes">;
-/** Floating-point operations; a multiply-add is two. */
-export type Flops = Unit<"flops">;
-export type BytesPerSecond = Unit<"bytes/s">;
-export type FlopsPerSecond = Unit<"flops/s">;
-
 /** Number formats that weights, activations and caches come in. */
 export const dtypes = ["float64", "float32", "float16", "bfloat16", "float8", "int8", "int4", "float4"] as const;
 export type Dtype = (typeof dtypes)[number];

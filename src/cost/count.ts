@@ -1,5 +1,5 @@
 import { bytesPerElement } from "../base/units.js";
-import { Expression, b, distinctExperts, n } from "../math/expression.js";
+import { Expression, b, distinctExperts, log2, n } from "../math/expression.js";
 import type { Block, ElementwiseFunction, Operator, Value } from "../graph/types.js";
 import type { Conventions } from "./conventions.js";
 import { attentionPairs, rectanglePairs, touchedKeys } from "./pairs.js";
@@ -148,14 +148,15 @@ export function count(operator: Operator, block: Block, conventions: Conventions
       return cost({ readBytes: writtenBytes, writtenBytes, launches: 1 });
     case "index": {
       const { heads, dim } = operator;
-      const pairs = attentionPairs({ kind: "full" }, operator.causal, conventions).times(b);
+      const span = operator.span ?? { kind: "full" };
+      const pairs = attentionPairs(span, operator.causal, conventions).times(b);
       const flops = pairs.times(heads * (dim + (operator.weighted ? 1 : 0)) * conventions.mac);
       const kvElement = cacheBytesPerElement(block, operator.cache);
       return cost({
         matmulFlops: flops,
         attentionFlops: flops,
         vectorFlops: pairs.times(heads),
-        readBytes: valueBytes(operator.input).plus(b.times(touchedKeys({ kind: "full" })).times(dim * kvElement)),
+        readBytes: valueBytes(operator.input).plus(b.times(touchedKeys(span)).times(dim * kvElement)),
         writtenBytes: writtenBytes.plus(b.times(n).times(dim * kvElement)),
         launches: 2,
       });
@@ -224,6 +225,19 @@ export function count(operator: Operator, block: Block, conventions: Conventions
     }
     case "concat":
       return cost({ readBytes: writtenBytes, writtenBytes, launches: 1 });
+    case "fourier": {
+      const { tokens, channels } = operator;
+      const logarithm = log2({ n: 1 }).plus(Math.log2(channels));
+      return cost({
+        vectorFlops: b
+          .times(tokens)
+          .times(channels * 5)
+          .times(logarithm),
+        readBytes: valueBytes(operator.input),
+        writtenBytes,
+        launches: 2,
+      });
+    }
   }
 }
 

@@ -1,4 +1,5 @@
-import { Expression } from "../math/expression.js";
+import { longestLength } from "../base/lengths.js";
+import type { Expression } from "../math/expression.js";
 import { firstNonNegative } from "../math/roots.js";
 import type { Variable } from "../math/affine.js";
 import type { OperatorCost } from "./table.js";
@@ -22,9 +23,6 @@ export interface CostLaw {
   readonly writtenBytes: Expression;
   readonly launches: number;
 }
-
-/** Longest length the searches for crossovers look at. */
-export const longestLength = 2 ** 40;
 
 export function costLaw(rows: readonly OperatorCost[], phase: CostPhase, batch = 1): CostLaw {
   return lawOf(totalCost(rows), phase, batch);

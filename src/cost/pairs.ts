@@ -1,6 +1,6 @@
 import type { Affine } from "../math/affine.js";
-import { Expression, c, floorDivide, min, n } from "../math/expression.js";
-import type { Span } from "../model/types.js";
+import { Expression, atMost, c, floorDivide, min, n } from "../math/expression.js";
+import type { KeySpan } from "../model/types.js";
 import type { Conventions } from "./conventions.js";
 
 /**
@@ -10,22 +10,30 @@ import type { Conventions } from "./conventions.js";
  * visible(i) is i, min(i, window), or the position inside the chunk. Not causal: every query sees all c + n keys (or
  * the window around it).
  */
-export function attentionPairs(span: Span, causal: boolean, conventions: Conventions): Expression {
+export function attentionPairs(span: KeySpan, causal: boolean, conventions: Conventions): Expression {
+  if (conventions.causal === "full" && span.kind === "compressed") {
+    return n.times(floorDivide({ n: 1, c: 1 }, span.ratio));
+  }
   if (conventions.causal === "full" || (!causal && span.kind === "full")) return n.times(n.plus(c));
   return visibleUpTo(span, { n: 1, c: 1 }).minus(visibleUpTo(span, { c: 1 }));
 }
 
 /** Keys one decode step reads per head, and so the cache rows a step touches: visible(c + 1) in closed form. */
-export function visibleUpTo(span: Span, length: Partial<Affine>): Expression {
+function visibleUpTo(span: KeySpan, length: Partial<Affine>): Expression {
   const all = Expression.affine({ constant: 0, n: 0, c: 0, m: 0, b: 0, ...length });
   switch (span.kind) {
     case "full":
       return triangle(all);
+    case "buckets":
+    case "blocks":
+      return all.times(all);
     case "window":
     case "chosen": {
       const inside = min(length, span.size);
       return triangle(inside).plus(all.minus(inside).times(span.size));
     }
+    case "compressed":
+      return compressedUpTo(span.ratio, span.chosen, length);
     case "chunk": {
       const chunks = floorDivide(length, span.size);
       const rest = all.minus(chunks.times(span.size));
@@ -35,15 +43,19 @@ export function visibleUpTo(span: Span, length: Partial<Affine>): Expression {
 }
 
 /** Rows of the cache that n queries after c tokens touch at all: the keys visible to any of them. */
-export function touchedKeys(span: Span): Expression {
+export function touchedKeys(span: KeySpan): Expression {
   switch (span.kind) {
     case "full":
+    case "buckets":
+    case "blocks":
       return n.plus(c);
     case "window":
       // The oldest query sees size − 1 keys before it, and every query sees itself.
       return n.plus(min({ c: 1 }, span.size - 1));
     case "chunk":
       return n.plus(c.minus(floorDivide({ c: 1 }, span.size).times(span.size)));
+    case "compressed":
+      return span.chosen === null ? floorDivide({ n: 1, c: 1 }, span.ratio) : n.plus(min({ c: 1 }, span.chosen));
     case "chosen":
       // What one query chose; many queries of a long prompt choose differently and may touch more.
       return n.plus(min({ c: 1 }, span.size - 1));
@@ -51,11 +63,15 @@ export function touchedKeys(span: Span): Expression {
 }
 
 /** Tokens a cache must keep for the next step: all, the last window, or the current chunk at most. */
-export function keptTokens(span: Span): Expression {
+export function keptTokens(span: KeySpan): Expression {
   switch (span.kind) {
     case "full":
     case "chosen":
+    case "buckets":
+    case "blocks":
       return n.plus(c);
+    case "compressed":
+      return floorDivide({ n: 1, c: 1 }, span.ratio);
     case "window":
     case "chunk":
       return min({ n: 1, c: 1 }, span.size);
@@ -68,18 +84,54 @@ export function keptTokens(span: Span): Expression {
  * Σᵢ (min(i, w) + min(x − i + 1, w) − 1) = 2·V(x) − x.
  */
 export function rectanglePairs(
-  span: Span,
+  span: KeySpan,
   causal: boolean,
   queries: Expression,
   keys: Expression,
   conventions: Conventions,
 ): Expression {
+  if (span.kind === "buckets") return queries.times(span.size * span.rounds);
+  if (span.kind === "blocks") return blockPairs(span.size, span.random, queries);
   if (conventions.causal === "full" || span.kind !== "window" || causal) return queries.times(keys);
   for (const length of [{ n: 1 }, { m: 1 }] satisfies Partial<Affine>[]) {
     if (!queries.minus(Expression.affine({ constant: 0, n: 0, c: 0, m: 0, b: 0, ...length })).isZero) continue;
     return visibleUpTo(span, length).times(2).minus(queries);
   }
   return queries.times(keys);
+}
+
+/**
+ * Σ_{i ≤ x} min(⌊i/r⌋, k). With q = ⌊x/r⌋ whole groups the sum without k is r·q(q − 1)/2 + q·(x − r·q + 1); from
+ * x = r·k on every further token adds k.
+ */
+function compressedUpTo(ratio: number, chosen: number | null, length: Partial<Affine>): Expression {
+  const x = Expression.affine({ constant: 0, n: 0, c: 0, m: 0, b: 0, ...length });
+  const groups = floorDivide(length, ratio);
+  const growing = groups
+    .times(groups.minus(1))
+    .times(ratio / 2)
+    .plus(groups.times(x.minus(groups.times(ratio)).plus(1)));
+  if (chosen === null) return growing;
+  const knee = ratio * chosen;
+  const below = atMost(length, knee);
+  const capped = x
+    .minus(knee)
+    .times(chosen)
+    .plus((ratio * chosen * (chosen - 1)) / 2 + chosen);
+  return below.times(growing).plus(Expression.one.minus(below).times(capped));
+}
+
+/**
+ * BigBird (arXiv:2007.14062) as its reference builds it: the first and the last block look everywhere, their
+ * neighbours at 4 + r blocks, all others at 5 + r. Up to (5 + 2r) blocks it is full attention: the cost falls there.
+ */
+function blockPairs(block: number, random: number, queries: Expression): Expression {
+  const sparse = queries
+    .times(2 * block)
+    .plus(2 * block * (4 + random) * block)
+    .plus(queries.minus(4 * block).times((5 + random) * block));
+  const full = atMost({ n: 1 }, (5 + 2 * random) * block);
+  return full.times(queries.times(queries)).plus(Expression.one.minus(full).times(sparse));
 }
 
 function triangle(x: Expression): Expression {

@@ -28,6 +28,9 @@ export function countParameters(graph: Graph): ParameterCount {
   /** Share of a weight that one token passes through: chosen of all experts. */
   const shares = new Map<string, number>();
   for (const { block, scope } of graph.instances) {
+    // No token of a text passes a tower for images or sound.
+    const passed = block.values.get(block.output)?.shape[1];
+    if (passed?.isZero === true) for (const name of block.weights.keys()) shares.set(`${scope}.${name}`, 0);
     for (const operator of block.operators) {
       if (operator.kind === "embed") embedded.add(`${scope}.${operator.table}`);
       if (operator.kind !== "experts") continue;

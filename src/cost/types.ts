@@ -16,7 +16,7 @@ export interface Cost {
   readonly launches: number;
 }
 
-export const noCost: Cost = {
+const noCost: Cost = {
   matmulFlops: Expression.zero,
   attentionFlops: Expression.zero,
   vectorFlops: Expression.zero,

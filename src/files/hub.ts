@@ -1,5 +1,5 @@
 /** Where the Hugging Face hub serves files. */
-export const hubAddress = "https://huggingface.co";
+const hubAddress = "https://huggingface.co";
 
 const idPattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,95}\/[A-Za-z0-9][A-Za-z0-9._-]{0,95}$/;
 

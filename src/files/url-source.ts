@@ -73,13 +73,13 @@ function noNetwork(address: string, access: Access, cause: unknown): NsquaredErr
 
 /** At most `limit` bytes of the body; the rest is not read. */
 async function collect(response: Response, limit: number): Promise<Uint8Array> {
-  const reader = response.body?.getReader();
-  if (reader === undefined) return new Uint8Array(0);
+  if (response.body === null) return new Uint8Array(0);
+  const reader: ReadableStreamDefaultReader<Uint8Array> = response.body.getReader();
   const pieces: Uint8Array[] = [];
   let length = 0;
   while (length < limit) {
     const { done, value } = await reader.read();
-    if (done || value === undefined) break;
+    if (done) break;
     pieces.push(value);
     length += value.length;
   }

@@ -89,6 +89,8 @@ describe("fitting a law", () => {
     );
     expect(fit.law.kind).toBe("steps");
     expect(fit.law.coefficients).toBeNull();
+    expect(fit.crossover).toBeNull();
+    expect(fit.asQuadratic?.coefficients.linear.value).toBeGreaterThan(0);
     const at = fit.predict(32_000);
     expect(at.low).toBeLessThan(19.827);
     expect(at.high).toBeGreaterThan(19.827);
@@ -101,7 +103,12 @@ describe("fitting a law", () => {
     expect(at.low).toBeLessThan(15.04);
     expect(at.high).toBeGreaterThan(15.04);
     expect(at.factor).toBe(8);
+    expect(at.canTell).toBe(false);
+    expect(fit.predict(2048).canTell).toBe(true);
     expect(codes(fit)).toContain("bend");
+    expect(fit.warnings.find((warning) => warning.code === "bend")?.message).toMatch(
+      /exponent 0.94 at 128 … 256, 1.2 at 512 … 1k.*beyond 2k the samples cannot tell/,
+    );
   });
 
   test("SmolLM2 up to 1024 with repeats of 1 % shows that the law misses the lengths, and the interval holds the truth", () => {

@@ -1,16 +1,18 @@
 import { badInput } from "../base/errors.js";
-import { firstTrue } from "../math/bisect.js";
 import { studentQuantile } from "../math/distributions.js";
 import { holdOut, type HoldOut } from "./hold-out.js";
+import type { Drift } from "./drift.js";
 import { exponentOf, smoothSpan } from "./exponent.js";
 import { averagedRange, type JudgedLaw, judgeLaws, observationsOf } from "./judge.js";
 import { type LawKind, lawKinds } from "./law.js";
+import { type LengthAt, lengthAtOf } from "./length-at.js";
 import { type Bimodality, bimodalityOf } from "./modes.js";
-import { type Drift, type Noise, type Outlier, poolNoise } from "./noise.js";
+import { type Noise, type Outlier, type Pooled, noiseAt, poolNoise } from "./noise.js";
 import { groupByLength, type Point } from "./points.js";
 import { type Coefficients, coefficientsOf, type Crossover, crossoverOf, settlingLength } from "./polynomial.js";
 import { selectLaw } from "./select.js";
 import { type FitWarning, warningsOf } from "./warnings.js";
+import { weakGroundOf } from "./weak-ground.js";
 
 export interface FitOptions {
   /** Laws to choose from; one kind fixes the law. All by default. */
@@ -33,16 +35,11 @@ export interface LawPrediction {
   readonly factor: number;
   /** Interval of a single further sample: the noise is added. */
   readonly sample: { readonly low: number; readonly high: number };
-  /** False where the interval is wider than a factor of four: the samples cannot tell. */
+  /**
+   * False where the samples cannot tell: the interval is wider than a factor of four, or the length is more than twice the
+   * longest measured and the law rests on a bend or a late change of regime (the warnings say which).
+   */
   readonly canTell: boolean;
-}
-
-/** The length at which the time passes a limit. */
-export interface LengthAt {
-  /** Null where the law never passes it. */
-  readonly n: number | null;
-  readonly low: number | null;
-  readonly high: number | null;
 }
 
 /** A law that was tried, with what spoke for and against it. */
@@ -82,6 +79,8 @@ export interface LawFit {
     /** Every named value of the law, without intervals. */
     readonly parameters: Readonly<Record<string, number>>;
   };
+  /** The samples read as constant + linear + quadratic whichever law was selected; null where that was not among the laws. */
+  readonly asQuadratic: { readonly coefficients: Coefficients; readonly crossover: Crossover } | null;
   readonly candidates: readonly Candidate[];
   /** Lengths it rests on. */
   readonly range: { readonly from: number; readonly to: number };
@@ -110,7 +109,6 @@ const defaultNoise = 0.03;
 const defaultLevel = 0.95;
 /** An interval wider than this factor says nothing that helps. */
 const widestUseful = 4;
-const furthestLength = 2 ** 40;
 
 function checked(options: FitOptions): { kinds: readonly LawKind[]; assumedNoise: number; level: number } {
   const { laws = lawKinds, assumedNoise = defaultNoise, level = defaultLevel } = options;
@@ -141,10 +139,33 @@ function widened(selected: Coefficients, quadratic: Coefficients): Coefficients 
   return { constant: join("constant"), linear: join("linear"), quadratic: join("quadratic") };
 }
 
-/** Where a rising curve passes `limit`, or null below 2^40. */
-function passes(curve: (n: number) => number, limit: number): number | null {
-  if (curve(furthestLength) < limit) return null;
-  return curve(1) >= limit ? 1 : firstTrue((n) => curve(n) >= limit, 1, furthestLength);
+/** Slack of chiSquare and spread of the level that an interval of a law takes. */
+function boundsOf(one: JudgedLaw, level: number): [slack: number, spread: number] {
+  const quantile = studentQuantile((1 + level) / 2, one.degreesOfFreedom);
+  return [quantile ** 2, Math.exp(quantile * one.level)];
+}
+
+interface QuadraticReading {
+  readonly coefficients: Coefficients;
+  readonly crossover: Crossover;
+  /** Length that would tell the quadratic term from zero. */
+  readonly settles: number | null;
+}
+
+/** How far beyond the data a settling length is looked for. */
+const furthestFactor = 256;
+
+function quadraticReading(judged: readonly JudgedLaw[], pooled: Pooled, level: number): QuadraticReading | null {
+  const one = judged.find((candidate) => candidate.law.kind === "quadratic");
+  const fit = one?.law.polynomial ?? null;
+  if (one === undefined || fit === null) return null;
+  const [slack, spread] = boundsOf(one, level);
+  const coefficients = coefficientsOf(fit, slack, spread);
+  const { value, high } = coefficients.quadratic;
+  const observations = observationsOf(pooled.centres, one.discrepancy);
+  const most = (pooled.centres.at(-1)?.n ?? 0) * furthestFactor;
+  const settles = settlingLength(fit, observations, Math.max(value, high / 2), most);
+  return { coefficients, crossover: crossoverOf(fit, slack), settles };
 }
 
 /**
@@ -182,29 +203,22 @@ export function fitLaw(points: readonly Point[], options: FitOptions = {}): LawF
       expected: `more lengths for ${kinds.join(", ")}`,
     });
   }
-  const slackOf = (one: JudgedLaw) => studentQuantile((1 + level) / 2, one.degreesOfFreedom) ** 2;
-  const spreadOf = (one: JudgedLaw) => Math.exp(Math.sqrt(slackOf(one)) * one.level);
-  const quadratic = judged.find((one) => one.law.kind === "quadratic");
-  const { polynomial } = selected.law;
-  const coefficients = polynomial === null ? null : coefficientsOf(polynomial, slackOf(selected), spreadOf(selected));
-  const quadraticFit = quadratic?.law.polynomial ?? null;
-  const asQuadratic =
-    quadratic === undefined || quadraticFit === null
-      ? null
-      : coefficientsOf(quadraticFit, slackOf(quadratic), spreadOf(quadratic));
-  const shown = coefficients === null || asQuadratic === null ? coefficients : widened(coefficients, asQuadratic);
+  const { law } = selected;
+  const reading = quadraticReading(judged, pooled, level);
+  const own = law.polynomial === null ? null : coefficientsOf(law.polynomial, ...boundsOf(selected, level));
+  const coefficients = own === null || reading === null ? own : widened(own, reading.coefficients);
   const crossover =
-    polynomial === null || quadratic === undefined || quadraticFit === null
-      ? null
-      : { ...crossoverOf(quadraticFit, slackOf(quadratic)), ...(selected.law.kind === "linear" ? { n: null } : {}) };
+    own === null || reading === null ? null : { ...reading.crossover, ...(law.kind === "linear" ? { n: null } : {}) };
+  const weak = weakGroundOf(law, to);
   const averaged = selected.weight > 0 ? judged : [{ ...selected, weight: 1 }];
-  const spread = studentQuantile((1 + level) / 2, pooled.noise.degreesOfFreedom) * pooled.noise.relative;
-  const law = selected.law;
+  const { noise } = pooled;
+  const quantile = studentQuantile((1 + level) / 2, noise.degreesOfFreedom);
   const predict = (n: number): LawPrediction => {
     const seconds = law.seconds(n);
     const range = averagedRange(averaged, n, to, level);
     const low = Math.min(range.low, seconds);
     const high = Math.max(range.high, seconds);
+    const spread = quantile * noiseAt(noise, n, from, to);
     return {
       n,
       seconds,
@@ -215,25 +229,17 @@ export function fitLaw(points: readonly Point[], options: FitOptions = {}): LawF
         low: seconds * Math.exp(-Math.hypot(Math.log(seconds / low), spread)),
         high: seconds * Math.exp(Math.hypot(Math.log(high / seconds), spread)),
       },
-      canTell: high <= widestUseful * low,
+      canTell: high <= widestUseful * low && (weak === null || n <= weak.reliable),
     };
   };
-  const settles =
-    quadratic === undefined || quadraticFit === null || asQuadratic === null
-      ? null
-      : settlingLength(
-          quadraticFit,
-          observationsOf(pooled.centres, pooled.noise, quadratic.discrepancy),
-          Math.max(asQuadratic.quadratic.value, asQuadratic.quadratic.high / 2),
-          to * 256,
-        );
   const least = Math.min(...judged.map((one) => one.aicc));
   const residuals = pooled.centres.map(({ n, logSeconds, count }): Residual => {
     const measured = Math.exp(logSeconds);
     return { n, seconds: measured, law: law.seconds(n), ratio: measured / law.seconds(n), samples: count };
   });
   return {
-    law: { kind: law.kind, expression: law.expression, coefficients: shown, parameters: law.parameters },
+    law: { kind: law.kind, expression: law.expression, coefficients, parameters: law.parameters },
+    asQuadratic: reading === null ? null : { coefficients: reading.coefficients, crossover: reading.crossover },
     candidates: judged.map((one) => ({
       kind: one.law.kind,
       expression: one.law.expression,
@@ -246,21 +252,28 @@ export function fitLaw(points: readonly Point[], options: FitOptions = {}): LawF
     })),
     range: { from, to },
     samples: points.length,
-    noise: pooled.noise,
+    noise,
     drift: pooled.drift,
     discrepancy: selected.discrepancy,
     crossover,
     residuals,
     outliers: pooled.outliers,
     modes,
-    warnings: warningsOf({ pooled, modes, selected, judged, held, coefficients: shown, settles, residuals, to }),
+    warnings: warningsOf({
+      pooled,
+      modes,
+      weak,
+      selected,
+      judged,
+      held,
+      coefficients,
+      settles: reading?.settles ?? null,
+      residuals,
+      to,
+    }),
     level,
     predict,
     exponent: (n) => exponentOf(law.seconds, n, law.kind === "steps" ? 2 : smoothSpan),
-    lengthAt: (seconds) => ({
-      n: passes(law.seconds, seconds),
-      low: passes((n) => predict(n).high, seconds),
-      high: passes((n) => predict(n).low, seconds),
-    }),
+    lengthAt: (seconds) => lengthAtOf(predict, seconds),
   };
 }

@@ -26,7 +26,7 @@ const holdOutLevel = 0.99;
  * @returns empty where fewer than four lengths were measured
  */
 export function holdOut(pooled: Pooled, kinds: readonly LawKind[]): ReadonlyMap<LawKind, HoldOut> {
-  const { centres, noise } = pooled;
+  const { centres } = pooled;
   const kept = Math.max(fewestKept, Math.ceil((centres.length * 2) / 3));
   const last = centres.at(-1);
   const result = new Map<LawKind, HoldOut>();
@@ -37,7 +37,7 @@ export function holdOut(pooled: Pooled, kinds: readonly LawKind[]): ReadonlyMap<
   const laws: readonly JudgedLaw[] = judgeLaws({ ...pooled, centres: shorter }, kinds);
   for (const judged of laws) {
     const range = rangeOfLaw(judged, last.n, from, holdOutLevel);
-    const ownNoise = (noise.relative * 3) / Math.sqrt(last.weight);
+    const ownNoise = 3 * Math.sqrt(last.variance);
     result.set(judged.law.kind, {
       from,
       n: last.n,

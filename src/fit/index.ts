@@ -1,3 +1,4 @@
+export type { Drift } from "./drift.js";
 export type { Range } from "./basis-fit.js";
 export {
   type Candidate,
@@ -5,14 +6,14 @@ export {
   fitLaw,
   type LawFit,
   type LawPrediction,
-  type LengthAt,
   type Residual,
 } from "./fit-law.js";
 export type { HoldOut } from "./hold-out.js";
 export { type LawKind, lawKinds } from "./law.js";
+export type { LengthAt } from "./length-at.js";
 export type { Bimodality } from "./modes.js";
 export { type NextLength, type NextOptions, nextLengths } from "./next-lengths.js";
-export type { Drift, Noise, Outlier } from "./noise.js";
+export type { Noise, Outlier } from "./noise.js";
 export {
   type Efficiency,
   fitPhysical,

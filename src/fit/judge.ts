@@ -2,7 +2,8 @@ import { fisherUpperTail, studentCdf, studentQuantile } from "../math/distributi
 import type { Observation, Range } from "./basis-fit.js";
 import { type FittedLaw, type LawKind, lawKinds } from "./law.js";
 import { lawFitters } from "./laws.js";
-import type { Centre, Drift, Noise, Pooled } from "./noise.js";
+import type { Drift } from "./drift.js";
+import type { Centre, Noise, Pooled } from "./noise.js";
 
 /** A law with the evidence for it. */
 export interface JudgedLaw {
@@ -29,11 +30,11 @@ export interface JudgedLaw {
 /** A misfit less likely than this is taken for real. */
 export const misfitLevel = 0.05;
 
-export function observationsOf(centres: readonly Centre[], noise: Noise, discrepancy = 0): Observation[] {
-  return centres.map(({ n, logSeconds, weight }) => ({
+export function observationsOf(centres: readonly Centre[], discrepancy = 0): Observation[] {
+  return centres.map(({ n, logSeconds, variance }) => ({
     n,
     logSeconds,
-    precision: 1 / (noise.relative ** 2 / weight + discrepancy ** 2),
+    precision: 1 / (variance + discrepancy ** 2),
   }));
 }
 
@@ -41,7 +42,11 @@ export function observationsOf(centres: readonly Centre[], noise: Noise, discrep
  * Akaike's criterion with the small-sample correction (Hurvich and Tsai 1989), up to a constant shared by all laws. The
  * residual sum of squares is that within lengths plus that of the law; an assumed noise counts as known.
  */
-export function correctedAkaike(law: FittedLaw, noise: Noise, samples: number): number {
+export function correctedAkaike(
+  law: Pick<FittedLaw, "chiSquare" | "parameterCount">,
+  noise: Pick<Noise, "assumed" | "degreesOfFreedom">,
+  samples: number,
+): number {
   if (noise.assumed) return law.chiSquare + 2 * law.parameterCount;
   const count = law.parameterCount + 1;
   const spare = samples - count - 1;
@@ -56,12 +61,12 @@ function misfitOf(law: FittedLaw, observations: readonly Observation[]): number 
 }
 
 /** The discrepancy that brings the misfit down to what its degrees of freedom expect (Mandel and Paule 1970). */
-function discrepancyOf(law: FittedLaw, centres: readonly Centre[], noise: Noise, spare: number): number {
+function discrepancyOf(law: FittedLaw, centres: readonly Centre[], spare: number): number {
   let low = 0;
   let high = 10;
   for (let step = 0; step < 50; step += 1) {
     const middle = (low + high) / 2;
-    if (misfitOf(law, observationsOf(centres, noise, middle)) > spare) low = middle;
+    if (misfitOf(law, observationsOf(centres, middle)) > spare) low = middle;
     else high = middle;
   }
   return high;
@@ -71,7 +76,7 @@ function discrepancyOf(law: FittedLaw, centres: readonly Centre[], noise: Noise,
  * The mean level of a few blocks is uncertain by Student's quantile with blocks − 1 degrees of freedom; returned as the
  * standard error that gives the same 95 % interval with the noise's own quantile.
  */
-function levelError(drift: Drift | null, noise: Noise): number {
+export function levelError(drift: Drift | null, noise: Noise): number {
   if (drift === null) return 0;
   const wider = studentQuantile(0.975, drift.blocks - 1) / studentQuantile(0.975, noise.degreesOfFreedom);
   return (drift.relative / Math.sqrt(drift.blocks)) * wider;
@@ -81,7 +86,7 @@ type Plain = Omit<JudgedLaw, "weight">;
 
 function judge(kind: LawKind, pooled: Pooled, samples: number): Plain | null {
   const { centres, noise } = pooled;
-  const law = lawFitters[kind](observationsOf(centres, noise));
+  const law = lawFitters[kind](observationsOf(centres));
   if (law === null) return null;
   const spare = centres.length - law.parameterCount;
   return {
@@ -96,15 +101,15 @@ function judge(kind: LawKind, pooled: Pooled, samples: number): Plain | null {
 }
 
 /** A law that misses its lengths is fitted again with its misfit as a further variance of every length. */
-function withDiscrepancy(plain: JudgedLaw, { centres, noise }: Pooled): JudgedLaw {
+function withDiscrepancy(plain: JudgedLaw, { centres }: Pooled): JudgedLaw {
   if (plain.lackOfFit === null || plain.lackOfFit >= misfitLevel) return plain;
   const fitter = lawFitters[plain.law.kind];
   const spare = centres.length - plain.law.parameterCount;
   let { law } = plain;
   let discrepancy = 0;
   for (let round = 0; round < 2; round += 1) {
-    discrepancy = discrepancyOf(law, centres, noise, spare);
-    law = fitter(observationsOf(centres, noise, discrepancy)) ?? law;
+    discrepancy = discrepancyOf(law, centres, spare);
+    law = fitter(observationsOf(centres, discrepancy)) ?? law;
   }
   return { ...plain, law, discrepancy, degreesOfFreedom: spare };
 }

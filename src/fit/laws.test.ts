@@ -45,6 +45,14 @@ describe("laws that are no polynomial", () => {
     expect(at.high).toBeGreaterThan(0.03 + 1.6e-4 * 16_384);
   });
 
+  test("a regime that began near the end is not believed beyond twice the data", () => {
+    const fit = fitLaw(samples((n) => (n <= 1700 ? 0.02 + 1e-4 * n : 0.03 + 2.2e-4 * n), 0.003, 6));
+    expect(fit.law.kind).toBe("two-regimes");
+    expect(fit.predict(8192).canTell).toBe(true);
+    expect(fit.predict(16_384).canTell).toBe(false);
+    expect(fit.warnings.find((warning) => warning.code === "two-regimes")?.message).toContain("beyond 8k");
+  });
+
   test("every law that was not selected says why", () => {
     const fit = fitLaw(samples((n) => 0.02 + 1e-4 * n + 5e-8 * n * n, 0.01, 5));
     for (const candidate of fit.candidates) {

@@ -11,7 +11,7 @@ function active(values: readonly number[]): number {
 }
 
 /** `0.02 + 1.2e-4·n + 3e-9·n²`, zero terms left out. */
-export function sumText(beta: readonly number[], names: readonly string[]): string {
+function sumText(beta: readonly number[], names: readonly string[]): string {
   const terms = beta.flatMap((value, i) => {
     const name = names[i] ?? "";
     return value === 0 ? [] : [name === "" ? scientific(value) : `${scientific(value)}·${name}`];
@@ -40,7 +40,7 @@ function single(
 }
 
 /** constant + linear. */
-export const fitLinear: LawFitter = (observations) => {
+const fitLinear: LawFitter = (observations) => {
   const fit = fitBasis(linearBasis, observations);
   return single("linear", fit, 1 + active(fit.beta.slice(0, 1)), ["", "n"], ["constant", "linear"], true);
 };
@@ -53,14 +53,14 @@ export const fitQuadratic: LawFitter = (observations) => {
 };
 
 /** constant + n·log₂ n. */
-export const fitNLogN: LawFitter = (observations) => {
+const fitNLogN: LawFitter = (observations) => {
   if (observations.length < 3) return null;
   const fit = fitBasis(nLogNBasis, observations);
   return single("n-log-n", fit, 1 + active(fit.beta.slice(0, 1)), ["", "n·log2(n)"], ["constant", "nLogN"], false);
 };
 
 /** factor · n^exponent: a straight line in logarithms, so least squares there are exact. */
-export const fitPower: LawFitter = (observations) => {
+const fitPower: LawFitter = (observations) => {
   if (observations.length < 3) return null;
   let weights = 0;
   let x = 0;
@@ -138,7 +138,7 @@ const switchParameters = 3;
 const fewestSearched = 5;
 
 /** Flat up to a length, then growing linearly: a server with a fixed cost. */
-export const fitHinge: LawFitter = (observations) => {
+const fitHinge: LawFitter = (observations) => {
   if (observations.length < fewestSearched) return null;
   const place = (gap: number): number => {
     const left = Math.min(Math.floor(gap), observations.length - 2);
@@ -186,7 +186,7 @@ export function padded(n: number, bucket: number): number {
 }
 
 /** constant + linear + quadratic of the padded length: servers that pad to buckets. */
-export const fitSteps: LawFitter = (observations) => {
+const fitSteps: LawFitter = (observations) => {
   if (observations.length < fewestSearched) return null;
   const shaped: Shaped[] = [];
   for (const bucket of buckets) {
@@ -225,7 +225,7 @@ interface Split {
 const fewestEach = 3;
 
 /** One law up to a length and another after it: a kernel switch, or a memory that is full. */
-export const fitTwoRegimes: LawFitter = (observations) => {
+const fitTwoRegimes: LawFitter = (observations) => {
   const splits: Split[] = [];
   for (let cut = fewestEach; cut + fewestEach <= observations.length; cut += 1) {
     const left = fitBasis(polynomialBasis, observations.slice(0, cut));

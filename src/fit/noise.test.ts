@@ -43,7 +43,7 @@ describe("pooled noise", () => {
 
   test("without repeats the noise is the assumed one and says so", () => {
     const { noise } = poolNoise(groupByLength(samples([128, 256, 512], 1, 0.01, 4)), 0.05);
-    expect(noise).toEqual({ relative: 0.05, assumed: true, degreesOfFreedom: Infinity });
+    expect(noise).toMatchObject({ relative: 0.05, assumed: true, degreesOfFreedom: Infinity });
   });
 
   test("one repeat alone does not measure the noise", () => {
@@ -58,6 +58,18 @@ describe("pooled noise", () => {
     expect(pooled.noise.relative).toBeCloseTo(0.02, 3);
     expect(pooled.centres[0]?.count).toBe(300_000);
     expect(Math.abs(pooled.centres[0]?.logSeconds ?? 1)).toBeLessThan(1e-3);
+  });
+
+  test("short lengths that are noisier than long ones are seen to be", () => {
+    const random = seededRandom(6);
+    const sigma = (n: number) => 0.04 * (128 / n);
+    const uneven = [128, 256, 512, 1024, 2048].flatMap((n) =>
+      [1, 2, 3, 4, 5].map(() => ({ n, seconds: n * 1e-4 * Math.exp(sigma(n) * normalDeviate(random)) })),
+    );
+    const { noise, centres } = poolNoise(groupByLength(uneven), 0.03);
+    expect(noise.growth).toBeLessThan(-0.5);
+    expect(Math.sqrt(centres[0]?.variance ?? 0)).toBeGreaterThan(4 * Math.sqrt(centres[4]?.variance ?? 0));
+    expect(poolNoise(groupByLength(samples([128, 256, 512, 1024, 2048], 5, 0.02, 7)), 0.03).noise.growth).toBe(0);
   });
 
   test("identical repeats keep a noise above zero", () => {

@@ -32,6 +32,8 @@ describe("the physical law", () => {
     expect(Math.abs(at.seconds / expected - 1)).toBeLessThan(0.2);
     expect(at.components.reduce((sum, part) => sum + part.seconds, 0)).toBeCloseTo(at.seconds, 9);
     expect(fit.exponent(65_536)).toBeGreaterThan(1.8);
+    expect((fit.lengthAt(at.seconds).n ?? 0) / 8192).toBeCloseTo(1, 6);
+    expect((fit.lengthAt(at.seconds).low ?? 0) / 8192).toBeLessThan(1);
   });
 
   test("holds the truth in about 95 of 100 data sets whose factors come from the prior", () => {

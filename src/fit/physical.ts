@@ -2,9 +2,12 @@ import { CholeskyDecomposition, Matrix } from "ml-matrix";
 import { badInput } from "../base/errors.js";
 import { percent, tokens } from "../base/format.js";
 import { studentQuantile } from "../math/distributions.js";
+import type { Drift } from "./drift.js";
 import { exponentOf } from "./exponent.js";
 import type { LawPrediction, Residual } from "./fit-law.js";
-import { type Centre, type Noise, type Outlier, poolNoise } from "./noise.js";
+import { levelError } from "./judge.js";
+import { type LengthAt, lengthAtOf } from "./length-at.js";
+import { type Centre, type Noise, type Outlier, noiseAt, poolNoise } from "./noise.js";
 import { groupByLength, type Point } from "./points.js";
 
 /** One class of operators on a device: its seconds over n, and how far off they may be. */
@@ -44,6 +47,8 @@ export interface PhysicalFit {
   readonly range: { readonly from: number; readonly to: number };
   readonly samples: number;
   readonly noise: Noise;
+  /** How far the whole curve moved between blocks, where it did; it widens every interval. */
+  readonly drift: Drift | null;
   /** Relative misfit per length beyond the noise. */
   readonly discrepancy: number;
   readonly residuals: readonly Residual[];
@@ -52,6 +57,8 @@ export interface PhysicalFit {
   readonly level: number;
   readonly predict: (n: number) => PhysicalPrediction;
   readonly exponent: (n: number) => number;
+  /** The length at which the time passes `seconds`. */
+  readonly lengthAt: (seconds: number) => LengthAt;
 }
 
 export interface PhysicalOptions {
@@ -80,8 +87,8 @@ function sum(values: readonly number[]): number {
   return values.reduce((total, value) => total + value, 0);
 }
 
-function variancesOf(centres: readonly Centre[], noise: Noise, discrepancy: number): number[] {
-  return centres.map(({ weight }) => noise.relative ** 2 / weight + discrepancy ** 2);
+function variancesOf(centres: readonly Centre[], discrepancy: number): number[] {
+  return centres.map(({ variance }) => variance + discrepancy ** 2);
 }
 
 function objective(
@@ -168,17 +175,13 @@ const fewestSpare = 0.5;
  * Misfit per length beyond the noise: the discrepancy at which the squared residuals are what the spare lengths expect
  * (Mandel and Paule 1970). A factor far from its prior is no misfit, so the priors are widened here.
  */
-function discrepancyOf(
-  curve: PhysicalCurve,
-  centres: readonly Centre[],
-  noise: Noise,
-): { discrepancy: number; spare: number } {
+function discrepancyOf(curve: PhysicalCurve, centres: readonly Centre[]): { discrepancy: number; spare: number } {
   const free = {
     components: curve.components.map((component) => ({ ...component, logSpread: component.logSpread * freeing })),
   };
   let start: readonly number[] = curve.components.map(() => 0);
   const excess = (discrepancy: number): { over: number; spare: number } => {
-    const variances = variancesOf(centres, noise, discrepancy);
+    const variances = variancesOf(centres, discrepancy);
     const solution = solve(free, centres, variances, start);
     start = solution.logFactors;
     const misfit = centres.reduce((total, centre, i) => {
@@ -254,15 +257,15 @@ export function fitPhysical(
   check(curve, centres);
   const from = centres[0]?.n ?? 0;
   const to = centres.at(-1)?.n ?? 0;
-  const { discrepancy, spare } = discrepancyOf(curve, centres, noise);
+  const { discrepancy, spare } = discrepancyOf(curve, centres);
   const prior = curve.components.map(() => 0);
-  const { logFactors, covariance } = solve(curve, centres, variancesOf(centres, noise, discrepancy), prior);
-  const typicalWeight = centres.map((centre) => centre.weight).sort((a, b) => a - b)[centres.length >> 1] ?? 1;
-  const noiseVariance = noise.relative ** 2 / typicalWeight;
+  const { logFactors, covariance } = solve(curve, centres, variancesOf(centres, discrepancy), prior);
+  const noiseVariance = centres.map((centre) => centre.variance).sort((a, b) => a - b)[centres.length >> 1] ?? 1;
   const degrees =
     (noiseVariance + discrepancy ** 2) ** 2 /
     (noiseVariance ** 2 / noise.degreesOfFreedom + discrepancy ** 4 / Math.max(1, spare));
   const quantile = studentQuantile((1 + level) / 2, degrees);
+  const levelSpread = levelError(pooled.drift, noise);
   const seconds = (n: number) => sum(partsAt(curve, logFactors, n));
   const predict = (n: number): PhysicalPrediction => {
     const parts = partsAt(curve, logFactors, n);
@@ -270,8 +273,8 @@ export function fitPhysical(
     const shares = Matrix.columnVector(parts.map((part) => part / total));
     const variance = shares.transpose().mmul(covariance).mmul(shares).get(0, 0);
     const beyond = discrepancy * (1 + Math.max(0, Math.log2(n / to)));
-    const width = quantile * Math.sqrt(variance + beyond ** 2);
-    const sampleWidth = Math.hypot(width, quantile * noise.relative);
+    const width = quantile * Math.hypot(Math.sqrt(variance), beyond, levelSpread);
+    const sampleWidth = Math.hypot(width, quantile * noiseAt(noise, n, from, to));
     return {
       n,
       seconds: total,
@@ -318,6 +321,7 @@ export function fitPhysical(
     range: { from, to },
     samples: points.length,
     noise,
+    drift: pooled.drift,
     discrepancy,
     residuals: centres.map(({ n, logSeconds, count }) => {
       const measured = Math.exp(logSeconds);
@@ -328,5 +332,6 @@ export function fitPhysical(
     level,
     predict,
     exponent: (n) => exponentOf(seconds, n),
+    lengthAt: (limit) => lengthAtOf(predict, limit),
   };
 }

@@ -7,7 +7,7 @@ import { type LawKind, lawKinds } from "./law.js";
  * AICc that a law must win by before it replaces a simpler one. AICc alone takes a straight line for a quadratic in 4 to
  * 8 % of data sets.
  */
-export const selectionMargin = 2.5;
+const selectionMargin = 3;
 
 export interface Selection {
   readonly selected: JudgedLaw | undefined;

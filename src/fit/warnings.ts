@@ -5,6 +5,7 @@ import type { LawKind } from "./law.js";
 import type { Bimodality } from "./modes.js";
 import type { Pooled } from "./noise.js";
 import type { Coefficients } from "./polynomial.js";
+import type { WeakGround } from "./weak-ground.js";
 
 export const fitWarningCodes = [
   "no-repeats",
@@ -36,14 +37,14 @@ export interface WarningInput {
   readonly coefficients: Coefficients | null;
   /** Length that would settle whether there is a quadratic term. */
   readonly settles: number | null;
+  /** Where and why the law stops being reliable although its interval is narrow. */
+  readonly weak: WeakGround | null;
   readonly residuals: readonly { readonly n: number; readonly ratio: number }[];
   readonly to: number;
 }
 
 /** Share of outliers beyond which they are worth a word. */
 const manyOutliers = 0.1;
-/** Rise of the local exponent that counts as a bend. */
-const clearRise = 0.1;
 /** Laws disagree when they differ by this factor at eight times the longest length. */
 const disagreement = 1.3;
 const reach = 8;
@@ -105,29 +106,32 @@ function localExponents(pooled: Pooled): { from: number; to: number; exponent: n
 }
 
 /** A quadratic that never leads inside the data rests on a bend that a cache or a kernel can make as well. */
-function bend({ selected, coefficients, pooled, to }: WarningInput): FitWarning[] {
-  if (selected.law.kind !== "quadratic" || coefficients === null) return [];
+function bend({ weak, coefficients, selected, pooled, to }: WarningInput): FitWarning[] {
+  if (weak?.code !== "bend" || coefficients === null) return [];
   const share = (coefficients.quadratic.value * to * to) / selected.law.seconds(to);
   const exponents = localExponents(pooled);
-  const first = exponents[0];
+  const [first] = exponents;
   const last = exponents.at(-1);
-  if (share >= 0.5 || first === undefined || last === undefined || last.exponent - first.exponent < clearRise)
-    return [];
+  const rise =
+    first === undefined || last === undefined
+      ? ""
+      : ` (exponent ${significant(first.exponent)} at ${tokens(first.from)} … ${tokens(first.to)}, ${significant(last.exponent)} at ${tokens(last.from)} … ${tokens(last.to)})`;
   return [
     {
       code: "bend",
-      message: `the time bends upward within the data (exponent ${significant(first.exponent)} at ${tokens(first.from)} … ${tokens(first.to)}, ${significant(last.exponent)} at ${tokens(last.from)} … ${tokens(last.to)}) but n² makes only ${percent(share)} of it at ${tokens(to)}: a cache left behind bends the same way, so longer lengths may cost less than the law says`,
+      message: `the time bends upward within the data${rise} but n² makes only ${percent(share)} of it at ${tokens(to)}: a cache left behind bends the same way, so beyond ${tokens(weak.reliable)} the samples cannot tell`,
     },
   ];
 }
 
-function regimes({ selected, to }: WarningInput): FitWarning[] {
+function regimes({ selected, weak, to }: WarningInput): FitWarning[] {
   if (selected.law.kind !== "two-regimes") return [];
   const place = tokens(Math.round(selected.law.parameters.switch ?? to));
+  const limit = weak?.code === "two-regimes" ? `, and beyond ${tokens(weak.reliable)} the samples cannot tell` : "";
   return [
     {
       code: "two-regimes",
-      message: `the law changes at about ${place}: only the lengths beyond it say what longer ones cost`,
+      message: `the law changes at about ${place}: only the lengths beyond it say what longer ones cost${limit}`,
     },
   ];
 }

@@ -1,4 +1,4 @@
-import { Expression, b, c, m, n } from "../math/expression.js";
+import { Expression, b, c, ceilDivide, m, n } from "../math/expression.js";
 import type { Head, Layer, ModelDescription, Stack } from "../model/types.js";
 import { BlockBuilder } from "./block-builder.js";
 import { addExtras, layerBlock } from "./blocks/layer.js";
@@ -30,6 +30,9 @@ export function buildGraph(model: ModelDescription, options: Partial<GraphOption
   for (const stack of model.stacks) {
     index = addStack(instances, stack, model, chosen, index);
   }
+  if (model.head.kind === "pooler" || model.head.pooler !== undefined) {
+    instances.push({ block: poolerBlock(model, around), scope: "pooler", layer: null });
+  }
   if (model.head.kind === "lm") {
     instances.push({
       block: headBlock(model, chosen),
@@ -50,7 +53,7 @@ function addStack(
   const main = stack === model.stacks.at(-1);
   const blocks = new Map<Layer, Block>();
   const around = surroundings(model, options, stack);
-  const own = stack.kind === "decoder" ? "" : `${stack.kind}.`;
+  const own = stack.kind === "decoder" ? "" : `${stack.name ?? stack.kind}.`;
   let index = first;
   if (stack.extras !== undefined) {
     instances.push({ block: extrasBlock(stack.extras, around), scope: `${own}extras`, layer: null });
@@ -59,7 +62,8 @@ function addStack(
     let block = blocks.get(layer);
     if (block === undefined) {
       const tokens = layer.onlyWithImage === true ? Expression.zero : around.tokens;
-      block = layerBlock(layer, { ...around, tokens, norm: layer.norm });
+      const encoder = layer.onlyWithImage === true ? Expression.zero : around.encoder;
+      block = layerBlock(layer, { ...around, tokens, encoder, norm: layer.norm });
       blocks.set(layer, block);
     }
     const scope = layer.weightsOf === undefined ? `${own}layers.${index - first}` : `${own}${layer.weightsOf}`;
@@ -67,7 +71,7 @@ function addStack(
     index += 1;
   }
   if (stack.finalNorm !== null) {
-    const last = main && options.head === "last" && model.head.kind !== "none";
+    const last = main && options.head === "last" && model.head.kind === "lm" && stack.kind === "decoder";
     instances.push({ block: finalNormBlock(stack, around, last), scope: `${own}final_norm`, layer: null });
   }
   return index;
@@ -100,6 +104,8 @@ function tokensOf(stack: Stack | undefined, options: GraphOptions): Expression {
       return n;
     case "encoder":
       return m;
+    case "pooled":
+      return ceilDivide({ n: 1 }, length.by);
     case "constant":
       return Expression.constant(length.tokens);
     case "absent":
@@ -167,11 +173,31 @@ function finalNormBlock(stack: Stack, around: Surroundings, last: boolean): Bloc
   return block.build([input], module.normalise("norm", kept, stack.finalNorm ?? around.norm, around.hidden));
 }
 
+/** A projection of one position: the sentence vector of BERT. */
+function poolerBlock(model: ModelDescription, around: Surroundings): Block {
+  const block = new BlockBuilder("pooler");
+  const hidden = model.hiddenSize;
+  const input = block.value("x", [b, around.tokens, Expression.constant(hidden)], around.dtypes.activations);
+  const module = new ModuleBuilder(block, "pooler", { ...around, tokens: Expression.one }, "head");
+  const first = module.add({
+    kind: "last",
+    name: "one_position",
+    part: "head",
+    input,
+    output: module.value("position", hidden),
+  });
+  return block.build(
+    [input],
+    module.linear("dense", first, hidden, model.head.pooler ?? model.head.rows ?? hidden, { bias: true }),
+  );
+}
+
 function headBlock(model: ModelDescription, options: GraphOptions): Block {
   const block = new BlockBuilder("head");
   const { activations, weights } = model.dtypes;
   const { head } = model;
-  const tokens = options.head === "last" ? Expression.one : n;
+  // An encoder's head (masked tokens) looks at every position.
+  const tokens = options.head === "last" && model.stacks.at(-1)?.kind === "decoder" ? Expression.one : n;
   const around = { ...surroundings(model, options), tokens };
   const input = block.value("x", [b, tokens, Expression.constant(model.hiddenSize)], activations);
   const { stream, width } = transformed(new ModuleBuilder(block, "transform", around, "head"), input, head, model);
@@ -205,7 +231,7 @@ function transformed(
   head: Head,
   model: ModelDescription,
 ): { readonly stream: string; readonly width: number } {
-  if (head.transform === undefined) return { stream: input, width: model.hiddenSize };
+  if (head.transform === undefined) return { stream: input, width: head.inWidth ?? model.hiddenSize };
   const { width, bias, norm } = head.transform;
   const projected = module.linear("projection", input, model.hiddenSize, width, { bias });
   return { stream: norm === null ? projected : module.normalise("norm", projected, norm, width), width };

@@ -188,7 +188,11 @@ export class ModuleBuilder {
       part: this.part,
       input: inputs[0],
       inputs,
-      state: this.block.state(this.name(`${local}.state`), [b, ...elements.map(Expression.constant)], "float32"),
+      state: this.block.state(
+        this.name(`${local}.state`),
+        [b, ...elements.map((size) => Expression.constant(size))],
+        "float32",
+      ),
       operations,
       output: this.value(local, width),
     });

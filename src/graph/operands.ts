@@ -15,6 +15,7 @@ export function operandsOf(operator: Operator): readonly string[] {
     case "experts":
     case "convolution":
     case "weighted":
+    case "fourier":
       return [operator.input];
     case "product":
     case "scan":

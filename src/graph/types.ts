@@ -1,7 +1,7 @@
 import type { Dtype } from "../base/units.js";
 import type { Affine } from "../math/affine.js";
 import type { Expression } from "../math/expression.js";
-import type { Activation, Rotary, Span } from "../model/types.js";
+import type { Activation, KeySpan, Rotary } from "../model/types.js";
 
 /** An activation inside a block. The shape is symbolic in n, c, b; e.g. [b, n, hidden_size]. */
 export interface Value {
@@ -20,7 +20,7 @@ export interface Weight {
 /** Keys and values kept across steps. */
 export interface Cache {
   /** Which of the earlier tokens the next step needs; all of them where absent. */
-  readonly span?: Span;
+  readonly span?: KeySpan;
   /** Written once per sequence and of the shape that is given (the encoder's keys and values). */
   readonly fixed?: true;
   readonly key: { readonly shape: readonly Expression[]; readonly dtype: Dtype };
@@ -67,7 +67,7 @@ export interface AttentionShape {
   readonly kvHeads: number;
   readonly keyDim: number;
   readonly valueDim: number;
-  readonly span: Span;
+  readonly span: KeySpan;
   readonly causal: boolean;
   readonly scale: number;
   readonly softcap: number | null;
@@ -145,6 +145,8 @@ export interface IndexOperator extends Base {
   readonly dim: number;
   readonly weighted: boolean;
   readonly causal: boolean;
+  /** What it scores: every earlier token where absent. */
+  readonly span?: KeySpan;
 }
 /** Routed experts: each token passes `chosen` of `experts`; every weight is [experts, out, in]. */
 export interface ExpertsOperator extends Base {
@@ -188,6 +190,13 @@ export interface WeightedOperator extends Base {
   readonly input: string;
   readonly weights: readonly string[];
 }
+/** Fast Fourier transform over tokens and channels: 5·N·log₂N operations, N = tokens · channels (Cooley and Tukey). */
+export interface FourierOperator extends Base {
+  readonly kind: "fourier";
+  readonly input: string;
+  readonly tokens: Expression;
+  readonly channels: number;
+}
 /** Puts values beside each other along the last dimension. */
 export interface ConcatOperator extends Base {
   readonly kind: "concat";
@@ -203,6 +212,7 @@ export type Operator =
   | ScanOperator
   | WeightedOperator
   | ConcatOperator
+  | FourierOperator
   | EmbedOperator
   | LinearOperator
   | NormOperator

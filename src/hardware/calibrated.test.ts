@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { attentionFeatures, gemmSeconds, interpolateStream } from "./calibrated.js";
+import { gemmSeconds, interpolateStream, workedPairs } from "./calibrated.js";
 
 describe("interpolateStream", () => {
   const at = interpolateStream([
@@ -26,33 +26,45 @@ describe("gemmSeconds", () => {
     expect(gemmSeconds(2, 3, 1e6)).toBeCloseTo(3, 4);
     expect(gemmSeconds(0, 0, 2)).toBe(0);
     fc.assert(
-      fc.property(fc.double({ min: 1e-9, max: 10, noNaN: true }), fc.double({ min: 1, max: 20, noNaN: true }), (x, p) => {
-        const seconds = gemmSeconds(1, x, p);
-        expect(seconds).toBeGreaterThanOrEqual(Math.max(1, x));
-        expect(seconds).toBeLessThanOrEqual((1 + x) * (1 + 1e-12));
-      }),
+      fc.property(
+        fc.double({ min: 1e-9, max: 10, noNaN: true }),
+        fc.double({ min: 1, max: 20, noNaN: true }),
+        (x, p) => {
+          const seconds = gemmSeconds(1, x, p);
+          expect(seconds).toBeGreaterThanOrEqual(Math.max(1, x));
+          expect(seconds).toBeLessThanOrEqual((1 + x) * (1 + 1e-12));
+        },
+      ),
       { seed: 1 },
     );
   });
 });
 
-describe("attentionFeatures", () => {
-  const shape = { heads: 9, kvHeads: 3, keyDim: 64, valueDim: 64, batch: 1 };
-  const worked = (n: number, tile: number): number => {
-    const sizes = { ...shape, newTokens: n, totalTokens: n, pairs: (n * (n + 1)) / 2 };
-    return (attentionFeatures(sizes, tile)[1] ?? 0) / shape.heads;
-  };
+describe("workedPairs", () => {
+  /** Row by row, as the kernel goes. */
+  function counted(newTokens: number, cached: number, tile: number): number {
+    const total = cached + newTokens;
+    let pairs = 0;
+    for (let i = cached + 1; i <= total; i += 1) pairs += Math.min(total, tile === 0 ? i : tile * Math.ceil(i / tile));
+    return pairs;
+  }
 
-  test("works on every pair of the square while one tile holds all keys", () => {
-    expect(worked(256, 512 * 128)).toBe(256 ** 2);
+  test("agrees with counting row by row", () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 300 }),
+        fc.integer({ min: 0, max: 300 }),
+        fc.constantFrom(0, 1, 7, 16, 64, 1000),
+        (newTokens, cached, tile) => {
+          expect(workedPairs(newTokens, cached + newTokens, tile)).toBe(counted(newTokens, cached, tile));
+        },
+      ),
+      { seed: 1, numRuns: 500 },
+    );
   });
 
-  test("works on half the square and half a tile per query when there are many tiles", () => {
-    const n = 65_536;
-    expect(worked(n, 512 * 128)).toBe((n * (n + 1)) / 2 + n * 256);
-  });
-
-  test("works on exactly the causal pairs without tiles", () => {
-    expect(worked(100, 0)).toBe(5050);
+  test("is the whole square while one tile holds all keys, and about half of it with many tiles", () => {
+    expect(workedPairs(256, 256, 512)).toBe(256 ** 2);
+    expect(workedPairs(65_536, 65_536, 512) / (65_536 ** 2 / 2)).toBeCloseTo(1.008, 3);
   });
 });

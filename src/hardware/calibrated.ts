@@ -34,7 +34,7 @@ export function gemmSeconds(weight: number, compute: number, overlap: number): n
   return large * (1 + (Math.min(weight, compute) / large) ** overlap) ** (1 / overlap);
 }
 
-/** Sizes of one call of fused attention; `pairs` are those of one head, causal mask applied. */
+/** Sizes of one call of fused attention. */
 export interface AttentionSizes {
   readonly heads: number;
   readonly kvHeads: number;
@@ -43,15 +43,32 @@ export interface AttentionSizes {
   readonly batch: number;
   readonly newTokens: number;
   readonly totalTokens: number;
-  readonly pairs: number;
 }
 
-/** The six features whose weighted sum is the seconds of fused attention, in the order of `attentionCoefficients`. */
+/** Σ over the first x rows of the keys in whole tiles up to the row's own. */
+function tiledUpTo(x: number, tile: number): number {
+  const full = Math.floor(x / tile);
+  return (tile * tile * full * (full + 1)) / 2 + (x - full * tile) * tile * (full + 1);
+}
+
+/**
+ * Pairs of one head that a causal kernel works on when it leaves out only whole tiles of keys: the row at position i sees
+ * min(c + n, tile·⌈i / tile⌉) of them. One tile for all is the whole rectangle, no tiles (0) the exact triangle.
+ */
+export function workedPairs(newTokens: number, totalTokens: number, tile: number): number {
+  const cached = totalTokens - newTokens;
+  if (tile < 1) return newTokens * cached + (newTokens * (newTokens + 1)) / 2;
+  const full = Math.floor(totalTokens / tile);
+  const rest = totalTokens - full * tile;
+  const beyond = Math.min(rest, newTokens) * (tile * (full + 1) - totalTokens);
+  return tiledUpTo(totalTokens, tile) - tiledUpTo(cached, tile) - (rest > 0 ? beyond : 0);
+}
+
+/** The features whose weighted sum is the seconds of fused attention, in the order of `attentionCoefficients`. */
 export function attentionFeatures(sizes: AttentionSizes, tileElements: number): number[] {
-  const { heads, kvHeads, batch, newTokens, totalTokens, pairs } = sizes;
+  const { heads, kvHeads, batch, newTokens, totalTokens } = sizes;
   const dims = sizes.keyDim + sizes.valueDim;
-  const overhang = (newTokens * tileElements) / dims / 2;
-  const worked = newTokens === 1 ? pairs : Math.min(newTokens * totalTokens, pairs + overhang);
+  const worked = workedPairs(newTokens, totalTokens, tileElements / dims);
   return [
     batch * heads * worked * dims,
     batch * heads * worked,
@@ -121,14 +138,14 @@ export function calibratedTime(
         work: (length) => {
           const m = rows(length);
           const product = gemmSeconds(weight, m * inWidth * outWidth * perMac, overlap);
-          const moved = perRow === 0 ? 0 : m * perRow * perByte(workingSet(length));
-          return product + moved + (added === 0 ? 0 : m * added * perSum(workingSet(length)));
+          const streaming = perRow === 0 ? 0 : m * perRow * perByte(workingSet(length));
+          return product + streaming + (added === 0 ? 0 : m * added * perSum(workingSet(length)));
         },
         bound: (length) => (rows(length) * inWidth * outWidth * perMac >= weight ? "compute" : "bandwidth"),
       };
     }
     case "attention":
-      return { ...attentionTime(operator, row, calibration, setting), class: operators, overhead };
+      return { ...attentionTime(operator, calibration, setting), class: operators, overhead };
     case "scores":
     case "mix":
       return withProducts(streamed("scale", moved), cost.attentionFlops, calibration.batchedPerMac, setting);
@@ -152,6 +169,7 @@ export function calibratedTime(
     case "product":
     case "convolution":
     case "scan":
+    case "fourier":
       return withProducts(streamed("scale", moved), cost.matmulFlops, calibration.batchedPerMac, setting);
   }
 }
@@ -167,32 +185,28 @@ function withProducts(base: OperatorTime, flops: Expression, perMac: number, set
 
 function attentionTime(
   operator: AttentionOperator,
-  row: OperatorCost,
   calibration: Calibration,
   { variable, values }: Setting,
-): Pick<OperatorTime, "work" | "bound"> {
+): Pick<OperatorTime, "work" | "bound" | "degree"> {
   const { heads, kvHeads, keyDim, valueDim } = operator;
-  const batch = values.b ?? 1;
-  // The counted FLOPs are 2·heads·(keyDim + valueDim) per pair and batch.
-  const pairs = row.cost.attentionFlops
-    .times(1 / (2 * heads * (keyDim + valueDim) * batch))
-    .compile(variable, values);
   const newTokens = (operator.lengths?.queries ?? n).compile(variable, values);
   const totalTokens = (operator.lengths?.keys ?? n.plus(c)).compile(variable, values);
-  const sizes = { heads, kvHeads, keyDim, valueDim, batch };
+  const sizes = { heads, kvHeads, keyDim, valueDim, batch: values.b ?? 1 };
   const prefill = calibration.attention;
   const decode = calibration.decodeAttention;
   const [prefillRates, decodeRates] = [attentionCoefficients(prefill), attentionCoefficients(decode)];
   const work = (length: number): number => {
     const tokens = newTokens(length);
-    const rates = tokens === 1 ? decodeRates : prefillRates;
-    const features = attentionFeatures(
-      { ...sizes, newTokens: tokens, totalTokens: totalTokens(length), pairs: pairs(length) },
-      tokens === 1 ? 0 : prefill.tileElements,
-    );
+    const [rates, tile] = tokens === 1 ? [decodeRates, decode.tileElements] : [prefillRates, prefill.tileElements];
+    const features = attentionFeatures({ ...sizes, newTokens: tokens, totalTokens: totalTokens(length) }, tile);
     let seconds = 0;
     for (let i = 0; i < features.length; i += 1) seconds += (features[i] ?? 0) * (rates[i] ?? 0);
     return seconds;
   };
-  return { work, bound: (length) => (newTokens(length) === 1 ? "bandwidth" : "compute") };
+  return {
+    work,
+    bound: (length) => (newTokens(length) === 1 ? "bandwidth" : "compute"),
+    // The kernel masks a window and skips no work for it: its seconds are those of full attention.
+    degree: variable === "n" ? 2 : 1,
+  };
 }

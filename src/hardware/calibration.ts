@@ -19,8 +19,8 @@ export type StreamKind = (typeof streamKinds)[number];
 /**
  * Fused attention of n new tokens after c cached ones, H heads and G KV heads of K key and V value dims:
  * H·P·((K + V)·perPairDim + perPair) + H·n·(K + V)·perNewDim + G·(c + n)·(K + V)·perCachedDim + perCall.
- * P counts the pairs a kernel works on when it skips only whole tiles of keys: min(n·(c + n), pairs + n·t/2) with
- * t = tileElements / (K + V) keys to a tile. Kernels size tiles to a cache, so t falls as heads get wider.
+ * P counts the pairs a causal kernel works on when it skips only whole tiles of keys (`workedPairs`), with
+ * tileElements / (K + V) keys to a tile: kernels size tiles to a cache, so there are fewer keys to one as heads get wider.
  */
 const attentionSchema = z.strictObject({
   tileElements: z.number().min(0).max(1e9),
@@ -78,7 +78,11 @@ export const calibrationSchema = z.strictObject({
   /** Wall seconds the calibration took. */
   seconds,
   /** Longest sequence, in tokens, that it timed. */
-  longest: z.number().int().min(1).max(2 ** 40),
+  longest: z
+    .number()
+    .int()
+    .min(1)
+    .max(2 ** 40),
   gemm: gemmSchema,
   /** Matrix products of two activations, one per head: naive attention's. Seconds per multiply-add. */
   batchedPerMac: z.number().positive().max(1),

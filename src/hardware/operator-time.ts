@@ -20,6 +20,8 @@ export interface OperatorTime {
   readonly overhead: Seconds;
   /** Seconds beside the overhead. */
   readonly work: (length: number) => Seconds;
+  /** Power of the length that the kernel's work grows with, where it is not that of the counted work. */
+  readonly degree?: number;
   /** What `work` is limited by. */
   readonly bound: (length: number) => Exclude<Bound, "overhead">;
 }
@@ -55,6 +57,7 @@ export function classOf(row: OperatorCost, { variable, values }: Setting): Opera
     case "weighted":
     case "convolution":
     case "scan":
+    case "fourier":
       return "vector";
     case "embed":
     case "last":

@@ -11,7 +11,11 @@ describe("parseDeviceRecord", () => {
   });
 
   test.each([
-    ["another schema", { ...rtx4090, schema: "nsquared/run@1" }, /^device.json: schema is "nsquared\/run@1"; .*device@1/],
+    [
+      "another schema",
+      { ...rtx4090, schema: "nsquared/run@1" },
+      /^device.json: schema is "nsquared\/run@1"; .*device@1/,
+    ],
     ["no schema", {}, /^device.json: schema is missing/],
     ["no object", 7, /schema is missing/],
     [

@@ -35,7 +35,9 @@ describe("rooflineTime", () => {
   );
 
   test("counts a product as a matter of bandwidth over few rows, of compute over many", () => {
-    const row = rows.find(({ operator }) => operator.name.endsWith("up_projection") || operator.name.endsWith("ffn.up"));
+    const row = rows.find(
+      ({ operator }) => operator.name.endsWith("up_projection") || operator.name.endsWith("ffn.up"),
+    );
     if (row === undefined) throw new Error(rows.map(({ operator }) => operator.name).join(" "));
     const prefill = rooflineTime(row, h100Sxm, { variable: "n", values: {} });
     expect(prefill.class).toBe("gemm");

@@ -38,7 +38,5 @@ export function perPass(device: DeviceRecord): Seconds {
 
 /** Standard deviation of the log seconds of a class of operators on a device. */
 export function classSpread(operators: OperatorClass, device: DeviceRecord, dtype: Dtype): number {
-  return device.calibration === null
-    ? rooflineSpread(operators, device, dtype)
-    : device.calibration.spreads[operators];
+  return device.calibration === null ? rooflineSpread(operators, device, dtype) : device.calibration.spreads[operators];
 }

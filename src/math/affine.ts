@@ -14,7 +14,7 @@ export interface Affine {
   readonly b: number;
 }
 
-export const zero: Affine = { constant: 0, n: 0, c: 0, m: 0, b: 0 };
+const zero: Affine = { constant: 0, n: 0, c: 0, m: 0, b: 0 };
 
 export function affine(parts: Partial<Affine>): Affine {
   return { ...zero, ...parts };

@@ -18,7 +18,7 @@ export interface MachineSources {
   readonly names: (path: string) => Promise<readonly string[]>;
 }
 
-export const systemSources: MachineSources = {
+const systemSources: MachineSources = {
   cpus: () => os.cpus(),
   parallelism: () => os.availableParallelism(),
   memoryBytes: () => os.totalmem(),

@@ -21,7 +21,7 @@ export interface Evidence {
 }
 
 /** Every code that `assess` gives, and what it takes. Shares are of seconds. */
-export const thresholds = {
+const thresholds = {
   /** `drift`: the reference changed by this over the run, and its trend has a probability below the level by chance. */
   drift: { change: 0.05, level: 0.02 },
   /** `spread`: standard deviation of log seconds within one cell. */

@@ -5,7 +5,7 @@ export function describeLayer(layer: Layer): string {
   return [...layer.mixers.map(describeMixer), ...layer.ffns.map(describeFfn)].join("; ");
 }
 
-export function describeMixer(mixer: Mixer): string {
+function describeMixer(mixer: Mixer): string {
   switch (mixer.kind) {
     case "attention":
       return describeAttention(mixer);
@@ -13,6 +13,10 @@ export function describeMixer(mixer: Mixer): string {
       const sparse = mixer.indexer ?? mixer.sharedIndexer;
       const latent = `MLA ${mixer.heads} heads, latent ${mixer.kvRank} + ${mixer.ropeDim}`;
       return sparse === undefined ? latent : `${latent}, best ${sparse.chosen} tokens`;
+    }
+    case "compressed": {
+      const kept = mixer.ratio === 0 ? "" : `, one key per ${mixer.ratio} tokens before`;
+      return `MQA ${mixer.heads} heads × ${mixer.dim}, window ${mixer.window}${kept}`;
     }
     case "mamba1":
       return `Mamba ${mixer.width} × ${mixer.stateDim}`;
@@ -32,6 +36,12 @@ export function describeMixer(mixer: Mixer): string {
       return `short convolution ${mixer.width}, ${mixer.convolution} wide`;
     case "rwkv4":
       return `RWKV-4 ${mixer.width}`;
+    case "nystrom":
+      return `Nyström attention ${mixer.heads} heads × ${mixer.headDim}, ${mixer.landmarks} landmarks`;
+    case "relative":
+      return `MHA ${mixer.heads} heads × ${mixer.headDim}, relative positions`;
+    case "fourier":
+      return "Fourier transform";
   }
 }
 
@@ -49,7 +59,7 @@ function describeSpan(span: Span): string {
   return span.kind === "full" ? "" : `, ${span.kind} ${span.size}`;
 }
 
-export function describeFfn(ffn: Ffn): string {
+function describeFfn(ffn: Ffn): string {
   switch (ffn.kind) {
     case "dense":
       return `${ffn.gated ? "gated " : ""}FFN ${ffn.width}`;

@@ -1,197 +1,7 @@
 import type { Dtype } from "../base/units.js";
+import type { Mixer } from "./mixers.js";
 
-/** Which positions a query may look at. Sizes are in tokens; a window of w holds the query itself and w − 1 before it. */
-export type Span =
-  | { readonly kind: "full" }
-  | { readonly kind: "window"; readonly size: number }
-  | { readonly kind: "chunk"; readonly size: number }
-  /** The best `size` of the earlier tokens, wherever they are: everything must be kept. */
-  | { readonly kind: "chosen"; readonly size: number };
-
-export interface Rotary {
-  /** Dimensions of each head that are rotated; even, at most the key dimension. */
-  readonly dims: number;
-  readonly theta: number;
-  /** Pairs are neighbours (GPT-J) rather than halves (NeoX, Llama). */
-  readonly interleaved: boolean;
-}
-
-/** Scores every earlier token with small heads and lets attention see only the best ones (DeepSeek's DSA). */
-export interface Indexer {
-  readonly heads: number;
-  readonly dim: number;
-  /** Width its queries are projected from: the query rank, or hidden_size. */
-  readonly queryWidth: number;
-  /** Tokens that attention may see at most. */
-  readonly chosen: number;
-  /** Norm of its keys. */
-  readonly norm: "none" | "rms" | "layer";
-  /** Whether each head's score has a weight projected from the hidden state. */
-  readonly weighted: boolean;
-}
-
-export interface Biases {
-  readonly query: boolean;
-  readonly key: boolean;
-  readonly value: boolean;
-  readonly output: boolean;
-}
-
-/** Softmax attention: MHA where kvHeads = heads, MQA where kvHeads = 1, GQA between. */
-export interface Attention {
-  readonly kind: "attention";
-  readonly heads: number;
-  readonly kvHeads: number;
-  readonly keyDim: number;
-  readonly valueDim: number;
-  readonly bias: Biases;
-  /** Norm of queries and keys: over each head, over each head with weights of its own, or over the whole width. */
-  readonly queryKeyNorm: "none" | "per-head" | "each-head" | "per-layer";
-  readonly rotary: Rotary | null;
-  readonly span: Span;
-  readonly causal: boolean;
-  /** Factor on the scores; 1/√keyDim unless the config says otherwise. */
-  readonly scale: number;
-  /** scores ← cap·tanh(scores/cap), or null. */
-  readonly softcap: number | null;
-  /** The norm of queries and keys is a layer norm with these parts instead of an RMS norm. */
-  readonly queryKeyLayerNorm?: { readonly bias: boolean };
-  /** A learned score per head that takes part in the softmax (gpt-oss). */
-  readonly sinks?: boolean;
-  /** A projected gate on the mixture: one number per element or per head. */
-  readonly gate?: "per-element" | "per-head";
-  /** `shared`: reads another layer's cache and projects neither. `key-is-value`: one projection for both. */
-  readonly keyValue?: "own" | "shared" | "key-is-value";
-  /** Keys and values come from the encoder's output, once per sequence. */
-  readonly source?: "self" | "encoder";
-  /** Width that keys and values are projected from when they come from elsewhere. */
-  readonly sourceWidth?: number;
-  /** Width of what is projected where it is not hidden_size; the input is widened with the embeddings (Zamba). */
-  readonly inputWidth?: number;
-  /** Width of the output where it is not hidden_size. */
-  readonly outputWidth?: number;
-  readonly indexer?: Indexer;
-  /** The reference masks the window and keeps the whole cache all the same. */
-  readonly maskedWindow?: true;
-  /** Queries and output are projected by experts that a router chooses (JetMoE). */
-  readonly projectionExperts?: { readonly experts: number; readonly chosen: number };
-  /** Rows of a table of relative positions, with one number per head. */
-  readonly relativeBuckets?: number;
-}
-
-/** Multi-head latent attention (DeepSeek-V2): keys and values of all heads are projected from one small latent. */
-export interface LatentAttention {
-  readonly kind: "latent";
-  readonly heads: number;
-  /** Rank of the query projection, or null where queries are projected directly. */
-  readonly queryRank: number | null;
-  readonly kvRank: number;
-  /** Dimensions of a head without and with rotary embedding. */
-  readonly nopeDim: number;
-  readonly ropeDim: number;
-  readonly valueDim: number;
-  readonly bias: boolean;
-  readonly scale: number;
-  readonly rotary: Rotary | null;
-  readonly gate?: "per-element" | "per-head";
-  readonly indexer?: Indexer;
-  /** Reads the choice of the last layer that owns an indexer. */
-  readonly sharedIndexer?: { readonly chosen: number };
-}
-
-/** Selective state space of Mamba: one state of `stateDim` per channel. */
-export interface Mamba1 {
-  readonly kind: "mamba1";
-  readonly width: number;
-  readonly stateDim: number;
-  readonly convolution: number;
-  readonly timeRank: number;
-  readonly convolutionBias: boolean;
-  readonly bias: boolean;
-  /** Norms of Δ, B and C (Jamba). */
-  readonly innerNorms: boolean;
-}
-
-/** State space of Mamba 2 (SSD): a scalar decay per head; prefill works in chunks. */
-export interface Mamba2 {
-  readonly kind: "mamba2";
-  readonly heads: number;
-  readonly headDim: number;
-  readonly stateDim: number;
-  readonly groups: number;
-  readonly convolution: number;
-  readonly chunk: number;
-  readonly convolutionBias: boolean;
-  readonly bias: boolean;
-  readonly gatedNorm: boolean;
-}
-
-/** Gated delta rule: Gated DeltaNet (a decay per head) or Kimi Delta Attention (a decay per channel). */
-export interface DeltaRule {
-  readonly kind: "delta";
-  readonly keyHeads: number;
-  readonly valueHeads: number;
-  readonly keyDim: number;
-  readonly valueDim: number;
-  readonly convolution: number;
-  readonly chunk: number;
-  readonly decay: "per-head" | "per-channel";
-  /** Rank of the projections of decay and output gate (KDA), or null where they are projected directly. */
-  readonly decayRank: number | null;
-  readonly gateRank: number | null;
-}
-
-/** Linear attention with a fixed decay per head, in blocks (Lightning attention, MiniMax-01). */
-export interface LightningAttention {
-  readonly kind: "lightning";
-  readonly heads: number;
-  readonly headDim: number;
-  readonly block: number;
-}
-
-/** Matrix memory of xLSTM. */
-export interface MatrixLstm {
-  readonly kind: "mlstm";
-  readonly heads: number;
-  readonly keyDim: number;
-  readonly valueDim: number;
-  readonly chunk: number;
-}
-
-/** Real-gated linear recurrence (Griffin, RecurrentGemma). */
-export interface RgLru {
-  readonly kind: "rg-lru";
-  readonly width: number;
-  readonly heads: number;
-  readonly convolution: number;
-}
-
-/** Gated short convolution (LFM2). */
-export interface ShortConvolution {
-  readonly kind: "short-convolution";
-  readonly width: number;
-  readonly convolution: number;
-  readonly bias: boolean;
-}
-
-/** Time mixing of RWKV 4: four projections and a recurrence per channel. */
-export interface Rwkv4 {
-  readonly kind: "rwkv4";
-  readonly width: number;
-}
-
-/** How a layer mixes tokens. */
-export type Mixer =
-  | Attention
-  | LatentAttention
-  | Mamba1
-  | Mamba2
-  | DeltaRule
-  | LightningAttention
-  | MatrixLstm
-  | RgLru
-  | ShortConvolution
-  | Rwkv4;
+export type * from "./mixers.js";
 
 export type Activation = "silu" | "gelu" | "gelu-tanh" | "relu" | "relu2";
 
@@ -209,6 +19,8 @@ export interface MoeFfn {
   readonly kind: "moe";
   readonly experts: number;
   readonly chosen: number;
+  /** The reference's eager code runs every expert for every token (Llama 4). */
+  readonly referenceRunsAll?: true;
   /** Width of one expert. */
   readonly width: number;
   readonly gated: boolean;
@@ -220,6 +32,8 @@ export interface MoeFfn {
   readonly idle?: number;
   /** Experts work in a narrower space; projections lead into it and back. */
   readonly latentWidth?: number;
+  /** The router is a network of this width (Zaya). */
+  readonly routerWidth?: number;
   /** Expert that every token passes: its width, and whether a scalar gate weighs it. */
   readonly shared?: { readonly width: number; readonly gate: boolean; readonly count?: number };
 }
@@ -254,6 +68,8 @@ export interface ExtraLinear {
   readonly inWidth: number;
   readonly outWidth: number;
   readonly bias: boolean;
+  /** How often each token passes it; once where absent. */
+  readonly times?: number;
 }
 
 /** Parameters that only scale or shift: read, but no matrix product. */
@@ -262,9 +78,36 @@ export interface ExtraWeight {
   readonly shape: readonly number[];
 }
 
+/** A convolution over a fixed number of positions: the stem of a sound encoder. */
+export interface ExtraConvolution {
+  readonly name: string;
+  readonly inWidth: number;
+  readonly outWidth: number;
+  readonly kernel: number;
+  readonly bias: boolean;
+  readonly positions: number;
+}
+
+/** A product of activations per token: rows × inner × columns. */
+export interface ExtraProduct {
+  readonly name: string;
+  readonly rows: number;
+  readonly inner: number;
+  readonly columns: number;
+}
+
 /** What a layer or a model has beside the named parts. */
 export interface Extras {
   readonly linears?: readonly ExtraLinear[];
+  readonly convolutions?: readonly ExtraConvolution[];
+  readonly products?: readonly ExtraProduct[];
+  /** Causal depthwise convolutions over the tokens. */
+  readonly shortConvolutions?: readonly {
+    readonly name: string;
+    readonly width: number;
+    readonly kernel: number;
+    readonly bias: boolean;
+  }[];
   readonly weights?: readonly ExtraWeight[];
 }
 
@@ -286,6 +129,8 @@ export interface Layer {
   readonly extras?: Extras;
   /** Layers with the same name here use the same weights: parameters once, FLOPs and cache at every use. */
   readonly weightsOf?: string;
+  /** The mixer has no norm before it (the first layer of ModernBERT). */
+  readonly withoutMixerNorm?: true;
   /** It looks at an image and is skipped in text (Llama 3.2 Vision). */
   readonly onlyWithImage?: true;
 }
@@ -294,10 +139,14 @@ export interface Layer {
 export type StackLength =
   | { readonly kind: "new" }
   | { readonly kind: "encoder" }
+  /** The new tokens, pooled: ⌈n / by⌉. */
+  | { readonly kind: "pooled"; readonly by: number }
   | { readonly kind: "constant"; readonly tokens: number }
   | { readonly kind: "absent" };
 
 export interface Stack {
+  /** Tells stacks of the same kind apart. */
+  readonly name?: string;
   readonly kind: "decoder" | "encoder" | "vision" | "audio";
   /** One entry per executed layer; equal layers may be the same object. */
   readonly layers: readonly Layer[];
@@ -329,12 +178,17 @@ export interface Embedding {
 }
 
 export interface Head {
-  readonly kind: "lm" | "none";
+  /** `pooler`: a projection of one position (BERT's sentence vector). */
+  readonly kind: "lm" | "none" | "pooler";
   readonly tied: boolean;
   readonly bias: boolean;
   readonly softcap: number | null;
   /** Projection, activation and norm before the logits (masked language models). */
   readonly transform?: { readonly width: number; readonly bias: boolean; readonly norm: Norm | null };
+  /** A pooler is there beside the logits (BigBird, FNet); width of its projection. */
+  readonly pooler?: number;
+  /** Width of what it reads where it is not hidden_size. */
+  readonly inWidth?: number;
   /** Rows of the logits where they are not the vocabulary's. */
   readonly rows?: number;
 }

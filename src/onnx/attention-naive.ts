@@ -1,4 +1,4 @@
-import type { AppendOperator, MixOperator, ScoresOperator } from "../graph/types.js";
+import type { AppendOperator, AttentionShape, MixOperator, ScoresOperator } from "../graph/types.js";
 import type { Span } from "../model/types.js";
 import { lowerSoftcap } from "./elementwise.js";
 import { float, int, ints, microsoft } from "./proto.js";
@@ -7,6 +7,12 @@ import { unsupported } from "./unsupported.js";
 
 /** What a masked score gets: so low that its weight is exactly 0, and still finite. */
 const masked = -1e30;
+
+type MaskableSpan = Extract<Span, { kind: "full" | "window" | "chunk" }>;
+
+function isMaskable(span: AttentionShape["span"]): span is MaskableSpan {
+  return span.kind === "full" || span.kind === "window" || span.kind === "chunk";
+}
 
 /** [b, n, kvHeads·dim] → [b, kvHeads, c + n, dim], after what is cached. */
 export function lowerAppend(operator: AppendOperator, scope: Scope): string {
@@ -30,9 +36,10 @@ export function lowerScores(operator: ScoresOperator, scope: Scope): string {
   if (operator.lengths !== undefined) {
     throw unsupported(operator.name, "no lowering of attention over another sequence");
   }
-  if (operator.span.kind === "chosen") throw unsupported(operator.name, "no lowering of chosen tokens");
+  if (!isMaskable(operator.span)) throw unsupported(operator.name, `no lowering of a ${operator.span.kind} span`);
   const { builder } = scope;
-  const { heads, kvHeads, keyDim, span, causal, scale, softcap } = operator;
+  const { heads, kvHeads, keyDim, causal, scale, softcap } = operator;
+  const span: MaskableSpan = operator.span;
   const group = heads / kvHeads;
   const output = scope.fresh(operator.output);
   const split = builder.node(`${output}.split`, "Reshape", [
@@ -114,7 +121,7 @@ function stackedShape(kvHeads: number, scope: Scope): string {
 }
 
 /** What is added to the scores, [n, c + n]: 0 where the query may look, a very low number elsewhere. */
-function mask(span: Span, causal: boolean, scope: Scope): string {
+function mask(span: MaskableSpan, causal: boolean, scope: Scope): string {
   const { builder } = scope;
   const key = `${causal ? "causal" : "all"}.${span.kind}${span.kind === "full" ? "" : `.${span.size}`}`;
   const name = `shared.mask.${key}`;

@@ -69,7 +69,7 @@ export function lowerGraph(graph: Graph, options: LoweringOptions): LoweredModel
     inputs: new Set(model.inputs.map(({ name }) => name).filter((name) => !pasts.has(name))),
     output: stream,
     origins: builder.origins,
-    parameters: (source) => layout.fill(source),
+    parameters: (source) => layout.load(source),
   };
 }
 
@@ -179,7 +179,28 @@ function packedProjections(
   return packed;
 }
 
+const loweredKinds = [
+  "embed",
+  "linear",
+  "norm",
+  "attention",
+  "rotary",
+  "append",
+  "scores",
+  "softmax",
+  "mix",
+  "elementwise",
+  "last",
+] as const;
+type LoweredOperator = Extract<Operator, { kind: (typeof loweredKinds)[number] }>;
+
+function isLowered(operator: Operator): operator is LoweredOperator {
+  const kinds: readonly string[] = loweredKinds;
+  return kinds.includes(operator.kind);
+}
+
 function lowerOperator(operator: Operator, scope: Scope, packed: ReturnType<typeof packedProjections>): string {
+  if (!isLowered(operator)) throw unsupported(operator.name, `no lowering of "${operator.kind}" operators`);
   const { builder } = scope;
   const output = scope.fresh(operator.output);
   switch (operator.kind) {
@@ -207,13 +228,5 @@ function lowerOperator(operator: Operator, scope: Scope, packed: ReturnType<type
       return builder.node(output, "Gather", [scope.value(operator.input), builder.integers([-1])], {
         attributes: { axis: int(1) },
       });
-    case "index":
-    case "experts":
-    case "product":
-    case "convolution":
-    case "scan":
-    case "weighted":
-    case "concat":
-      throw unsupported(operator.name, `no lowering of "${operator.kind}" operators`);
   }
 }

@@ -7,8 +7,8 @@ import type { WeightSource } from "./weights.js";
 
 /** Files are cut near this size; a larger tensor has a file of its own. */
 const fileBytes = 2 ** 30;
-/** Longest typed array that every supported Node can make. */
-const longestFile = 2 ** 32;
+/** ONNX Runtime takes no larger tensor from memory. */
+const largestTensor = 2 ** 31;
 const alignment = 64;
 const floatBytes = 4;
 
@@ -59,12 +59,12 @@ export class ParameterLayout {
   private place(initializer: string, shape: readonly number[], content: Region["content"]): string {
     if (this.regions.has(initializer)) return initializer;
     const bytes = elementsOf(shape) * floatBytes;
-    if (bytes > longestFile) {
+    if (bytes > largestTensor) {
       throw badInput("tensor-too-large", {
         where: initializer,
         key: "bytes",
         found: bytes,
-        expected: `one tensor may have at most ${longestFile} bytes`,
+        expected: `ONNX Runtime takes at most ${largestTensor} bytes of one tensor from memory`,
       });
     }
     let file = Math.max(0, this.sizes.length - 1);
@@ -90,7 +90,7 @@ export class ParameterLayout {
   }
 
   /** Allocates the files and fills them from the source. */
-  async fill(source: WeightSource): Promise<ExternalFile[]> {
+  async load(source: WeightSource): Promise<ExternalFile[]> {
     const files = this.sizes.map((size, index) => ({ path: pathOf(index), data: new Uint8Array(size) }));
     for (const region of this.regions.values()) {
       const file = files[region.file];

@@ -108,7 +108,7 @@ function curveOf(
       name: row.operator.name,
       part: row.operator.part,
       class: time.class,
-      degree: degreeOf(row, setting),
+      degree: time.degree ?? degreeOf(row, setting),
       work,
       overhead,
       bound: (length) => (overhead > work(length) ? "overhead" : time.bound(length)),

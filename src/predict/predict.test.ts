@@ -145,7 +145,10 @@ describe("a calibrated machine", () => {
     expect(prediction.dtype).toBe("float32");
     expect(prediction.data).toEqual({ basis: "calibrated", range: { from: 1, to: 1024 } });
     expect(prediction.notes.join(" ")).toContain("measured in float32, not float16");
-    expect(prediction.points[0]?.memory.weights).toBe(weightBytes(buildGraph(withDtype(llama, "float32"))));
+    // ONNX Runtime keeps packed copies besides.
+    const needed = weightBytes(buildGraph(withDtype(llama, "float32")));
+    expect(prediction.points[0]?.memory.weights).toBeGreaterThan(needed);
+    expect(prediction.points[0]?.memory.weights).toBeLessThan(2 * needed);
   });
 
   test("slows down where activations leave the cache", () => {

@@ -11,7 +11,7 @@ import type { ModelDescription } from "../model/types.js";
 import { type LengthInterval, attentionHalfSeconds, crossoverSeconds } from "./crossing.js";
 import { type Curve, predictCurve } from "./curve.js";
 import { type Interval, intervalLevel } from "./interval.js";
-import { type MemoryCurve, longestThatFits, memoryCurve } from "./memory.js";
+import { type MemoryCurve, fits, longestThatFits, memoryCurve } from "./memory.js";
 import { type Split, splitAt } from "./split.js";
 
 export interface PredictOptions {
@@ -91,7 +91,7 @@ export function predict(
   const typed = all ? withDtype(model, asked) : model;
   const graph = buildGraph(typed, { attention, phase: "prefill" });
   const law = costLaw(priceGraph(graph), "prefill", batch);
-  const memory = memoryCurve(graph, batch);
+  const memory = memoryCurve(graph, batch, engineOf(device).memory);
   const prefill = predictCurve(typed, device, { phase: "prefill", batch, depth, attention });
   const decode = predictCurve(typed, device, { phase: "decode", batch, attention });
   const whole = depth === 0 ? prefill : predictCurve(typed, device, { phase: "prefill", batch, attention });
@@ -120,7 +120,7 @@ export function predict(
           weights: memory.weights,
           cache: memory.cache(n),
           activations: memory.activations(n),
-          fits: bytes <= device.memory.value,
+          fits: fits(memory, n, device.memory.value),
         },
       };
     }),
@@ -156,8 +156,12 @@ function notesOf(device: DeviceRecord, asked: Dtype, option: Dtype | null): stri
   if (device.calibration !== null && option !== null && option !== device.calibration.dtype) {
     notes.push(`${device.name} was measured in ${device.calibration.dtype}, not ${option}`);
   }
+  const { memory } = engineOf(device);
+  if (memory.resident !== 1) notes.push(`memory as ${engineOf(device).name} takes it: ${memory.source}`);
   const uncertain = [
-    ...Object.entries(device.peaks).flatMap(([dtype, peak]) => (peak.uncertain && dtype === runs ? [`${dtype} peak`] : [])),
+    ...Object.entries(device.peaks).flatMap(([dtype, peak]) =>
+      peak.uncertain && dtype === runs ? [`${dtype} peak`] : [],
+    ),
     ...(device.bandwidth.uncertain ? ["bandwidth"] : []),
     ...(device.launch.uncertain ? ["launch overhead"] : []),
   ];

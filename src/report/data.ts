@@ -158,6 +158,8 @@ export interface PhaseLaw {
 
 export interface ExtrapolatedPoint extends CurvePoint {
   readonly factor: number;
+  /** False where the samples leave so much open that the number says little. */
+  readonly canTell: boolean;
 }
 
 export interface MemoryReport {

@@ -121,6 +121,7 @@ export function lawTables(phase: PhaseReport): Markup | null {
     `${factor(point.factor)}×`,
     inUnit(point.seconds, unit),
     spanIn(unit)(point.low, point.high),
+    point.canTell ? "" : "the samples cannot tell",
   ]);
   return html`${
     coefficients.length === 0
@@ -140,6 +141,7 @@ export function lawTables(phase: PhaseReport): Markup | null {
             { title: "times", unit: "the longest measured" },
             { title: "law", unit: unit.name },
             { title: `${level} interval`, unit: unit.name },
+            { title: "" },
           ],
           longer,
         )

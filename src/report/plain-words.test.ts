@@ -52,6 +52,15 @@ describe("plain words", () => {
 });
 
 describe("longer inputs", () => {
+  test("are called untold where the samples cannot tell", () => {
+    const { law } = prefillReport;
+    const extrapolation = law?.extrapolation.map((point) => ({ ...point, canTell: false })) ?? [];
+    const unsure = { ...prefillReport, law: law === null ? null : { ...law, extrapolation } };
+    expect(plainWords(reportData).join(" ")).toContain("Twice as much (16k) would take about");
+    const words = plainWords({ ...reportData, phases: [unsure] }).join(" ");
+    expect(words).toContain("What twice as much (16k) would take the samples cannot tell");
+  });
+
   test("come from the law, else from the prediction, and are null where neither reaches so far", () => {
     expect(longerInputs(prefillReport)?.source).toBe("law");
     expect(longerInputs({ ...prefillReport, law: null })).toMatchObject({

@@ -55,6 +55,7 @@ function onThisMachine(data: ReportData, phase: PhaseReport): string | null {
 
 interface Longer extends CurvePoint {
   readonly factor: number;
+  readonly canTell: boolean;
 }
 
 /** What 2 and 10 times the longest measured length would cost: by the law, else by the prediction. */
@@ -63,10 +64,10 @@ export function longerInputs(
 ): { readonly source: "law" | "prediction"; readonly points: readonly Longer[] } | null {
   const longest = phase.measured.at(-1)?.n;
   if (longest === undefined) return null;
-  const pick = (points: readonly CurvePoint[]) =>
+  const pick = (points: readonly (CurvePoint & { readonly canTell?: boolean })[]) =>
     [2, 10].flatMap((wanted): Longer[] => {
       const found = points.find((point) => Math.abs(point.n / (wanted * longest) - 1) < 0.01);
-      return found === undefined ? [] : [{ ...found, factor: wanted }];
+      return found === undefined ? [] : [{ canTell: true, ...found, factor: wanted }];
     });
   const byLaw = pick(phase.law?.extrapolation ?? []);
   if (byLaw.length > 0) return { source: "law", points: byLaw };
@@ -80,10 +81,12 @@ function longerInput(data: ReportData, phase: PhaseReport): string | null {
   const longest = phase.measured.at(-1);
   const longer = longerInputs(phase);
   if (longest === undefined || longer === null) return null;
-  const parts = longer.points.map(
-    (point) =>
-      `${times[point.factor] ?? ""} (${tokens(point.n)}) would take about ${aboutSeconds(point)}, ${factor(point.seconds / longest.median)} times as long.`,
-  );
+  const parts = longer.points.map((point) => {
+    const input = `${times[point.factor] ?? ""} (${tokens(point.n)})`;
+    return point.canTell
+      ? `${input} would take about ${aboutSeconds(point)}, ${factor(point.seconds / longest.median)} times as long.`
+      : `What ${input.charAt(0).toLowerCase()}${input.slice(1)} would take the samples cannot tell: perhaps ${aboutSeconds(point)}.`;
+  });
   const level = longer.source === "law" ? phase.law?.level : phase.prediction?.level;
   const basis =
     longer.source === "law"

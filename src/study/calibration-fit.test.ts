@@ -49,7 +49,6 @@ function each(micro: Micro): number {
           batch,
           newTokens: n,
           totalTokens: n + depth,
-          pairs: n * depth + (n * (n + 1)) / 2,
         },
         rates.tileElements,
       );
@@ -102,7 +101,6 @@ describe.each(["full", "quick"] as const)("a %s calibration of a machine that fo
         batch: 1,
         newTokens: n,
         totalTokens: n,
-        pairs: (n * (n + 1)) / 2,
       },
       rates.attention.tileElements,
     );

@@ -35,12 +35,20 @@ function rootMeanSquare(values: readonly number[]): number {
   return values.length === 0 ? 0 : Math.sqrt(values.reduce((sum, value) => sum + value ** 2, 0) / values.length);
 }
 
-/** Σ βₖ xₖ fitted with relative errors and β ≥ 0; with the root mean square of the log residuals. */
-function fitRelative(rows: readonly (readonly number[])[], seconds: readonly number[]) {
+/**
+ * Σ βₖ xₖ fitted with relative errors and β ≥ 0; with the root mean square of the log residuals.
+ *
+ * @param weights of the rows; all equal where absent
+ */
+function fitRelative(
+  rows: readonly (readonly number[])[],
+  seconds: readonly number[],
+  weights: readonly number[] = seconds.map(() => 1),
+) {
   const fit = nonNegativeLeastSquares(
     rows.map((row, i) => row.map((value) => value / (seconds[i] ?? 1))),
     seconds.map(() => 1),
-    seconds.map(() => 1),
+    weights,
   );
   const beta = fit?.beta ?? [];
   const logs = rows.map((row, i) =>
@@ -116,12 +124,14 @@ function fitGemm(
       const seconds = own(each);
       const fetching = weight * perWeightByte;
       // What is left for computing once the overlapped fetching is taken out; at least a little.
-      const rest = seconds > fetching ? (seconds ** overlap - fetching ** overlap) ** (1 / overlap) : seconds / 20;
-      return { features: [macs, moved], rest };
+      const share = Math.max(1 - (fetching / seconds) ** overlap, 1e-3) ** (1 / overlap);
+      // d log T / d log rest = share^overlap: where fetching takes the time, the rest says little.
+      return { features: [macs, moved], rest: seconds * share, weight: share ** (2 * overlap) };
     });
     const { beta } = fitRelative(
       rows.map(({ features }) => features),
       rows.map(({ rest }) => rest),
+      rows.map(({ weight }) => weight),
     );
     const [perMac = 0, activation = 0] = beta;
     if (!(perMac > 0)) continue;
@@ -150,9 +160,8 @@ const tiles = [0, ...Array.from({ length: 14 }, (_, index) => 8192 * 2 ** (index
 
 function sizesOf(micro: Of<"attention">): AttentionSizes {
   const { heads, kvHeads, headDim, n, depth, batch } = micro;
-  const pairs = n * depth + (n * (n + 1)) / 2;
   const shape = { heads, kvHeads, keyDim: headDim, valueDim: headDim };
-  return { ...shape, batch, newTokens: n, totalTokens: n + depth, pairs };
+  return { ...shape, batch, newTokens: n, totalTokens: n + depth };
 }
 
 function fitAttention(

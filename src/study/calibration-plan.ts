@@ -25,10 +25,15 @@ function prefill(heads: number, kvHeads: number, headDim: number, lengths: reado
   };
 }
 
-function decode(heads: number, kvHeads: number, headDim: number, depths: readonly number[]): CalibrationGroup {
-  return {
-    cells: depths.map((depth) => ({ kind: "attention", heads, kvHeads, headDim, n: 1, depth, batch: 1 })),
-  };
+/** Wide or many at once where it is long: in a model every layer's cache comes from memory, not from a cache. */
+function decode(
+  heads: number,
+  kvHeads: number,
+  headDim: number,
+  batch: number,
+  depths: readonly number[],
+): CalibrationGroup {
+  return { cells: depths.map((depth) => ({ kind: "attention", heads, kvHeads, headDim, n: 1, depth, batch })) };
 }
 
 const chained = 4;
@@ -58,11 +63,12 @@ export function calibrationPlan(size: Size): CalibrationGroup[] {
     ...(full ? [chain(1280, 1280, [1, 32, 128, 512])] : []),
     chain(2048, 5632, full ? [1, 256, 1024] : [1, 1024]),
     prefill(8, 2, 64, full ? [64, 128, 256, 384, 512, 768, 1024] : [128, 256, 512, 1024]),
-    ...(full ? [prefill(12, 12, 64, [128, 512, 1024]), prefill(6, 3, 96, [128, 256, 384, 512, 768, 1024])] : []),
+    ...(full ? [prefill(12, 12, 64, [128, 512, 1024])] : []),
     prefill(8, 4, 128, full ? [128, 256, 384, 512, 768, 1024] : [128, 512, 1024]),
     ...(full ? [prefill(4, 2, 256, [128, 256, 512, 1024])] : []),
-    decode(16, 4, 64, full ? [127, 511, 1023] : [127, 1023]),
-    decode(32, 32, 128, full ? [127, 511, 1023] : [127, 1023]),
+    decode(16, 4, 64, 1, [127]),
+    decode(32, 32, 128, 1, full ? [255, 511, 1023] : [511, 1023]),
+    decode(24, 8, 64, 8, full ? [511, 1023] : [1023]),
     elementwise("scale", [1, ...sizes]),
     { cells: [{ kind: "elementwise", function: "scale", elements: 1, length: 64 }] },
     elementwise("add", sizes),

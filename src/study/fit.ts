@@ -1,5 +1,6 @@
-import { NsquaredError, badInput } from "../base/errors.js";
+import { badInput } from "../base/errors.js";
 import {
+  type Coefficients,
   type FitOptions,
   type LawFit,
   type PhysicalCurve,
@@ -29,8 +30,6 @@ export interface RunFit {
   readonly points: readonly Point[];
   /** The law of the samples alone. */
   readonly blind: LawFit;
-  /** constant + linear + quadratic over the same samples; the blind law itself where that is what it is. */
-  readonly polynomial: LawFit;
   /** The law with the model's own operators, where the device is known. */
   readonly physical: PhysicalFit | null;
 }
@@ -77,31 +76,20 @@ export function fitRun(run: Run, options: RunFitOptions = {}): RunFit {
     phase,
     points,
     blind,
-    polynomial: blind.law.coefficients === null ? polynomialOf(points, statistics) : blind,
     physical: options.curve === undefined ? null : fitPhysical(options.curve, points, statistics),
   };
-}
-
-function polynomialOf(points: readonly Point[], statistics: FitOptions): LawFit {
-  try {
-    return fitLaw(points, { ...statistics, laws: ["quadratic"] });
-  } catch (error) {
-    // Three coefficients need three lengths; a line stands in for fewer.
-    if (error instanceof NsquaredError) return fitLaw(points, { ...statistics, laws: ["linear"] });
-    throw error;
-  }
 }
 
 const factors = [2, 4, 8];
 
 /** A fitted run as one plain document. */
 export function fitDocumentOf(run: Run, path: string, fit: RunFit, at?: readonly number[]): FitDocument {
-  const { blind, polynomial, physical, phase } = fit;
+  const { blind, physical, phase } = fit;
   const chosen = physical ?? blind;
   const { to } = chosen.range;
   const lengths = [...new Set(fit.points.map((point) => point.n))].sort((a, b) => a - b);
-  const { coefficients } = polynomial.law;
-  if (coefficients === null) throw new Error(`the ${polynomial.law.kind} law has no coefficients`);
+  const polynomial = polynomialOf(blind);
+  const { coefficients } = polynomial;
   return {
     schema: "nsquared/fit@1",
     run: path,
@@ -119,10 +107,10 @@ export function fitDocumentOf(run: Run, path: string, fit: RunFit, at?: readonly
         linear: { ...coefficients.linear },
         quadratic: { ...coefficients.quadratic },
       },
-      coefficientsOf: polynomial.law.kind,
+      coefficientsOf: polynomial.kind,
       ...(physical === null ? {} : { efficiencies: physical.law.efficiencies.map((one) => ({ ...one })) }),
     },
-    crossover: crossoverOf(polynomial),
+    crossover: crossoverOf(polynomial.crossover),
     exponents: lengths.map((n) => ({ n, exponent: chosen.exponent(n) })),
     extrapolation: (at ?? factors.map((factor) => factor * to)).map((n) => {
       const { seconds, low, high, factor, canTell } = chosen.predict(n);
@@ -145,9 +133,20 @@ export function warningsOf(fit: RunFit): FitDocument["warnings"] {
   return warnings.map(({ code, message }) => ({ code, message }));
 }
 
-/** The crossover of a law, or null where it has no quadratic part. */
-export function crossoverOf(fit: LawFit): FitDocument["crossover"] {
-  const { crossover } = fit;
+/** The samples as constant + linear + quadratic: the selected law where it is one, else the quadratic beside it. */
+export function polynomialOf(fit: LawFit): {
+  readonly kind: string;
+  readonly coefficients: Coefficients;
+  readonly crossover: LawFit["crossover"];
+} {
+  const { law, asQuadratic } = fit;
+  if (law.coefficients !== null) return { kind: law.kind, coefficients: law.coefficients, crossover: fit.crossover };
+  if (asQuadratic !== null) return { kind: "quadratic", ...asQuadratic };
+  throw new Error(`the ${law.kind} law has no coefficients`);
+}
+
+/** A crossover as documents have it: null where there is no quadratic part. */
+export function crossoverOf(crossover: LawFit["crossover"]): FitDocument["crossover"] {
   if (crossover === null || crossover.n === null) return null;
   return { n: crossover.n, low: crossover.low, high: crossover.high };
 }

@@ -1,10 +1,10 @@
 import { systemClock } from "../measure/clock.js";
 import { readMachine } from "../measure/environment.js";
-import { openMicro } from "../measure/onnx-node-micro.js";
 import { loadOnnxRuntime } from "../measure/onnx-node-session.js";
 import type { DeviceRecord } from "../hardware/record.js";
 import { writeText } from "../runs/output.js";
 import { type CalibrateProgress, calibrate } from "./calibrate.js";
+import { onnxMicroRuntime } from "./micro-runtime.js";
 
 export interface MeasureMachineOptions {
   readonly quick: boolean;
@@ -18,9 +18,9 @@ export interface MeasureMachineOptions {
 
 /** Measures this machine with ONNX Runtime's CPU kernels and keeps the record at `path`. */
 export async function measureMachine(path: string, options: MeasureMachineOptions): Promise<DeviceRecord> {
-  const [{ version }, machine] = await Promise.all([loadOnnxRuntime(), readMachine()]);
+  const [runtime, machine] = await Promise.all([onnxMicroRuntime(), readMachine()]);
   const record = await calibrate({
-    runtime: { name: "onnxruntime-node", version, open: openMicro },
+    runtime,
     clock: systemClock,
     machine,
     quick: options.quick,

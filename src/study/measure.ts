@@ -1,13 +1,14 @@
 import { badInput } from "../base/errors.js";
 import { bytes, tokens } from "../base/format.js";
 import { seededRandom } from "../base/random.js";
-import type { Bytes } from "../base/units.js";
+import { type Bytes, bytesPerElement } from "../base/units.js";
+import { countParameters } from "../cost/parameters.js";
 import { systemClock } from "../measure/clock.js";
 import { readMachine } from "../measure/environment.js";
 import { type OnnxNodeOptions, availableMemory, openOnnxNodeRunner } from "../measure/onnx-node.js";
 import type { ProgressEvent } from "../measure/progress.js";
 import { type Recorded, recordRun } from "../measure/record.js";
-import { passBytes } from "../onnx/memory.js";
+import { openingBytes, passBytes, residentBytes } from "../onnx/memory.js";
 import { runnableGraph } from "../onnx/runnable.js";
 import type { ModelDescription } from "../model/types.js";
 import { contentDigest } from "../runs/digest.js";
@@ -60,7 +61,7 @@ export interface MeasureWorld {
 const reference: Cell = { phase: "reference", n: 512, depth: 0, batch: 1 };
 
 /** The cell that times a phase at a length. */
-export function cellOf(phase: MeasuredPhase, length: number, batch: number): Cell {
+function cellOf(phase: MeasuredPhase, length: number, batch: number): Cell {
   return phase === "decode" ? { phase, n: 1, depth: length, batch } : { phase, n: length, depth: 0, batch };
 }
 
@@ -140,14 +141,19 @@ function assertEachFits(
   available: Bytes,
 ): void {
   const graph = runnableGraph(model, attention);
-  for (const cell of cells) {
-    const needed = passBytes(graph, cell);
-    if (needed <= available) continue;
-    throw badInput("memory", {
-      where: cellKey(cell),
-      key: "memory needed",
-      found: bytes(needed),
-      expected: `${bytes(available)} are available; take ${attention === "naive" ? "shorter lengths, or --attention fused" : "shorter lengths"}`,
-    });
-  }
+  const parameters = { parameterBytes: countParameters(graph).total * bytesPerElement("float32") };
+  assertFits(model.name, openingBytes(parameters), available, "take a smaller model, or fewer layers");
+  const advice = attention === "naive" ? "take shorter lengths, or --attention fused" : "take shorter lengths";
+  const resident = residentBytes(parameters);
+  for (const cell of cells) assertFits(cellKey(cell), resident + passBytes(graph, cell), available, advice);
+}
+
+function assertFits(where: string, needed: Bytes, available: Bytes, advice: string): void {
+  if (needed <= available) return;
+  throw badInput("memory", {
+    where,
+    key: "memory needed",
+    found: bytes(needed),
+    expected: `${bytes(available)} are available; ${advice}`,
+  });
 }

@@ -13,7 +13,7 @@ export function predictModel(
 }
 
 /** What a prediction says, without its curves. */
-export function predictionDocument(
+function predictionDocument(
   model: ModelDescription,
   prediction: Prediction,
   options: Partial<PredictOptions> = {},

@@ -24,7 +24,7 @@ import type {
 import { measuredLengths } from "../report/measured.js";
 import { type Run, isUsable, lengthOf } from "../runs/schema.js";
 import { describeModel } from "./describe.js";
-import { type RunFit, fitRun, measuredPhases, warningsOf } from "./fit.js";
+import { type RunFit, crossoverOf, fitRun, measuredPhases, polynomialOf, warningsOf } from "./fit.js";
 import { type MeasuredPhase, contextWarnings } from "./measure.js";
 import { curveOfRun, physicalCurve } from "./physical.js";
 
@@ -205,7 +205,7 @@ function phaseLaw(phase: MeasuredPhase, { run, model, device }: ReportOptions, g
   });
   const chosen = fit.physical ?? fit.blind;
   const { to } = chosen.range;
-  const { crossover } = fit.polynomial;
+  const crossover = crossoverOf(polynomialOf(fit.blind).crossover);
   return {
     kind: chosen.law.kind,
     expression: fit.physical === null ? fit.blind.law.expression : null,
@@ -215,10 +215,13 @@ function phaseLaw(phase: MeasuredPhase, { run, model, device }: ReportOptions, g
     coefficients: coefficientsOf(fit),
     curve: grid.map((n) => curvePoint(chosen, n)),
     crossover:
-      fit.physical !== null || crossover === null || crossover.n === null
+      fit.physical !== null || crossover === null
         ? null
         : { n: crossover.n, low: crossover.low, high: crossover.high ?? Number.POSITIVE_INFINITY },
-    extrapolation: asked.map((factor) => ({ ...curvePoint(chosen, factor * to), factor })),
+    extrapolation: asked.map((factor) => {
+      const { n, seconds, low, high, canTell } = chosen.predict(factor * to);
+      return { n, seconds, low, high, factor, canTell };
+    }),
     warnings: warningsOf(fit),
   };
 }

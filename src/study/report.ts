@@ -29,13 +29,7 @@ export function reportDocumentOf(data: ReportData, run: string, html: string | n
         };
       }),
       law: phase.law?.kind ?? null,
-      extrapolation: (phase.law?.extrapolation ?? []).map(({ n, seconds, low, high, factor }) => ({
-        n,
-        seconds,
-        low,
-        high,
-        factor,
-      })),
+      extrapolation: (phase.law?.extrapolation ?? []).map((point) => ({ ...point })),
     })),
     warnings: [...data.warnings],
   };

@@ -121,6 +121,23 @@ share = row * np.exp(found.x) / total
 physical = {"components": components, "spreads": spreads, "lengths": lengths, "seconds": np.exp(z).tolist(), "noise": noise,
             "logFactors": found.x.tolist(), "at": 8192, "total": total, "sd": float(np.sqrt(share @ covariance @ share))}
 
+# AICc of two laws on all samples, from the Gaussian likelihood of log seconds with its variance fitted.
+aicc = []
+for lengths_count, repeats, sigma in ((6, 3, 0.02), (8, 5, 0.05), (12, 7, 0.01)):
+    n = np.repeat(128 * 2.0 ** (5 * np.arange(lengths_count) / (lengths_count - 1)), repeats)
+    y = np.log(0.02 + 1e-4 * n + 5e-9 * n * n) + rng.normal(0, sigma, n.size)
+    centres = np.array([y[n == one].mean() for one in n])
+    within = float(np.sum((y - centres) ** 2))
+    values = []
+    for columns in (np.stack([np.ones_like(n), np.log(n)], 1), np.stack([np.ones_like(n), np.log(n), np.log(n) ** 2], 1)):
+        residual = y - columns @ np.linalg.lstsq(columns, y, rcond=None)[0]
+        rss = float(np.sum(residual**2))
+        count = columns.shape[1] + 1
+        logl = float(np.sum(stats.norm.logpdf(residual, 0, np.sqrt(rss / n.size))))
+        values.append({"parameters": columns.shape[1], "misfit": rss - within,
+                       "aicc": -2 * logl + 2 * count + 2 * count * (count + 1) / (n.size - count - 1)})
+    aicc.append({"samples": int(n.size), "degrees": int(n.size - lengths_count), "within": within, "laws": values})
+
 json.dump({"script": "test/golden/fit.py", "seed": SEED, "python": sys.version.split()[0], "numpy": np.__version__,
            "scipy": scipy.__version__, "quantiles": quantiles, "leastSquares": least_squares, "quadratic": quadratic,
-           "physical": physical}, sys.stdout, indent=1)
+           "physical": physical, "aicc": aicc}, sys.stdout, indent=1)

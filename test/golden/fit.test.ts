@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { correctedAkaike } from "../../src/fit/judge.js";
 import { fitQuadratic } from "../../src/fit/laws.js";
 import { fitPhysical } from "../../src/fit/physical.js";
 import { poolNoise } from "../../src/fit/noise.js";
@@ -67,6 +68,16 @@ describe("against SciPy", () => {
       const pooled = poolNoise(groupByLength(points), 0.03);
       closeTo(pooled.noise.relative, one.sigma, 0.05);
       closeTo(pooled.noise.degreesOfFreedom, one.degrees, 0.05);
+    }
+  });
+
+  test("differences of AICc are those of the Gaussian likelihood", () => {
+    for (const { samples, degrees, within, laws } of golden.aicc) {
+      const noise = { relative: Math.sqrt(within / degrees), assumed: false, degreesOfFreedom: degrees };
+      const [first = Number.NaN, second = Number.NaN] = laws.map(({ parameters, misfit }) =>
+        correctedAkaike({ parameterCount: parameters, chiSquare: misfit / noise.relative ** 2 }, noise, samples),
+      );
+      expect(first - second).toBeCloseTo((laws[0]?.aicc ?? 0) - (laws[1]?.aicc ?? 0), 6);
     }
   });
 

@@ -51,7 +51,7 @@ export function countByLoops(model: ModelDescription, at: { n: number; c: number
 }
 
 /** Whether the query at `query` may look at the key at `key`, both counted from the start of the sequence. */
-export function visible(mixer: Attention, query: number, key: number): boolean {
+function visible(mixer: Attention, query: number, key: number): boolean {
   if (mixer.causal && key > query) return false;
   switch (mixer.span.kind) {
     case "full":
@@ -61,6 +61,9 @@ export function visible(mixer: Attention, query: number, key: number): boolean {
       return query - key < mixer.span.size;
     case "chunk":
       return Math.floor(query / mixer.span.size) === Math.floor(key / mixer.span.size);
+    case "buckets":
+    case "blocks":
+      throw new Error(`no loops over ${mixer.span.kind}`);
   }
 }
 

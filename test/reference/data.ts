@@ -3,11 +3,11 @@ import { fileURLToPath } from "node:url";
 import { parseJsonObject } from "../../src/model/hf/json.js";
 
 /** Where the reference data lies; test/data/models/README.md says what is what. */
-export const dataFolder = fileURLToPath(new URL("../data/models/", import.meta.url));
+const dataFolder = fileURLToPath(new URL("../data/models/", import.meta.url));
 
 export type ConfigFolder = "configs" | "configs-trimmed" | "class-defaults";
 
-export function configFiles(folder: ConfigFolder): string[] {
+function configFiles(folder: ConfigFolder): string[] {
   return readdirSync(dataFolder + folder)
     .filter((name) => name.endsWith(".json"))
     .sort();

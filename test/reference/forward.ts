@@ -165,16 +165,10 @@ async function runAttention(
 
 function sees({ span, causal }: Attention, position: number, other: number): boolean {
   if (causal && other > position) return false;
-  switch (span.kind) {
-    case "window":
-      return Math.abs(position - other) < span.size;
-    case "chunk":
-      return Math.floor(position / span.size) === Math.floor(other / span.size);
-    case "full":
-      return true;
-    case "chosen":
-      throw new Error("no reference for chosen tokens");
-  }
+  if (span.kind === "full") return true;
+  if (span.kind === "window") return Math.abs(position - other) < span.size;
+  if (span.kind === "chunk") return Math.floor(position / span.size) === Math.floor(other / span.size);
+  throw new Error(`no reference for a ${span.kind} span`);
 }
 
 /** Turns pairs of the first `dims` dimensions by position·theta^(−2i/dims). */

@@ -1,4 +1,4 @@
-import { Expression, b, min } from "../../math/expression.js";
+import { Expression, b, ceilDivide, m, min, n } from "../../math/expression.js";
 import type { Attention, Norm } from "../../model/types.js";
 import type { ModuleBuilder } from "../module.js";
 import type { AttentionShape } from "../types.js";
@@ -29,7 +29,7 @@ export function addAttention(module: ModuleBuilder, input: string, mixer: Attent
     experts === undefined
       ? module.linear("query", input, inWidth, heads * keyDim, { bias: mixer.bias.query })
       : projectByExperts(module, "query", input, [inWidth, (heads * keyDim) / experts.chosen], heads * keyDim, experts);
-  let key = projected("key", kvHeads * keyDim, mixer.bias.key);
+  let key = mixer.sharedQueryKey === true ? query : projected("key", kvHeads * keyDim, mixer.bias.key);
   const value = mixer.keyValue === "key-is-value" ? key : projected("value", kvHeads * valueDim, mixer.bias.value);
   if (mixer.queryKeyNorm !== "none") {
     const normalise = (side: "query" | "key", from: string, count: number): string => {
@@ -221,7 +221,11 @@ function addNaive(
   const query = rotate("query", heads);
   const keys = append("key", rotate("key", kvHeads), keyDim);
   const values = append("value", inputs.value, valueDim);
-  const scoresShape = [b, Expression.constant(heads), tokens, all];
+  const blocks = module.reference ? mixer.referenceBlocks : undefined;
+  const scoresShape =
+    blocks === undefined
+      ? [b, Expression.constant(heads), tokens, all]
+      : [b, Expression.constant(heads), wholeBlocks(tokens, blocks.block), Expression.constant(blocks.keys)];
   const scores = module.add({
     kind: "scores",
     name: module.name("scores"),
@@ -247,6 +251,12 @@ function addNaive(
     ...shape,
     output: module.value("mixed", heads * valueDim),
   });
+}
+
+/** Positions padded to whole blocks. */
+function wholeBlocks(tokens: Expression, block: number): Expression {
+  if (tokens.minus(n).isZero) return ceilDivide({ n: 1 }, block).times(block);
+  return tokens.minus(m).isZero ? ceilDivide({ m: 1 }, block).times(block) : tokens;
 }
 
 /** Tokens of the cache that the naive product runs over: the reference keeps one window, this project's own all. */

@@ -31,7 +31,7 @@ function addDense(module: ModuleBuilder, input: string, ffn: DenseFfn): string {
 function addMoe(module: ModuleBuilder, input: string, ffn: MoeFfn): string {
   const { hidden } = module.around;
   const { experts, width, latentWidth } = ffn;
-  module.linear("router", input, hidden, experts + (ffn.idle ?? 0), { bias: ffn.routerBias });
+  addRouter(module, input, ffn);
   const inner = latentWidth ?? hidden;
   const entered = latentWidth === undefined ? input : module.linear("latent_in", input, hidden, latentWidth);
   const up = ffn.gated ? 2 * width : width;
@@ -51,7 +51,7 @@ function addMoe(module: ModuleBuilder, input: string, ffn: MoeFfn): string {
         ]
       : [],
     experts,
-    chosen: ffn.chosen,
+    chosen: module.reference && ffn.referenceRunsAll === true ? experts : ffn.chosen,
     output: module.value("routed", inner),
   });
   const left = latentWidth === undefined ? routed : module.linear("latent_out", routed, latentWidth, hidden);
@@ -66,6 +66,22 @@ function addMoe(module: ModuleBuilder, input: string, ffn: MoeFfn): string {
   if (!ffn.shared.gate) return module.elementwise("sum", "add", [left, shared]);
   module.linear("shared_gate", input, hidden, 1);
   return module.elementwise("sum", "add", [left, module.elementwise("shared_weighed", "multiply", [shared])]);
+}
+
+/** Scores of the experts: one projection, or a small network (Zaya). */
+function addRouter(module: ModuleBuilder, input: string, ffn: MoeFfn): void {
+  const { hidden, norm } = module.around;
+  const choices = ffn.experts + (ffn.idle ?? 0);
+  const width = ffn.routerWidth;
+  if (width === undefined) {
+    module.linear("router", input, hidden, choices, { bias: ffn.routerBias });
+    return;
+  }
+  const down = module.linear("router_down", input, hidden, width, { bias: true });
+  const normed = module.normalise("router_norm", down, { ...norm, kind: "rms", bias: false }, width);
+  const first = module.linear("router_first", normed, width, width, { bias: true });
+  const second = module.linear("router_second", first, width, width, { bias: true });
+  module.linear("router", second, width, choices);
 }
 
 /** Channel mixing of RWKV 4 (arXiv:2305.13048): value(relu²(key(x))), gated by receptance(x). */

@@ -23,7 +23,9 @@ export function addLatentAttention(module: ModuleBuilder, input: string, mixer: 
     const down = module.linear("query_down", input, hidden, queryRank, { bias: mixer.bias });
     latentQuery = module.normalise("query_norm", down, rms, queryRank);
   }
-  const query = module.linear("query", latentQuery, queryRank ?? hidden, heads * queryDim);
+  const queryWidth = mixer.queryWidth ?? queryRank ?? hidden;
+  let query = module.linear("query", latentQuery, queryWidth, heads * queryDim);
+  if (mixer.sinks === true) query = module.weighted("sinks", query, { sinks: [heads] });
   const latent = module.linear("latent", input, hidden, kvRank + ropeDim, { bias: mixer.bias });
   const normed = module.normalise("latent_norm", latent, rms, kvRank);
   if (mixer.indexer !== undefined) addIndexer(module, input, latentQuery, mixer.indexer);
@@ -93,6 +95,8 @@ export function addLatentAttention(module: ModuleBuilder, input: string, mixer: 
       output: output(),
     });
   };
-  const gated = addGate(module, input, mixed(), mixer.gate, heads, valueDim, hidden);
+  const fromQuery = mixer.gateFromQuery === true;
+  const gateInput = fromQuery ? latentQuery : input;
+  const gated = addGate(module, gateInput, mixed(), mixer.gate, heads, valueDim, fromQuery ? queryWidth : hidden);
   return module.linear("output", gated, heads * valueDim, hidden, { bias: mixer.bias });
 }

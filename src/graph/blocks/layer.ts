@@ -1,5 +1,5 @@
 import { Expression, b } from "../../math/expression.js";
-import type { Arrangement, Extras, Layer } from "../../model/types.js";
+import type { Arrangement, ExtraConvolution, Extras, Layer } from "../../model/types.js";
 import { BlockBuilder } from "../block-builder.js";
 import { ModuleBuilder, type Surroundings } from "../module.js";
 import type { Block } from "../types.js";
@@ -8,8 +8,8 @@ import { addMixer } from "./mixer.js";
 
 interface Part {
   readonly name: string;
-  /** It has its own norm of the widened input, and takes none of the layer's. */
-  readonly wide?: boolean;
+  /** It takes none of the layer's norms before it. */
+  readonly unnormed?: boolean;
   readonly add: (input: string) => string;
 }
 
@@ -33,7 +33,11 @@ export function layerBlock(layer: Layer, around: Surroundings): Block {
   const mixers = layer.mixers.map((mixer, index): Part => {
     const prefix = name("mixer", index, layer.mixers.length);
     const wide = mixer.kind === "attention" && mixer.inputWidth !== undefined;
-    return { name: prefix, wide, add: (from) => addMixer(module(prefix, "attention"), wide ? widened : from, mixer) };
+    return {
+      name: prefix,
+      unnormed: wide || layer.withoutMixerNorm === true,
+      add: (from) => addMixer(module(prefix, "attention"), wide ? widened : from, mixer),
+    };
   });
   const ffns = layer.ffns.map((ffn, index): Part => {
     const prefix = name("ffn", index, layer.ffns.length);
@@ -69,7 +73,7 @@ function branchesOf(mixers: readonly Part[], ffns: readonly Part[], arrangement:
 function addBranch(block: BlockBuilder, stream: string, branch: Branch, layer: Layer, around: Surroundings): string {
   const norm = (owner: string, side: "pre" | "post", from: string): string =>
     new ModuleBuilder(block, owner, around, "norm").normalise(`${side}_norm`, from, layer.norm, around.hidden);
-  const wide = branch.parts.some((part) => part.wide === true);
+  const wide = branch.parts.some((part) => part.unnormed === true);
   const before = !wide && (layer.normPlacement === "pre" || layer.normPlacement === "sandwich");
   const after = layer.normPlacement === "post-branch" || layer.normPlacement === "sandwich";
   const add = (name: string, inputs: readonly string[]): string =>
@@ -104,11 +108,35 @@ function widen(layer: Layer, block: BlockBuilder, input: string, around: Surroun
   return module.normalise("norm", both, layer.norm, wide.inputWidth);
 }
 
+/** A convolution at the beginning of an encoder. It runs with the prompt, once. */
+function addStem(module: ModuleBuilder, input: string, stem: ExtraConvolution): void {
+  const positions = Expression.constant(module.decode ? 0 : stem.positions);
+  module.add({
+    kind: "convolution",
+    name: module.name(stem.name),
+    part: "embedding",
+    input,
+    weight: module.weight(`${stem.name}.weight`, [stem.outWidth, stem.inWidth, stem.kernel]),
+    bias: stem.bias ? module.weight(`${stem.name}.bias`, [stem.outWidth], "bias") : null,
+    positions,
+    output: module.value(stem.name, stem.outWidth, positions),
+  });
+}
+
 /** Linear maps and small parameters beside the named parts; each linear map reads `input`. */
 export function addExtras(module: ModuleBuilder, input: string, extras: Extras): string {
   for (const linear of extras.linears ?? []) {
-    module.linear(linear.name, input, linear.inWidth, linear.outWidth, { bias: linear.bias });
+    for (let time = 0; time < (linear.times ?? 1); time += 1) {
+      module.linear(linear.name, input, linear.inWidth, linear.outWidth, { bias: linear.bias });
+    }
   }
+  for (const { name, rows, inner, columns } of extras.products ?? []) {
+    module.product(name, [input], { batch: module.around.tokens, rows, inner, columns }, columns);
+  }
+  for (const { name, width, kernel, bias } of extras.shortConvolutions ?? []) {
+    module.convolution(name, input, width, kernel, bias);
+  }
+  for (const convolution of extras.convolutions ?? []) addStem(module, input, convolution);
   const weights = Object.fromEntries((extras.weights ?? []).map(({ name, shape }) => [name, shape]));
   return Object.keys(weights).length === 0 ? input : module.weighted("weights", input, weights);
 }

@@ -1,6 +1,8 @@
 import type { Mixer } from "../../model/types.js";
 import type { ModuleBuilder } from "../module.js";
 import { addAttention } from "./attention.js";
+import { addCompressedAttention } from "./compressed.js";
+import { addFourier, addNystrom, addRelative } from "./approximate.js";
 import { addLatentAttention } from "./latent.js";
 import {
   addDeltaRule,
@@ -20,6 +22,8 @@ export function addMixer(module: ModuleBuilder, input: string, mixer: Mixer): st
       return addAttention(module, input, mixer);
     case "latent":
       return addLatentAttention(module, input, mixer);
+    case "compressed":
+      return addCompressedAttention(module, input, mixer);
     case "mamba1":
       return addMamba1(module, input, mixer);
     case "mamba2":
@@ -36,5 +40,11 @@ export function addMixer(module: ModuleBuilder, input: string, mixer: Mixer): st
       return addShortConvolution(module, input, mixer);
     case "rwkv4":
       return addRwkv4(module, input, mixer);
+    case "nystrom":
+      return addNystrom(module, input, mixer);
+    case "relative":
+      return addRelative(module, input, mixer);
+    case "fourier":
+      return addFourier(module, input);
   }
 }

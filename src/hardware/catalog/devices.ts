@@ -18,7 +18,10 @@ export function findDevice(name: string, known: readonly DeviceRecord[] = device
   const found = known.find((device) => [device.name, ...device.aliases].some((other) => plainName(other) === wanted));
   if (found !== undefined) return found;
   const names = known.map((device) => device.name);
-  const near = nearestNames(name, known.flatMap((device) => [device.name, ...device.aliases]));
+  const near = nearestNames(
+    name,
+    known.flatMap((device) => [device.name, ...device.aliases]),
+  );
   throw badInput("device-unknown", {
     where: "--on",
     key: "device",

@@ -4,7 +4,11 @@ import type { DeviceRecord } from "../record.js";
 const aiconfigurator = "NVIDIA aiconfigurator@095f58a5 systems/*.yaml";
 const mlEngineering = "stas00/ml-engineering@744d01e compute/accelerator README";
 const both = `${aiconfigurator}; ${mlEngineering}`;
-const launch = microseconds(5, "lower end of the 5 to 20 µs per kernel measured on GPUs: engines fuse and capture graphs", true);
+const launch = microseconds(
+  5,
+  "lower end of the 5 to 20 µs per kernel measured on GPUs: engines fuse and capture graphs",
+  true,
+);
 
 export const h100Sxm: DeviceRecord = {
   schema: "nsquared/device@1",

@@ -7,7 +7,7 @@ export interface Check<T> {
 }
 
 /** Most layers a model may have; the deepest real one executes some 130. */
-export const mostLayers = 10_000;
+const mostLayers = 10_000;
 
 function wholeNumber(least: number, most: number): Check<number> {
   return {

@@ -19,7 +19,8 @@ interface Classic {
   readonly spanOf: (layer: number) => Attention["span"];
   readonly width: number;
   readonly ffnBias: boolean;
-  readonly activation: Key | "gelu";
+  readonly activation: "gelu" | null;
+  readonly activationKey: Key;
   /** Rows of learned positions, or none. */
   readonly positions: number | null;
   readonly headBias: boolean;
@@ -39,7 +40,8 @@ function readClassic(config: ConfigReader, differences: Partial<Classic>): Reade
     width: differences.width ?? widthOr4(config, hiddenSize),
     gated: false,
     bias: differences.ffnBias ?? true,
-    act: differences.activation ?? "activation_function",
+    act: differences.activationKey ?? "activation_function",
+    ...(differences.activation === "gelu" ? { activation: "gelu" } : {}),
   });
   const layers = listLayers(config.read(layerKeys, layerCount), (index) => ({
     mixers: [
@@ -107,7 +109,8 @@ function attentionTypes(config: ConfigReader): string[] {
   const layers = config.read(layerKeys, layerCount);
   if (!Array.isArray(raw)) return Array.from({ length: layers }, (_, layer) => (layer % 2 === 0 ? "global" : "local"));
   const types = raw.flatMap((entry) => {
-    const [names, times] = Array.isArray(entry) ? entry : [];
+    const pair: readonly unknown[] = Array.isArray(entry) ? entry : [];
+    const [names, times] = pair;
     if (!Array.isArray(names) || typeof times !== "number" || times < 0 || times > layers) {
       throw config.bad("attention_types", raw, 'expected a list such as [[["global", "local"], 12]]');
     }
@@ -140,7 +143,7 @@ const readGptNeoX: Reader = (config) => {
   return readClassic(config, {
     rotary: { dims: Math.max(2, 2 * Math.floor((headDim * share) / 2)), theta: 10_000, interleaved: false },
     attention: { bias: biasOf(config.derived("attention_bias", flag, "class default of gpt_neox", () => true)) },
-    activation: "hidden_act",
+    activationKey: "hidden_act",
     layer: parallel ? { arrangement: "parallel-two-norms" } : {},
   });
 };
@@ -204,7 +207,7 @@ const readFalcon: Reader = (config) => {
     kvHeads,
     attention: { bias: biasOf(bias) },
     ffnBias: bias,
-    activation: "activation",
+    activationKey: "activation",
     rotary: config.flag("alibi") ? null : readRotary(config, hiddenSize / heads),
     layer: newer || parallel ? { arrangement: newer && norms === 2 ? "parallel-two-norms" : "parallel" } : {},
   });

@@ -3,7 +3,8 @@ import { size, sizeOrZero } from "./checks.js";
 import type { ConfigReader } from "./config-reader.js";
 import { shareEqual } from "./decoder.js";
 import { noBias, softmax } from "./parts.js";
-import { type VisionReader, visionReaders } from "./vision.js";
+import { visionReaders } from "./vision.js";
+import type { VisionReader } from "./vision-tower.js";
 
 /** A model of several parts: a language model in `text_config`, or on the top level, and towers beside it. */
 export interface Composite {
@@ -34,6 +35,8 @@ export const composites: Readonly<Record<string, Composite>> = {
   minimax_m3_vl: { text: "minimax_m3", nested, vision: visionReaders.minimax },
   step3p7: { text: "step3p5", nested, vision: visionReaders.step },
   muse_glimmer: { text: "muse_glimmer_text", nested, vision: visionReaders.muse },
+  glm5_next: { text: "glm5_next_text", nested, vision: visionReaders.glm5 },
+  deepseek_vl_v2: { text: "deepseek_v2", nested, vision: null },
   mistral3: { text: "ministral3", nested, vision: null },
 };
 

@@ -119,9 +119,17 @@ export class ConfigReader {
     return child;
   }
 
+  /** The same object with some keys set: for classes that know a value that their files do not name. */
+  with(values: JsonObject): ConfigReader {
+    const changed = { ...this.values, ...values };
+    const copy = new ConfigReader(this.where, changed, this.defaults, this.family, this.prefix, this);
+    copy.ignoreRest();
+    return copy;
+  }
+
   /** Records something worth telling about the model. */
-  note(text: string): void {
-    if (!this.notes.includes(text)) this.notes.push(text);
+  note(sentence: string): void {
+    if (!this.notes.includes(sentence)) this.notes.push(sentence);
   }
 
   /** Records a value that the file does not name. */

@@ -1,6 +1,7 @@
 import type { Dtype } from "../../base/units.js";
 import type { Activation, Dtypes, Head, Layer, Rotary, Span } from "../types.js";
 import { type Check, flag, layerCount, oneOf, real, size, text, tokenCount } from "./checks.js";
+import { className, purposeOf } from "./architecture.js";
 import type { ConfigReader } from "./config-reader.js";
 import { isObject } from "./json.js";
 
@@ -47,6 +48,7 @@ const activationNames: Readonly<Record<string, Activation>> = {
   gelu_fast: "gelu-tanh",
   gelu_pytorch_tanh: "gelu-tanh",
   gelu_accurate: "gelu-tanh",
+  quick_gelu: "gelu",
   relu: "relu",
   relu2: "relu2",
 };
@@ -129,38 +131,19 @@ export function windowOrFull(tokens: number | null): Span {
   return tokens === null ? full : { kind: "window", size: tokens };
 }
 
-export const layerTypeNames = ["full_attention", "sliding_attention"] as const;
-
-/** The span of each layer: layer_types where the file has it, else `fallback`. */
-export function readSpans(
-  config: ConfigReader,
-  layers: number,
-  window: number | null,
-  fallback: (layer: number) => "full_attention" | "sliding_attention",
-): Span[] {
-  const types =
-    config.perLayer("layer_types", oneOf(layerTypeNames), layers) ??
-    Array.from({ length: layers }, (_, i) => fallback(i));
-  return types.map((type) => {
-    if (type === "full_attention") return full;
-    if (window === null)
-      throw config.bad("sliding_window", null, "expected a window: layer_types names sliding layers");
-    return windowOrFull(window);
-  });
-}
-
 export function readLayerCount(config: ConfigReader): number {
-  return config.read("num_hidden_layers", layerCount);
+  return config.read(["num_hidden_layers", "num_layers"], layerCount);
 }
 
 /** Language-model head, or none where the architecture's name says that it is a bare model. */
 export function readHead(config: ConfigReader, softcap: number | null = null): Head {
-  const architecture = config.raw("architectures");
-  const name = Array.isArray(architecture) && typeof architecture[0] === "string" ? architecture[0] : null;
-  if (name === null) config.fill("architectures", "a language-model head", "assumed: the file names no class");
-  const bare = name !== null && /(Model|Encoder)$/.test(name) && !/LMHeadModel$/.test(name);
-  const tied = config.read("tie_word_embeddings", flag);
-  return { kind: bare ? "none" : "lm", tied, bias: false, softcap };
+  if (className(config) === null) {
+    config.fill("architectures", "a language-model head", "assumed: the file names no class");
+  }
+  const purpose = purposeOf(config);
+  const tied = config.derived("tie_word_embeddings", flag, "assumed: neither file nor class says", () => false);
+  if (purpose === "classification") config.note("the classification head, a few thousand parameters, is left out");
+  return { kind: purpose === "language-model" ? "lm" : "none", tied, bias: false, softcap };
 }
 
 export function readContextLength(config: ConfigReader): number | null {

@@ -1,5 +1,5 @@
 import type { Attention, Biases, DenseFfn, Layer, Norm, NormPlacement, Span } from "../types.js";
-import { flag, integer, layerCountOrZero, real, size, sizeOrZero, tokenCount } from "./checks.js";
+import { flag, integer, layerCountOrZero, real, size, sizeOrZero } from "./checks.js";
 import type { ConfigReader } from "./config-reader.js";
 import { full, readLayerCount, windowOrFull } from "./decoder.js";
 import {
@@ -83,6 +83,12 @@ const readMistral: Reader = (config) => {
 
 /** models/qwen2: biased queries, keys and values; layers from max_window_layers on slide iff use_sliding_window. */
 const readQwen2: Reader = (config) => readDense(config, { bias: inputBias, spans: qwenSpans(config) });
+
+/** MiMo: Qwen 2 with a layer for multi-token prediction. */
+const readMiMo: Reader = (config) => {
+  config.ignore("attention_bias", "use_mrope");
+  return readQwen2(config);
+};
 
 /** models/qwen3: norms of queries and keys per head. */
 const readQwen3: Reader = (config) =>
@@ -375,6 +381,6 @@ export const denseReaders: Readonly<Record<string, Reader>> = {
   granite_swa: readGraniteSwa,
   nanochat: readNanochat,
   muse_glimmer_text: readMuseGlimmer,
-  mimo: readQwen2,
+  mimo: readMiMo,
 };
 export { readDense };

@@ -156,11 +156,13 @@ const readGemma3n: Reader = (config) => {
   const layerLinears = [
     linear("altup_correction", streams, streams),
     linear("altup_prediction", streams, streams * streams),
-    linear("altup_router", hidden, streams),
+    // Both prediction and correction ask the router.
+    { ...linear("altup_router", hidden, streams), times: 2 },
     linear("laurel_left", hidden, rank),
     linear("laurel_right", rank, hidden),
     ...(inputs?.layer.linears ?? []),
   ];
+  const prediction = { name: "altup_predicted", rows: hidden, inner: streams, columns: streams };
   const layerWeights: ExtraWeight[] = [
     { name: "altup_output_scale", shape: [hidden] },
     { name: "altup_router_norm", shape: [hidden] },
@@ -184,7 +186,7 @@ const readGemma3n: Reader = (config) => {
       ffns: [dense(config, { width: listed?.[index] ?? config.size("intermediate_size") })],
       norm,
       normPlacement: "sandwich",
-      extras: { linears: layerLinears, weights: layerWeights },
+      extras: { linears: layerLinears, weights: layerWeights, products: [prediction] },
     })),
     finalNorm: norm,
     embedding: { scale: Math.sqrt(hidden), ...(inputs === null ? {} : { tables: [inputs.table] }) },

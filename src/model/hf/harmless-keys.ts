@@ -18,6 +18,21 @@ const harmless = [
   /^(rope_scaling|rope_parameters|rope_theta|original_max_position_embeddings)$/,
   /(_multiplier|_scaling|_scale)$/,
   /_eps(ilon)?$/,
+  /(^|_)(token|start|end)_id$/,
+  /^(suppress_tokens|begin_suppress_tokens|forced_decoder_ids|bad_words_ids|pruned_heads|num_return_sequences|prefix)$/,
+  /^(top_k|typical_p|repetition_penalty|diversity_penalty|num_beam_groups|encoder_no_repeat_ngram_size)$/,
+  /^(summary_|mask_(time|feature)_|median_filter|time_step_(floor|limit|max|min)|linear_(a_log|dt)_m)/,
+  /layerdrop$/,
+  /_(alpha|beta)(_factor)?$/,
+  /^(scale_attn_weights|attention_softmax_in_fp32|scale_attention_softmax_in_fp32|tokenizer_name|cache_implementation)$/,
+  /^(norm_topk_prob|scoring_func|topk_method|routed_scaling_factor|route_scale|n_group|topk_group|moe_norm_min)$/,
+  /^(num_logits_to_keep|use_mamba_kernels|use_mambapy|use_associative_scan|rescale_prenorm_residual|residual_in_fp32)$/,
+  /^(mamba_ssm_cache_dtype|fused_add_norm|scale_emb|scale_depth|dim_model_base|layer_rope_theta|rotary)$/,
+  /^(use_mtp|mtp_transformer_layers|mtp_layers_block_type|max_sequence_length|is_llama_config|keys_to_ignore_at_inference)$/,
+  /(_multipliers|_scaling_factor|_softcapping|_soft_cap)$/,
+  /^(classifier_(pooling|activation|proj_size)|indexer_rope_interleave|moe_shared_expert_overlap|mode)$/,
+  /^(chunkwise_kernel|sequence_kernel|step_kernel|autocast_kernel_dtype|inference_state_dtype|return_last_states)$/,
+  /^(norm_reduction_force_float32|weight_mode|max_inference_chunksize|eps|layer_norm_elementwise_affine)$/,
 ] as const;
 
 export function isKnownHarmless(key: string): boolean {

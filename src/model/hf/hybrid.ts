@@ -70,12 +70,9 @@ const readFalconH1: Reader = (config) => {
   const { sizes, rotary } = attentionSizes(config);
   const norm = rmsNorm(config);
   const heads = config.size("mamba_n_heads");
-  const width = config.derived(
-    "mamba_d_ssm",
-    size,
-    "mamba_n_heads · mamba_d_head",
-    () => heads * config.size("mamba_d_head"),
-  );
+  // A file that names the heads but not their width in all means heads · mamba_d_head, whatever the class default.
+  const perHead = config.optional("mamba_d_head", size);
+  const width = !config.has("mamba_d_ssm") && perHead !== null ? heads * perHead : config.size("mamba_d_ssm");
   if (width % heads !== 0) throw config.bad("mamba_n_heads", heads, `expected a divisor of mamba_d_ssm (${width})`);
   const mamba = readBambaMixer(config, { headDim: width / heads, gatedNorm: flagOr(config, "mamba_rms_norm", false) });
   const attention = softmax(sizes, rotary, { bias: biasOf(config.flag("attention_bias")) });

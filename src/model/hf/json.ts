@@ -6,7 +6,7 @@ export interface JsonObject {
 }
 
 /** Deepest nesting that is accepted; real files have five levels at most. */
-export const deepestNesting = 64;
+const deepestNesting = 64;
 /** Most values a file may hold: the largest real one, with lists of quantised modules, has some 20,000. */
 const mostValues = 1_000_000;
 

@@ -1,15 +1,16 @@
-import type { Ffn, Indexer, LatentAttention, Layer } from "../types.js";
+import type { Indexer, LatentAttention, Layer } from "../types.js";
 import { flag, oneOf, size, sizeOrZero, text } from "./checks.js";
 import type { ConfigReader } from "./config-reader.js";
 import { readLayerCount, readRotary } from "./decoder.js";
 import { notePrediction } from "./moe.js";
-import { decoder, dense, firstDense, listLayers, moe, rmsNorm, sharedWidth, sparseLayers } from "./parts.js";
+import { decoder, dense, firstDense, listLayers, moe, rmsNorm } from "./parts.js";
 import type { Reader } from "./reader.js";
+import { deepseekFfn, readDeepseekMoe } from "./deepseek-moe.js";
 
 /** Latent attention as DeepSeek's configs name its sizes. */
 export function readLatent(config: ConfigReader, more: Partial<LatentAttention> = {}): LatentAttention {
   const nopeDim = config.size("qk_nope_head_dim");
-  const ropeDim = config.size("qk_rope_head_dim");
+  const ropeDim = config.read("qk_rope_head_dim", sizeOrZero);
   config.ignore("num_key_value_heads", "head_dim", "qk_head_dim", "rope_interleave");
   return {
     kind: "latent",
@@ -21,27 +22,8 @@ export function readLatent(config: ConfigReader, more: Partial<LatentAttention> 
     valueDim: config.size("v_head_dim"),
     bias: config.flag("attention_bias"),
     scale: (nopeDim + ropeDim) ** -0.5,
-    rotary: readRotary(config, ropeDim),
+    rotary: ropeDim === 0 ? null : readRotary(config, ropeDim),
     ...more,
-  };
-}
-
-/** Dense first layers, then experts with shared ones. */
-export function deepseekFfn(
-  config: ConfigReader,
-  firstSparse = () => firstDense(config),
-): (layer: number) => readonly Ffn[] {
-  const layers = readLayerCount(config);
-  const frequency = config.optional("moe_layer_freq", size) ?? 1;
-  const some = config.optional(["n_routed_experts", "num_local_experts", "num_experts"], size) !== null;
-  const sparse = sparseLayers(config, layers, firstSparse).map((is, layer) => some && is && layer % frequency === 0);
-  const experts = sparse.some(Boolean) ? moe(config, { sharedWidth: sharedWidth(config) }) : null;
-  const plain = sparse.every(Boolean) ? null : dense(config);
-  config.ignore("intermediate_size", "first_k_dense_replace", "moe_layer_freq");
-  const chosen = (layer: number): Ffn | null => (sparse[layer] === true ? experts : plain);
-  return (layer) => {
-    const ffn = chosen(layer);
-    return ffn === null ? [] : [ffn];
   };
 }
 
@@ -70,6 +52,8 @@ function readDeepseek(
 
 /** models/deepseek_v2, deepseek_v3, mistral4, youtu, glm4_moe_lite: latent attention and shared experts. */
 const readDeepseekV3: Reader = (config) => {
+  if (config.raw("use_mla") === false) return readDeepseekMoe(config);
+  config.ignore("use_mla");
   const mixer = readLatent(config);
   return readDeepseek(config, () => mixer);
 };

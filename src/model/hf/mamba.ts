@@ -95,10 +95,11 @@ const nemotronKeys: Mamba2Keys = {
 };
 
 function mamba2Of(config: ConfigReader, keys: Mamba2Keys, more: Partial<Mamba2>): Mamba2 {
+  const heads = more.heads ?? config.size(keys.heads);
   return {
     kind: "mamba2",
-    heads: more.heads ?? config.size(keys.heads),
-    headDim: more.headDim ?? config.size(keys.headDim),
+    heads,
+    headDim: more.headDim ?? headDimOf(config, keys, heads),
     stateDim: config.size(keys.stateDim),
     groups: config.optional(keys.groups, sizeOrZero) ?? 1,
     convolution: config.size(keys.convolution),
@@ -108,6 +109,15 @@ function mamba2Of(config: ConfigReader, keys: Mamba2Keys, more: Partial<Mamba2>)
     gatedNorm: true,
     ...more,
   };
+}
+
+/** `auto`, or nothing, means the expanded hidden size over the heads. */
+function headDimOf(config: ConfigReader, keys: Mamba2Keys, heads: number): number {
+  const expanded = (): number => (config.size(["mamba_expand", "expand"]) * config.size("hidden_size")) / heads;
+  if (keys !== bambaKeys) return config.size(keys.headDim);
+  return config.raw("mamba_d_head") === "auto"
+    ? expanded()
+    : config.derived(keys.headDim, size, "mamba_expand · hidden_size / heads", expanded);
 }
 
 export const readBambaMixer = (config: ConfigReader, more: Partial<Mamba2> = {}): Mamba2 =>

@@ -81,14 +81,15 @@ export function dense(
     readonly width?: number;
     readonly gated?: boolean;
     readonly bias?: boolean;
-    readonly act?: Key | "gelu";
+    readonly act?: Key;
+    readonly activation?: DenseFfn["activation"];
   } = {},
 ): DenseFfn {
   return {
     kind: "dense",
     width: more.width ?? config.size("intermediate_size"),
     gated: more.gated ?? true,
-    activation: more.act === "gelu" ? "gelu" : readActivation(config, more.act ?? ["hidden_act", "hidden_activation"]),
+    activation: more.activation ?? readActivation(config, more.act ?? ["hidden_act", "hidden_activation"]),
     bias: more.bias ?? false,
   };
 }
@@ -109,7 +110,7 @@ export function moe(
   config: ConfigReader,
   more: Partial<Omit<MoeFfn, "kind">> & { readonly sharedWidth?: number; readonly sharedGate?: boolean } = {},
 ): MoeFfn {
-  const { sharedWidth, sharedGate, ...given } = more;
+  const { sharedWidth: wide = 0, sharedGate, ...given } = more;
   const experts = given.experts ?? config.size(expertKeys);
   const chosen = given.chosen ?? config.derived(chosenKeys, size, "assumed: the class names none", () => 1);
   if (chosen > experts) throw config.bad(chosenKeys, chosen, `expected at most the number of experts (${experts})`);
@@ -123,9 +124,7 @@ export function moe(
     ...given,
     experts,
     chosen,
-    ...(sharedWidth === undefined || sharedWidth === 0
-      ? {}
-      : { shared: { width: sharedWidth, gate: sharedGate ?? false } }),
+    ...(wide === 0 ? {} : { shared: { width: wide, gate: sharedGate ?? false } }),
   };
 }
 
@@ -220,9 +219,4 @@ export function listLayers(count: number, layer: (index: number) => Layer): Laye
 /** A flag that is on unless the file says otherwise. */
 export function flagOr(config: ConfigReader, key: Key, otherwise: boolean): boolean {
   return config.optional(key, flag) ?? otherwise;
-}
-
-/** A size, or `otherwise` where neither file nor class has one. */
-export function sizeOr(config: ConfigReader, key: Key, from: string, otherwise: () => number): number {
-  return config.derived(key, size, from, otherwise);
 }

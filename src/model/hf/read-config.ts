@@ -6,13 +6,24 @@ import { type Composite, composites, textAliases } from "./composite.js";
 import { classDefaults } from "./defaults/all.js";
 import { denseReaders } from "./dense.js";
 import { type JsonObject, checkNesting, isObject } from "./json.js";
+import { encoderReaders } from "./encoder.js";
 import { gemmaReaders } from "./gemma.js";
 import { hybridReaders } from "./hybrid.js";
 import { latentReaders } from "./latent.js";
 import { linearReaders } from "./linear.js";
 import { mambaReaders } from "./mamba.js";
-import { moeReaders } from "./moe.js";
+import { moeReaders, notePrediction } from "./moe.js";
+import { mixedMoeReaders } from "./moe-mixed.js";
+import { bartReaders } from "./bart.js";
+import { modernEncoderReaders } from "./encoder-modern.js";
+import { recurrentReaders } from "./recurrent.js";
+import { t5Readers } from "./t5.js";
+import { vitReaders } from "./vit.js";
+import { remoteReaders } from "./remote.js";
+import { seq2seqReaders } from "./seq2seq.js";
+import { sparseReaders } from "./sparse.js";
 import { visionTextReaders } from "./vl-text.js";
+import { xformerReaders } from "./xformer.js";
 import type { Reader, ReaderResult } from "./reader.js";
 
 /** Readers by the file's model_type. */
@@ -21,12 +32,23 @@ const readers: ReadonlyMap<string, Reader> = new Map<string, Reader>(
     ...denseReaders,
     ...classicReaders,
     ...moeReaders,
+    ...mixedMoeReaders,
     ...latentReaders,
     ...mambaReaders,
     ...hybridReaders,
     ...linearReaders,
+    ...recurrentReaders,
     ...gemmaReaders,
     ...visionTextReaders,
+    ...encoderReaders,
+    ...modernEncoderReaders,
+    ...vitReaders,
+    ...t5Readers,
+    ...bartReaders,
+    ...seq2seqReaders,
+    ...sparseReaders,
+    ...xformerReaders,
+    ...remoteReaders,
   }),
 );
 
@@ -35,6 +57,12 @@ const defaultsOf: Readonly<Record<string, string>> = {
   kimi_k2: "deepseek_v3",
   minimax_m1: "minimax",
   mimo: "qwen2",
+  hunyuan: "hunyuan_v1_moe",
+  minicpm: "llama",
+  internlm2: "llama",
+  xverse: "llama",
+  baichuan: "llama",
+  deepseek_ref: "deepseek_v4",
 };
 
 /** Every model_type that can be read. */
@@ -59,6 +87,7 @@ export function readConfig(value: unknown, where: string, name: string): ModelDe
   noteQuantisation(value, keys);
   const language = reader(keys);
   const result = parts.composite === null ? language : withTowers(language, parts.composite, value, keys);
+  notePrediction(keys);
   const unread = keys.unread();
   if (unread.length > 0) keys.note(`keys that nothing was read from: ${unread.slice(0, 40).join(", ")}`);
   return { name, modelType: parts.modelType, source: where, ...result, filled: keys.filled, notes: keys.notes };
@@ -89,7 +118,11 @@ function partsOf(value: JsonObject, where: string): Parts {
     const named = inner["model_type"];
     const type = typeof named === "string" && named !== "" ? (textAliases[named] ?? named) : (composite?.text ?? own);
     const text = { ...inherited(value), ...withoutNull(inner, inheritedKeys) };
-    return { text, modelType: typeOf(readers.has(String(type)) ? type : (composite?.text ?? type), where), composite };
+    return {
+      text,
+      modelType: typeOf(typeof type === "string" && readers.has(type) ? type : (composite?.text ?? type), where),
+      composite,
+    };
   }
   return { text: value, modelType: typeOf(composite?.text ?? own, where), composite };
 }
@@ -122,7 +155,7 @@ function typeOf(type: unknown, where: string): string {
 
 /** The language model with the towers that its wrapper has beside it. */
 function withTowers(language: ReaderResult, composite: Composite, value: JsonObject, keys: ConfigReader): ReaderResult {
-  const type = String(value["model_type"]);
+  const type = typeOf(value["model_type"], keys.where);
   const whole = new ConfigReader(keys.where, value, classDefaults[type] ?? {}, type, "", keys);
   const towers: Stack[] = [];
   if (composite.vision !== null && (isObject(value["vision_config"]) || value["vision_config"] === undefined)) {

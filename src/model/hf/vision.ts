@@ -1,72 +1,9 @@
-import type { Attention, DenseFfn, ExtraLinear, ExtraWeight, Layer, Norm, Stack } from "../types.js";
+import type { ExtraWeight } from "../types.js";
 import { flag, integer, listOf, size, sizeOrZero } from "./checks.js";
-import type { ConfigReader } from "./config-reader.js";
 import { shareEqual } from "./decoder.js";
-import { allBias, noBias, softmax } from "./parts.js";
-
-/** Vision towers: counted as parameters, not run for text. */
-
-const layerNormed: Norm = { kind: "layer", bias: true, epsilon: 1e-6, offset: false };
-const rmsNormed: Norm = { kind: "rms", bias: false, epsilon: 1e-6, offset: false };
-
-interface Tower {
-  readonly hidden: number;
-  readonly count: number;
-  readonly heads: number;
-  readonly width: number;
-  readonly norm?: Norm;
-  readonly attention?: Partial<Attention>;
-  readonly ffn?: Partial<DenseFfn>;
-  readonly layer?: Partial<Layer>;
-  readonly finalNorm?: Norm | null;
-  readonly linears?: readonly ExtraLinear[];
-  readonly weights?: readonly ExtraWeight[];
-}
-
-function tower(parts: Tower): Stack {
-  const { hidden, count, heads } = parts;
-  const layer: Layer = {
-    mixers: [
-      softmax({ heads, kvHeads: heads, headDim: Math.floor(hidden / heads) }, null, {
-        causal: false,
-        bias: allBias,
-        ...parts.attention,
-      }),
-    ],
-    ffns: [{ kind: "dense", width: parts.width, gated: false, activation: "gelu", bias: true, ...parts.ffn }],
-    norm: parts.norm ?? layerNormed,
-    normPlacement: "pre",
-    ...parts.layer,
-  };
-  return {
-    kind: "vision",
-    hiddenSize: hidden,
-    length: { kind: "absent" },
-    layers: shareEqual(Array.from({ length: count }, () => layer)),
-    finalNorm: parts.finalNorm ?? null,
-    extras: { linears: parts.linears ?? [], weights: parts.weights ?? [] },
-  };
-}
-
-const linear = (name: string, inWidth: number, outWidth: number, bias = true): ExtraLinear => ({
-  name,
-  inWidth,
-  outWidth,
-  bias,
-});
-const weight = (name: string, ...shape: number[]): ExtraWeight => ({ name, shape });
-const norm2 = (name: string, width: number): ExtraWeight => weight(name, 2, width);
-
-/** Reads `vision_config` of one family; `textHidden` is the language model's width. */
-export type VisionReader = (config: ConfigReader, textHidden: number, whole: ConfigReader) => Stack;
-
-function patchArea(config: ConfigReader, temporal: boolean): number {
-  const channels = config.derived(["in_channels", "in_chans", "num_channels"], size, "class default", () => 3);
-  const patch = config.derived("patch_size", size, "class default", () => 14);
-  return (
-    channels * patch * patch * (temporal ? config.derived("temporal_patch_size", size, "class default", () => 2) : 1)
-  );
-}
+import { noBias } from "./parts.js";
+import type { ConfigReader } from "./config-reader.js";
+import { layerNormed, rmsNormed, tower, linear, weight, norm2, patchArea, type VisionReader } from "./vision-tower.js";
 
 /** Qwen2-VL: layer norms, a plain network, a merger of four patches. */
 const qwen2: VisionReader = (config, textHidden) => {
@@ -325,6 +262,41 @@ const muse: VisionReader = (config, textHidden, whole) => {
   });
 };
 
+/** GLM-5-Next: gated networks, norms of queries and keys, a downsampling convolution and a gated merger. */
+const glm5: VisionReader = (config) => {
+  const from = "class default of glm5_next";
+  const hidden = config.derived("hidden_size", size, from, () => 1024);
+  const heads = config.derived("num_heads", size, from, () => 16);
+  const out = config.derived("out_hidden_size", size, from, () => 1536);
+  const inner = config.derived("projection_intermediate_size", size, from, () => 10_240);
+  const merge = config.derived("spatial_merge_size", size, from, () => 2);
+  const result = tower({
+    hidden,
+    heads,
+    count: config.derived("depth", size, from, () => 24),
+    width: config.derived("intermediate_size", size, from, () => 4096),
+    norm: rmsNormed,
+    attention: { queryKeyNorm: "per-head" },
+    ffn: { gated: true, activation: "silu" },
+    finalNorm: rmsNormed,
+    linears: [
+      linear("merge_project", out, out, false),
+      linear("merge_gate", out, inner, false),
+      linear("merge_up", out, inner, false),
+      linear("merge_down", inner, out, false),
+    ],
+    weights: [
+      weight("patches", hidden, patchArea(config, true)),
+      weight("patch_bias", hidden),
+      weight("downsample", out, hidden, merge, merge),
+      weight("downsample_bias", out),
+      norm2("merge_norm", out),
+    ],
+  });
+  config.ignoreRest();
+  return result;
+};
+
 /** Llama 3.2 Vision: a local and a global transformer, embeddings for tiles and aspect ratios. */
 const mllama: VisionReader = (config, textHidden) => {
   const from = "class default of mllama";
@@ -379,4 +351,5 @@ export const visionReaders = {
   step,
   muse,
   mllama,
+  glm5,
 } as const;

@@ -28,7 +28,7 @@ export const reportDocument = z.object({
         }),
       ),
       law: z.string().nullable(),
-      extrapolation: z.array(estimate.extend({ n: amount, factor: amount })),
+      extrapolation: z.array(estimate.extend({ n: amount, factor: amount, canTell: z.boolean() })),
     }),
   ),
   warnings: z.array(warning),

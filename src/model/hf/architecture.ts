@@ -1,0 +1,18 @@
+import type { ConfigReader } from "./config-reader.js";
+
+/** What the class in `architectures` does with a model's hidden states. */
+export type Purpose = "language-model" | "bare" | "classification";
+
+/** Name of the class that the file was written for, or null. */
+export function className(config: ConfigReader): string | null {
+  const architectures = config.raw("architectures");
+  return Array.isArray(architectures) && typeof architectures[0] === "string" ? architectures[0] : null;
+}
+
+export function purposeOf(config: ConfigReader): Purpose {
+  const name = className(config);
+  if (name === null) return "language-model";
+  if (/(Classification|MultipleChoice|QuestionAnswering)$/.test(name)) return "classification";
+  if (/(Model|Encoder)$/.test(name) && !name.endsWith("LMHeadModel")) return "bare";
+  return "language-model";
+}

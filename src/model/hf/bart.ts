@@ -1,0 +1,193 @@
+import type {
+  Attention,
+  Biases,
+  ExtraConvolution,
+  ExtraWeight,
+  Ffn,
+  Head,
+  Layer,
+  Norm,
+  Stack,
+  StackLength,
+} from "../types.js";
+import { purposeOf } from "./architecture.js";
+import { layerCount, tokenCount } from "./checks.js";
+import type { ConfigReader } from "./config-reader.js";
+import { readActivation, shareEqual } from "./decoder.js";
+import { encoderLength, halves, shared } from "./halves.js";
+import { allBias, listLayers, noBias, softmax } from "./parts.js";
+import type { Reader, ReaderResult } from "./reader.js";
+
+interface BartTraits {
+  readonly placement: Layer["normPlacement"];
+  /** Rows of each half's table of learned positions; null where sinusoids are worked out. */
+  readonly positions: number | null;
+  readonly embeddingNorm: boolean;
+  readonly finalNorm: boolean;
+  readonly keyBias: boolean;
+  /** Attention without biases and a head of its own (BigBird-Pegasus). */
+  readonly bare?: boolean;
+  /** A norm of the kind that the encoder's convolutions feed; whisper's stem. */
+  readonly encoder: {
+    readonly length: StackLength;
+    readonly weights: readonly ExtraWeight[];
+    readonly convolutions: readonly ExtraConvolution[];
+  } | null;
+  readonly encoderAttention: Partial<Attention>;
+}
+
+/** models/bart and its kin: layer norms, biases everywhere. */
+function readBart(config: ConfigReader, traits: BartTraits): ReaderResult {
+  const hidden = config.size("d_model");
+  const norm: Norm = { kind: "layer", bias: true, epsilon: 1e-5, offset: false };
+  const activation = readActivation(config, "activation_function");
+  const bias: Biases = traits.bare === true ? noBias : { ...allBias, key: traits.keyBias };
+  const half = (side: "encoder" | "decoder") => {
+    const heads = config.size(`${side}_attention_heads`);
+    if (hidden % heads !== 0)
+      throw config.bad(`${side}_attention_heads`, heads, `expected a divisor of d_model (${hidden})`);
+    return {
+      count: config.read(`${side}_layers`, layerCount),
+      attention: softmax({ heads, kvHeads: heads, headDim: hidden / heads }, null, {
+        bias,
+        causal: side === "decoder",
+      }),
+      ffn: { kind: "dense", width: config.size(`${side}_ffn_dim`), gated: false, activation, bias: true } as const,
+    };
+  };
+  config.ignore(
+    "num_hidden_layers",
+    "scale_embedding",
+    "normalize_before",
+    "normalize_embedding",
+    "add_final_layer_norm",
+    "add_bias_logits",
+    "static_position_embeddings",
+    "extra_pos_embeddings",
+    "share_encoder_decoder_embeddings",
+    "decoder_vocab_size",
+  );
+  const only = halves(config);
+  const decoder = half("decoder");
+  const across: Attention = { ...decoder.attention, source: "encoder", causal: false };
+  const crossWeights: ExtraWeight[] = [
+    { name: "unused_cross_attention", shape: [4, hidden, hidden] },
+    ...(traits.bare === true ? [] : [{ name: "unused_cross_bias", shape: [traits.keyBias ? 4 : 3, hidden] }]),
+    { name: "unused_cross_norm", shape: [2, hidden] },
+  ];
+  const layer = (
+    parts: { attention: Attention; ffn: Ffn },
+    mixers: readonly Attention[],
+    weights: readonly ExtraWeight[] = [],
+  ): Layer => ({
+    mixers,
+    ffns: [parts.ffn],
+    norm,
+    normPlacement: traits.placement,
+    ...(weights.length === 0 ? {} : { extras: { weights } }),
+  });
+  const positions = (rows: number | null, norms: boolean): ExtraWeight[] => [
+    ...(rows === null ? [] : [{ name: "positions", shape: [rows, hidden] }]),
+    ...(norms ? [{ name: "embedding_norm", shape: [2, hidden] }] : []),
+  ];
+  const decoderStack: Stack = {
+    kind: "decoder",
+    layers: shareEqual(
+      listLayers(decoder.count, () =>
+        only === "decoder"
+          ? layer(decoder, [decoder.attention], crossWeights)
+          : layer(decoder, [decoder.attention, across]),
+      ),
+    ),
+    finalNorm: traits.finalNorm ? norm : null,
+    extras: { weights: positions(targetPositions(config, traits), traits.embeddingNorm) },
+  };
+  const head: Head = {
+    kind: purposeOf(config) === "bare" ? "none" : "lm",
+    tied: traits.bare !== true,
+    bias: false,
+    softcap: null,
+  };
+  const result = {
+    ...shared(config, hidden),
+    contextLength: config.optional(["max_position_embeddings", "max_target_positions"], tokenCount),
+    head,
+  };
+  config.ignore("tie_word_embeddings");
+  if (only === "decoder") {
+    config.ignore("encoder_layers", "encoder_ffn_dim", "encoder_attention_heads");
+    return { ...result, stacks: [decoderStack] };
+  }
+  const encoder = half("encoder");
+  const encoderStack: Stack = {
+    kind: "encoder",
+    length: traits.encoder?.length ?? encoderLength,
+    layers: shareEqual(
+      listLayers(encoder.count, () => layer(encoder, [{ ...encoder.attention, ...traits.encoderAttention }])),
+    ),
+    finalNorm: traits.finalNorm ? norm : null,
+    extras: {
+      weights: traits.encoder?.weights ?? positions(traits.positions, traits.embeddingNorm),
+      convolutions: traits.encoder?.convolutions ?? [],
+    },
+  };
+  return { ...result, stacks: [encoderStack, decoderStack] };
+}
+
+function targetPositions(config: ConfigReader, traits: BartTraits): number | null {
+  return traits.encoder === null ? traits.positions : config.read("max_target_positions", tokenCount);
+}
+
+const bart: BartTraits = {
+  placement: "post-residual",
+  positions: null,
+  embeddingNorm: false,
+  finalNorm: false,
+  keyBias: true,
+  encoder: null,
+  encoderAttention: {},
+};
+
+const positionRows = (config: ConfigReader): number => config.read("max_position_embeddings", tokenCount);
+
+/** Two convolutions over mel frames; the second halves the length. */
+const readWhisper: Reader = (config) => {
+  const hidden = config.size("d_model");
+  const frames = config.read("max_source_positions", tokenCount);
+  const bins = config.size("num_mel_bins");
+  return readBart(config, {
+    ...bart,
+    placement: "pre",
+    finalNorm: true,
+    keyBias: false,
+    encoder: {
+      length: { kind: "constant", tokens: frames },
+      weights: [{ name: "positions", shape: [frames, hidden] }],
+      convolutions: [
+        { name: "stem0", inWidth: bins, outWidth: hidden, kernel: 3, bias: true, positions: 2 * frames },
+        { name: "stem1", inWidth: hidden, outWidth: hidden, kernel: 3, bias: true, positions: frames },
+      ],
+    },
+  });
+};
+
+export const bartReaders: Readonly<Record<string, Reader>> = {
+  bart: (config) => readBart(config, { ...bart, positions: positionRows(config) + 2, embeddingNorm: true }),
+  mbart: (config) =>
+    readBart(config, {
+      ...bart,
+      placement: "pre",
+      positions: positionRows(config) + 2,
+      embeddingNorm: true,
+      finalNorm: true,
+    }),
+  m2m_100: (config) => readBart(config, { ...bart, placement: "pre", finalNorm: true }),
+  marian: (config) => readBart(config, { ...bart, positions: positionRows(config) }),
+  pegasus: (config) =>
+    readBart(config, { ...bart, placement: "pre", positions: positionRows(config), finalNorm: true }),
+  blenderbot: (config) =>
+    readBart(config, { ...bart, placement: "pre", positions: positionRows(config), finalNorm: true }),
+  bigbird_pegasus: (config) =>
+    readBart(config, { ...bart, placement: "pre", positions: positionRows(config), embeddingNorm: true, bare: true }),
+  whisper: readWhisper,
+};

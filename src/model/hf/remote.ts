@@ -1,0 +1,180 @@
+import type { Ffn } from "../types.js";
+import { layerCount, size, tokenCount } from "./checks.js";
+import type { ConfigReader } from "./config-reader.js";
+import { readDeepseekMoe } from "./deepseek-moe.js";
+import {
+  attentionSizes,
+  decoder,
+  dense,
+  inputBias,
+  layerNorm,
+  listLayers,
+  moe,
+  noBias,
+  rmsNorm,
+  sharedWidth,
+  softmax,
+} from "./parts.js";
+import { readDense } from "./dense.js";
+import type { Reader, ReaderResult } from "./reader.js";
+
+/**
+ * Families whose classes come with the checkpoint instead of with Hugging Face transformers: read after their
+ * published `modeling_*.py`; there are no class defaults here, so that a missing key is an error.
+ */
+
+/** Llama under another name: internlm2, xverse, baichuan (7B), minicpm. */
+const readLlamaLike: Reader = (config) => {
+  config.ignore(
+    "bias",
+    "z_loss_weight",
+    "model_max_length",
+    "max_tokenizer_truncation",
+    "scale_emb",
+    "scale_depth",
+    "dim_model_base",
+  );
+  if (config.has("num_experts") && config.size("num_experts") > 1) {
+    return readSparse(config, { attentionBias: false, experts: moe(config) });
+  }
+  return readDense(config, {});
+};
+
+/** Orion: layer norms with biases. */
+const readOrion: Reader = (config) => readDense(config, { norm: layerNorm(config, true, "rms_norm_eps") });
+
+/** EXAONE 3: Llama with its own key names. */
+const readExaone: Reader = (config) => readDense(config, { ffn: dense(config, { act: "activation_function" }) });
+
+/** Qwen (the first): biased queries, keys and values; intermediate_size counts both halves of the gated network. */
+const readQwen1: Reader = (config) => {
+  config.ignore(
+    "kv_channels",
+    "no_bias",
+    "rotary_pct",
+    "rotary_emb_base",
+    "scale_attn_weights",
+    "use_dynamic_ntk",
+    "use_logn_attn",
+    "seq_length",
+    "onnx_safe",
+  );
+  const ffn: Ffn = {
+    kind: "dense",
+    width: config.size("intermediate_size") / 2,
+    gated: true,
+    activation: "silu",
+    bias: false,
+  };
+  return readDense(config, { bias: inputBias, ffn });
+};
+
+interface SparseTraits {
+  readonly attentionBias: boolean;
+  readonly experts: Ffn;
+}
+
+function readSparse(config: ConfigReader, traits: SparseTraits): ReaderResult {
+  const { sizes, rotary } = attentionSizes(config);
+  const norm = rmsNorm(config);
+  const attention = softmax(sizes, rotary, { bias: traits.attentionBias ? inputBias : noBias });
+  return decoder(config, {
+    layers: listLayers(config.read("num_hidden_layers", layerCount), () => ({
+      mixers: [attention],
+      ffns: [traits.experts],
+      norm,
+      normPlacement: "pre",
+    })),
+    finalNorm: norm,
+  });
+}
+
+/** Ling (bailing_moe): shared experts in every layer. */
+const readBailing: Reader = (config) => {
+  config.ignore("first_k_dense_replace", "intermediate_size", "norm_head", "norm_softmax", "use_bias");
+  const experts = moe(config, { sharedWidth: sharedWidth(config) });
+  return readSparse(config, { attentionBias: config.flag("use_qkv_bias"), experts });
+};
+
+/** ChatGLM 2 and 3: few heads of keys and values, half of each head rotates. */
+const readChatGlm: Reader = (config) => {
+  const hidden = config.size("hidden_size");
+  const heads = config.size("num_attention_heads");
+  const headDim = config.size("kv_channels");
+  const shares = config.flag("multi_query_attention");
+  const kvHeads = shares ? config.size("multi_query_group_num") : heads;
+  const epsilon = config.real("layernorm_epsilon");
+  const norm = { kind: config.flag("rmsnorm") ? "rms" : "layer", bias: false, epsilon, offset: false } as const;
+  const linearBias = config.flag("add_bias_linear");
+  const attention = softmax(
+    { heads, kvHeads, headDim },
+    { dims: headDim / 2, theta: 10_000, interleaved: true },
+    {
+      bias: config.flag("add_qkv_bias") ? inputBias : noBias,
+    },
+  );
+  const ffn: Ffn = {
+    kind: "dense",
+    width: config.size("ffn_hidden_size"),
+    gated: true,
+    activation: "silu",
+    bias: linearBias,
+  };
+  config.ignoreRest();
+  const vocabulary = config.read("padded_vocab_size", tokenCount);
+  const result = decoder(config.with({ vocab_size: vocabulary, tie_word_embeddings: false }), {
+    hiddenSize: hidden,
+    contextLength: config.tokens("seq_length"),
+    layers: listLayers(config.size("num_layers"), () => ({
+      mixers: [attention],
+      ffns: [ffn],
+      norm,
+      normPlacement: "pre",
+    })),
+    finalNorm: norm,
+  });
+  // ChatGLM's classes call the language model a plain "Model".
+  return { ...result, head: { ...result.head, kind: "lm" } };
+};
+
+/** Phi-1.5 and Phi-2 under their first key names. */
+const readPhiMsft: Reader = (config) => {
+  const hidden = config.size("n_embd");
+  const heads = config.size("n_head");
+  if (hidden % heads !== 0) throw config.bad("n_head", heads, `expected a divisor of n_embd (${hidden})`);
+  const kvHeads = config.derived("n_head_kv", size, "n_head", () => heads);
+  const norm = layerNorm(config);
+  const width = config.derived("n_inner", size, "4 · n_embd", () => 4 * hidden);
+  const all = { query: true, key: true, value: true, output: true };
+  const rotary = { dims: config.size("rotary_dim"), theta: 10_000, interleaved: false };
+  const attention = softmax({ heads, kvHeads, headDim: hidden / heads }, rotary, { bias: all });
+  const ffn = dense(config, { width, gated: false, bias: true, act: "activation_function" });
+  config.ignore("flash_attn", "flash_rotary", "fused_dense", "img_processor");
+  return decoder(config, {
+    hiddenSize: hidden,
+    contextLength: config.tokens("n_positions"),
+    layers: listLayers(config.read("n_layer", layerCount), () => ({
+      mixers: [attention],
+      ffns: [ffn],
+      norm,
+      normPlacement: "pre",
+      arrangement: "parallel",
+    })),
+    finalNorm: norm,
+    head: { bias: true },
+  });
+};
+
+export const remoteReaders: Readonly<Record<string, Reader>> = {
+  internlm2: readLlamaLike,
+  xverse: readLlamaLike,
+  baichuan: readLlamaLike,
+  minicpm: readLlamaLike,
+  orion: readOrion,
+  exaone: readExaone,
+  qwen: readQwen1,
+  bailing_moe: readBailing,
+  deepseek: readDeepseekMoe,
+  chatglm: readChatGlm,
+  "phi-msft": readPhiMsft,
+};

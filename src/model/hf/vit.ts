@@ -1,0 +1,84 @@
+import type { ExtraWeight } from "../types.js";
+import { layerCount } from "./checks.js";
+import type { ConfigReader } from "./config-reader.js";
+import { readDtypes, shareEqual } from "./decoder.js";
+import { allBias, dense, flagOr, layerNorm, listLayers, softmax } from "./parts.js";
+import type { Reader, ReaderResult } from "./reader.js";
+
+/** models/vit, clip_vision_model, siglip_vision_model: a tower that stands alone; its length is that of one image. */
+export function readVitLike(
+  config: ConfigReader,
+  more: {
+    readonly pooler?: boolean;
+    readonly width?: number;
+    readonly weights?: readonly ExtraWeight[];
+    readonly layerWeights?: readonly ExtraWeight[];
+  } = {},
+): ReaderResult {
+  const hidden = config.size("hidden_size");
+  const heads = config.size("num_attention_heads");
+  const norm = layerNorm(config);
+  const patch = config.size("patch_size");
+  const side = Math.floor(config.size("image_size") / patch);
+  const channels = config.size("num_channels");
+  const kind = config.family;
+  const isVit = kind === "vit" || kind === "dinov2";
+  const hasClass = kind !== "siglip_vision_model";
+  const tokens = side * side + (hasClass ? 1 : 0);
+  const bias = isVit
+    ? { ...allBias, ...(flagOr(config, "qkv_bias", true) ? {} : { query: false, key: false, value: false }) }
+    : allBias;
+  const weights: ExtraWeight[] = [
+    { name: "patches", shape: [hidden, channels, patch, patch] },
+    { name: "positions", shape: [tokens, hidden] },
+    ...(hasClass ? [{ name: "class_token", shape: [hidden] }] : []),
+    ...(kind === "clip_vision_model"
+      ? [{ name: "pre_norm", shape: [2, hidden] }]
+      : [{ name: "patch_bias", shape: [hidden] }]),
+  ];
+  const width = more.width ?? config.size("intermediate_size");
+  const attention = softmax({ heads, kvHeads: heads, headDim: hidden / heads }, null, { causal: false, bias });
+  const ffn = dense(config, { width, gated: false, bias: true });
+  config.ignore("encoder_stride", "projection_dim", "pooler_output_size", "pooler_act", "vision_use_head");
+  const probe: ExtraWeight[] = [
+    { name: "probe", shape: [hidden] },
+    { name: "probe_attention", shape: [4 * hidden + 4, hidden] },
+    { name: "probe_norm", shape: [2, hidden] },
+    { name: "probe_ffn", shape: [2 * width * hidden + width + hidden] },
+  ];
+  const probed = kind === "siglip_vision_model" && flagOr(config, "vision_use_head", true);
+  return {
+    hiddenSize: hidden,
+    vocabularySize: 0,
+    contextLength: tokens,
+    embedding: { rows: 0, width: hidden, scale: null },
+    head:
+      (more.pooler ?? isVit)
+        ? { kind: "pooler", tied: false, bias: true, softcap: null, rows: hidden }
+        : { kind: "none", tied: true, bias: false, softcap: null },
+    stacks: [
+      {
+        kind: "encoder",
+        length: { kind: "constant", tokens },
+        layers: shareEqual(
+          listLayers(config.read("num_hidden_layers", layerCount), () => ({
+            mixers: [attention],
+            ffns: [ffn],
+            norm,
+            normPlacement: "pre",
+            ...(more.layerWeights === undefined ? {} : { extras: { weights: more.layerWeights } }),
+          })),
+        ),
+        finalNorm: norm,
+        extras: { weights: [...weights, ...(more.weights ?? []), ...(probed ? probe : [])] },
+      },
+    ],
+    dtypes: readDtypes(config),
+  };
+}
+
+export const vitReaders: Readonly<Record<string, Reader>> = {
+  vit: (config) => readVitLike(config),
+  clip_vision_model: (config) => readVitLike(config),
+  siglip_vision_model: (config) => readVitLike(config),
+};

@@ -1,0 +1,260 @@
+/** Which positions a query may look at. Sizes are in tokens; a window of w holds the query itself and w − 1 before it. */
+export type Span =
+  | { readonly kind: "full" }
+  | { readonly kind: "window"; readonly size: number }
+  | { readonly kind: "chunk"; readonly size: number }
+  /** The best `size` of the earlier tokens, wherever they are: everything must be kept. */
+  | { readonly kind: "chosen"; readonly size: number }
+  /** Buckets of an encoder: each query meets `size` keys in each of `rounds` rounds (Reformer). */
+  | { readonly kind: "buckets"; readonly size: number; readonly rounds: number }
+  /** Blocks of an encoder: three around, two global, some random; everything up to `(5 + 2·random)·size` (BigBird). */
+  | { readonly kind: "blocks"; readonly size: number; readonly random: number };
+
+/** One compressed key for each `ratio` whole tokens before; at most `chosen` of them where an indexer chooses. */
+export interface CompressedSpan {
+  readonly kind: "compressed";
+  readonly ratio: number;
+  readonly chosen: number | null;
+}
+
+/** What an operator's queries may look at: tokens, or compressed keys of them. */
+export type KeySpan = Span | CompressedSpan;
+
+export interface Rotary {
+  /** Dimensions of each head that are rotated; even, at most the key dimension. */
+  readonly dims: number;
+  readonly theta: number;
+  /** Pairs are neighbours (GPT-J) rather than halves (NeoX, Llama). */
+  readonly interleaved: boolean;
+}
+
+/** Scores every earlier token with small heads and lets attention see only the best ones (DeepSeek's DSA). */
+export interface Indexer {
+  readonly heads: number;
+  readonly dim: number;
+  /** Width its queries are projected from: the query rank, or hidden_size. */
+  readonly queryWidth: number;
+  /** Tokens that attention may see at most. */
+  readonly chosen: number;
+  /** Norm of its keys. */
+  readonly norm: "none" | "rms" | "layer";
+  /** Whether each head's score has a weight projected from the hidden state. */
+  readonly weighted: boolean;
+}
+
+export interface Biases {
+  readonly query: boolean;
+  readonly key: boolean;
+  readonly value: boolean;
+  readonly output: boolean;
+}
+
+/** Softmax attention: MHA where kvHeads = heads, MQA where kvHeads = 1, GQA between. */
+export interface Attention {
+  readonly kind: "attention";
+  readonly heads: number;
+  readonly kvHeads: number;
+  readonly keyDim: number;
+  readonly valueDim: number;
+  readonly bias: Biases;
+  /** Norm of queries and keys: over each head, over each head with weights of its own, or over the whole width. */
+  readonly queryKeyNorm: "none" | "per-head" | "each-head" | "per-layer";
+  readonly rotary: Rotary | null;
+  readonly span: Span;
+  readonly causal: boolean;
+  /** Factor on the scores; 1/√keyDim unless the config says otherwise. */
+  readonly scale: number;
+  /** scores ← cap·tanh(scores/cap), or null. */
+  readonly softcap: number | null;
+  /** The norm of queries and keys is a layer norm with these parts instead of an RMS norm. */
+  readonly queryKeyLayerNorm?: { readonly bias: boolean };
+  /** A learned score per head that takes part in the softmax (gpt-oss). */
+  readonly sinks?: boolean;
+  /** A projected gate on the mixture: one number per element or per head. */
+  readonly gate?: "per-element" | "per-head";
+  /** `shared`: reads another layer's cache and projects neither. `key-is-value`: one projection for both. */
+  readonly keyValue?: "own" | "shared" | "key-is-value";
+  /** Keys and values come from the encoder's output, once per sequence. */
+  readonly source?: "self" | "encoder";
+  /** Width that keys and values are projected from when they come from elsewhere. */
+  readonly sourceWidth?: number;
+  /** Width of what is projected where it is not hidden_size; the input is widened with the embeddings (Zamba). */
+  readonly inputWidth?: number;
+  /** Width of the output where it is not hidden_size. */
+  readonly outputWidth?: number;
+  readonly indexer?: Indexer;
+  /** Queries and keys have one projection (Reformer's hashed attention). */
+  readonly sharedQueryKey?: true;
+  /** The reference computes whole blocks of queries against this many keys each. */
+  readonly referenceBlocks?: { readonly block: number; readonly keys: number };
+  /** The reference masks the window and keeps the whole cache all the same. */
+  readonly maskedWindow?: true;
+  /** Queries and output are projected by experts that a router chooses (JetMoE). */
+  readonly projectionExperts?: { readonly experts: number; readonly chosen: number };
+  /** Rows of a table of relative positions, with one number per head. */
+  readonly relativeBuckets?: number;
+}
+
+/** Multi-head latent attention (DeepSeek-V2): keys and values of all heads are projected from one small latent. */
+export interface LatentAttention {
+  readonly kind: "latent";
+  readonly heads: number;
+  /** Rank of the query projection, or null where queries are projected directly. */
+  readonly queryRank: number | null;
+  readonly kvRank: number;
+  /** Dimensions of a head without and with rotary embedding. */
+  readonly nopeDim: number;
+  readonly ropeDim: number;
+  readonly valueDim: number;
+  readonly bias: boolean;
+  readonly scale: number;
+  readonly rotary: Rotary | null;
+  readonly gate?: "per-element" | "per-head";
+  /** Queries, and the gate, are projected from this width instead of the query rank (A.X K2). */
+  readonly queryWidth?: number;
+  readonly gateFromQuery?: true;
+  readonly sinks?: boolean;
+  readonly indexer?: Indexer;
+  /** Reads the choice of the last layer that owns an indexer. */
+  readonly sharedIndexer?: { readonly chosen: number };
+}
+
+/**
+ * Attention over a window and over compressed keys (DeepSeek-V4): one key, which is the value too, for all heads; each
+ * `ratio` tokens are compressed into one more. The output is projected in groups.
+ */
+export interface CompressedAttention {
+  readonly kind: "compressed";
+  readonly heads: number;
+  readonly dim: number;
+  readonly queryRank: number;
+  readonly window: number;
+  readonly outputGroups: number;
+  readonly outputRank: number;
+  /** Tokens per compressed key; 0 where the layer has a window only. */
+  readonly ratio: number;
+  /** Chooses among the compressed keys, which then overlap and take twice the width. */
+  readonly indexer: { readonly heads: number; readonly dim: number; readonly chosen: number } | null;
+}
+
+/** Selective state space of Mamba: one state of `stateDim` per channel. */
+export interface Mamba1 {
+  readonly kind: "mamba1";
+  readonly width: number;
+  readonly stateDim: number;
+  readonly convolution: number;
+  readonly timeRank: number;
+  readonly convolutionBias: boolean;
+  readonly bias: boolean;
+  /** Norms of Δ, B and C (Jamba). */
+  readonly innerNorms: boolean;
+}
+
+/** State space of Mamba 2 (SSD): a scalar decay per head; prefill works in chunks. */
+export interface Mamba2 {
+  readonly kind: "mamba2";
+  readonly heads: number;
+  readonly headDim: number;
+  readonly stateDim: number;
+  readonly groups: number;
+  readonly convolution: number;
+  readonly chunk: number;
+  readonly convolutionBias: boolean;
+  readonly bias: boolean;
+  readonly gatedNorm: boolean;
+}
+
+/** Gated delta rule: Gated DeltaNet (a decay per head) or Kimi Delta Attention (a decay per channel). */
+export interface DeltaRule {
+  readonly kind: "delta";
+  readonly keyHeads: number;
+  readonly valueHeads: number;
+  readonly keyDim: number;
+  readonly valueDim: number;
+  readonly convolution: number;
+  readonly chunk: number;
+  readonly decay: "per-head" | "per-channel";
+  /** Rank of the projections of decay and output gate (KDA), or null where they are projected directly. */
+  readonly decayRank: number | null;
+  readonly gateRank: number | null;
+}
+
+/** Linear attention with a fixed decay per head, in blocks (Lightning attention, MiniMax-01). */
+export interface LightningAttention {
+  readonly kind: "lightning";
+  readonly heads: number;
+  readonly headDim: number;
+  readonly block: number;
+}
+
+/** Matrix memory of xLSTM. */
+export interface MatrixLstm {
+  readonly kind: "mlstm";
+  readonly heads: number;
+  readonly keyDim: number;
+  readonly valueDim: number;
+  readonly chunk: number;
+}
+
+/** Real-gated linear recurrence (Griffin, RecurrentGemma). */
+export interface RgLru {
+  readonly kind: "rg-lru";
+  readonly width: number;
+  readonly heads: number;
+  readonly convolution: number;
+}
+
+/** Gated short convolution (LFM2). */
+export interface ShortConvolution {
+  readonly kind: "short-convolution";
+  readonly width: number;
+  readonly convolution: number;
+  readonly bias: boolean;
+}
+
+/** Time mixing of RWKV 4: four projections and a recurrence per channel. */
+export interface Rwkv4 {
+  readonly kind: "rwkv4";
+  readonly width: number;
+}
+
+/** Nyström approximation of attention (arXiv:2102.03902): `landmarks` means stand for all queries and keys. */
+export interface NystromAttention {
+  readonly kind: "nystrom";
+  readonly heads: number;
+  readonly headDim: number;
+  readonly landmarks: number;
+  /** Width of the depthwise convolution of values, or null. */
+  readonly convolution: number | null;
+}
+
+/** Attention with relative positions of Transformer-XL (Funnel): content, position and segment scores. */
+export interface RelativeAttention {
+  readonly kind: "relative";
+  readonly heads: number;
+  readonly headDim: number;
+  /** How many times shorter the queries are than the keys: 2 in a layer that pools. */
+  readonly pooling: 1 | 2;
+}
+
+/** Two-dimensional Fourier transform over tokens and channels (FNet): n log n, and no parameters. */
+export interface FourierMixing {
+  readonly kind: "fourier";
+}
+
+/** How a layer mixes tokens. */
+export type Mixer =
+  | Attention
+  | LatentAttention
+  | CompressedAttention
+  | Mamba1
+  | Mamba2
+  | DeltaRule
+  | LightningAttention
+  | MatrixLstm
+  | RgLru
+  | ShortConvolution
+  | Rwkv4
+  | NystromAttention
+  | RelativeAttention
+  | FourierMixing;

@@ -1,0 +1,134 @@
+import { describe, expect, test } from "vitest";
+import type { Attention, DenseFfn, Layer, ModelDescription, Norm } from "../model/types.js";
+import { lowerGraph } from "./lower.js";
+import { openingBytes, passBytes, residentBytes } from "./memory.js";
+import { runnableGraph } from "./runnable.js";
+
+const attention: Attention = {
+  kind: "attention",
+  heads: 4,
+  kvHeads: 2,
+  keyDim: 16,
+  valueDim: 16,
+  bias: { query: false, key: false, value: false, output: false },
+  queryKeyNorm: "none",
+  rotary: { dims: 16, theta: 10_000, interleaved: false },
+  span: { kind: "full" },
+  causal: true,
+  scale: 0.25,
+  softcap: null,
+};
+const ffn: DenseFfn = { kind: "dense", width: 96, gated: true, activation: "silu", bias: false };
+const norm: Norm = { kind: "rms", bias: false, epsilon: 1e-5, offset: false };
+const plain: Layer = { mixers: [attention], ffns: [ffn], norm, normPlacement: "pre" };
+
+function modelOf(layers: readonly Layer[], changes: Partial<ModelDescription> = {}): ModelDescription {
+  return {
+    name: "small",
+    modelType: "test",
+    source: "test",
+    hiddenSize: 64,
+    vocabularySize: 100,
+    contextLength: null,
+    embedding: { rows: 100, width: 64, scale: null },
+    head: { kind: "lm", tied: true, bias: false, softcap: null },
+    stacks: [{ kind: "decoder", layers, finalNorm: norm }],
+    dtypes: { weights: "bfloat16", kv: "bfloat16", activations: "bfloat16" },
+    filled: [],
+    notes: [],
+    ...changes,
+  };
+}
+
+const layerParameters = 64 * (64 + 32 + 32) + 64 * 64 + 3 * 64 * 96 + 2 * 64;
+const otherParameters = 100 * 64 + 64;
+
+describe("lowerGraph", () => {
+  const lower = (model: ModelDescription, implementation: "fused" | "naive" = "fused") =>
+    lowerGraph(runnableGraph(model, implementation), { positions: 32 });
+  const tables = 2 * 32 * 8;
+
+  test("places every parameter once, as float32 whatever the model's type, and the rotary tables", () => {
+    const { parameterBytes } = lower(modelOf([plain, plain]));
+    expect(parameterBytes).toBe(4 * (2 * layerParameters + otherParameters + tables));
+  });
+
+  test("places the parameters of layers that share them once, with a cache for each use", () => {
+    const shared: Layer = { ...plain, weightsOf: "shared" };
+    const { parameterBytes, caches } = lower(modelOf([shared, shared, shared]));
+    expect(parameterBytes).toBe(4 * (layerParameters + otherParameters + tables));
+    expect(new Set(caches.map(({ past }) => past.key)).size).toBe(3);
+  });
+
+  test("takes sequence lengths with fused attention and the depth with naive attention", () => {
+    expect([...lower(modelOf([plain])).inputs]).toEqual(["ids", "last", "total"]);
+    expect([...lower(modelOf([plain]), "naive").inputs]).toEqual(["ids", "depth"]);
+  });
+
+  test("knows the operator behind every node, with one product for query, key and value", () => {
+    const { origins } = lower(modelOf([plain]));
+    const products = [...origins].filter(([name]) => /mixer\.attention\.projections/.test(name));
+    expect(products.map(([, origin]) => origin.part)).toEqual(["projection"]);
+    expect([...origins.values()].some(({ operator }) => operator === "mixer.query_projection")).toBe(false);
+  });
+});
+
+describe("runnableGraph refuses by name what is only priced", () => {
+  const refusal = (model: ModelDescription): unknown => {
+    try {
+      runnableGraph(model, "fused");
+      return null;
+    } catch (error) {
+      return error;
+    }
+  };
+
+  test.each<[string, ModelDescription]>([
+    ['mixer "rwkv4"', modelOf([{ ...plain, mixers: [{ kind: "rwkv4", width: 64 }] }])],
+    ['feed-forward "rwkv4-ffn"', modelOf([{ ...plain, ffns: [{ kind: "rwkv4-ffn", width: 64 }] }])],
+    ["attention.sinks", modelOf([{ ...plain, mixers: [{ ...attention, sinks: true }] }])],
+    ["attention.gate", modelOf([{ ...plain, mixers: [{ ...attention, gate: "per-element" }] }])],
+    ["norm.plain", modelOf([{ ...plain, norm: { ...norm, plain: true } }])],
+    ['arrangement "parallel-two-norms"', modelOf([{ ...plain, arrangement: "parallel-two-norms" }])],
+    ["embedding.tables", modelOf([plain], { embedding: { rows: 100, width: 64, scale: null, tables: [] } })],
+    ["encoder stack", modelOf([], { stacks: [{ kind: "encoder", layers: [plain], finalNorm: norm }] })],
+    ["extras", modelOf([plain], { extras: {} })],
+  ])("%s", (part, model) => {
+    expect(refusal(model)).toMatchObject({
+      code: "unsupported-operator",
+      message: `small: ${part} cannot be run yet, only priced`,
+    });
+  });
+});
+
+describe("memory of a pass", () => {
+  const bytes = (implementation: "fused" | "naive", n: number, depth = 0, model = modelOf([plain])) =>
+    passBytes(runnableGraph(model, implementation), { batch: 1, n, depth });
+
+  test("grows with n² where scores are made, and with n where they are not", () => {
+    expect(bytes("naive", 32_768) / bytes("naive", 16_384)).toBeCloseTo(4, 1);
+    expect(bytes("fused", 32_768) / bytes("fused", 16_384)).toBeCloseTo(2, 6);
+  });
+
+  test("holds scores, weights and mask of one layer at a time with naive attention", () => {
+    const square = 16_384 ** 2;
+    const perPair = 2 * 4 * 4 + 6;
+    expect((bytes("naive", 16_384) - bytes("fused", 16_384)) / square).toBeCloseTo(perPair, 1);
+    expect(bytes("naive", 16_384, 0, modelOf([plain, plain])) - bytes("naive", 16_384)).toBe(2 * 4 * 16_384 * 32);
+  });
+
+  test("counts scores for the fused kernel too where it has a softcap", () => {
+    const capped = modelOf([{ ...plain, mixers: [{ ...attention, softcap: 50 }] }]);
+    expect(bytes("fused", 1024, 0, capped) - bytes("fused", 1024)).toBe(4 * 4 * 1024 ** 2);
+  });
+
+  test("counts the cache that is handed in and the one that is made", () => {
+    const perToken = 2 * 2 * 16 * 4;
+    expect(bytes("fused", 1, 1000) - bytes("fused", 1)).toBe(2 * 1000 * perToken);
+  });
+
+  test("is three times the parameters while the model is opened, and twice once it is open", () => {
+    expect(openingBytes({ parameterBytes: 1000 })).toBe(3000);
+    expect(residentBytes({ parameterBytes: 1000 })).toBe(2000);
+  });
+});

@@ -1,0 +1,130 @@
+import { describe, expect, test } from "vitest";
+import { parseDeviceRecord } from "../hardware/record.js";
+import { manualClock } from "../measure/clock.js";
+import type { Micro } from "../onnx/micro.js";
+import type { Machine } from "../runs/schema.js";
+import { type MicroRuntime, calibrate } from "./calibrate.js";
+import { chainLength } from "./calibration-plan.js";
+
+const machine: Machine = {
+  cpu: "made up",
+  cores: 4,
+  memoryBytes: 2 ** 34,
+  os: "none",
+  node: "v20",
+  governor: null,
+  power: null,
+  load: null,
+};
+
+/** Seconds of one operator of a plain machine: FLOPs, bytes and a little for starting. */
+function seconds(micro: Micro): number {
+  switch (micro.kind) {
+    case "matmul":
+      return 2e-6 + Math.max(micro.m * 1e-11, 1.6e-10) * micro.k * micro.n;
+    case "product":
+      return 1e-11 * micro.batch * micro.rows * micro.inner * micro.columns;
+    case "attention":
+      return 1e-5 + 1e-11 * micro.heads * micro.headDim * micro.n * (micro.n + 2 * micro.depth);
+    case "elementwise":
+      return 2e-6 + 1e-10 * micro.elements;
+    case "norm":
+    case "softmax":
+      return 2e-6 + 1e-10 * micro.rows * micro.width;
+  }
+}
+
+/** A machine on a clock that only its own work moves; every third run is disturbed. */
+function machineOn(clock: ReturnType<typeof manualClock>) {
+  const opened: Micro[] = [];
+  const closed: Micro[] = [];
+  let calls = 0;
+  const runtime: MicroRuntime = {
+    name: "onnxruntime",
+    version: "1.30.0",
+    open: async (micro) => {
+      opened.push(micro);
+      clock.advance(0.05);
+      return {
+        run: async () => undefined,
+        time: async (sized, { repeats, limit = Number.POSITIVE_INFINITY, signal }) => {
+          const times: number[] = [];
+          const begin = clock.now();
+          while (times.length < repeats && (times.length === 0 || clock.now() - begin <= limit)) {
+            signal?.throwIfAborted();
+            calls += 1;
+            const disturbed = calls % 3 === 0 ? 4 : 1;
+            const time = disturbed * (5e-5 + chainLength(sized) * seconds(sized));
+            clock.advance(time);
+            times.push(time);
+          }
+          return times;
+        },
+        close: async () => {
+          closed.push(micro);
+        },
+      };
+    },
+  };
+  return { runtime, opened, closed };
+}
+
+describe("calibrate", () => {
+  const date = new Date("2026-11-23T12:00:00Z");
+
+  test("makes a valid record that survives disturbed runs and says what it cost", async () => {
+    const clock = manualClock(100);
+    const { runtime } = machineOn(clock);
+    const record = await calibrate({ runtime, clock, machine, date });
+    expect(parseDeviceRecord(JSON.parse(JSON.stringify(record)), "local.json")).toEqual(record);
+    const { calibration } = record;
+    if (calibration === null) throw new Error("a calibration was made");
+    expect(calibration.gemm.perMac / 1e-11).toBeCloseTo(1, 1);
+    expect(calibration.seconds).toBeCloseTo(clock.now() - 100, 9);
+    expect(calibration).toMatchObject({ engine: "onnxruntime", engineVersion: "1.30.0", threads: 4, longest: 1024 });
+    expect(calibration.measured).toBe("2026-11-23T12:00:00.000Z");
+    expect(record.memory.value).toBe(2 ** 34);
+    for (const measurement of calibration.measurements) expect(measurement.runs).toBeGreaterThan(0);
+  });
+
+  test("goes on in rounds until the time is up, each in another order, and closes what it opens", async () => {
+    const clock = manualClock();
+    const { runtime, opened, closed } = machineOn(clock);
+    const record = await calibrate({ runtime, clock, machine, date, timeLimit: 60 });
+    expect(clock.now()).toBeLessThanOrEqual(60);
+    expect(closed).toEqual(opened);
+    const kinds = new Set(opened.map((micro) => JSON.stringify(micro)));
+    const rounds = opened.length / kinds.size;
+    expect(rounds).toBeGreaterThan(1);
+    const [first, second] = [opened.slice(0, kinds.size), opened.slice(kinds.size, 2 * kinds.size)];
+    expect(second).not.toEqual(first);
+    expect(record.calibration?.measurements.length).toBeGreaterThan(40);
+  });
+
+  test("takes less time when it is to be quick", async () => {
+    const spent = async (quick: boolean): Promise<number> => {
+      const clock = manualClock();
+      await calibrate({ ...machineOn(clock), clock, machine, date, quick });
+      return clock.now();
+    };
+    expect(await spent(true)).toBeLessThan((await spent(false)) / 2);
+  });
+
+  test("stops when it is told to, and closes what is open", async () => {
+    const clock = manualClock();
+    const { runtime, opened, closed } = machineOn(clock);
+    const abort = new AbortController();
+    const onProgress = ({ done }: { done: number }): void => {
+      if (done === 3) abort.abort();
+    };
+    await expect(calibrate({ runtime, clock, machine, date, signal: abort.signal, onProgress })).rejects.toThrow();
+    expect(closed).toEqual(opened);
+  });
+
+  test("keeps the number of threads it was asked for", async () => {
+    const clock = manualClock();
+    const { runtime } = machineOn(clock);
+    const record = await calibrate({ runtime, clock, machine, date, threads: 1, quick: true });
+    expect(record.calibration?.threads).toBe(1);
+  });
+});

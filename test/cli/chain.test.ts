@@ -1,0 +1,123 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { version } from "../../src/base/version.js";
+import { costDocument } from "../../src/study/documents/cost.js";
+import { describeDocument } from "../../src/study/documents/describe.js";
+import { fitDocument } from "../../src/study/documents/fit.js";
+import { measureDocument } from "../../src/study/documents/measure.js";
+import { predictDocument } from "../../src/study/documents/predict.js";
+import { reportDocument } from "../../src/study/documents/report.js";
+import { command, temporaryFolder, writeConfig } from "./harness.js";
+
+const folder = temporaryFolder();
+let config = "";
+beforeAll(() => {
+  config = writeConfig(folder.path);
+});
+afterAll(folder.remove);
+
+async function json(words: readonly string[]): Promise<unknown> {
+  const { code, out, err } = await command([...words, "--json"]);
+  expect(err).not.toMatch(/error/);
+  expect(code).toBe(0);
+  return JSON.parse(out);
+}
+
+describe("the command line", () => {
+  test("describes, prices and predicts with one JSON document each", async () => {
+    const described = describeDocument.parse(await json(["describe", config]));
+    const perLayer = 2 * 32 * 32 + 2 * 16 * 32 + 3 * 32 * 48 + 2 * 32;
+    expect(described.parameters.total).toBe(96 * 32 + 2 * perLayer + 32);
+    expect(described.contextLength).toBe(256);
+    expect(described.cache.bytesPerToken).toBe(2 * 2 * 8 * 2 * 4);
+    const cost = costDocument.parse(await json(["cost", config, "--phase", "decode", "--lengths", "1,64"]));
+    expect(cost.phase).toBe("decode");
+    expect(cost.points.map((point) => point.n)).toEqual([1, 64]);
+    const predicted = predictDocument.parse(await json(["predict", config, "--on", "H100", "--lengths", "64..256"]));
+    expect(predicted.points.map((point) => point.n)).toEqual([64, 128, 256]);
+    expect(predicted.limits.context).toEqual({ n: 256 });
+  });
+
+  test("measures, fits and reports a run", async () => {
+    const out = join(folder.path, "run.json");
+    const words = ["measure", config, "--phase", "prefill,decode,decode-uncached", "--lengths", "8,16,32,64"];
+    const measured = measureDocument.parse(await json([...words, "--repeat", "3", "--out", out]));
+    expect(measured.run).toBe(out);
+    expect(measured.status).toBe("complete");
+    const usable = measured.samples.filter((sample) => !sample.warmup && sample.phase !== "reference");
+    expect(usable).toHaveLength(3 * 3 * 4);
+    expect(usable.every((sample) => sample.seconds !== null && sample.seconds > 0)).toBe(true);
+
+    const fitted = fitDocument.parse(await json(["fit", out, "--at", "128,1k"]));
+    expect(fitted.phase).toBe("prefill");
+    expect(fitted.extrapolation.map(({ n, factor }) => [n, factor])).toEqual([
+      [128, 2],
+      [1024, 16],
+    ]);
+    for (const { low, seconds, high } of fitted.extrapolation) {
+      expect(low).toBeLessThanOrEqual(seconds);
+      expect(seconds).toBeLessThanOrEqual(high);
+    }
+    const decode = fitDocument.parse(await json(["fit", out, "--phase", "decode"]));
+    expect(decode.phase).toBe("decode");
+
+    const reported = reportDocument.parse(await json(["report", out, "--on", "h100"]));
+    expect(reported.answer).toHaveLength(3);
+    expect(reported.phases.map(({ phase }) => phase)).toEqual(["prefill", "decode", "decode-uncached"]);
+    expect(
+      reported.phases[0]?.lengths.every(
+        ({ ratio, measured: { seconds }, predicted }) => ratio === seconds / (predicted?.seconds ?? 0),
+      ),
+    ).toBe(true);
+    expect(existsSync(reported.html ?? "")).toBe(true);
+    expect(readFileSync(reported.html ?? "", "utf8")).toContain("</html>");
+
+    const again = await command([...words, "--out", out]);
+    expect(again.code).toBe(2);
+    expect(again.err).toMatch("never overwritten");
+  });
+
+  test("warns, but measures, beyond the model's own context", async () => {
+    const { code, err } = await command([
+      "measure",
+      config,
+      "--lengths",
+      "128,512",
+      "--repeat",
+      "1",
+      "--out",
+      join(folder.path, "long.json"),
+    ]);
+    expect(err).toMatch(/warning: 512: beyond the 256 tokens/);
+    expect(code).toBe(0);
+  });
+
+  test("keeps what was measured when it is interrupted", async () => {
+    const out = join(folder.path, "interrupted.json");
+    const interrupt = new AbortController();
+    setTimeout(() => {
+      interrupt.abort();
+    }, 1500);
+    const words = ["measure", config, "--lengths", "64,128", "--repeat", "10000", "--out", out, "--json"];
+    const { code, out: printed } = await command(words, interrupt.signal);
+    expect(code).toBe(130);
+    const document = measureDocument.parse(JSON.parse(printed));
+    expect(document.status).toBe("interrupted");
+    expect(document.samples.length).toBeGreaterThan(0);
+    expect(existsSync(out)).toBe(true);
+  });
+
+  test("prints the version of the package", async () => {
+    const { version: packaged } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"));
+    expect(version).toBe(packaged);
+    expect((await command(["--version"])).out.trim()).toBe(version);
+  });
+
+  test("an id of the hub without a network says so in one line", async () => {
+    const { code, err } = await command(["describe", "no-such-org/no-such-model"]);
+    expect(code).toBe(2);
+    expect(err.trimEnd().split("\n")).toHaveLength(1);
+    expect(err).toMatch("no-such-org/no-such-model");
+  });
+});

@@ -1,0 +1,112 @@
+import * as fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { attentionPairs, keptTokens, rectanglePairs } from "../../src/cost/pairs.js";
+import { n } from "../../src/math/expression.js";
+import type { KeySpan } from "../../src/model/types.js";
+
+const exact = { causal: "exact", mac: 2 } as const;
+
+/** Keys that the query at position `query` (from 1) of a causal decoder meets, one by one. */
+function keysOf(span: KeySpan, query: number): number {
+  let keys = 0;
+  if (span.kind === "compressed") {
+    for (let group = 1; group * span.ratio <= query; group += 1) {
+      if (span.chosen === null || keys < span.chosen) keys += 1;
+    }
+    return keys;
+  }
+  for (let key = 1; key <= query; key += 1) {
+    switch (span.kind) {
+      case "window":
+        if (query - key < span.size) keys += 1;
+        break;
+      case "chosen":
+        if (keys < span.size) keys += 1;
+        break;
+      case "chunk":
+        if (Math.floor((query - 1) / span.size) === Math.floor((key - 1) / span.size)) keys += 1;
+        break;
+      default:
+        keys += 1;
+    }
+  }
+  return keys;
+}
+
+const spans = fc.oneof(
+  fc.constant({ kind: "full" } as const),
+  fc.integer({ min: 1, max: 60 }).map((size) => ({ kind: "window", size }) as const),
+  fc.integer({ min: 1, max: 60 }).map((size) => ({ kind: "chunk", size }) as const),
+  fc.integer({ min: 1, max: 60 }).map((size) => ({ kind: "chosen", size }) as const),
+  fc
+    .record({ ratio: fc.integer({ min: 1, max: 12 }), chosen: fc.option(fc.integer({ min: 1, max: 9 })) })
+    .map(({ ratio, chosen }) => ({ kind: "compressed", ratio, chosen }) as const),
+);
+
+describe("pairs of causal attention equal a count query by query", () => {
+  test("for every span, with and without a cache, at n and at 2n", () => {
+    fc.assert(
+      fc.property(spans, fc.integer({ min: 1, max: 90 }), fc.integer({ min: 0, max: 90 }), (span, length, cached) => {
+        const pairs = attentionPairs(span, true, exact);
+        for (const count of [length, 2 * length]) {
+          let counted = 0;
+          for (let query = cached + 1; query <= cached + count; query += 1) counted += keysOf(span, query);
+          expect(pairs.at({ n: count, c: cached })).toBeCloseTo(counted, 6);
+        }
+      }),
+      { seed: 20261123, numRuns: 500 },
+    );
+  });
+
+  test("and never fall as the prompt grows", () => {
+    fc.assert(
+      fc.property(spans, fc.integer({ min: 1, max: 200 }), (span, length) => {
+        const pairs = attentionPairs(span, true, exact);
+        expect(pairs.at({ n: length + 1 })).toBeGreaterThanOrEqual(pairs.at({ n: length }));
+      }),
+      { seed: 20261123, numRuns: 500 },
+    );
+  });
+});
+
+test("a window that reaches to both sides counts what an encoder's query sees", () => {
+  for (const size of [1, 2, 5, 40]) {
+    const pairs = rectanglePairs({ kind: "window", size }, false, n, n, exact);
+    for (const length of [1, 3, 10, 64]) {
+      let counted = 0;
+      for (let query = 0; query < length; query += 1) {
+        for (let key = 0; key < length; key += 1) if (Math.abs(query - key) < size) counted += 1;
+      }
+      expect(pairs.at({ n: length })).toBe(counted);
+    }
+  }
+});
+
+describe("BigBird", () => {
+  const pairs = rectanglePairs({ kind: "blocks", size: 64, random: 3 }, false, n, n, exact);
+
+  test("is full attention up to 704 tokens, cheaper from there on, and linear", () => {
+    expect(pairs.at({ n: 704 })).toBe(704 ** 2);
+    expect(pairs.at({ n: 768 })).toBeLessThan(704 ** 2);
+    expect(pairs.at({ n: 8192 }) - pairs.at({ n: 8128 })).toBe(pairs.at({ n: 4096 }) - pairs.at({ n: 4032 }));
+  });
+
+  test("counts the blocks that each block of queries meets", () => {
+    const blocks = 20;
+    let counted = 0;
+    for (let block = 0; block < blocks; block += 1) {
+      const edge = Math.min(block, blocks - 1 - block);
+      const met = edge === 0 ? blocks : edge === 1 ? 4 + 3 : 5 + 3;
+      counted += met * 64 * 64;
+    }
+    expect(pairs.at({ n: blocks * 64 })).toBe(counted);
+  });
+});
+
+test("caches keep what the next step needs", () => {
+  const kept = (span: KeySpan): number => keptTokens(span).at({ n: 1000 });
+  expect(kept({ kind: "full" })).toBe(1000);
+  expect(kept({ kind: "chosen", size: 10 })).toBe(1000);
+  expect(kept({ kind: "window", size: 10 })).toBe(10);
+  expect(kept({ kind: "compressed", ratio: 128, chosen: null })).toBe(7);
+});
