@@ -24,6 +24,14 @@ export function si(value: number, unit = "", digits = 3): string {
   return `${significant(value / 1000 ** step, digits)}${unit === "" ? "" : " "}${rateUnits[step] ?? ""}${unit}`;
 }
 
+const countUnits = ["", "k", "M", "B", "T"] as const;
+
+/** A count of parameters as the field writes it: `135M`, `8.03B`, `1.04T`. */
+export function parameterCount(value: number): string {
+  const step = value < 1000 ? 0 : Math.min(countUnits.length - 1, Math.floor(Math.log10(value) / 3));
+  return `${significant(value / 1000 ** step)}${countUnits[step] ?? ""}`;
+}
+
 /** Bytes with a binary prefix: `512 MiB`. */
 export function bytes(value: number): string {
   const magnitude = Math.abs(value);
@@ -40,7 +48,10 @@ export function seconds(value: number): string {
   if (magnitude < 1e-3) return `${significant(value * 1e6)} µs`;
   if (magnitude < 1) return `${significant(value * 1e3)} ms`;
   if (magnitude < 120) return `${significant(value)} s`;
-  if (magnitude < 7200) return `${Math.floor(value / 60)} min ${Math.round(value % 60)} s`;
+  if (magnitude < 7200) {
+    const whole = Math.round(value);
+    return `${Math.trunc(whole / 60)} min ${Math.abs(whole % 60)} s`;
+  }
   if (magnitude < 172_800) return `${significant(value / 3600)} h`;
   return `${significant(value / 86_400)} days`;
 }

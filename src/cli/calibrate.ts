@@ -19,7 +19,7 @@ interface Options {
 export const setUpCalibrate: SetUp = (command, io) => {
   command
     .description(
-      "Measures this machine with the kernels that models run: matrix products at several sizes, fused attention, memory\n" +
+      "Measures this machine with the kernels that models run: matrix products at several sizes, fused attention, memory " +
         "bandwidth at each cache level, overhead per operator. Afterwards `--on local` predicts for this machine.",
     )
     .option("--quick", "fewer sizes and repeats, for a rough answer in half the time")

@@ -2,42 +2,48 @@ import { Option } from "commander";
 import { percent, scientific, tokens } from "../base/format.js";
 import { nodeAccess } from "../files/node.js";
 import { loadModel } from "../model/load.js";
-import { type CostOptions, costOfModel } from "../study/cost.js";
-import type { CostDocument } from "../study/documents/cost.js";
+import { type CostOptions, compareCosts, costOfModel, presets } from "../study/cost.js";
+import type { CostComparisonDocument, CostDocument } from "../study/documents/cost.js";
 import { type SetUp, emit } from "./io.js";
 import { lengthsOption, wholeNumber } from "./options.js";
 import { modelArgument } from "./words.js";
 import { table } from "../report/table.js";
 
 interface Options extends Omit<CostOptions, "mac"> {
-  readonly mac: "1" | "2";
+  readonly mac?: "1" | "2";
+  readonly preset?: keyof typeof presets;
   readonly json?: boolean;
 }
 
 export const setUpCost: SetUp = (command, io) => {
   command
     .description(
-      "Prices a model: FLOPs, bytes and kernel launches per operator and in total, as exact polynomials in n (prefill) or\n" +
-        "c (decode: tokens cached before the step), with the share of attention, the crossover and the length at which\n" +
+      "Prices a model: FLOPs, bytes and kernel launches per operator and in total, as exact polynomials in n (prefill) or " +
+        "c (decode: tokens cached before the step), with the share of attention, the crossover and the length at which " +
         "attention takes half.",
     )
-    .argument("<model>", modelArgument)
+    .argument("<models...>", `one or several to compare: ${modelArgument}`)
     .addOption(new Option("--phase <phase>", "what to price").choices(["prefill", "decode"]).default("prefill"))
     .addOption(new Option("--batch <b>", "sequences at once").argParser(wholeNumber(1, 2 ** 20)).default(1))
     .addOption(lengthsOption("lengths to evaluate at"))
     .addOption(
-      new Option("--causal <pairs>", "count the exact causal pairs, or the full n × n")
-        .choices(["exact", "full"])
-        .default("exact"),
+      new Option("--preset <name>", "count as another tool does; options beside it win").choices(Object.keys(presets)),
     )
     .addOption(
-      new Option("--head <positions>", "positions whose logits are computed").choices(["last", "all"]).default("last"),
+      new Option("--causal <pairs>", "count the exact causal pairs, or the full n × n (default: exact)").choices([
+        "exact",
+        "full",
+      ]),
     )
-    .addOption(new Option("--mac <flops>", "FLOPs of one multiply-add").choices(["1", "2"]).default("2"))
     .addOption(
-      new Option("--attention <kernel>", "fused, or naive with n × n scores in memory")
-        .choices(["fused", "naive"])
-        .default("fused"),
+      new Option("--head <positions>", "positions whose logits are computed (default: last)").choices(["last", "all"]),
+    )
+    .addOption(new Option("--mac <flops>", "FLOPs of one multiply-add (default: 2)").choices(["1", "2"]))
+    .addOption(
+      new Option("--attention <kernel>", "fused, or naive with n × n scores in memory (default: fused)").choices([
+        "fused",
+        "naive",
+      ]),
     )
     .addHelpText(
       "after",
@@ -45,14 +51,54 @@ export const setUpCost: SetUp = (command, io) => {
 Examples:
   nsquared cost SmolLM2-135M
   nsquared cost Llama-3.1-8B --phase decode --lengths 1k..128k
-  nsquared cost ./config.json --causal full --head all --json`,
+  nsquared cost Llama-3.1-8B Mistral-7B --lengths 1k..1M
+  nsquared cost ./config.json --preset transformers --json`,
     )
-    .action(async (location: string, options: Options) => {
-      const model = await loadModel(location, nodeAccess());
-      const document = costOfModel(model, { ...options, mac: options.mac === "1" ? 1 : 2 });
-      emit(io, options.json, document, () => costText(document));
+    .action(async (locations: string[], options: Options) => {
+      const models = await Promise.all(locations.map((location) => loadModel(location, nodeAccess())));
+      const { mac, preset, ...rest } = options;
+      const chosen: CostOptions = {
+        ...(preset === undefined ? {} : presets[preset]),
+        ...rest,
+        ...(mac === undefined ? {} : { mac: mac === "1" ? 1 : 2 }),
+      };
+      const [only] = models;
+      if (models.length === 1 && only !== undefined) {
+        const document = costOfModel(only, chosen);
+        emit(io, options.json, document, () => costText(document));
+        return;
+      }
+      const comparison = compareCosts(models, chosen);
+      emit(io, options.json, comparison, () => comparisonText(comparison));
     });
 };
+
+function comparisonText(comparison: CostComparisonDocument): string {
+  const { models, overtakes, phase, batch } = comparison;
+  const variable = models[0]?.variable ?? "n";
+  const lengths = models[0]?.points.map(({ n }) => n) ?? [];
+  const points = table(
+    [variable, ...models.map(({ name }) => name)],
+    lengths.map((length, index) => [
+      tokens(length),
+      ...models.map((model) => scientific(model.points[index]?.flops.total ?? 0)),
+    ]),
+  );
+  return [
+    `FLOPs of ${phase}, batch ${batch}`,
+    "",
+    points,
+    "",
+    ...models.map((model) => `${model.name}: ${model.flops.expression}, grows as ${model.flops.growth}`),
+    "",
+    ...(overtakes.length === 0
+      ? ["No model overtakes another."]
+      : overtakes.map(
+          ({ cheaper, dearer, n }) =>
+            `${cheaper} is cheaper than ${dearer} from ${variable} = ${tokens(Math.ceil(n))} on`,
+        )),
+  ].join("\n");
+}
 
 function costText(document: CostDocument): string {
   const { variable } = document;

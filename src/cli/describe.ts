@@ -1,4 +1,4 @@
-import { bytes, si, tokens } from "../base/format.js";
+import { bytes, parameterCount, tokens } from "../base/format.js";
 import { loadModel } from "../model/load.js";
 import { nodeAccess } from "../files/node.js";
 import { describeModel } from "../study/describe.js";
@@ -29,10 +29,10 @@ function describeText(document: DescribeDocument): string {
   const rows: [string, string][] = [
     [
       "parameters",
-      `${parameters.total.toLocaleString("en-US")} (${si(parameters.total)}), of them ${si(parameters.embedding)} in embeddings`,
+      `${parameters.total.toLocaleString("en-US")} (${parameterCount(parameters.total)}), of them ${parameterCount(parameters.embedding)} in embeddings`,
     ],
   ];
-  if (parameters.active !== parameters.total) rows.push(["active per token", si(parameters.active)]);
+  if (parameters.active !== parameters.total) rows.push(["active per token", parameterCount(parameters.active)]);
   rows.push(
     ["weights", `${bytes(document.weightBytes)} in ${dtypes.weights}`],
     ["hidden size", String(document.hiddenSize)],

@@ -1,23 +1,33 @@
 import { InvalidArgumentError, Option } from "commander";
-import { percent, scientific, seconds, significant, tokens } from "../base/format.js";
-import { parseLengths } from "../base/lengths.js";
+import { badInput } from "../base/errors.js";
+import { parseLength, parseLengths } from "../base/lengths.js";
 import { nodeAccess } from "../files/node.js";
 import { loadModel } from "../model/load.js";
-import { table } from "../report/table.js";
-import { readRun } from "../runs/read.js";
+import { type Axis, type ColumnChoice, columnRoles } from "../runs/import/index.js";
+import { parsePoint, readSamples } from "../runs/import/index.js";
+import type { SampleSet, Series } from "../runs/import/index.js";
 import { loadDevice } from "../study/devices.js";
-import type { FitDocument } from "../study/documents/fit.js";
-import { fitDocumentOf, fitRun } from "../study/fit.js";
+import type { FitQuestions } from "../study/fit.js";
+import { chooseSeries, curveOfSeries, fitSeries, samplesDocument, scenariosDocumentOf } from "../study/fit-samples.js";
 import type { MeasuredPhase } from "../study/measure.js";
-import { physicalCurve } from "../study/physical.js";
-import { type SetUp, emit } from "./io.js";
+import { fitText, scenariosText } from "./fit-text.js";
+import { type Io, type SetUp, emit, styleFor } from "./io.js";
+import { duration } from "./options.js";
 import { modelArgument } from "./words.js";
 
 interface Options {
+  readonly point: readonly string[];
   readonly phase?: MeasuredPhase;
+  readonly axis?: Axis;
+  readonly columns?: ColumnChoice;
   readonly at?: number[];
   readonly law: "auto" | "linear" | "quadratic";
   readonly noise?: number;
+  readonly level?: number;
+  readonly limit?: number;
+  readonly next?: boolean;
+  readonly time?: number;
+  readonly plot: boolean;
   readonly model?: string;
   readonly on: string;
   readonly json?: boolean;
@@ -30,21 +40,55 @@ function share(text: string): number {
   return value;
 }
 
+/** `length=prompt,time=latency:ms`. */
+export function columnChoice(text: string): ColumnChoice {
+  const choice: Record<string, string> = {};
+  for (const part of text.split(",")) {
+    const at = part.indexOf("=");
+    const role = columnRoles.find((one) => one === part.slice(0, at).trim());
+    const name = part.slice(at + 1).trim();
+    if (role === undefined || name === "") {
+      throw new InvalidArgumentError(
+        `expected ${columnRoles.join(", ")} with the column's name, as length=prompt,time=latency:ms.`,
+      );
+    }
+    choice[role] = name;
+  }
+  return choice;
+}
+
+export const columnsOption = (): Option =>
+  new Option("--columns <map>", "which column is what, as length=prompt,time=latency:ms").argParser(columnChoice);
+export const levelOption = (): Option =>
+  new Option("--level <share>", "level of all intervals (default: 95%)").argParser(share);
+export const noiseOption = (): Option =>
+  new Option("--noise <share>", "noise assumed where there are no repeats, as 3%").argParser(share);
+
 export const setUpFit: SetUp = (command, io) => {
   command
     .description(
-      "Finds the law that a run's samples follow: constant + linear + quadratic and its rivals, with intervals that hold\n" +
-        "with few repeats, the crossover, and what longer input would cost. With --model it fits the physical law instead:\n" +
-        "the model's own operators, timed on the calibrated machine, with a few free efficiencies.",
+      "Finds the law that samples follow: constant + linear + quadratic and its rivals, with intervals that hold with few\n" +
+        "repeats, the crossover, and what longer input would cost. It reads run files, CSV with a header, JSON lines, and the\n" +
+        "results of llama-bench (-o json, jsonl, csv), vllm bench serve, GuideLLM and AIPerf. With --model it fits the physical\n" +
+        "law instead: the model's own operators, timed on the calibrated machine, with a few free efficiencies.",
     )
-    .argument("<run>", "a run file of nsquared measure")
+    .argument("[files...]", "a run file of nsquared measure, or samples of another tool; several are put together")
     .addOption(
-      new Option("--phase <phase>", "which samples (default: the first the run has)").choices([
+      new Option("--point <length=time>", "a measured point, as 512=2s or 8k=4.1k tok/s; may be repeated")
+        .argParser((text: string, before: readonly string[]) => [...before, text])
+        .default([], "none"),
+    )
+    .addOption(
+      new Option("--phase <phase>", "which samples (default: the first there are)").choices([
         "prefill",
         "decode",
         "decode-uncached",
       ]),
     )
+    .addOption(
+      new Option("--axis <axis>", "over new tokens, or over tokens cached before them").choices(["length", "depth"]),
+    )
+    .addOption(columnsOption())
     .addOption(
       new Option("--at <lengths>", "lengths to extrapolate to (default: 2, 4 and 8 times the longest)").argParser(
         (text: string) => parseLengths(text, "--at"),
@@ -53,95 +97,118 @@ export const setUpFit: SetUp = (command, io) => {
     .addOption(
       new Option("--law <kind>", "select, or fix the law").choices(["auto", "linear", "quadratic"]).default("auto"),
     )
-    .addOption(new Option("--noise <share>", "noise assumed where there are no repeats, as 3%").argParser(share))
+    .addOption(noiseOption())
+    .addOption(levelOption())
+    .addOption(new Option("--limit <time>", "at which length does the time pass this, as 5s").argParser(duration))
+    .option("--next", "what to measure next, so that the interval at the last --at narrows most within --time")
+    .addOption(new Option("--time <limit>", "how long measuring may take, for --next, as 2m").argParser(duration))
+    .option("--no-plot", "no picture")
     .option("--model <model>", `fit the physical law of ${modelArgument}`)
-    .option("--on <device>", "the device the run was measured on, for the physical law", "local")
+    .option("--on <device>", "the device the samples were measured on, for the physical law", "local")
     .addHelpText(
       "after",
       `
 Examples:
-  nsquared fit runs/SmolLM2-135M-20261123-120000.json --at 8k,32k
-  nsquared fit run.json --model SmolLM2-135M --on local --at 8k
+  nsquared fit runs/SmolLM2-135M-20261123-120000.json --at 8k,32k --limit 5s
+  nsquared fit latencies.csv --columns length=prompt,time=latency:ms
+  nsquared fit llama-bench.json --phase prefill --axis depth
+  nsquared fit --point 512=2s --at 2k --model SmolLM2-135M
+  nsquared fit run.json --at 64k --next --time 2m
   nsquared fit run.json --phase decode --json`,
     )
-    .action(async (path: string, options: Options) => {
-      const run = await readRun(path);
-      const curve =
-        options.model === undefined
-          ? null
-          : physicalCurve(
-              run,
-              await loadModel(options.model, nodeAccess()),
-              await loadDevice(options.on, io.environment),
-              options.phase,
-            );
-      const fit = fitRun(run, {
-        law: options.law,
-        ...(options.phase === undefined ? {} : { phase: options.phase }),
-        ...(options.noise === undefined ? {} : { assumedNoise: options.noise }),
-        ...(curve === null ? {} : { curve }),
-      });
-      const document = fitDocumentOf(run, path, fit, options.at);
-      emit(io, options.json, document, () => fitText(document));
+    .action(async (paths: readonly string[], options: Options) => {
+      const points = options.point.map((text) => parsePoint(text, (length) => parseLength(length, "--point")));
+      const [only] = points;
+      if (only !== undefined && points.length === 1 && paths.length === 0) {
+        const model = options.model === undefined ? null : await loadModel(options.model, nodeAccess());
+        const document = scenariosDocumentOf(only, options.at, model);
+        emit(io, options.json, document, () => scenariosText(document));
+        return;
+      }
+      const set = points.length > 0 ? setOfPoints(points, paths, options.phase) : await readSamples(paths, given(options));
+      await fitAndShow(set, chooseSeries(set, options), options, io);
     });
 };
 
-function fitText(document: FitDocument): string {
-  const { law, crossover } = document;
-  const { constant, linear, quadratic } = law.coefficients;
-  const coefficient = (name: string, unit: string, one: { value: number; low: number; high: number }): string[] => [
-    name,
-    scientific(one.value),
-    `${scientific(one.low)} – ${scientific(one.high)}`,
-    unit,
-  ];
-  const variable = document.phase === "decode" ? "c" : "n";
-  const bound = (value: number | null): string => (value === null ? "any length" : tokens(Math.round(value)));
-  const lines = [
-    `${document.model}, ${document.phase}: ${document.samples} samples at ${tokens(document.range.from)} … ${tokens(document.range.to)}, noise ${percent(document.noise.relative)}${document.noise.assumed ? " (assumed)" : ""}, ${percent(document.level)} intervals`,
-    `law              ${law.kind}${law.kind === "physical" ? "" : `: ${law.expression} seconds`}`,
-    "",
-    table(
-      [`${law.coefficientsOf} law`, "value", "interval", "unit"],
-      [
-        coefficient("constant", "s", constant),
-        coefficient("linear", "s/token", linear),
-        coefficient("quadratic", "s/token²", quadratic),
-      ],
-    ),
-  ];
-  if (law.efficiencies !== undefined) {
-    lines.push(
-      "",
-      table(
-        ["seconds over predicted", "factor", "interval", "told by the samples"],
-        law.efficiencies.map((one) => [
-          one.name,
-          significant(one.value),
-          `${significant(one.low)} – ${significant(one.high)}`,
-          percent(one.informed),
-        ]),
-      ),
-    );
+function given({ columns }: Options): { columns?: ColumnChoice } {
+  return columns === undefined ? {} : { columns };
+}
+
+/** Points of the command line as a series of their own. */
+function setOfPoints(
+  points: readonly { n: number; seconds: number }[],
+  paths: readonly string[],
+  phase: MeasuredPhase = "prefill",
+): SampleSet {
+  if (paths.length > 0) {
+    throw badInput("points-and-files", {
+      where: "--point",
+      key: "files",
+      found: paths.join(", "),
+      expected: "either points or files, not both",
+    });
   }
-  lines.push(
-    "",
-    crossover === null
-      ? "crossover        none: no quadratic part was found"
-      : `crossover        ${variable} = ${tokens(Math.round(crossover.n))} (${bound(crossover.low)} – ${bound(crossover.high)}): the quadratic part equals the rest`,
-    `local exponent   ${document.exponents.map(({ n, exponent }) => `${significant(exponent)} at ${tokens(n)}`).join(", ")}`,
-    "",
-    table(
-      [variable, "extrapolated", "interval", "× the longest measured", ""],
-      document.extrapolation.map((point) => [
-        tokens(point.n),
-        seconds(point.seconds),
-        `${seconds(point.low)} – ${seconds(point.high)}`,
-        significant(point.factor),
-        point.canTell ? "" : "can't tell",
-      ]),
-    ),
+  const series: Series = {
+    phase,
+    axis: phase === "decode" ? "depth" : "length",
+    fixed: phase === "decode" ? 1 : 0,
+    batch: 1,
+    points,
+    count: points.length,
+    lengths: new Set(points.map(({ n }) => n)).size,
+    spread: null,
+  };
+  return {
+    path: "--point",
+    format: "points",
+    model: null,
+    identity: {},
+    units: ["as given"],
+    series: [series],
+    notes: [],
+    run: null,
+  };
+}
+
+async function fitAndShow(set: SampleSet, series: Series, options: Options, io: Io): Promise<void> {
+  const curve =
+    options.model === undefined
+      ? null
+      : curveOfSeries(
+          set,
+          series,
+          await loadModel(options.model, nodeAccess()),
+          await loadDevice(options.on, io.environment),
+        );
+  const fit = fitSeries(series, {
+    law: options.law,
+    ...(options.noise === undefined ? {} : { assumedNoise: options.noise }),
+    ...(options.level === undefined ? {} : { level: options.level }),
+    ...(curve === null ? {} : { curve }),
+  });
+  const document = samplesDocument(set, series, fit, questionsOf(options, fit.blind.range.to));
+  emit(io, options.json, document, () =>
+    fitText(document, fit, {
+      style: styleFor(io, io.outIsTerminal),
+      columns: io.columns,
+      plot: options.plot,
+    }),
   );
-  if (document.warnings.length > 0) lines.push("", ...document.warnings.map(({ message }) => `warning: ${message}`));
-  return lines.join("\n");
+}
+
+const defaultTargetFactor = 8;
+
+function questionsOf(options: Options, longest: number): FitQuestions {
+  const { at, limit, next, time } = options;
+  if (next !== true && time !== undefined) {
+    throw badInput("option-alone", { where: "--time", found: time, expected: "goes with --next" });
+  }
+  if (next === true && time === undefined) {
+    throw badInput("option-alone", { where: "--next", key: "--time", expected: "how long may measuring take, as 2m" });
+  }
+  return {
+    ...(at === undefined ? {} : { at }),
+    ...(limit === undefined ? {} : { limit }),
+    ...(time === undefined ? {} : { next: { target: at?.at(-1) ?? longest * defaultTargetFactor, seconds: time } }),
+  };
 }

@@ -21,8 +21,8 @@ interface Options extends MeasureFlags {
 export const setUpMeasure: SetUp = (command, io, setExitCode) => {
   command
     .description(
-      "Times a model in ONNX Runtime on this machine, with synthetic weights of the true shapes, over a ladder of lengths:\n" +
-        "warm-ups apart, shuffled complete blocks, a reference workload watched for drift. Each sample is on disk before the\n" +
+      "Times a model in ONNX Runtime on this machine, with synthetic weights of the true shapes, over a ladder of lengths: " +
+        "warm-ups apart, shuffled complete blocks, a reference workload watched for drift. Each sample is on disk before the " +
         "next starts; Ctrl-C keeps what was measured.",
     )
     .argument("<model>", modelArgument)

@@ -24,7 +24,7 @@ interface Options {
 export const setUpPredict: SetUp = (command, io) => {
   command
     .description(
-      "Predicts prefill seconds, decode seconds per token and memory over the length, with intervals, split by operator,\n" +
+      "Predicts prefill seconds, decode seconds per token and memory over the length, with intervals, split by operator, " +
         "with the crossover, the length at which attention takes half, and the longest length that fits.",
     )
     .argument("<model>", modelArgument)

@@ -1,6 +1,6 @@
 import { Option } from "commander";
 import { NsquaredError } from "../base/errors.js";
-import { bytes, seconds, si, tokens } from "../base/format.js";
+import { bytes, parameterCount, seconds, tokens } from "../base/format.js";
 import { nodeAccess } from "../files/node.js";
 import type { DeviceRecord } from "../hardware/record.js";
 import { loadModel } from "../model/load.js";
@@ -35,18 +35,18 @@ const defaults = {
   phases: ["prefill", "decode"] as const,
   lengths: [128, 256, 512, 1024, 2048, 4096],
 };
-const defaultTimeLimit = 75;
+const defaultTimeLimit = 70;
 
 export const setUpProfile: SetUp = (command, io, setExitCode) => {
   command
     .description(
-      "The whole answer for a model on this machine: describes and prices it, calibrates the machine (once a day), predicts,\n" +
+      "The whole answer for a model on this machine: describes and prices it, calibrates the machine (once a day), predicts, " +
         "measures, fits and reports. Ends with the answer in three sentences and the path of a page with pictures.",
     )
     .argument("<model>", modelArgument)
     .addOption(lengthsOption("lengths to measure").default(defaults.lengths, "128..4k"));
   for (const option of measureOptions(defaults)) {
-    command.addOption(option.long === "--time" ? option.default(defaultTimeLimit, "75s") : option);
+    command.addOption(option.long === "--time" ? option.default(defaultTimeLimit, "70s") : option);
   }
   command
     .addOption(new Option("--out <file>", "where the run goes (default: runs/<model>-<time>.json; the page beside it)"))
@@ -65,7 +65,7 @@ Examples:
       const describe = describeModel(model);
       step(
         "describe",
-        `${model.name}: ${si(describe.parameters.total)} parameters, ${describe.layers} layers, KV cache ${bytes(describe.cache.bytesPerToken)} per token`,
+        `${model.name}: ${parameterCount(describe.parameters.total)} parameters, ${describe.layers} layers, KV cache ${bytes(describe.cache.bytesPerToken)} per token`,
       );
       const cost = costOfModel(model, { lengths: options.lengths, attention: options.attention, batch: options.batch });
       const crossing =

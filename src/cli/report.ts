@@ -27,7 +27,7 @@ interface Options {
 export const setUpReport: SetUp = (command, io) => {
   command
     .description(
-      "Sets what was measured beside what was predicted, per length: a summary for the terminal and a self-contained HTML\n" +
+      "Sets what was measured beside what was predicted, per length: a summary for the terminal and a self-contained HTML " +
         "page with pictures: time over length with law, prediction and intervals; shares by operator; memory.",
     )
     .argument("<run>", "a run file of nsquared measure")

@@ -1,4 +1,4 @@
-import { firstTrue } from "../math/bisect.js";
+import { firstTrue } from "../math/roots.js";
 
 /** The length at which the time passes a limit. */
 export interface LengthAt {

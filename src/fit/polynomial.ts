@@ -1,4 +1,4 @@
-import { firstTrue } from "../math/bisect.js";
+import { firstTrue } from "../math/roots.js";
 import { type BasisFit, extremesOf, type Observation } from "./basis-fit.js";
 import { invertPositive } from "../math/least-squares.js";
 

@@ -1,5 +1,3 @@
-/** Relative width at which a root counts as found. */
-const tolerance = 1e-12;
 /** Points per doubling at which a bracket is looked for. */
 const perDoubling = 4;
 
@@ -15,20 +13,23 @@ export function firstNonNegative(difference: (x: number) => number, from: number
   let left = from;
   while (left < to) {
     const right = Math.min(to, left * step);
-    if (difference(right) >= 0) return bisect(difference, left, right);
+    if (difference(right) >= 0) return firstTrue((x) => difference(x) >= 0, left, right);
     left = right;
   }
   return null;
 }
 
-function bisect(difference: (x: number) => number, negative: number, nonNegative: number): number {
-  let left = negative;
-  let right = nonNegative;
-  while (right - left > tolerance * right) {
+/**
+ * The point where a monotone predicate turns true between `low` (false) and `high` (true), by bisection on a log scale.
+ * `low` and `high` must be positive.
+ */
+export function firstTrue(predicate: (x: number) => boolean, low: number, high: number, steps = 60): number {
+  let left = Math.log(low);
+  let right = Math.log(high);
+  for (let step = 0; step < steps && right - left > 1e-12; step += 1) {
     const middle = (left + right) / 2;
-    if (middle <= left || middle >= right) break;
-    if (difference(middle) >= 0) right = middle;
+    if (predicate(Math.exp(middle))) right = middle;
     else left = middle;
   }
-  return right;
+  return Math.exp(right);
 }

@@ -1,4 +1,4 @@
-import { bytes, seconds, si, tokens } from "../base/format.js";
+import { bytes, parameterCount, seconds, tokens } from "../base/format.js";
 import type { Fact, ReportData } from "./data.js";
 import { aboutTokens } from "./labels.js";
 
@@ -38,7 +38,7 @@ function grouped(value: number): string {
 
 function modelFacts({ model }: ReportData): Fact[] {
   const { total, active, embedding } = model.parameters;
-  const parameters = `${grouped(total)} (${si(total)}), of them ${grouped(embedding)} in the embedding`;
+  const parameters = `${grouped(total)} (${parameterCount(total)}), of them ${grouped(embedding)} in the embedding`;
   return [
     { label: "Name", value: model.name },
     { label: "Source", value: model.source },

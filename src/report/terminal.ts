@@ -1,4 +1,4 @@
-import { bytes, seconds, si, tokens } from "../base/format.js";
+import { bytes, parameterCount, seconds, tokens } from "../base/format.js";
 import type { PhaseReport, ReportData } from "./data.js";
 import { columnUnit, inUnit, levelText, printable, ratio } from "./labels.js";
 import { agreement } from "./measured.js";
@@ -31,7 +31,7 @@ export function terminalReport(data: ReportData, options: TerminalOptions): stri
 
 function headline(data: ReportData, style: Style): string {
   const { model, run, prediction } = data;
-  const facts = [`${si(model.parameters.total)} parameters`];
+  const facts = [`${parameterCount(model.parameters.total)} parameters`];
   if (model.contextLength !== null) facts.push(`made for ${tokens(model.contextLength)} tokens`);
   if (run !== null) {
     const { machine, runtime } = run;

@@ -104,13 +104,13 @@ const someRows = 16;
 
 function fitGemm(
   timed: readonly Timed[],
-  copy: (workingSet: number) => number,
+  spill: (workingSet: number) => number,
   perOperator: number,
 ): { rates: GemmRates; spread: number; thinSpread: number } {
   const cells = ofKind(timed, "matmul").map(({ micro, each }) => {
     const { m, k, n } = micro;
     const activations = m * (k + n) * bytesOfFloat;
-    return { m, macs: m * k * n, weight: k * n * bytesOfFloat, moved: activations * copy(activations), each };
+    return { m, macs: m * k * n, weight: k * n * bytesOfFloat, moved: activations * spill(activations), each };
   });
   const own = (each: number): number => Math.max(each - perOperator, each / 10);
   const thin = cells.filter(({ m }) => m === 1);
@@ -211,7 +211,7 @@ export function fitCalibration(timed: readonly Timed[]): FittedRates {
     softmax: stream("softmax"),
   };
   const copy = interpolateStream(streams.scale);
-  const gemm = fitGemm(timed, copy, perOperator);
+  const gemm = fitGemm(timed, interpolateSpill(streams.scale), perOperator);
   const attention = fitAttention(timed, ({ n }) => n > 1, tiles);
   const decode = fitAttention(timed, ({ n }) => n === 1, [0]);
   return {

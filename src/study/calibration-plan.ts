@@ -25,7 +25,7 @@ function prefill(heads: number, kvHeads: number, headDim: number, lengths: reado
   };
 }
 
-/** Wide or many at once where it is long: in a model every layer's cache comes from memory, not from a cache. */
+/** Wide or many at once: in a model the cached keys and values of every layer come from memory, whatever their length. */
 function decode(
   heads: number,
   kvHeads: number,
@@ -67,8 +67,9 @@ export function calibrationPlan(size: Size): CalibrationGroup[] {
     prefill(8, 4, 128, full ? [128, 256, 384, 512, 768, 1024] : [128, 512, 1024]),
     ...(full ? [prefill(4, 2, 256, [128, 256, 512, 1024])] : []),
     decode(16, 4, 64, 1, [127]),
-    decode(32, 32, 128, 1, full ? [255, 511, 1023] : [511, 1023]),
-    decode(24, 8, 64, 8, full ? [511, 1023] : [1023]),
+    decode(32, 32, 128, 1, [1023]),
+    decode(24, 8, 64, 8, [1023]),
+    ...(full ? [decode(32, 4, 64, 16, [1023]), decode(32, 8, 128, 8, [511])] : []),
     elementwise("scale", [1, ...sizes]),
     { cells: [{ kind: "elementwise", function: "scale", elements: 1, length: 64 }] },
     elementwise("add", sizes),

@@ -1,12 +1,14 @@
+import { longestLength } from "../base/lengths.js";
 import { type Conventions, defaultConventions } from "../cost/conventions.js";
-import { type CostPhase, costLaw, crossover, halfOf, lawOf } from "../cost/law.js";
-import { priceGraph } from "../cost/table.js";
+import { type CostLaw, type CostPhase, costLaw, crossover, halfOf, lawOf } from "../cost/law.js";
+import { type OperatorCost, priceGraph } from "../cost/table.js";
 import { buildGraph, defaultGraphOptions } from "../graph/build.js";
 import type { GraphOptions } from "../graph/types.js";
 import type { Variable } from "../math/affine.js";
 import type { Expression } from "../math/expression.js";
+import { firstNonNegative } from "../math/roots.js";
 import type { ModelDescription } from "../model/types.js";
-import type { CostDocument } from "./documents/cost.js";
+import type { CostComparisonDocument, CostDocument } from "./documents/cost.js";
 
 export interface CostOptions extends Partial<Conventions>, Partial<GraphOptions> {
   readonly phase?: CostPhase;
@@ -17,23 +19,36 @@ export interface CostOptions extends Partial<Conventions>, Partial<GraphOptions>
 
 const defaultLengths = [128, 512, 2048, 8192, 32_768, 131_072];
 
-/** What a model's inference costs, per operator and in total, as exact laws of the length. */
-export function costOfModel(model: ModelDescription, options: CostOptions = {}): CostDocument {
+/** A model priced under one set of conventions. */
+interface Priced {
+  readonly conventions: CostDocument["conventions"];
+  readonly rows: readonly OperatorCost[];
+  readonly law: CostLaw;
+}
+
+/** How another tool counts, as the options that reproduce it. */
+export const presets = {
+  /** PyTorch's FLOP counter on the eager code of Hugging Face transformers: full n × n scores, all positions. */
+  transformers: { causal: "full", head: "all", attention: "naive", kernels: "reference", mac: 2 },
+} as const satisfies Record<string, CostOptions>;
+
+function price(model: ModelDescription, options: CostOptions): Priced {
   const phase = options.phase ?? "prefill";
-  const batch = options.batch ?? 1;
-  const conventions: Conventions = {
+  const conventions = {
     causal: options.causal ?? defaultConventions.causal,
     mac: options.mac ?? defaultConventions.mac,
-  };
-  const graphOptions: GraphOptions = {
     attention: options.attention ?? defaultGraphOptions.attention,
     head: options.head ?? defaultGraphOptions.head,
     kernels: options.kernels ?? defaultGraphOptions.kernels,
-    phase,
   };
-  const rows = priceGraph(buildGraph(model, graphOptions), conventions);
-  const law = costLaw(rows, phase, batch);
-  const { variable } = law;
+  const rows = priceGraph(buildGraph(model, { ...conventions, phase }), conventions);
+  return { conventions, rows, law: costLaw(rows, phase, options.batch ?? 1) };
+}
+
+/** What a model's inference costs, per operator and in total, as exact laws of the length. */
+export function costOfModel(model: ModelDescription, options: CostOptions = {}): CostDocument {
+  const { conventions, rows, law } = price(model, options);
+  const { variable, phase, batch } = law;
   const at = (expression: Expression): ((length: number) => number) => expression.compile(variable);
   const compiled = {
     flops: at(law.flops),
@@ -53,12 +68,7 @@ export function costOfModel(model: ModelDescription, options: CostOptions = {}):
     phase,
     variable: phase === "prefill" ? "n" : "c",
     batch,
-    conventions: {
-      ...conventions,
-      attention: graphOptions.attention,
-      head: graphOptions.head,
-      kernels: graphOptions.kernels,
-    },
+    conventions,
     flops: lawDocument(law.flops, variable),
     vectorFlops: lawDocument(law.vectorFlops, variable),
     bytes: { read: lawDocument(law.readBytes, variable), written: lawDocument(law.writtenBytes, variable) },
@@ -88,6 +98,31 @@ export function costOfModel(model: ModelDescription, options: CostOptions = {}):
         launches: row.cost.launches,
       };
     }),
+  };
+}
+
+/**
+ * Several models side by side, with the lengths from which one is cheaper in FLOPs than another that was cheaper before.
+ */
+export function compareCosts(models: readonly ModelDescription[], options: CostOptions = {}): CostComparisonDocument {
+  const priced = models.map((model) => ({ model, ...price(model, options) }));
+  const overtakes = priced.flatMap((winner) =>
+    priced.flatMap((loser) => {
+      if (winner === loser) return [];
+      const { variable } = winner.law;
+      const ahead = loser.law.flops.minus(winner.law.flops).compile(variable);
+      // Ahead from the start is no overtaking.
+      if (ahead(1) >= 0) return [];
+      const n = firstNonNegative(ahead, 1, longestLength);
+      return n === null ? [] : [{ cheaper: winner.model.name, dearer: loser.model.name, n }];
+    }),
+  );
+  return {
+    schema: "nsquared/cost-comparison@1",
+    phase: options.phase ?? "prefill",
+    batch: options.batch ?? 1,
+    models: models.map((model) => costOfModel(model, options)),
+    overtakes,
   };
 }
 

@@ -8,6 +8,7 @@ import {
   type Point,
   fitLaw,
   fitPhysical,
+  nextLengths,
 } from "../fit/index.js";
 import { type Run, isUsable, lengthOf } from "../runs/schema.js";
 import type { FitDocument } from "./documents/fit.js";
@@ -65,7 +66,11 @@ export function fitRun(run: Run, options: RunFitOptions = {}): RunFit {
       expected: present.length === 0 ? "the run has no usable samples" : `the run has ${present.join(", ")}`,
     });
   }
-  const points = pointsOf(run, phase);
+  return fitPoints(phase, pointsOf(run, phase), options);
+}
+
+/** The law that samples of one phase follow, wherever they come from. */
+export function fitPoints(phase: MeasuredPhase, points: readonly Point[], options: RunFitOptions = {}): RunFit {
   const statistics: FitOptions = {
     ...(options.assumedNoise === undefined ? {} : { assumedNoise: options.assumedNoise }),
     ...(options.level === undefined ? {} : { level: options.level }),
@@ -82,18 +87,44 @@ export function fitRun(run: Run, options: RunFitOptions = {}): RunFit {
 
 const factors = [2, 4, 8];
 
+/** What a fit is about, for its document. */
+export interface FitSubject {
+  readonly path: string;
+  readonly model: string;
+  /** Where samples came from that are no run of ours. */
+  readonly source?: FitDocument["source"];
+  readonly warnings?: FitDocument["warnings"];
+}
+
+/** What is asked of a fit beside its law. */
+export interface FitQuestions {
+  /** Lengths to extrapolate to; twice, four and eight times the longest where it is left out. */
+  readonly at?: readonly number[];
+  /** Seconds: at which length does the time pass them? */
+  readonly limit?: number;
+  /** Which lengths to measure next, so that the interval at `target` shrinks most in so many seconds. */
+  readonly next?: { readonly target: number; readonly seconds: number };
+}
+
 /** A fitted run as one plain document. */
 export function fitDocumentOf(run: Run, path: string, fit: RunFit, at?: readonly number[]): FitDocument {
+  return fitDocumentAbout({ path, model: run.model.name }, fit, at === undefined ? {} : { at });
+}
+
+/** Any fit as one plain document. */
+export function fitDocumentAbout(subject: FitSubject, fit: RunFit, questions: FitQuestions = {}): FitDocument {
   const { blind, physical, phase } = fit;
   const chosen = physical ?? blind;
   const { to } = chosen.range;
   const lengths = [...new Set(fit.points.map((point) => point.n))].sort((a, b) => a - b);
   const polynomial = polynomialOf(blind);
+  const { at, limit, next } = questions;
   const { coefficients } = polynomial;
   return {
     schema: "nsquared/fit@1",
-    run: path,
-    model: run.model.name,
+    run: subject.path,
+    model: subject.model,
+    ...(subject.source === undefined ? {} : { source: subject.source }),
     phase,
     level: chosen.level,
     range: chosen.range,
@@ -116,6 +147,8 @@ export function fitDocumentOf(run: Run, path: string, fit: RunFit, at?: readonly
       const { seconds, low, high, factor, canTell } = chosen.predict(n);
       return { n, seconds, low, high, factor, canTell };
     }),
+    ...(limit === undefined ? {} : { limit: { seconds: limit, ...chosen.lengthAt(limit) } }),
+    ...(next === undefined ? {} : { next: { ...next, lengths: nextLengths(blind, next) } }),
     residuals: chosen.residuals.map((residual) => ({ ...residual })),
     candidates: blind.candidates.map(({ kind, deltaAicc, weight, rejected }) => ({
       kind,
@@ -123,7 +156,7 @@ export function fitDocumentOf(run: Run, path: string, fit: RunFit, at?: readonly
       weight,
       rejected,
     })),
-    warnings: warningsOf(fit),
+    warnings: [...(subject.warnings ?? []), ...warningsOf(fit)],
   };
 }
 

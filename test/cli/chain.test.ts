@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { version } from "../../src/base/version.js";
-import { costDocument } from "../../src/study/documents/cost.js";
+import { costComparisonDocument, costDocument } from "../../src/study/documents/cost.js";
 import { describeDocument } from "../../src/study/documents/describe.js";
 import { fitDocument } from "../../src/study/documents/fit.js";
 import { measureDocument } from "../../src/study/documents/measure.js";
@@ -106,6 +106,39 @@ describe("the command line", () => {
     expect(document.status).toBe("interrupted");
     expect(document.samples.length).toBeGreaterThan(0);
     expect(existsSync(out)).toBe(true);
+  });
+
+  test("compares models, and says from which length one is the cheaper", async () => {
+    const wide = writeConfig(
+      folder.path,
+      { intermediate_size: 4096, num_attention_heads: 1, num_key_value_heads: 1, head_dim: 2 },
+      "wide.json",
+    );
+    const comparison = costComparisonDocument.parse(await json(["cost", config, wide, "--lengths", "16,64k"]));
+    const [narrow, other] = comparison.models;
+    expect(narrow?.points[0]?.flops.total).toBeLessThan(other?.points[0]?.flops.total ?? 0);
+    expect(narrow?.points[1]?.flops.total).toBeGreaterThan(other?.points[1]?.flops.total ?? 0);
+    expect(comparison.overtakes).toEqual([{ cheaper: "wide", dearer: narrow?.name, n: expect.any(Number) }]);
+    const { n = 0 } = comparison.overtakes[0] ?? {};
+    const at = costComparisonDocument.parse(
+      await json(["cost", config, wide, "--lengths", `${Math.floor(n)},${Math.ceil(n)}`]),
+    );
+    const [before, after] = [0, 1].map((index) => at.models.map((model) => model.points[index]?.flops.total ?? 0));
+    expect(before?.[0]).toBeLessThan(before?.[1] ?? 0);
+    expect(after?.[0]).toBeGreaterThanOrEqual(after?.[1] ?? 0);
+  });
+
+  test("counts as the reference's counter does when asked", async () => {
+    const counted = costDocument.parse(await json(["cost", config, "--preset", "transformers", "--lengths", "64"]));
+    expect(counted.conventions).toEqual({
+      causal: "full",
+      head: "all",
+      mac: 2,
+      attention: "naive",
+      kernels: "reference",
+    });
+    const weights = 2 * (2 * 32 * 32 + 2 * 16 * 32 + 3 * 32 * 48) + 96 * 32;
+    expect(counted.points[0]?.flops.matmul).toBe(2 * 64 * weights + 2 * 2 * 64 * 64 * 32 * 2);
   });
 
   test("prints the version of the package", async () => {

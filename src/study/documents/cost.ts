@@ -60,3 +60,14 @@ export const costDocument = modelFacts.extend({
   ),
 });
 export type CostDocument = z.infer<typeof costDocument>;
+
+/** `nsquared cost A B … --json`. */
+export const costComparisonDocument = z.object({
+  schema: z.literal("nsquared/cost-comparison@1"),
+  phase: z.enum(["prefill", "decode"]),
+  batch: z.number().int().positive(),
+  models: z.array(costDocument),
+  /** From n on `cheaper` takes fewer FLOPs than `dearer`; below it took more. */
+  overtakes: z.array(z.object({ cheaper: z.string(), dearer: z.string(), n: z.number().positive() })),
+});
+export type CostComparisonDocument = z.infer<typeof costComparisonDocument>;

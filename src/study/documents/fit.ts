@@ -18,6 +18,21 @@ export const fitDocument = z.object({
   schema: z.literal("nsquared/fit@1"),
   run: z.string(),
   model: z.string(),
+  /** Where the samples came from; left out for run files of this package. */
+  source: z
+    .object({
+      format: z.string(),
+      /** `length`: new tokens; `depth`: the context, for a prefill cached and new tokens together. */
+      axis: z.enum(["length", "depth"]),
+      /** The other length, equal in all samples. */
+      fixed: amount,
+      batch: amount,
+      /** Samples read; `samples` of them are in the fit. */
+      count: amount,
+      units: z.array(z.string()),
+      identity: z.record(z.string(), z.string()),
+    })
+    .optional(),
   phase: z.string(),
   /** Level of all intervals. */
   level: z.number(),
@@ -37,6 +52,18 @@ export const fitDocument = z.object({
   crossover: z.object({ n: amount, low: amount, high: z.number().nullable() }).nullable(),
   exponents: z.array(z.object({ n: amount, exponent: z.number() })),
   extrapolation: z.array(extrapolated),
+  /** The length at which the time passes a latency; null where it never does. */
+  limit: z
+    .object({ seconds: amount, n: amount.nullable(), low: amount.nullable(), high: amount.nullable() })
+    .optional(),
+  /** What to measure next, best first; `halfWidth` is the relative half-width at the target afterwards. */
+  next: z
+    .object({
+      target: amount,
+      seconds: amount,
+      lengths: z.array(z.object({ n: amount, repeats: amount, seconds: amount, halfWidth: amount })),
+    })
+    .optional(),
   residuals: z.array(z.object({ n: amount, seconds: amount, law: amount, ratio: amount, samples: amount })),
   candidates: z.array(
     z.object({ kind: z.string(), deltaAicc: z.number(), weight: amount, rejected: z.string().nullable() }),
@@ -44,3 +71,19 @@ export const fitDocument = z.object({
   warnings: z.array(warning),
 });
 export type FitDocument = z.infer<typeof fitDocument>;
+
+/** `nsquared fit --json` of a single point: no law, but what each assumption says. */
+export const scenariosDocument = z.object({
+  schema: z.literal("nsquared/scenarios@1"),
+  point: z.object({ n: amount, seconds: amount }),
+  model: z.string().nullable(),
+  scenarios: z.array(
+    z.object({
+      name: z.string(),
+      assumption: z.string(),
+      points: z.array(z.object({ n: amount, seconds: amount })),
+    }),
+  ),
+  warnings: z.array(warning),
+});
+export type ScenariosDocument = z.infer<typeof scenariosDocument>;

@@ -2,9 +2,9 @@ import { z } from "zod";
 import { deviceRecordSchema } from "../../hardware/record.js";
 import { runSchema } from "../../runs/schema.js";
 import { calibrateDocument } from "./calibrate.js";
-import { costDocument } from "./cost.js";
+import { costComparisonDocument, costDocument } from "./cost.js";
 import { describeDocument } from "./describe.js";
-import { fitDocument } from "./fit.js";
+import { fitDocument, scenariosDocument } from "./fit.js";
 import { measureDocument } from "./measure.js";
 import { predictDocument } from "./predict.js";
 import { profileDocument } from "./profile.js";
@@ -14,10 +14,12 @@ import { reportDocument } from "./report.js";
 export const documents = {
   "nsquared/describe@1": describeDocument,
   "nsquared/cost@1": costDocument,
+  "nsquared/cost-comparison@1": costComparisonDocument,
   "nsquared/predict@1": predictDocument,
   "nsquared/calibrate@1": calibrateDocument,
   "nsquared/measure@1": measureDocument,
   "nsquared/fit@1": fitDocument,
+  "nsquared/scenarios@1": scenariosDocument,
   "nsquared/report@1": reportDocument,
   "nsquared/profile@1": profileDocument,
   "nsquared/run@1": runSchema,

@@ -1,0 +1,188 @@
+import { percent, scientific, seconds, significant, tokens } from "../base/format.js";
+import { type Style, table } from "../report/table.js";
+import { terminalPlot } from "../report/terminal-plot.js";
+import type { FitDocument, ScenariosDocument } from "../study/documents/fit.js";
+import type { RunFit } from "../study/fit.js";
+
+const plotRows = 18;
+const widestPlot = 100;
+/** Points of a drawn curve. */
+const curvePoints = 60;
+
+export interface FitTextOptions {
+  readonly style: Style;
+  readonly columns: number;
+  readonly plot: boolean;
+}
+
+/** Samples, law and interval from the shortest measured length to the longest asked for. */
+function plotOf(document: FitDocument, fit: RunFit, { style, columns }: FitTextOptions): string {
+  const law = fit.physical ?? fit.blind;
+  const { from, to } = document.range;
+  const end = Math.max(to, ...document.extrapolation.map(({ n }) => n));
+  const at = Array.from({ length: curvePoints }, (_, i) => from * (end / from) ** (i / (curvePoints - 1)));
+  const predicted = at.map((n) => law.predict(n));
+  const line = (pick: "seconds" | "low" | "high") => predicted.map((one) => ({ n: one.n, seconds: one[pick] }));
+  return terminalPlot(
+    {
+      lines: [
+        { label: "low and", points: line("low"), emphasis: "dim", pattern: "dotted" },
+        { label: `high end of the ${percent(document.level)} interval`, points: line("high"), emphasis: "dim", pattern: "dotted" },
+        { label: `${document.law.kind} law`, points: line("seconds"), emphasis: "cyan", pattern: "solid" },
+      ],
+      dots: [{ label: "measured", points: law.residuals, emphasis: "bold" }],
+      width: Math.min(columns, widestPlot),
+      height: plotRows,
+    },
+    style,
+  );
+}
+
+function header(document: FitDocument): string[] {
+  const { source, range, noise, law } = document;
+  const lines = [
+    `${document.model}, ${document.phase}: ${document.samples} samples at ${tokens(range.from)} … ${tokens(range.to)}, noise ${percent(noise.relative)}${noise.assumed ? " (assumed)" : ""}, ${percent(document.level)} intervals`,
+  ];
+  if (source !== undefined) {
+    const over =
+      source.axis === "length"
+        ? `over new tokens${source.fixed > 0 ? ` after ${tokens(source.fixed)} cached ones` : ""}`
+        : document.phase === "decode"
+          ? "over the context"
+          : `over the context, cached tokens and ${tokens(source.fixed)} new ones together`;
+    lines.push(
+      `read as          ${source.format}, ${over}${source.batch === 1 ? "" : `, batch ${source.batch}`}; ${source.units.join("; ")}`,
+    );
+  }
+  lines.push(`law              ${law.kind}${law.kind === "physical" ? "" : `: ${law.expression} seconds`}`);
+  return lines;
+}
+
+/** The fit for people: law, coefficients, rejected laws, what it says of longer input, doubts. */
+export function fitText(document: FitDocument, fit: RunFit, options: FitTextOptions): string {
+  const { law, crossover } = document;
+  const { constant, linear, quadratic } = law.coefficients;
+  const coefficient = (name: string, unit: string, one: { value: number; low: number; high: number }): string[] => [
+    name,
+    scientific(one.value),
+    `${scientific(one.low)} – ${scientific(one.high)}`,
+    unit,
+  ];
+  const variable = document.phase === "decode" || document.source?.axis === "depth" ? "c" : "n";
+  const bound = (value: number | null): string => (value === null ? "any length" : tokens(Math.round(value)));
+  const lines = [
+    ...header(document),
+    "",
+    table(
+      [`${law.coefficientsOf} law`, "value", "interval", "unit"],
+      [
+        coefficient("constant", "s", constant),
+        coefficient("linear", "s/token", linear),
+        coefficient("quadratic", "s/token²", quadratic),
+      ],
+    ),
+  ];
+  if (law.efficiencies !== undefined) {
+    lines.push(
+      "",
+      table(
+        ["seconds over predicted", "factor", "interval", "told by the samples"],
+        law.efficiencies.map((one) => [
+          one.name,
+          significant(one.value),
+          `${significant(one.low)} – ${significant(one.high)}`,
+          percent(one.informed),
+        ]),
+      ),
+    );
+  }
+  const rejected = document.candidates.filter((one) => one.rejected !== null);
+  if (rejected.length > 0) {
+    lines.push(
+      "",
+      table(
+        ["rejected law", "why"],
+        rejected.map((one) => [one.kind, one.rejected ?? ""]),
+      ),
+    );
+  }
+  lines.push(
+    "",
+    crossover === null
+      ? "crossover        none: no quadratic part was found"
+      : `crossover        ${variable} = ${tokens(Math.round(crossover.n))} (${bound(crossover.low)} – ${bound(crossover.high)}): the quadratic part equals the rest`,
+    `local exponent   ${exponents(document)}`,
+  );
+  if (document.limit !== undefined) {
+    const { limit } = document;
+    lines.push(
+      limit.n === null
+        ? `limit            ${seconds(limit.seconds)} is never passed`
+        : `limit            ${seconds(limit.seconds)} is passed at ${variable} = ${tokens(Math.round(limit.n))} (${bound(limit.low)} – ${bound(limit.high)})${limit.n > document.range.to ? `, ${significant(limit.n / document.range.to)} times the longest measured` : ""}`,
+    );
+  }
+  lines.push(
+    "",
+    table(
+      [variable, "extrapolated", "interval", "× the longest measured", ""],
+      document.extrapolation.map((point) => [
+        tokens(point.n),
+        seconds(point.seconds),
+        `${seconds(point.low)} – ${seconds(point.high)}`,
+        significant(point.factor),
+        point.canTell ? "" : "can't tell",
+      ]),
+    ),
+  );
+  if (document.next !== undefined) lines.push("", nextText(document.next));
+  if (options.plot) {
+    const plot = plotOf(document, fit, options);
+    if (plot !== "") lines.push("", plot);
+  }
+  if (document.warnings.length > 0) lines.push("", ...document.warnings.map(({ message }) => `warning: ${message}`));
+  return lines.join("\n");
+}
+
+/** More exponents than this are thinned: a file may have hundreds of lengths. */
+const mostExponents = 8;
+
+function exponents({ exponents: all }: FitDocument): string {
+  const stride = Math.max(1, Math.ceil(all.length / mostExponents));
+  const shown = all.filter((_, i) => i % stride === 0 || i === all.length - 1);
+  return shown.map(({ n, exponent }) => `${significant(exponent)} at ${tokens(n)}`).join(", ");
+}
+
+function nextText(next: NonNullable<FitDocument["next"]>): string {
+  if (next.lengths.length === 0) {
+    return `measure next     nothing: no length fits ${seconds(next.seconds)} and would narrow the interval at ${tokens(next.target)}`;
+  }
+  const total = next.lengths.reduce((sum, one) => sum + one.seconds, 0);
+  return [
+    table(
+      ["measure next", "repeats", "takes", `then at ${tokens(next.target)}`],
+      next.lengths.map((one) => [
+        tokens(one.n),
+        String(one.repeats),
+        seconds(one.seconds),
+        Number.isFinite(one.halfWidth) ? `±${percent(one.halfWidth)}` : "still open",
+      ]),
+    ),
+    `in all           ${seconds(total)} of ${seconds(next.seconds)}`,
+  ].join("\n");
+}
+
+/** One point: the assumptions side by side. */
+export function scenariosText(document: ScenariosDocument): string {
+  const { point, scenarios } = document;
+  const lengths = scenarios[0]?.points.map(({ n }) => n) ?? [];
+  return [
+    `one point: ${seconds(point.seconds)} at ${tokens(point.n)} tokens`,
+    "",
+    table(
+      ["if", ...lengths.map((n) => tokens(n)), "that is"],
+      scenarios.map((one) => [one.name, ...one.points.map((at) => seconds(at.seconds)), one.assumption]),
+    ),
+    "",
+    ...document.warnings.map(({ message }) => `warning: ${message}`),
+  ].join("\n");
+}

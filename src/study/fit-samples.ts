@@ -1,0 +1,170 @@
+import { badInput } from "../base/errors.js";
+import { tokens } from "../base/format.js";
+import type { KnownShape, PhysicalCurve } from "../fit/index.js";
+import { scenariosOf } from "../fit/index.js";
+import type { DeviceRecord } from "../hardware/record.js";
+import type { ModelDescription } from "../model/types.js";
+import { predictCurve } from "../predict/curve.js";
+import type { Axis, SampleSet, Series } from "../runs/import/types.js";
+import { withDtype } from "../variants/dtype.js";
+import { costOfModel } from "./cost.js";
+import type { FitDocument, ScenariosDocument } from "./documents/fit.js";
+import { fitDocumentAbout, fitPoints, type FitQuestions, type RunFit, type RunFitOptions } from "./fit.js";
+import type { MeasuredPhase } from "./measure.js";
+import { physicalCurve } from "./physical.js";
+
+export interface SeriesChoice {
+  readonly phase?: MeasuredPhase;
+  readonly axis?: Axis;
+}
+
+/** A series in words: `prefill over length, 0 cached, 7 lengths`. */
+export function seriesName(series: Series): string {
+  const { phase, axis, fixed, batch, lengths } = series;
+  const batched = batch === 1 ? "" : `, batch ${batch}`;
+  if (phase === "decode") return `decode over context${batched}, ${lengths} lengths`;
+  const other =
+    axis === "length" ? (fixed === 0 ? "" : ` after ${tokens(fixed)} cached`) : ` in steps of ${tokens(fixed)} new tokens`;
+  return `${phase} over ${axis}${other}${batched}, ${lengths} lengths`;
+}
+
+/**
+ * The series to fit: of the phase and axis asked for, the first where several are left.
+ *
+ * @throws NsquaredError `no-samples`, `one-length`
+ */
+export function chooseSeries(set: SampleSet, choice: SeriesChoice = {}): Series {
+  const [series] = set.series.filter(
+    (one) =>
+      (choice.phase === undefined || one.phase === choice.phase) &&
+      (choice.axis === undefined || one.axis === choice.axis),
+  );
+  const there = set.series.map(seriesName).join("; ");
+  if (series === undefined) {
+    throw badInput("no-samples", {
+      where: set.path,
+      key: choice.phase === undefined && choice.axis !== undefined ? "axis" : "phase",
+      found: [choice.phase, choice.axis].filter((one) => one !== undefined).join(" over ") || "none",
+      expected: there === "" ? "no usable samples there" : `it has ${there}`,
+    });
+  }
+  if (series.lengths < 2) {
+    throw badInput("one-length", {
+      where: set.path,
+      key: `${series.phase} lengths`,
+      found: series.points[0]?.n ?? 0,
+      expected: `all ${series.count} samples have this one length; a law needs at least two, better four`,
+    });
+  }
+  return series;
+}
+
+/** Below this a spread that a file states is not believed for all that differs between its lengths. */
+const leastSpread = 0.005;
+
+/** The law of a series; where a file gives means and their spread instead of repeats, that is the assumed noise. */
+export function fitSeries(series: Series, options: Omit<RunFitOptions, "phase" | "at"> = {}): RunFit {
+  const spread = series.spread === null ? {} : { assumedNoise: Math.min(0.5, Math.max(leastSpread, series.spread)) };
+  return fitPoints(series.phase, series.points, { ...spread, ...options });
+}
+
+/** The physical law's curve for a series: of a run as it was executed, of anything else with fused attention. */
+export function curveOfSeries(
+  set: SampleSet,
+  series: Series,
+  model: ModelDescription,
+  device: DeviceRecord,
+): PhysicalCurve {
+  if (set.run !== null) return physicalCurve(set.run, model, device, series.phase);
+  if (series.phase === "prefill" && (series.axis === "depth" || series.fixed > 0)) {
+    throw badInput("no-physical-law", {
+      where: set.path,
+      key: "axis",
+      found: seriesName(series),
+      expected: "--model knows a prefill from an empty cache, and decode; leave it out",
+    });
+  }
+  const curve = predictCurve(
+    device.calibration === null ? model : withDtype(model, device.calibration.dtype),
+    device,
+    { phase: series.phase === "decode" ? "decode" : "prefill", batch: series.batch },
+  );
+  return {
+    components: curve.components.map(({ name, seconds, logSpread }) => ({
+      name,
+      seconds,
+      logSpread: Math.hypot(logSpread, curve.commonSpread),
+    })),
+  };
+}
+
+/** A fit of samples from anywhere as one plain document. */
+export function samplesDocument(set: SampleSet, series: Series, fit: RunFit, questions: FitQuestions): FitDocument {
+  const others = set.series.filter((one) => one !== series && one.lengths > 1).map(seriesName);
+  const notes: FitDocument["warnings"] = set.run === null ? [...set.notes] : [];
+  if (set.run === null && series.points.length < series.count) {
+    notes.push({
+      code: "samples-thinned",
+      message: `${series.points.length} of ${series.count} samples stand for all: at most 2,000 of each length, drawn at random`,
+    });
+  }
+  if (set.run === null && others.length > 0) {
+    const shown = others.slice(0, 3).join("; ");
+    notes.push({
+      code: "other-series",
+      message: `fitted ${seriesName(series)}; also there: ${shown}${others.length > 3 ? ` and ${others.length - 3} more` : ""} (--phase, --axis)`,
+    });
+  }
+  const subject = { path: set.path, model: set.model ?? "unnamed model", warnings: notes };
+  if (set.run !== null) return fitDocumentAbout(subject, fit, questions);
+  const { axis, fixed, batch, count } = series;
+  const source = {
+    format: set.format,
+    axis,
+    fixed,
+    batch,
+    count,
+    units: [...set.units],
+    identity: { ...set.identity },
+  };
+  return fitDocumentAbout({ ...subject, source }, fit, questions);
+}
+
+export const defaultScenarioFactors = [2, 4, 8];
+
+/** One point is no fit: every assumption's answer, side by side. */
+export function scenariosDocumentOf(
+  point: { readonly n: number; readonly seconds: number },
+  at: readonly number[] | undefined,
+  model: ModelDescription | null,
+): ScenariosDocument {
+  const lengths = at ?? defaultScenarioFactors.map((factor) => factor * point.n);
+  const shapes: KnownShape[] = model === null ? [] : [flopMix(model, [point.n, ...lengths])];
+  return {
+    schema: "nsquared/scenarios@1",
+    point: { ...point },
+    model: model?.name ?? null,
+    scenarios: scenariosOf(point, shapes).map(({ name, assumption, seconds }) => ({
+      name,
+      assumption,
+      points: lengths.map((n) => ({ n, seconds: seconds(n) })),
+    })),
+    warnings: [
+      {
+        code: "one-point",
+        message: "one point cannot tell how the time grows: these are assumptions, not a fit; measure at least 4 lengths",
+      },
+    ],
+  };
+}
+
+/** The model's own mix of linear and quadratic work, as if every FLOP took equally long. */
+function flopMix(model: ModelDescription, lengths: readonly number[]): KnownShape {
+  const sorted = [...new Set(lengths)].sort((left, right) => left - right);
+  const flops = new Map(costOfModel(model, { lengths: sorted }).points.map((point) => [point.n, point.flops.total]));
+  return {
+    name: model.name,
+    assumption: `the time grows as the FLOPs of ${model.name} do`,
+    seconds: (n) => flops.get(n) ?? Number.NaN,
+  };
+}
