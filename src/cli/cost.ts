@@ -1,5 +1,6 @@
-import { Option } from "commander";
+import { InvalidArgumentError, Option } from "commander";
 import { percent, scientific, tokens } from "../base/format.js";
+import { parseLength } from "../base/lengths.js";
 import { nodeAccess } from "../files/node.js";
 import { loadModel } from "../model/load.js";
 import { type CostOptions, compareCosts, costOfModel, presets } from "../study/cost.js";
@@ -27,6 +28,18 @@ export const setUpCost: SetUp = (command, io) => {
     .addOption(new Option("--batch <b>", "sequences at once").argParser(wholeNumber(1, 2 ** 20)).default(1))
     .addOption(lengthsOption("lengths to evaluate at"))
     .addOption(
+      new Option(
+        "--request <in:out>",
+        "price a whole generation too: prompt of in tokens and out decode steps",
+      ).argParser(requestOf),
+    )
+    .addOption(
+      new Option(
+        "--encoder-length <m>",
+        "tokens of an encoder–decoder's encoder (default: as many as n or c, of a request as its prompt)",
+      ).argParser((text: string) => parseLength(text, "--encoder-length")),
+    )
+    .addOption(
       new Option("--preset <name>", "count as another tool does; options beside it win").choices(Object.keys(presets)),
     )
     .addOption(
@@ -52,6 +65,7 @@ Examples:
   nsquared cost SmolLM2-135M
   nsquared cost Llama-3.1-8B --phase decode --lengths 1k..128k
   nsquared cost Llama-3.1-8B Mistral-7B --lengths 1k..1M
+  nsquared cost Llama-3.1-8B --request 4k:512
   nsquared cost ./config.json --preset transformers --json`,
     )
     .action(async (locations: string[], options: Options) => {
@@ -72,6 +86,15 @@ Examples:
       emit(io, options.json, comparison, () => comparisonText(comparison));
     });
 };
+
+/** `in:out`, lengths as `1k:256`. */
+function requestOf(text: string): { readonly input: number; readonly output: number } {
+  const [input, output, ...more] = text.split(":");
+  if (input === undefined || output === undefined || more.length > 0) {
+    throw new InvalidArgumentError("expected two lengths, as 1k:256 (prompt:answer).");
+  }
+  return { input: parseLength(input, "--request"), output: parseLength(output, "--request") };
+}
 
 function comparisonText(comparison: CostComparisonDocument): string {
   const { models, overtakes, phase, batch } = comparison;
@@ -127,10 +150,13 @@ function costText(document: CostDocument): string {
       String(row.launches),
     ]),
   );
+  const encoder =
+    document.encoderLength === null ? [] : [`  encoder          ${document.encoderLength} tokens (--encoder-length)`];
   const meaning =
     document.phase === "prefill" ? "n new tokens, nothing cached before" : "one new token after c cached ones";
   return [
     `${document.name}: ${document.phase} (${meaning}), batch ${document.batch}, ${document.conventions.attention} attention`,
+    ...encoder,
     `  FLOPs            ${document.flops.expression}   grows as ${document.flops.growth}`,
     `  vector FLOPs     ${document.vectorFlops.expression}`,
     `  bytes read       ${document.bytes.read.expression}`,
@@ -143,8 +169,40 @@ function costText(document: CostDocument): string {
     "",
     operators,
     "",
+    ...requestText(document),
     `Counted: a multiply-add is ${document.conventions.mac} FLOPs; causal pairs ${document.conventions.causal}; logits of ${
       document.conventions.head === "last" ? "the last position" : "all positions"
     }; embedding look-ups are bytes.`,
   ].join("\n");
+}
+
+function requestText(document: CostDocument): readonly string[] {
+  const { request } = document;
+  if (request === undefined) return [];
+  const row = (name: string, amounts: typeof request.total): string[] => [
+    name,
+    scientific(amounts.flops.total),
+    scientific(amounts.flops.attention),
+    scientific(amounts.flops.vector),
+    scientific(amounts.bytes.read),
+    scientific(amounts.bytes.written),
+    amounts.launches.toLocaleString("en-US"),
+  ];
+  const encoder = request.encoderLength === null ? "" : `, encoder of ${tokens(request.encoderLength)}`;
+  return [
+    `A whole generation: prompt of ${tokens(request.input)}, then ${tokens(request.output)} decode steps at contexts ` +
+      `${tokens(request.input)} … ${tokens(request.input + request.output - 1)}${encoder}`,
+    "",
+    table(
+      ["", "FLOPs", "attention", "vector FLOPs", "bytes read", "bytes written", "launches"],
+      [
+        row("prefill", request.prefill),
+        ...request.parts.map(({ part, prefill }) => row(`  ${part}`, prefill)),
+        row("decode", request.decode),
+        ...request.parts.map(({ part, decode }) => row(`  ${part}`, decode)),
+        row("total", request.total),
+      ],
+    ),
+    "",
+  ];
 }

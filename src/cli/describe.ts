@@ -1,31 +1,61 @@
+import { Option } from "commander";
 import { bytes, parameterCount, tokens } from "../base/format.js";
+import type { Dtype } from "../base/units.js";
+import { type FileType, fileTypes } from "../cost/quantised.js";
 import { loadModel } from "../model/load.js";
 import { nodeAccess } from "../files/node.js";
-import { describeModel } from "../study/describe.js";
+import { type DescribeOptions, describeModel } from "../study/describe.js";
 import type { DescribeDocument } from "../study/documents/describe.js";
 import { type SetUp, emit } from "./io.js";
+import { dtype } from "./options.js";
 import { modelArgument } from "./words.js";
+
+interface Options extends Omit<DescribeOptions, "cacheDtype"> {
+  readonly kvDtype?: Dtype;
+  readonly json?: boolean;
+}
+
+/** A number format, or a GGUF file type in any case. */
+function format(text: string): Dtype | FileType {
+  return fileTypes.find((name) => name === text.toUpperCase()) ?? dtype(text);
+}
 
 export const setUpDescribe: SetUp = (command, io) => {
   command
     .description("Reads a model's own files and says what it is: parameters, layers, KV cache per token.")
     .argument("<model>", modelArgument)
+    .addOption(
+      new Option(
+        "--dtype <type>",
+        `of weights, cache and activations (default: the model's own), or a GGUF file type of the weights: ${fileTypes.join(", ")}`,
+      ).argParser(format),
+    )
+    .addOption(new Option("--kv-dtype <type>", "of the KV cache alone").argParser(dtype))
+    .addOption(
+      new Option(
+        "--preset <name>",
+        "count parameters as another tool does: transformers leaves out what a checkpoint holds and nothing runs",
+      ).choices(["transformers"]),
+    )
     .addHelpText(
       "after",
       `
 Examples:
   nsquared describe SmolLM2-135M
   nsquared describe ./my-model/config.json --json
+  nsquared describe ./my-model/config.json --dtype Q8_0 --kv-dtype fp8
   nsquared describe meta-llama/Llama-3.2-1B`,
     )
-    .action(async (location: string, options: { json?: boolean }) => {
-      const document = describeModel(await loadModel(location, nodeAccess()));
-      emit(io, options.json, document, () => describeText(document));
+    .action(async (location: string, options: Options) => {
+      const { json, kvDtype, ...rest } = options;
+      const model = await loadModel(location, nodeAccess());
+      const document = describeModel(model, { ...rest, ...(kvDtype === undefined ? {} : { cacheDtype: kvDtype }) });
+      emit(io, json, document, () => describeText(document));
     });
 };
 
 function describeText(document: DescribeDocument): string {
-  const { parameters, cache, dtypes } = document;
+  const { parameters, unrun, cache, state, dtypes, quantised } = document;
   const rows: [string, string][] = [
     [
       "parameters",
@@ -33,12 +63,27 @@ function describeText(document: DescribeDocument): string {
     ],
   ];
   if (parameters.active !== parameters.total) rows.push(["active per token", parameterCount(parameters.active)]);
+  if (unrun.prediction + unrun.buffers > 0) rows.push(["not run", unrunText(unrun)]);
   rows.push(
-    ["weights", `${bytes(document.weightBytes)} in ${dtypes.weights}`],
+    [
+      "weights",
+      quantised === undefined
+        ? `${bytes(document.weightBytes)} in ${dtypes.weights}`
+        : `${bytes(quantised.bytes)} in ${quantised.type}, ${quantised.bitsPerWeight.toFixed(4)} bits each`,
+    ],
     ["hidden size", String(document.hiddenSize)],
     ["vocabulary", document.vocabularySize.toLocaleString("en-US")],
     ["context", document.contextLength === null ? "not stated" : `${tokens(document.contextLength)} tokens`],
-    ["KV cache", `${bytes(cache.bytesPerToken)} per token in ${dtypes.kv}: ${cache.expression} bytes`],
+    ["KV cache", cacheText(cache)],
+    ...cache.keysAndValues.pieces
+      .slice(1)
+      .map((piece): [string, string] => ["", `from ${tokens(piece.from)} tokens on: ${piece.expression} bytes`]),
+    ...(cache.encoderBytesPerToken === 0
+      ? []
+      : [["", `and ${bytes(cache.encoderBytesPerToken)} per token of the encoder`] satisfies [string, string]]),
+    ...(state.bytes === 0
+      ? []
+      : [["state", `${bytes(state.bytes)} in ${state.dtypes.join(", ")}, at every length`] satisfies [string, string]]),
     ...document.layerKinds.map((kind, index): [string, string] => [
       index === 0 ? "layers" : "",
       `${kind.count} × ${kind.description}`,
@@ -54,4 +99,18 @@ function describeText(document: DescribeDocument): string {
     `${document.name} (${document.modelType}, ${document.source})`,
     ...rows.map(([name, text]) => `  ${name.padEnd(width)}  ${text}`),
   ].join("\n");
+}
+
+function cacheText(cache: DescribeDocument["cache"]): string {
+  const { keysAndValues, dtype: format } = cache;
+  if (keysAndValues.expression === "0") return "none";
+  return `${bytes(cache.bytesPerToken)} per token in ${format}: ${keysAndValues.expression} bytes`;
+}
+
+function unrunText({ prediction, buffers }: DescribeDocument["unrun"]): string {
+  const parts = [
+    ...(prediction === 0 ? [] : [`${parameterCount(prediction)} in layers that predict further tokens`]),
+    ...(buffers === 0 ? [] : [`${buffers.toLocaleString("en-US")} in biases, tables and projections beside`]),
+  ];
+  return `${parts.join(", ")}: part of the checkpoint`;
 }

@@ -27,7 +27,12 @@ function plotOf(document: FitDocument, fit: RunFit, { style, columns }: FitTextO
     {
       lines: [
         { label: "low and", points: line("low"), emphasis: "dim", pattern: "dotted" },
-        { label: `high end of the ${percent(document.level)} interval`, points: line("high"), emphasis: "dim", pattern: "dotted" },
+        {
+          label: `high end of the ${percent(document.level)} interval`,
+          points: line("high"),
+          emphasis: "dim",
+          pattern: "dotted",
+        },
         { label: `${document.law.kind} law`, points: line("seconds"), emphasis: "cyan", pattern: "solid" },
       ],
       dots: [{ label: "measured", points: law.residuals, emphasis: "bold" }],
@@ -96,7 +101,8 @@ export function fitText(document: FitDocument, fit: RunFit, options: FitTextOpti
       ),
     );
   }
-  const rejected = document.candidates.filter((one) => one.rejected !== null);
+  // The candidates are laws of the samples alone; beside the physical law they decide nothing.
+  const rejected = law.kind === "physical" ? [] : document.candidates.filter((one) => one.rejected !== null);
   if (rejected.length > 0) {
     lines.push(
       "",
@@ -118,7 +124,7 @@ export function fitText(document: FitDocument, fit: RunFit, options: FitTextOpti
     lines.push(
       limit.n === null
         ? `limit            ${seconds(limit.seconds)} is never passed`
-        : `limit            ${seconds(limit.seconds)} is passed at ${variable} = ${tokens(Math.round(limit.n))} (${bound(limit.low)} – ${bound(limit.high)})${limit.n > document.range.to ? `, ${significant(limit.n / document.range.to)} times the longest measured` : ""}`,
+        : `limit            ${seconds(limit.seconds)} is passed at ${variable} = ${tokens(Math.round(limit.n))} (${bound(limit.low)} – ${bound(limit.high)})${limit.n > document.range.to * 1.05 ? `, ${significant(limit.n / document.range.to)} times the longest measured` : ""}`,
     );
   }
   lines.push(

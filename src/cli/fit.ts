@@ -1,15 +1,21 @@
-import { InvalidArgumentError, Option } from "commander";
+import { Option } from "commander";
 import { badInput } from "../base/errors.js";
 import { parseLength, parseLengths } from "../base/lengths.js";
 import { nodeAccess } from "../files/node.js";
 import { loadModel } from "../model/load.js";
-import { type Axis, type ColumnChoice, columnRoles } from "../runs/import/index.js";
-import { parsePoint, readSamples } from "../runs/import/index.js";
-import type { SampleSet, Series } from "../runs/import/index.js";
+import {
+  type Axis,
+  type ColumnChoice,
+  parsePoint,
+  readSamples,
+  type SampleSet,
+  type Series,
+} from "../runs/import/index.js";
 import { loadDevice } from "../study/devices.js";
 import type { FitQuestions } from "../study/fit.js";
 import { chooseSeries, curveOfSeries, fitSeries, samplesDocument, scenariosDocumentOf } from "../study/fit-samples.js";
 import type { MeasuredPhase } from "../study/measure.js";
+import { columnsOption, levelOption, noiseOption } from "./fit-options.js";
 import { fitText, scenariosText } from "./fit-text.js";
 import { type Io, type SetUp, emit, styleFor } from "./io.js";
 import { duration } from "./options.js";
@@ -32,37 +38,6 @@ interface Options {
   readonly on: string;
   readonly json?: boolean;
 }
-
-function share(text: string): number {
-  const match = /^(\d+(?:\.\d+)?)\s*(%?)$/.exec(text.trim());
-  const value = Number(match?.[1] ?? Number.NaN) / (match?.[2] === "%" ? 100 : 1);
-  if (!(value > 0 && value < 1)) throw new InvalidArgumentError("expected a share such as 3% or 0.03.");
-  return value;
-}
-
-/** `length=prompt,time=latency:ms`. */
-export function columnChoice(text: string): ColumnChoice {
-  const choice: Record<string, string> = {};
-  for (const part of text.split(",")) {
-    const at = part.indexOf("=");
-    const role = columnRoles.find((one) => one === part.slice(0, at).trim());
-    const name = part.slice(at + 1).trim();
-    if (role === undefined || name === "") {
-      throw new InvalidArgumentError(
-        `expected ${columnRoles.join(", ")} with the column's name, as length=prompt,time=latency:ms.`,
-      );
-    }
-    choice[role] = name;
-  }
-  return choice;
-}
-
-export const columnsOption = (): Option =>
-  new Option("--columns <map>", "which column is what, as length=prompt,time=latency:ms").argParser(columnChoice);
-export const levelOption = (): Option =>
-  new Option("--level <share>", "level of all intervals (default: 95%)").argParser(share);
-export const noiseOption = (): Option =>
-  new Option("--noise <share>", "noise assumed where there are no repeats, as 3%").argParser(share);
 
 export const setUpFit: SetUp = (command, io) => {
   command
@@ -98,7 +73,7 @@ export const setUpFit: SetUp = (command, io) => {
       new Option("--law <kind>", "select, or fix the law").choices(["auto", "linear", "quadratic"]).default("auto"),
     )
     .addOption(noiseOption())
-    .addOption(levelOption())
+    .addOption(levelOption("95%"))
     .addOption(new Option("--limit <time>", "at which length does the time pass this, as 5s").argParser(duration))
     .option("--next", "what to measure next, so that the interval at the last --at narrows most within --time")
     .addOption(new Option("--time <limit>", "how long measuring may take, for --next, as 2m").argParser(duration))
@@ -125,7 +100,8 @@ Examples:
         emit(io, options.json, document, () => scenariosText(document));
         return;
       }
-      const set = points.length > 0 ? setOfPoints(points, paths, options.phase) : await readSamples(paths, given(options));
+      const set =
+        points.length > 0 ? setOfPoints(points, paths, options.phase) : await readSamples(paths, given(options));
       await fitAndShow(set, chooseSeries(set, options), options, io);
     });
 };

@@ -50,6 +50,11 @@ const entries: readonly Entry[] = [
     load: async () => (await import("./fit.js")).setUpFit,
   },
   {
+    name: "check",
+    summary: "a gate: exit code 1 where a run got slower than its baseline or misses a latency",
+    load: async () => (await import("./check.js")).setUpCheck,
+  },
+  {
     name: "report",
     summary: "measured against predicted, as text and as a page with pictures",
     load: async () => (await import("./report.js")).setUpReport,

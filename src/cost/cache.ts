@@ -24,6 +24,11 @@ export function cacheBytes(graph: Graph): Expression {
   return Expression.sum(sum);
 }
 
+/** The part of `cacheBytes` that is states of recurrences and convolutions: the same at every length. */
+export function stateBytes(graph: Graph): Expression {
+  return Expression.sum(graph.instances.flatMap(({ block }) => [...block.states.values()].map(bytesOfValue)));
+}
+
 function bytesOfCache(cache: Cache): Expression {
   if (cache.fixed === true) return bytesOfValue(cache.key).plus(bytesOfValue(cache.value));
   const perToken = (side: Value): Expression => {

@@ -1,3 +1,4 @@
+import { badInput } from "../base/errors.js";
 import { bytesPerElement } from "../base/units.js";
 import { Expression, b, distinctExperts, log2, n } from "../math/expression.js";
 import type { Block, ElementwiseFunction, Operator, Value } from "../graph/types.js";
@@ -167,7 +168,15 @@ export function count(operator: Operator, block: Block, conventions: Conventions
       const matrices = operator.weights.map((name) => block.weights.get(name)?.shape ?? []);
       const perExpert = matrices.reduce((sum, [, outWidth = 0, inWidth = 0]) => sum + outWidth * inWidth, 0);
       // Which experts a batch touches is chance: expected distinct ones under uniform routing.
-      const touched = distinctExperts(experts, chosen, block.routedTokens).times(1 / experts);
+      const perSequence = (value(operator.input).shape[1] ?? Expression.zero).affine;
+      if (perSequence === null) {
+        throw badInput("experts-pooled", {
+          where: block.name,
+          key: operator.name,
+          expected: "experts where every token passes; behind a pooled sequence they are not priced",
+        });
+      }
+      const touched = distinctExperts(experts, chosen, perSequence).times(1 / experts);
       const parameters = Expression.sum([...operator.weights, ...operator.biases].map(weightBytes)).times(touched);
       return cost({
         matmulFlops: tokens.times(chosen * perExpert * conventions.mac),

@@ -1,5 +1,6 @@
 import { longestLength } from "../base/lengths.js";
 import type { Expression } from "../math/expression.js";
+import { renamed } from "../math/rename.js";
 import { firstNonNegative } from "../math/roots.js";
 import type { Variable } from "../math/affine.js";
 import type { OperatorCost } from "./table.js";
@@ -24,14 +25,25 @@ export interface CostLaw {
   readonly launches: number;
 }
 
-export function costLaw(rows: readonly OperatorCost[], phase: CostPhase, batch = 1): CostLaw {
-  return lawOf(totalCost(rows), phase, batch);
+/** Length of the encoder's input: tokens, or `same` as the law's own variable. */
+export type EncoderLength = number | "same";
+
+export function costLaw(
+  rows: readonly OperatorCost[],
+  phase: CostPhase,
+  batch = 1,
+  encoderLength: EncoderLength = 0,
+): CostLaw {
+  return lawOf(totalCost(rows), phase, batch, encoderLength);
 }
 
 /** The same for any cost: of one operator, one part, the whole. */
-export function lawOf(cost: Cost, phase: CostPhase, batch = 1): CostLaw {
+export function lawOf(cost: Cost, phase: CostPhase, batch = 1, encoderLength: EncoderLength = 0): CostLaw {
   const variable = phase === "prefill" ? "n" : "c";
-  const fixed = (expression: Expression): Expression => expression.fix(variable, { n: 1, c: 0, b: batch });
+  const fixed = (expression: Expression): Expression =>
+    encoderLength === "same"
+      ? renamed(expression, "m", variable).fix(variable, { n: 1, c: 0, b: batch })
+      : expression.fix(variable, { n: 1, c: 0, b: batch, m: encoderLength });
   const matmulFlops = fixed(cost.matmulFlops);
   return {
     phase,

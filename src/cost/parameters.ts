@@ -1,5 +1,7 @@
 import { bytesPerElement } from "../base/units.js";
+import { buildGraph } from "../graph/build.js";
 import type { Graph, Weight } from "../graph/types.js";
+import type { ModelDescription } from "../model/types.js";
 
 export interface ParameterCount {
   /** All parameters, shared ones once. */
@@ -19,7 +21,7 @@ export function distinctWeights(graph: Graph): Map<string, Weight> {
   return weights;
 }
 
-export function elementCount(weight: Weight): number {
+export function elementCount(weight: Pick<Weight, "shape">): number {
   return weight.shape.reduce((product, size) => product * size, 1);
 }
 
@@ -49,6 +51,35 @@ export function countParameters(graph: Graph): ParameterCount {
     if (embedded.has(name)) embedding += elements;
   }
   return { total, active: Math.round(active), embedding };
+}
+
+/** What a published checkpoint holds beside the model that is run. */
+export interface UnrunCount {
+  /** Layers that predict tokens further ahead. */
+  readonly prediction: number;
+  /** Balancing biases of routers, tables of fixed routes, projections that nothing uses. */
+  readonly buffers: number;
+}
+
+/** Parameters of the checkpoint that inference on text does not run through. */
+export function countUnrun(model: ModelDescription): UnrunCount {
+  const elements = (weights: readonly Pick<Weight, "shape">[]): number =>
+    weights.reduce((sum, weight) => sum + elementCount(weight), 0);
+  return {
+    prediction: elements([...predictionWeights(model).values()]),
+    buffers: elements(model.unrun?.weights ?? []),
+  };
+}
+
+/** Weights of the layers for prediction by name; none where the checkpoint has none. */
+export function predictionWeights(model: ModelDescription): Map<string, Weight> {
+  const stack = model.unrun?.prediction;
+  if (stack === undefined) return new Map();
+  const graph = buildGraph({ ...model, stacks: [stack], head: { ...model.head, kind: "none" } });
+  const layers = graph.instances.filter(({ layer }) => layer !== null);
+  return new Map(
+    [...distinctWeights({ ...graph, instances: layers })].map(([name, weight]) => [`prediction.${name}`, weight]),
+  );
 }
 
 /** Bytes the weights take in memory, shared ones once. */

@@ -1,5 +1,4 @@
 import type { Dtype } from "../base/units.js";
-import type { Affine } from "../math/affine.js";
 import type { Expression } from "../math/expression.js";
 import type { Block, Cache, Operator, Value, Weight } from "./types.js";
 
@@ -11,11 +10,7 @@ export class BlockBuilder {
   private readonly states = new Map<string, Value>();
   private readonly operators: Operator[] = [];
 
-  /** @param routedTokens tokens that a router sees in one pass: n of a prefill, b of a decode step */
-  constructor(
-    private readonly name: string,
-    private readonly routedTokens: Partial<Affine> = { n: 1 },
-  ) {}
+  constructor(private readonly name: string) {}
 
   /** Declares an activation and returns its name. */
   value(name: string, shape: readonly Expression[], dtype: Dtype): string {
@@ -59,7 +54,6 @@ export class BlockBuilder {
       weights: this.weights,
       caches: this.caches,
       states: this.states,
-      routedTokens: this.routedTokens,
       operators: this.operators,
     };
   }

@@ -1,5 +1,4 @@
 import type { Dtype } from "../base/units.js";
-import type { Affine } from "../math/affine.js";
 import type { Expression } from "../math/expression.js";
 import type { Activation, KeySpan, Rotary } from "../model/types.js";
 
@@ -237,8 +236,6 @@ export interface Block {
   readonly caches: ReadonlyMap<string, Cache>;
   /** States of recurrences: as large after one token as after a million. */
   readonly states: ReadonlyMap<string, Value>;
-  /** Tokens that a router sees in one pass. */
-  readonly routedTokens: Partial<Affine>;
   /** In executable order. */
   readonly operators: readonly Operator[];
 }

@@ -27,6 +27,13 @@ export function interpolateStream(stream: Stream): (workingSet: number) => numbe
   };
 }
 
+/** Seconds per byte that a working set costs beyond the fastest one: what leaving the caches adds. */
+export function interpolateSpill(stream: Stream): (workingSet: number) => number {
+  const at = interpolateStream(stream);
+  const fastest = Math.min(...stream.map(({ secondsPerByte }) => secondsPerByte));
+  return (workingSet) => Math.max(0, at(workingSet) - fastest);
+}
+
 /** Seconds of a matrix product apart from moving its activations; see `gemmSchema` for the formula. */
 export function gemmSeconds(weight: number, compute: number, overlap: number): number {
   const large = Math.max(weight, compute);
@@ -128,7 +135,7 @@ export function calibratedTime(
       const weight = cost.weightBytes.at({}) * perWeightByte;
       const element = bytesPerElement(row.block.values.get(operator.output)?.dtype ?? "float32");
       const perRow = (inWidth + outWidth) * element * activation;
-      const perByte = interpolateStream(calibration.streams.scale);
+      const spill = interpolateSpill(calibration.streams.scale);
       // A bias is a sum of its own: the product is written, read again, and written.
       const added = operator.bias === null ? 0 : 2 * outWidth * element;
       const perSum = interpolateStream(calibration.streams.add);
@@ -138,7 +145,7 @@ export function calibratedTime(
         work: (length) => {
           const m = rows(length);
           const product = gemmSeconds(weight, m * inWidth * outWidth * perMac, overlap);
-          const streaming = perRow === 0 ? 0 : m * perRow * perByte(workingSet(length));
+          const streaming = perRow === 0 ? 0 : m * perRow * spill(workingSet(length));
           return product + streaming + (added === 0 ? 0 : m * added * perSum(workingSet(length)));
         },
         bound: (length) => (rows(length) * inWidth * outWidth * perMac >= weight ? "compute" : "bandwidth"),

@@ -34,9 +34,10 @@ export type AttentionRates = z.infer<typeof attentionSchema>;
 
 /**
  * A matrix product of m rows with a [k, n] weight:
- * ((k·n·bytes·perWeightByte)^p + (m·k·n·perMac)^p)^(1/p) + m·(k + n)·bytes·s·activation, s the seconds per byte of a
- * copy whose working set is what is alive there. Fetching the weight and computing overlap: p = 1 not at all, p = ∞
- * perfectly.
+ * ((k·n·bytes·perWeightByte)^p + (m·k·n·perMac)^p)^(1/p) + m·(k + n)·bytes·(s − s₀)·activation. Fetching the weight and
+ * computing overlap: p = 1 not at all, p = ∞ perfectly. s is the seconds per byte of a copy whose working set is what is
+ * alive there, s₀ that of the fastest copy: activations cost extra only where they leave the caches, and are then read
+ * several times.
  */
 const gemmSchema = z.strictObject({
   perMac: z.number().positive().max(1),

@@ -1,4 +1,13 @@
-import { type Affine, type Values, type Variable, evaluateAffine, fixAffine, printAffine } from "./affine.js";
+import {
+  type Affine,
+  type Values,
+  type Variable,
+  affine,
+  evaluateAffine,
+  fixAffine,
+  printAffine,
+  valueOf,
+} from "./affine.js";
 
 /**
  * The building stones of a cost expression beside constants. Costs are sums of products of these; there is
@@ -16,8 +25,17 @@ export type Atom =
   | { readonly kind: "log2"; readonly of: Affine }
   /** 1 where of ≤ limit, else 0: an architecture that switches at a length. */
   | { readonly kind: "atMost"; readonly of: Affine; readonly limit: number }
-  /** Expected number of distinct experts that `tokens` tokens touch when each takes `chosen` of `experts` at random. */
-  | { readonly kind: "distinct"; readonly experts: number; readonly chosen: number; readonly tokens: Affine };
+  /**
+   * Expected number of distinct experts that `tokens` tokens touch when each takes `chosen` of `experts` at random;
+   * `perSequence` where each of the b sequences has as many.
+   */
+  | {
+      readonly kind: "distinct";
+      readonly experts: number;
+      readonly chosen: number;
+      readonly tokens: Affine;
+      readonly perSequence: boolean;
+    };
 
 /**
  * E·(1 − (1 − k/E)^tokens): expected distinct experts under uniform, independent routing, each token taking k
@@ -37,7 +55,7 @@ export function argumentOf(atom: Exclude<Atom, { kind: "variable" }>): Affine {
 }
 
 export function evaluateAtom(atom: Atom, values: Values): number {
-  if (atom.kind === "variable") return values[atom.variable] ?? (atom.variable === "b" ? 1 : 0);
+  if (atom.kind === "variable") return valueOf(atom.variable, values);
   const of = evaluateAffine(argumentOf(atom), values);
   switch (atom.kind) {
     case "min":
@@ -51,14 +69,22 @@ export function evaluateAtom(atom: Atom, values: Values): number {
     case "atMost":
       return of <= atom.limit ? 1 : 0;
     case "distinct":
-      return expectedDistinct(atom.experts, atom.chosen, of);
+      return expectedDistinct(atom.experts, atom.chosen, atom.perSequence ? of * valueOf("b", values) : of);
   }
 }
 
 /** The same atom with every variable but `kept` replaced by its value. */
 export function fixAtom(atom: Exclude<Atom, { kind: "variable" }>, kept: Variable, values: Values): Atom {
   const of = fixAffine(argumentOf(atom), kept, values);
-  return atom.kind === "distinct" ? { ...atom, tokens: of } : { ...atom, of };
+  if (atom.kind !== "distinct") return { ...atom, of };
+  return { ...atom, tokens: atom.perSequence ? perBatch(of, kept, values) : of, perSequence: false };
+}
+
+/** Tokens of all sequences: `tokens` has only a constant and `kept` left. */
+function perBatch(tokens: Affine, kept: Variable, values: Values): Affine {
+  if (kept === "b") return affine({ b: tokens.constant });
+  const batch = valueOf("b", values);
+  return affine({ constant: tokens.constant * batch, [kept]: tokens[kept] * batch });
 }
 
 /** Growth of the atom in one variable, for large values: [power, power of the logarithm]. */
@@ -101,6 +127,6 @@ export function printAtom(atom: Atom): string {
     case "atMost":
       return `[${printAffine(atom.of)} ≤ ${atom.limit}]`;
     case "distinct":
-      return `distinct(${atom.experts}, ${atom.chosen}, ${printAffine(atom.tokens)})`;
+      return `distinct(${atom.experts}, ${atom.chosen}, ${atom.perSequence ? `b·(${printAffine(atom.tokens)})` : printAffine(atom.tokens)})`;
   }
 }

@@ -106,7 +106,13 @@ describe("distinct experts", () => {
       }
       seen += touched.size;
     }
-    expect(distinctExperts(experts, chosen, { n: 1 }).at({ n: tokens })).toBeCloseTo(seen / trials, 1);
+    const expected = distinctExperts(experts, chosen, { n: 1 });
+    expect(expected.at({ n: tokens })).toBeCloseTo(seen / trials, 1);
+    // Two sequences of three tokens are six tokens, however the batch is fixed.
+    expect(expected.at({ n: 3, b: 2 })).toBe(expected.at({ n: tokens }));
+    expect(expected.fix("n", { b: 2 }).at({ n: 3 })).toBe(expected.at({ n: tokens }));
+    expect(expected.fix("b", { n: 3 }).at({ b: 2 })).toBe(expected.at({ n: tokens }));
+    expect(expected.compile("c", { n: 1, b: 6 })(99)).toBe(expected.at({ n: tokens }));
   });
 
   test("are all of them when every token takes all", () => {

@@ -196,6 +196,18 @@ export class Expression {
     return pieces;
   }
 
+  /** The same as constant and coefficients, if it is affine in n, c, m and b, else null. */
+  get affine(): Affine | null {
+    const parts: Partial<Record<keyof Affine, number>> = {};
+    for (const { coefficient, factors } of this.terms.values()) {
+      const [factor, ...more] = factors;
+      if (factor === undefined) parts.constant = coefficient;
+      else if (more.length > 0 || factor.power !== 1 || factor.atom.kind !== "variable") return null;
+      else parts[factor.atom.variable] = coefficient;
+    }
+    return affine(parts);
+  }
+
   /** c₀, c₁, … if this is a plain polynomial in one variable alone, else null. */
   coefficients(variable: Variable): number[] | null {
     const result: number[] = [0];
@@ -357,8 +369,10 @@ export function atMost(of: Partial<Affine>, limit: number): Expression {
   return Expression.atom({ kind: "atMost", of: affine(of), limit });
 }
 
-/** Expected distinct experts among `tokens` tokens; the atom of MoE weight traffic. */
+/** Expected distinct experts among `tokens` tokens of each of the b sequences; the atom of MoE weight traffic. */
 export function distinctExperts(experts: number, chosen: number, tokens: Partial<Affine>): Expression {
+  const argument = affine(tokens);
+  if (variables.every((variable) => argument[variable] === 0) && argument.constant === 0) return Expression.zero;
   if (chosen >= experts) return Expression.constant(experts);
-  return Expression.atom({ kind: "distinct", experts, chosen, tokens: affine(tokens) });
+  return Expression.atom({ kind: "distinct", experts, chosen, tokens: argument, perSequence: true });
 }

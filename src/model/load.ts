@@ -1,11 +1,17 @@
-import type { ByteSource } from "../files/byte-source.js";
-import { readText } from "../files/byte-source.js";
+import { NsquaredError, badInput } from "../base/errors.js";
 import type { Access } from "../files/access.js";
+import { type OpenBeside, beside } from "../files/beside.js";
+import { type ByteSource, readText } from "../files/byte-source.js";
 import { locate } from "../files/locate.js";
-import { builtInNames, builtInModel } from "./builtin/models.js";
+import { isAddress } from "../files/url-source.js";
+import { builtInModel, builtInNames } from "./builtin/models.js";
+import { readGguf } from "./gguf/read-gguf.js";
 import { parseJsonObject } from "./hf/json.js";
 import { readConfig } from "./hf/read-config.js";
-import type { ModelDescription } from "./types.js";
+import { readSafetensors } from "./safetensors/header.js";
+import { type FoundWeights, findSafetensors, readIndex } from "./safetensors/stored.js";
+import { isSpec, parseSpecText, readSpec } from "./spec/read-spec.js";
+import { type LoadedModel, storedWeights } from "./stored.js";
 
 /** Longest configuration file that is read; the largest real one, with lists of quantised modules, has 0.4 MB. */
 const longestConfig = 16 * 1024 * 1024;
@@ -15,17 +21,74 @@ const longestConfig = 16 * 1024 * 1024;
  * of the Hugging Face hub (`organisation/name`). A built-in name always means the built-in model, whatever lies in the
  * working folder: write `./SmolLM2-135M` for a folder of that name.
  *
+ * The file is a Hugging Face config.json, a GGUF file, a hand-written spec, or safetensors (or their index) with a config.json beside them.
+ * Weights beside a config on this machine are counted from their headers.
+ *
  * @throws bad input in one line when there is nothing there or what is there cannot be right
  */
-export async function loadModel(location: string, access: Access): Promise<ModelDescription> {
+export async function loadModel(location: string, access: Access): Promise<LoadedModel> {
   const builtIn = builtInModel(location);
   if (builtIn !== null) return builtIn;
   const { source, name } = await locate(location, access, `a built-in model (${builtInNames().join(", ")})`);
-  return readModel(source, name);
+  const open = beside(source.name, access);
+  const format = await formatOf(source);
+  if (format === "safetensors" || format === "safetensors-index") {
+    const found =
+      format === "safetensors"
+        ? { stored: storedWeights(source.name, await readSafetensors(source)), notes: [] }
+        : await readIndex(source, open);
+    const config = await open("config.json");
+    if (config === null) {
+      throw badInput("no-config", {
+        where: source.name,
+        key: "config.json beside it",
+        expected: "weights alone do not say how a model attends",
+      });
+    }
+    return withWeights(await readModel(config, name), found);
+  }
+  if (format === "gguf") return readGguf(source, name, open);
+  const model = await readModel(source, name);
+  const local = !isAddress(source.name) && /(^|[\\/])config\.json$/.test(source.name);
+  return local ? withWeights(model, await countedBeside(open)) : model;
 }
 
-/** The description in a file: a Hugging Face config.json. */
-export async function readModel(source: ByteSource, name: string): Promise<ModelDescription> {
+/** A config says enough by itself: weights beside it that cannot be counted are worth a note only. */
+async function countedBeside(open: OpenBeside): Promise<FoundWeights> {
+  try {
+    return await findSafetensors(open);
+  } catch (cause) {
+    if (!(cause instanceof NsquaredError)) throw cause;
+    return { stored: null, notes: [`the weights beside the config are not counted: ${cause.message}`] };
+  }
+}
+
+/** The description in a file: a Hugging Face config.json, a GGUF file or a hand-written spec. */
+export async function readModel(source: ByteSource, name: string): Promise<LoadedModel> {
+  if ((await formatOf(source)) === "gguf") return readGguf(source, name);
   const text = await readText(source, longestConfig);
-  return readConfig(parseJsonObject(text, source.name), source.name, name);
+  if (/\.ya?ml$/i.test(pathOf(source))) return readSpec(parseSpecText(text, source.name), source.name, name);
+  const value = parseJsonObject(text, source.name);
+  return isSpec(value) ? readSpec(value, source.name, name) : readConfig(value, source.name, name);
+}
+
+function withWeights(model: LoadedModel, { stored, notes }: FoundWeights): LoadedModel {
+  return { ...model, notes: [...model.notes, ...notes], ...(stored === null ? {} : { stored }) };
+}
+
+type Format = "gguf" | "safetensors" | "safetensors-index" | "text";
+
+/** By the ending of the name; a file of another name on this machine is GGUF if it begins so. */
+async function formatOf(source: ByteSource): Promise<Format> {
+  const path = pathOf(source);
+  if (/\.gguf$/i.test(path)) return "gguf";
+  if (/\.safetensors$/i.test(path)) return "safetensors";
+  if (/\.safetensors\.index\.json$/i.test(path)) return "safetensors-index";
+  if (isAddress(source.name) || /\.(json|ya?ml)$/i.test(path)) return "text";
+  return String.fromCharCode(...(await source.read(0, 4))) === "GGUF" ? "gguf" : "text";
+}
+
+/** The name without what an address asks of its server. */
+function pathOf({ name }: ByteSource): string {
+  return isAddress(name) ? name.replace(/[?#].*$/, "") : name;
 }

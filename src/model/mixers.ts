@@ -83,6 +83,8 @@ export interface Attention {
   /** Width of the output where it is not hidden_size. */
   readonly outputWidth?: number;
   readonly indexer?: Indexer;
+  /** Projections in groups: each sees a share of the channels (SqueezeBERT). */
+  readonly groups?: Readonly<Record<"query" | "key" | "value" | "output", number>>;
   /** Queries and keys have one projection (Reformer's hashed attention). */
   readonly sharedQueryKey?: true;
   /** The reference computes whole blocks of queries against this many keys each. */
@@ -233,6 +235,8 @@ export interface RelativeAttention {
   readonly kind: "relative";
   readonly heads: number;
   readonly headDim: number;
+  /** Biases of keys, values and output. */
+  readonly bias: boolean;
   /** How many times shorter the queries are than the keys: 2 in a layer that pools. */
   readonly pooling: 1 | 2;
 }

@@ -12,6 +12,8 @@ export interface DenseFfn {
   readonly gated: boolean;
   readonly activation: Activation;
   readonly bias: boolean;
+  /** Projections in groups: each sees a share of the channels (SqueezeBERT). */
+  readonly groups?: { readonly up: number; readonly down: number };
 }
 
 /** Mixture of experts: a router sends each token to `chosen` of `experts`. */
@@ -94,6 +96,8 @@ export interface ExtraProduct {
   readonly rows: number;
   readonly inner: number;
   readonly columns: number;
+  /** Worked out once per sequence instead of for every token. */
+  readonly perSequence?: true;
 }
 
 /** What a layer or a model has beside the named parts. */
@@ -206,6 +210,14 @@ export interface Filled {
   readonly from: string;
 }
 
+/** What a published checkpoint holds beside the model that text runs through. */
+export interface Unrun {
+  /** Layers that predict tokens further ahead (multi-token prediction). */
+  readonly prediction?: Stack;
+  /** Routers' balancing biases, tables of fixed routes, projections that shared keys leave unused. */
+  readonly weights: readonly ExtraWeight[];
+}
+
 /** Everything about a model that decides what inference costs. */
 export interface ModelDescription {
   readonly name: string;
@@ -222,6 +234,8 @@ export interface ModelDescription {
   /** What stands outside of embedding, stacks and head. */
   readonly extras?: Extras;
   readonly stacks: readonly Stack[];
+  /** In the checkpoint as published, not run for text. */
+  readonly unrun?: Unrun;
   readonly dtypes: Dtypes;
   readonly filled: readonly Filled[];
   /** What the description leaves out, in words. */

@@ -170,7 +170,10 @@ function lawSection(phase: PhaseReport): Markup | null {
   const { law } = phase;
   if (law === null) return null;
   const from = `Fitted to the samples between ${tokens(law.from)} and ${tokens(law.to)} tokens`;
-  const text = law.expression === null ? `${from}: ${law.kind}.` : `${from}: ${law.kind}, seconds = ${law.expression}.`;
+  const text =
+    law.kind === "physical"
+      ? `${from}: the physical law. Each class of the model’s own operators takes its predicted time on this machine, times a factor that the samples decide; below are the factors. 1 is just as predicted.`
+      : `${from}: ${law.kind}${law.expression === null ? "" : `, seconds = ${law.expression}`}.`;
   return html`<h3>The law of the samples</h3><p>${text}</p>${lawTables(phase)}`;
 }
 

@@ -5,3 +5,4 @@ export { incompatibility, mergeRuns } from "./merge.js";
 export { formatRun, parseRun } from "./parse.js";
 export { readRun } from "./read.js";
 export * from "./schema.js";
+export * from "./import/index.js";

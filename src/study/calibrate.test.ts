@@ -117,7 +117,9 @@ describe("calibrate", () => {
     const onProgress = ({ done }: { done: number }): void => {
       if (done === 3) abort.abort();
     };
-    await expect(calibrate({ runtime, clock, machine, date, signal: abort.signal, onProgress })).rejects.toThrow();
+    await expect(calibrate({ runtime, clock, machine, date, signal: abort.signal, onProgress })).rejects.toThrow(
+      /abort/,
+    );
     expect(closed).toEqual(opened);
   });
 

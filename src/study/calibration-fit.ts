@@ -1,7 +1,14 @@
 import type { Seconds } from "../base/units.js";
-import { type AttentionSizes, attentionFeatures, gemmSeconds, interpolateStream } from "../hardware/calibrated.js";
+import {
+  type AttentionSizes,
+  attentionFeatures,
+  gemmSeconds,
+  interpolateSpill,
+  interpolateStream,
+} from "../hardware/calibrated.js";
 import type { AttentionRates, Calibration, GemmRates, Stream, StreamKind } from "../hardware/calibration.js";
 import { nonNegativeLeastSquares } from "../math/least-squares.js";
+import { median } from "../measure/quantiles.js";
 import type { Micro } from "../onnx/micro.js";
 import { chainLength } from "./calibration-plan.js";
 
@@ -35,8 +42,13 @@ function rootMeanSquare(values: readonly number[]): number {
   return values.length === 0 ? 0 : Math.sqrt(values.reduce((sum, value) => sum + value ** 2, 0) / values.length);
 }
 
+/** Passes of reweighting, and the least residual (as a share) that counts as far off. */
+const passes = 5;
+const leastFar = 0.04;
+
 /**
- * Σ βₖ xₖ fitted with relative errors and β ≥ 0; with the root mean square of the log residuals.
+ * Σ βₖ xₖ fitted with relative errors and β ≥ 0; with the root mean square of the log residuals. Robust: rows further off
+ * than twice the middle of all weigh less (Huber's weights), since a disturbed measurement is no law's fault.
  *
  * @param weights of the rows; all equal where absent
  */
@@ -45,20 +57,30 @@ function fitRelative(
   seconds: readonly number[],
   weights: readonly number[] = seconds.map(() => 1),
 ) {
-  const fit = nonNegativeLeastSquares(
-    rows.map((row, i) => row.map((value) => value / (seconds[i] ?? 1))),
-    seconds.map(() => 1),
-    weights,
-  );
-  const beta = fit?.beta ?? [];
-  const logs = rows.map((row, i) =>
-    Math.log(
-      Math.max(
-        1e-12,
-        row.reduce((sum, value, k) => sum + value * (beta[k] ?? 0), 0),
-      ) / (seconds[i] ?? 1),
-    ),
-  );
+  const scaled = rows.map((row, i) => row.map((value) => value / (seconds[i] ?? 1)));
+  const ones = seconds.map(() => 1);
+  let trust: readonly number[] = ones;
+  let beta: readonly number[] = [];
+  let logs: readonly number[] = [];
+  for (let pass = 0; pass < passes; pass += 1) {
+    const fit = nonNegativeLeastSquares(
+      scaled,
+      ones,
+      weights.map((weight, i) => weight * (trust[i] ?? 1)),
+    );
+    beta = fit?.beta ?? beta;
+    const found = beta;
+    logs = scaled.map((row) =>
+      Math.log(
+        Math.max(
+          1e-9,
+          row.reduce((sum, value, k) => sum + value * (found[k] ?? 0), 0),
+        ),
+      ),
+    );
+    const far = Math.max(leastFar, 2 * median(logs.map(Math.abs)));
+    trust = logs.map((log) => Math.min(1, far / Math.max(Math.abs(log), 1e-9)));
+  }
   return { beta, spread: rootMeanSquare(logs) };
 }
 
@@ -99,6 +121,8 @@ function fitStream(timed: readonly Timed[], kind: StreamKind, perOperator: numbe
 }
 
 const overlaps = [1, 1.25, 1.5, 1.75, 2, 2.5, 3, 4, 8, 16];
+/** Times that a product can read its activations from memory; more than that is a disturbed measurement. */
+const mostPasses = 10;
 /** Rows from which a product is no longer a matter of fetching its weight alone. */
 const someRows = 16;
 
@@ -133,9 +157,9 @@ function fitGemm(
       rows.map(({ rest }) => rest),
       rows.map(({ weight }) => weight),
     );
-    const [perMac = 0, activation = 0] = beta;
+    const [perMac = 0, found = 0] = beta;
     if (!(perMac > 0)) continue;
-    const rates = { perMac, perWeightByte, overlap, activation };
+    const rates = { perMac, perWeightByte, overlap, activation: Math.min(found, mostPasses) };
     const error = rootMeanSquare(cells.map((cell) => gemmResidual(cell, rates, perOperator)));
     if (best === null || error < best.error) best = { rates, error };
   }

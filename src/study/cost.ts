@@ -1,13 +1,15 @@
+import { badInput } from "../base/errors.js";
 import { longestLength } from "../base/lengths.js";
 import { type Conventions, defaultConventions } from "../cost/conventions.js";
-import { type CostLaw, type CostPhase, costLaw, crossover, halfOf, lawOf } from "../cost/law.js";
+import { type Amounts, addAmounts, generationCost } from "../cost/generation.js";
+import { type CostLaw, type CostPhase, type EncoderLength, costLaw, crossover, halfOf, lawOf } from "../cost/law.js";
 import { type OperatorCost, priceGraph } from "../cost/table.js";
 import { buildGraph, defaultGraphOptions } from "../graph/build.js";
 import type { GraphOptions } from "../graph/types.js";
-import type { Variable } from "../math/affine.js";
 import type { Expression } from "../math/expression.js";
 import { firstNonNegative } from "../math/roots.js";
 import type { ModelDescription } from "../model/types.js";
+import { lawDocument } from "./law-document.js";
 import type { CostComparisonDocument, CostDocument } from "./documents/cost.js";
 
 export interface CostOptions extends Partial<Conventions>, Partial<GraphOptions> {
@@ -15,6 +17,10 @@ export interface CostOptions extends Partial<Conventions>, Partial<GraphOptions>
   readonly batch?: number;
   /** Lengths to evaluate at: n of a prefill, context c of a decode step. */
   readonly lengths?: readonly number[];
+  /** Tokens of an encoder's input. Where absent it is as long as the law's variable, or as a request's prompt. */
+  readonly encoderLength?: number;
+  /** A whole generation to price beside: tokens of the prompt, decode steps after it. */
+  readonly request?: { readonly input: number; readonly output: number };
 }
 
 const defaultLengths = [128, 512, 2048, 8192, 32_768, 131_072];
@@ -24,6 +30,7 @@ interface Priced {
   readonly conventions: CostDocument["conventions"];
   readonly rows: readonly OperatorCost[];
   readonly law: CostLaw;
+  readonly encoderLength: EncoderLength;
 }
 
 /** How another tool counts, as the options that reproduce it. */
@@ -32,22 +39,32 @@ export const presets = {
   transformers: { causal: "full", head: "all", attention: "naive", kernels: "reference", mac: 2 },
 } as const satisfies Record<string, CostOptions>;
 
-function price(model: ModelDescription, options: CostOptions): Priced {
-  const phase = options.phase ?? "prefill";
-  const conventions = {
+function conventionsOf(options: CostOptions): CostDocument["conventions"] {
+  return {
     causal: options.causal ?? defaultConventions.causal,
     mac: options.mac ?? defaultConventions.mac,
     attention: options.attention ?? defaultGraphOptions.attention,
     head: options.head ?? defaultGraphOptions.head,
     kernels: options.kernels ?? defaultGraphOptions.kernels,
   };
+}
+
+/** Whether the length of an encoder's input is a number of its own (Whisper's is fixed, BERT's is n). */
+function hasEncoderLength(model: ModelDescription): boolean {
+  return model.stacks.some(({ length }) => length?.kind === "encoder");
+}
+
+function price(model: ModelDescription, options: CostOptions): Priced {
+  const phase = options.phase ?? "prefill";
+  const conventions = conventionsOf(options);
   const rows = priceGraph(buildGraph(model, { ...conventions, phase }), conventions);
-  return { conventions, rows, law: costLaw(rows, phase, options.batch ?? 1) };
+  const encoderLength = hasEncoderLength(model) ? (options.encoderLength ?? "same") : 0;
+  return { conventions, rows, law: costLaw(rows, phase, options.batch ?? 1, encoderLength), encoderLength };
 }
 
 /** What a model's inference costs, per operator and in total, as exact laws of the length. */
 export function costOfModel(model: ModelDescription, options: CostOptions = {}): CostDocument {
-  const { conventions, rows, law } = price(model, options);
+  const { conventions, rows, law, encoderLength } = price(model, options);
   const { variable, phase, batch } = law;
   const at = (expression: Expression): ((length: number) => number) => expression.compile(variable);
   const compiled = {
@@ -66,8 +83,9 @@ export function costOfModel(model: ModelDescription, options: CostOptions = {}):
     modelType: model.modelType,
     source: model.source,
     phase,
-    variable: phase === "prefill" ? "n" : "c",
+    variable: nameOf(phase),
     batch,
+    encoderLength: encoderLength === "same" ? nameOf(phase) : encoderLength === 0 ? null : encoderLength,
     conventions,
     flops: lawDocument(law.flops, variable),
     vectorFlops: lawDocument(law.vectorFlops, variable),
@@ -86,7 +104,7 @@ export function costOfModel(model: ModelDescription, options: CostOptions = {}):
       };
     }),
     operators: rows.map((row) => {
-      const own = lawOf(row.cost, phase, batch);
+      const own = lawOf(row.cost, phase, batch, encoderLength);
       return {
         name: row.operator.name,
         part: row.operator.part,
@@ -98,6 +116,55 @@ export function costOfModel(model: ModelDescription, options: CostOptions = {}):
         launches: row.cost.launches,
       };
     }),
+    ...(options.request === undefined ? {} : { request: requestDocument(model, options, options.request) }),
+  };
+}
+
+const nameOf = (phase: CostPhase): "n" | "c" => (phase === "prefill" ? "n" : "c");
+
+function requestDocument(
+  model: ModelDescription,
+  options: CostOptions,
+  request: NonNullable<CostOptions["request"]>,
+): NonNullable<CostDocument["request"]> {
+  if (model.stacks.at(-1)?.kind !== "decoder" || model.head.kind !== "lm") {
+    throw badInput("request-without-decoder", {
+      where: model.source,
+      key: "--request",
+      found: model.modelType,
+      expected: "a model that generates tokens; this one has no decoder with a head",
+    });
+  }
+  const conventions = conventionsOf(options);
+  const rows = (phase: CostPhase): readonly OperatorCost[] =>
+    priceGraph(buildGraph(model, { ...conventions, phase }), conventions);
+  const encoderLength = hasEncoderLength(model) ? (options.encoderLength ?? request.input) : 0;
+  const parts = generationCost(rows("prefill"), rows("decode"), {
+    ...request,
+    batch: options.batch ?? 1,
+    encoderLength,
+  });
+  const prefill = addAmounts(parts.map((part) => part.prefill));
+  const decode = addAmounts(parts.map((part) => part.decode));
+  return {
+    ...request,
+    encoderLength: encoderLength === 0 ? null : encoderLength,
+    prefill: amountsDocument(prefill),
+    decode: amountsDocument(decode),
+    total: amountsDocument(addAmounts([prefill, decode])),
+    parts: parts.map((part) => ({
+      part: part.part,
+      prefill: amountsDocument(part.prefill),
+      decode: amountsDocument(part.decode),
+    })),
+  };
+}
+
+function amountsDocument(amounts: Amounts): NonNullable<CostDocument["request"]>["total"] {
+  return {
+    flops: { total: amounts.flops, attention: amounts.attentionFlops, vector: amounts.vectorFlops },
+    bytes: { read: amounts.readBytes, written: amounts.writtenBytes },
+    launches: amounts.launches,
   };
 }
 
@@ -124,26 +191,4 @@ export function compareCosts(models: readonly ModelDescription[], options: CostO
     models: models.map((model) => costOfModel(model, options)),
     overtakes,
   };
-}
-
-function lawDocument(expression: Expression, variable: Variable): CostDocument["flops"] {
-  const degree = expression.degree(variable);
-  return {
-    expression: expression.toString(),
-    degree: degree.power,
-    growth: growthOf(degree, variable),
-    pieces: expression.pieces(variable).map((piece) => ({
-      from: piece.from,
-      to: Number.isFinite(piece.to) ? piece.to : null,
-      expression: piece.expression.toString(),
-      ...(piece.coefficients === null ? {} : { coefficients: [...piece.coefficients] }),
-    })),
-  };
-}
-
-function growthOf(degree: { readonly power: number; readonly logPower: number }, variable: Variable): string {
-  const power =
-    degree.power === 0 ? "" : degree.power === 1 ? variable : `${variable}${"⁰¹²³⁴⁵⁶⁷⁸⁹"[degree.power] ?? ""}`;
-  const logarithm = degree.logPower === 0 ? "" : `log ${variable}`;
-  return [power, logarithm].filter((part) => part !== "").join("·") || "1";
 }

@@ -1,31 +1,96 @@
-import { cacheBytes } from "../cost/cache.js";
-import { countParameters, weightBytes } from "../cost/parameters.js";
+import { cacheBytes, stateBytes } from "../cost/cache.js";
+import { type Dtype, dtypes } from "../base/units.js";
+import { countParameters, countUnrun, weightBytes } from "../cost/parameters.js";
+import { type FileType, fileTypes, quantisedWeights } from "../cost/quantised.js";
 import { buildGraph } from "../graph/build.js";
+import type { Graph } from "../graph/types.js";
 import { describeLayer } from "../model/describe-layer.js";
+import { type LoadedModel, describeStored } from "../model/stored.js";
 import type { ModelDescription } from "../model/types.js";
 import type { DescribeDocument } from "./documents/describe.js";
+import { lawDocument } from "./law-document.js";
+
+export interface DescribeOptions {
+  /** `transformers`: parameters as the reference implementation's classes have them, without what is never run. */
+  readonly preset?: "transformers";
+  /** Number format of weights, cache and activations, or a GGUF file type of the weights alone. */
+  readonly dtype?: Dtype | FileType;
+  /** Number format of the cache alone. */
+  readonly cacheDtype?: Dtype;
+}
 
 /** What a model is: parameters, layers, cache, as one plain document. */
-export function describeModel(model: ModelDescription): DescribeDocument {
+export function describeModel(loaded: LoadedModel, options: DescribeOptions = {}): DescribeDocument {
+  const model = inFormat(loaded, options);
   const graph = buildGraph(model);
-  const cache = cacheBytes(graph).fix("n", { c: 0, b: 1 });
+  const counted = countParameters(graph);
+  const unrun = countUnrun(model);
+  const published = options.preset === "transformers" ? 0 : unrun.prediction + unrun.buffers;
+  const parameters = { ...counted, total: counted.total + published };
+  const fileType = fileTypes.find((name) => name === options.dtype);
+  const quantised = fileType === undefined ? null : quantisedWeights(model, fileType);
   return {
     schema: "nsquared/describe@1",
     name: model.name,
     modelType: model.modelType,
     source: model.source,
-    parameters: countParameters(graph),
+    parameters,
+    unrun,
     contextLength: model.contextLength,
     hiddenSize: model.hiddenSize,
     vocabularySize: model.vocabularySize,
     layers: model.stacks.reduce((sum, stack) => sum + stack.layers.length, 0),
     dtypes: model.dtypes,
-    weightBytes: weightBytes(graph),
-    cache: { bytesPerToken: cache.at({ n: 1 }), expression: cache.toString() },
+    weightBytes: quantised?.bytes ?? model.stored?.bytes ?? weightBytes(graph),
+    ...(fileType === undefined || quantised === null
+      ? {}
+      : {
+          quantised: { type: fileType, ...quantised, bitsPerWeight: (8 * quantised.bytes) / quantised.parameters },
+        }),
+    cache: cacheDocument(graph, model.dtypes.kv),
+    state: { bytes: stateBytes(graph).at({ b: 1 }), dtypes: stateDtypes(graph) },
     layerKinds: layerKinds(model),
     filled: model.filled.map((fill) => ({ ...fill })),
-    notes: [...model.notes],
+    notes: [...model.notes, ...storedNotes(model, parameters.total)],
   };
+}
+
+function inFormat(model: LoadedModel, { dtype, cacheDtype }: DescribeOptions): LoadedModel {
+  const format = dtypes.find((name) => name === dtype);
+  const all = format === undefined ? model.dtypes : { weights: format, kv: format, activations: format };
+  // Weights in another format are not those of the file.
+  const { stored, ...described } = model;
+  return {
+    ...described,
+    ...(stored === undefined || dtype !== undefined ? {} : { stored }),
+    dtypes: { ...all, kv: cacheDtype ?? all.kv },
+  };
+}
+
+function cacheDocument(graph: Graph, dtype: Dtype): DescribeDocument["cache"] {
+  const all = cacheBytes(graph);
+  const kept = all.fix("n", { c: 0, b: 1 });
+  const keysAndValues = all.minus(stateBytes(graph)).fix("n", { c: 0, b: 1 });
+  return {
+    bytesPerToken: keysAndValues.at({ n: 1 }),
+    expression: kept.toString(),
+    keysAndValues: lawDocument(keysAndValues, "n"),
+    dtype,
+    encoderBytesPerToken: all.at({ m: 1 }) - all.at({}),
+  };
+}
+
+function stateDtypes(graph: Graph): string[] {
+  const found = graph.instances.flatMap(({ block }) => [...block.states.values()].map((state) => state.dtype));
+  return [...new Set(found)].sort();
+}
+
+/** What the weight files hold, and by how much that differs from the description. */
+function storedNotes({ stored }: LoadedModel, described: number): string[] {
+  if (stored === undefined) return [];
+  const more = stored.parameters - described;
+  const difference = `the file holds ${Math.abs(more)} parameters ${more > 0 ? "more" : "fewer"} than the description`;
+  return [`weights in ${stored.source}: ${describeStored(stored)}`, ...(more === 0 ? [] : [difference])];
 }
 
 function layerKinds(model: ModelDescription): DescribeDocument["layerKinds"] {

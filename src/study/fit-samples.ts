@@ -19,12 +19,16 @@ export interface SeriesChoice {
 }
 
 /** A series in words: `prefill over length, 0 cached, 7 lengths`. */
-export function seriesName(series: Series): string {
+function seriesName(series: Series): string {
   const { phase, axis, fixed, batch, lengths } = series;
   const batched = batch === 1 ? "" : `, batch ${batch}`;
   if (phase === "decode") return `decode over context${batched}, ${lengths} lengths`;
   const other =
-    axis === "length" ? (fixed === 0 ? "" : ` after ${tokens(fixed)} cached`) : ` in steps of ${tokens(fixed)} new tokens`;
+    axis === "length"
+      ? fixed === 0
+        ? ""
+        : ` after ${tokens(fixed)} cached`
+      : ` in steps of ${tokens(fixed)} new tokens`;
   return `${phase} over ${axis}${other}${batched}, ${lengths} lengths`;
 }
 
@@ -34,7 +38,7 @@ export function seriesName(series: Series): string {
  * @throws NsquaredError `no-samples`, `one-length`
  */
 export function chooseSeries(set: SampleSet, choice: SeriesChoice = {}): Series {
-  const [series] = set.series.filter(
+  const series = set.series.find(
     (one) =>
       (choice.phase === undefined || one.phase === choice.phase) &&
       (choice.axis === undefined || one.axis === choice.axis),
@@ -84,11 +88,10 @@ export function curveOfSeries(
       expected: "--model knows a prefill from an empty cache, and decode; leave it out",
     });
   }
-  const curve = predictCurve(
-    device.calibration === null ? model : withDtype(model, device.calibration.dtype),
-    device,
-    { phase: series.phase === "decode" ? "decode" : "prefill", batch: series.batch },
-  );
+  const curve = predictCurve(device.calibration === null ? model : withDtype(model, device.calibration.dtype), device, {
+    phase: series.phase === "decode" ? "decode" : "prefill",
+    batch: series.batch,
+  });
   return {
     components: curve.components.map(({ name, seconds, logSpread }) => ({
       name,
@@ -130,7 +133,7 @@ export function samplesDocument(set: SampleSet, series: Series, fit: RunFit, que
   return fitDocumentAbout({ ...subject, source }, fit, questions);
 }
 
-export const defaultScenarioFactors = [2, 4, 8];
+const defaultScenarioFactors = [2, 4, 8];
 
 /** One point is no fit: every assumption's answer, side by side. */
 export function scenariosDocumentOf(
@@ -152,7 +155,8 @@ export function scenariosDocumentOf(
     warnings: [
       {
         code: "one-point",
-        message: "one point cannot tell how the time grows: these are assumptions, not a fit; measure at least 4 lengths",
+        message:
+          "one point cannot tell how the time grows: these are assumptions, not a fit; measure at least 4 lengths",
       },
     ],
   };

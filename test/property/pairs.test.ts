@@ -26,7 +26,9 @@ function keysOf(span: KeySpan, query: number): number {
       case "chunk":
         if (Math.floor((query - 1) / span.size) === Math.floor((key - 1) / span.size)) keys += 1;
         break;
-      default:
+      case "full":
+      case "buckets":
+      case "blocks":
         keys += 1;
     }
   }

@@ -12,14 +12,12 @@ const notRead = new Set(
     "blt",
     "canine",
     "convbert",
-    "led",
+
     "mobilebert",
     "mra",
     "pegasus_x",
     "perceiver",
     "prophetnet",
-    "squeezebert",
-    "xlnet",
   ].map((type) => `${type}.json`),
 );
 

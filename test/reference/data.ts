@@ -1,4 +1,4 @@
-import { readFileSync, readdirSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { parseJsonObject } from "../../src/model/hf/json.js";
 
@@ -6,12 +6,6 @@ import { parseJsonObject } from "../../src/model/hf/json.js";
 const dataFolder = fileURLToPath(new URL("../data/models/", import.meta.url));
 
 export type ConfigFolder = "configs" | "configs-trimmed" | "class-defaults";
-
-function configFiles(folder: ConfigFolder): string[] {
-  return readdirSync(dataFolder + folder)
-    .filter((name) => name.endsWith(".json"))
-    .sort();
-}
 
 export function readConfigFile(folder: ConfigFolder, name: string): Record<string, unknown> {
   return { ...parseJsonObject(readFileSync(`${dataFolder}${folder}/${name}`, "utf8"), name) };

@@ -54,8 +54,8 @@ export function addRelative(module: ModuleBuilder, input: string, mixer: Relativ
   const width = heads * headDim;
   const keys = tokens.times(pooling);
   const query = module.linear("query", input, hidden, width);
-  const key = module.linear("key", input, hidden, width, { bias: true, tokens: keys });
-  const value = module.linear("value", input, hidden, width, { bias: true, tokens: keys });
+  const key = module.linear("key", input, hidden, width, { bias: mixer.bias, tokens: keys });
+  const value = module.linear("value", input, hidden, width, { bias: mixer.bias, tokens: keys });
   const places = keys.times(2);
   const positions = module.linear("positions", input, hidden, width, { part: "attention", tokens: places });
   const biased = module.weighted("biases", query, {
@@ -70,7 +70,7 @@ export function addRelative(module: ModuleBuilder, input: string, mixer: Relativ
   module.product("segment", [biased], { ...scores, columns: 2 }, width);
   const mix = { batch: heads, rows: tokens, inner: keys, columns: Expression.constant(headDim) };
   const mixed = module.product("mix", [content, value], mix, width);
-  return module.linear("output", mixed, width, hidden, { bias: true });
+  return module.linear("output", mixed, width, hidden, { bias: mixer.bias });
 }
 
 /** FNet (arXiv:2105.03824): the real part of a Fourier transform over tokens and channels. */

@@ -21,13 +21,13 @@ export function addAttention(module: ModuleBuilder, input: string, mixer: Attent
   const projects = mixer.keyValue !== "shared" && !(cross && module.decode);
   const projected = (side: "key" | "value", width: number, bias: boolean): string =>
     projects
-      ? module.linear(side, input, sourceWidth, width, { bias, tokens: sourceTokens })
+      ? module.linear(side, input, sourceWidth / (mixer.groups?.[side] ?? 1), width, { bias, tokens: sourceTokens })
       : weightsOnly(module, mixer, side, sourceWidth, width, bias, sourceTokens);
 
   const experts = mixer.projectionExperts;
   let query =
     experts === undefined
-      ? module.linear("query", input, inWidth, heads * keyDim, { bias: mixer.bias.query })
+      ? module.linear("query", input, inWidth / (mixer.groups?.query ?? 1), heads * keyDim, { bias: mixer.bias.query })
       : projectByExperts(module, "query", input, [inWidth, (heads * keyDim) / experts.chosen], heads * keyDim, experts);
   let key = mixer.sharedQueryKey === true ? query : projected("key", kvHeads * keyDim, mixer.bias.key);
   const value = mixer.keyValue === "key-is-value" ? key : projected("value", kvHeads * valueDim, mixer.bias.value);
@@ -82,7 +82,9 @@ export function addAttention(module: ModuleBuilder, input: string, mixer: Attent
       experts,
     );
   }
-  return module.linear("output", gated, heads * valueDim, outWidth, { bias: mixer.bias.output });
+  return module.linear("output", gated, (heads * valueDim) / (mixer.groups?.output ?? 1), outWidth, {
+    bias: mixer.bias.output,
+  });
 }
 
 /** A projection that a router chooses per token from several (JetMoE); queries and output share the router. */
@@ -144,7 +146,11 @@ function weightsOnly(
     module.weight(`${side}.weight`, [width, inWidth]);
     if (bias) module.weight(`${side}.bias`, [width], "bias");
   }
-  return module.value(side, width, tokens);
+  // What is read of another layer's cache: everything that the span lets a query see.
+  if (mixer.keyValue !== "shared") return module.value(side, width, tokens);
+  const { earlier } = module.around;
+  const cached = mixer.span.kind === "window" && module.hasEarlier ? min({ c: 1 }, mixer.span.size - 1) : earlier;
+  return module.value(side, width, tokens.plus(cached));
 }
 
 function cacheOf(module: ModuleBuilder, mixer: Attention, cross: boolean): string | null {

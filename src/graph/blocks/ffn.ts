@@ -17,9 +17,11 @@ export function addFfn(module: ModuleBuilder, input: string, ffn: Ffn): string {
 function addDense(module: ModuleBuilder, input: string, ffn: DenseFfn): string {
   const { hidden } = module.around;
   const { bias, width } = ffn;
+  const shareUp = hidden / (ffn.groups?.up ?? 1);
+  const shareDown = width / (ffn.groups?.down ?? 1);
   if (!ffn.gated) {
-    const up = module.linear("up", input, hidden, width, { bias });
-    return module.linear("down", module.elementwise("activated", ffn.activation, [up]), width, hidden, { bias });
+    const up = module.linear("up", input, shareUp, width, { bias });
+    return module.linear("down", module.elementwise("activated", ffn.activation, [up]), shareDown, hidden, { bias });
   }
   const gate = module.linear("gate", input, hidden, width, { bias });
   const activated = module.elementwise("activated", ffn.activation, [gate]);

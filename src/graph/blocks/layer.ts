@@ -23,7 +23,7 @@ interface Branch {
 
 /** One layer: its branches with their norms and residuals. */
 export function layerBlock(layer: Layer, around: Surroundings): Block {
-  const block = new BlockBuilder("layer", around.options.phase === "decode" ? { b: 1 } : { n: 1 });
+  const block = new BlockBuilder("layer");
   const { hidden, dtypes } = around;
   const input = block.value("x", [b, around.tokens, Expression.constant(hidden)], dtypes.activations);
   const module = (name: string, part: "attention" | "ffn"): ModuleBuilder =>
@@ -130,8 +130,9 @@ export function addExtras(module: ModuleBuilder, input: string, extras: Extras):
       module.linear(linear.name, input, linear.inWidth, linear.outWidth, { bias: linear.bias });
     }
   }
-  for (const { name, rows, inner, columns } of extras.products ?? []) {
-    module.product(name, [input], { batch: module.around.tokens, rows, inner, columns }, columns);
+  for (const { name, rows, inner, columns, perSequence } of extras.products ?? []) {
+    const batch = perSequence === true ? 1 : module.around.tokens;
+    module.product(name, [input], { batch, rows, inner, columns }, columns);
   }
   for (const { name, width, kernel, bias } of extras.shortConvolutions ?? []) {
     module.convolution(name, input, width, kernel, bias);

@@ -1,6 +1,9 @@
 import { readConfig } from "../hf/read-config.js";
 import type { ModelDescription } from "../types.js";
-import { builtInConfigs } from "./configs.js";
+import { denseConfigs } from "./dense.js";
+import { mixedConfigs } from "./mixed.js";
+
+const builtInConfigs = { ...denseConfigs, ...mixedConfigs };
 
 /** Names of the models that work without a file. */
 export function builtInNames(): string[] {

@@ -15,6 +15,7 @@ import { layerCount, tokenCount } from "./checks.js";
 import type { ConfigReader } from "./config-reader.js";
 import { readActivation, shareEqual } from "./decoder.js";
 import { encoderLength, halves, shared } from "./halves.js";
+import { attentionWindows, globalProjections } from "./longformer.js";
 import { allBias, listLayers, noBias, softmax } from "./parts.js";
 import type { Reader, ReaderResult } from "./reader.js";
 
@@ -33,7 +34,11 @@ interface BartTraits {
     readonly weights: readonly ExtraWeight[];
     readonly convolutions: readonly ExtraConvolution[];
   } | null;
-  readonly encoderAttention: Partial<Attention>;
+  readonly encoderAttention: (layer: number) => Partial<Attention>;
+  /** Parameters that each encoder layer has beside. */
+  readonly encoderWeights: readonly ExtraWeight[];
+  /** Rows of the decoder's table of positions where they differ. */
+  readonly decoderPositions?: number;
 }
 
 /** models/bart and its kin: layer norms, biases everywhere. */
@@ -123,7 +128,9 @@ function readBart(config: ConfigReader, traits: BartTraits): ReaderResult {
     kind: "encoder",
     length: traits.encoder?.length ?? encoderLength,
     layers: shareEqual(
-      listLayers(encoder.count, () => layer(encoder, [{ ...encoder.attention, ...traits.encoderAttention }])),
+      listLayers(encoder.count, (index) =>
+        layer(encoder, [{ ...encoder.attention, ...traits.encoderAttention(index) }], traits.encoderWeights),
+      ),
     ),
     finalNorm: traits.finalNorm ? norm : null,
     extras: {
@@ -135,6 +142,7 @@ function readBart(config: ConfigReader, traits: BartTraits): ReaderResult {
 }
 
 function targetPositions(config: ConfigReader, traits: BartTraits): number | null {
+  if (traits.decoderPositions !== undefined) return traits.decoderPositions;
   return traits.encoder === null ? traits.positions : config.read("max_target_positions", tokenCount);
 }
 
@@ -145,7 +153,8 @@ const bart: BartTraits = {
   finalNorm: false,
   keyBias: true,
   encoder: null,
-  encoderAttention: {},
+  encoderAttention: () => ({}),
+  encoderWeights: [],
 };
 
 const positionRows = (config: ConfigReader): number => config.read("max_position_embeddings", tokenCount);
@@ -171,6 +180,21 @@ const readWhisper: Reader = (config) => {
   });
 };
 
+/** models/led: Longformer's encoder, BART's decoder. */
+const readLed: Reader = (config) => {
+  const layers = config.read("encoder_layers", layerCount);
+  const sizes = attentionWindows(config, layers);
+  config.note("no global tokens are counted: each adds n pairs per head and layer");
+  return readBart(config, {
+    ...bart,
+    embeddingNorm: true,
+    positions: config.read("max_encoder_position_embeddings", tokenCount),
+    decoderPositions: config.read("max_decoder_position_embeddings", tokenCount),
+    encoderAttention: (layer) => ({ span: { kind: "window", size: Math.floor((sizes[layer] ?? 0) / 2) + 1 } }),
+    encoderWeights: globalProjections(config.size("d_model")),
+  });
+};
+
 export const bartReaders: Readonly<Record<string, Reader>> = {
   bart: (config) => readBart(config, { ...bart, positions: positionRows(config) + 2, embeddingNorm: true }),
   mbart: (config) =>
@@ -189,5 +213,6 @@ export const bartReaders: Readonly<Record<string, Reader>> = {
     readBart(config, { ...bart, placement: "pre", positions: positionRows(config), finalNorm: true }),
   bigbird_pegasus: (config) =>
     readBart(config, { ...bart, placement: "pre", positions: positionRows(config), embeddingNorm: true, bare: true }),
+  led: readLed,
   whisper: readWhisper,
 };

@@ -37,6 +37,7 @@ export const composites: Readonly<Record<string, Composite>> = {
   muse_glimmer: { text: "muse_glimmer_text", nested, vision: visionReaders.muse },
   glm5_next: { text: "glm5_next_text", nested, vision: visionReaders.glm5 },
   deepseek_vl_v2: { text: "deepseek_v2", nested, vision: null },
+  gemma3n: { text: "gemma3n_text", nested, vision: null },
   mistral3: { text: "ministral3", nested, vision: null },
 };
 

@@ -49,8 +49,9 @@ export class ConfigReader {
     const name = nameOf(key);
     const value = this.defaultOf(key);
     if (value === undefined) return null;
+    if (value === null) return null;
     this.fill(name, value, `class default of ${this.family}`);
-    return value === null ? null : this.checked(name, value, check);
+    return this.checked(name, value, check);
   }
 
   /** Like `read`; what neither the file nor the class names is worked out from other keys. */

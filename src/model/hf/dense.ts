@@ -331,6 +331,18 @@ const readGraniteSwa: Reader = (config) =>
     spans: spans(config, readLayerCount(config), (layer) => (layer % 4 === 0 ? "full_attention" : "sliding_attention")),
   });
 
+/** models/ernie4_5: Llama with one switch for all biases. */
+const readErnieDense: Reader = (config) => {
+  const bias = config.flag("use_bias");
+  return readDense(config, { bias: biasOf(bias), ffn: dense(config, { bias }) });
+};
+
+/** models/hunyuan_v1_dense: Llama with norms of queries and keys. */
+const readHunyuanDense: Reader = (config) => {
+  config.ignore("use_qk_norm");
+  return readDense(config, { bias: attentionBias(config), attention: { queryKeyNorm: "per-head" } });
+};
+
 /** models/nanochat: norms without weights, a plain squared-ReLU network. */
 const readNanochat: Reader = (config) =>
   readDense(config, {
@@ -380,6 +392,8 @@ export const denseReaders: Readonly<Record<string, Reader>> = {
   seed_oss: readSeedOss,
   granite_swa: readGraniteSwa,
   nanochat: readNanochat,
+  ernie4_5: readErnieDense,
+  hunyuan_v1_dense: readHunyuanDense,
   muse_glimmer_text: readMuseGlimmer,
   mimo: readMiMo,
 };

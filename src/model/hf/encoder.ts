@@ -191,18 +191,6 @@ const readMpNet: Reader = (config) => {
   });
 };
 
-/** models/deberta: projections with biases for queries and values only; relative positions are refused. */
-function readDeberta(config: ConfigReader, bias: Biases): ReaderResult {
-  if (config.flag("relative_attention")) {
-    throw config.bad("relative_attention", true, "disentangled attention is not understood yet; only false is");
-  }
-  config.ignore("max_relative_positions", "pos_att_type", "legacy", "pooler_hidden_act", "pooler_hidden_size");
-  return readBertLike(config, {
-    bias,
-    tables: flagOr(config, "position_biased_input", true) ? ["positions", "types"] : ["types"],
-  });
-}
-
 /** models/albert: groups of layers that share their weights, a narrow embedding. */
 const readAlbert: Reader = (config) => {
   const groups = config.size("num_hidden_groups");
@@ -230,7 +218,5 @@ export const encoderReaders: Readonly<Record<string, Reader>> = {
   roformer: readRoFormer,
   "megatron-bert": readMegatron,
   mpnet: readMpNet,
-  deberta: (config) => readDeberta(config, { query: true, key: false, value: true, output: true }),
-  "deberta-v2": (config) => readDeberta(config, allBias),
   albert: readAlbert,
 };

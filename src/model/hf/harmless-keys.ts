@@ -23,6 +23,7 @@ const harmless = [
   /^(top_k|typical_p|repetition_penalty|diversity_penalty|num_beam_groups|encoder_no_repeat_ngram_size)$/,
   /^(summary_|mask_(time|feature)_|median_filter|time_step_(floor|limit|max|min)|linear_(a_log|dt)_m)/,
   /layerdrop$/,
+  /^hidden_act(ivation)?$/,
   /_(alpha|beta)(_factor)?$/,
   /^(scale_attn_weights|attention_softmax_in_fp32|scale_attention_softmax_in_fp32|tokenizer_name|cache_implementation)$/,
   /^(norm_topk_prob|scoring_func|topk_method|routed_scaling_factor|route_scale|n_group|topk_group|moe_norm_min)$/,

@@ -155,10 +155,12 @@ const readGlm4Moe: Reader = (config) => {
   });
 };
 
-/** Layers that predict further tokens are in some checkpoints; they are named, not counted. */
-export function notePrediction(config: ConfigReader): void {
-  const count = config.optional(["num_nextn_predict_layers", "num_mtp_modules", "mtp_num_hidden_layers"], sizeOrZero);
-  if (count !== null && count > 0) config.note(`${count} multi-token-prediction layers are not counted`);
+/** Layers that predict further tokens are in some checkpoints: counted as its parameters, never run. */
+export function notePrediction(config: ConfigReader): number {
+  const keys = ["num_nextn_predict_layers", "num_mtp_modules", "mtp_num_hidden_layers"] as const;
+  const count = config.optional(keys, sizeOrZero) ?? 0;
+  if (count > 0) config.note(`${count} multi-token-prediction layers are in the checkpoint; inference does not run them`);
+  return count;
 }
 
 /** models/dots1: attention of Qwen 3, experts of DeepSeek-V3. */

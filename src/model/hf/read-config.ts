@@ -4,6 +4,7 @@ import { ConfigReader } from "./config-reader.js";
 import { classicReaders } from "./classic.js";
 import { type Composite, composites, textAliases } from "./composite.js";
 import { classDefaults } from "./defaults/all.js";
+import { debertaReaders } from "./deberta.js";
 import { denseReaders } from "./dense.js";
 import { type JsonObject, checkNesting, isObject } from "./json.js";
 import { encoderReaders } from "./encoder.js";
@@ -25,6 +26,7 @@ import { sparseReaders } from "./sparse.js";
 import { visionTextReaders } from "./vl-text.js";
 import { xformerReaders } from "./xformer.js";
 import type { Reader, ReaderResult } from "./reader.js";
+import { unrunOf } from "./unrun.js";
 
 /** Readers by the file's model_type. */
 const readers: ReadonlyMap<string, Reader> = new Map<string, Reader>(
@@ -41,6 +43,7 @@ const readers: ReadonlyMap<string, Reader> = new Map<string, Reader>(
     ...gemmaReaders,
     ...visionTextReaders,
     ...encoderReaders,
+    ...debertaReaders,
     ...modernEncoderReaders,
     ...vitReaders,
     ...t5Readers,
@@ -57,6 +60,8 @@ const defaultsOf: Readonly<Record<string, string>> = {
   kimi_k2: "deepseek_v3",
   minimax_m1: "minimax",
   mimo: "qwen2",
+  ernie4_5: "llama",
+  hunyuan_v1_dense: "hunyuan_v1_moe",
   hunyuan: "hunyuan_v1_moe",
   minicpm: "llama",
   internlm2: "llama",
@@ -87,10 +92,19 @@ export function readConfig(value: unknown, where: string, name: string): ModelDe
   noteQuantisation(value, keys);
   const language = reader(keys);
   const result = parts.composite === null ? language : withTowers(language, parts.composite, value, keys);
-  notePrediction(keys);
+  noteLeftOut(value, parts, result, keys);
+  const unrun = unrunOf(parts.modelType, result, notePrediction(keys), keys);
   const unread = keys.unread();
   if (unread.length > 0) keys.note(`keys that nothing was read from: ${unread.slice(0, 40).join(", ")}`);
-  return { name, modelType: parts.modelType, source: where, ...result, filled: keys.filled, notes: keys.notes };
+  return {
+    name,
+    modelType: parts.modelType,
+    source: where,
+    ...result,
+    ...(unrun === null ? {} : { unrun }),
+    filled: keys.filled,
+    notes: keys.notes,
+  };
 }
 
 function defaultsFor(modelType: string): JsonObject {
@@ -151,6 +165,16 @@ function typeOf(type: unknown, where: string): string {
     ...(type === undefined ? {} : { found: type }),
     expected: `expected one of ${knownModelTypes().join(", ")}`,
   });
+}
+
+/** Says which parts of a wrapped model the description does not hold. */
+function noteLeftOut(value: JsonObject, parts: Parts, result: ReaderResult, keys: ConfigReader): void {
+  if (parts.text === value) return;
+  const towers: Readonly<Record<string, Stack["kind"]>> = { vision_config: "vision", audio_config: "audio" };
+  const left = Object.entries(towers).filter(
+    ([key, kind]) => isObject(value[key]) && !result.stacks.some((stack) => stack.kind === kind),
+  );
+  for (const [key] of left) keys.note(`only the language model is described: ${key} is left out, its parameters too`);
 }
 
 /** The language model with the towers that its wrapper has beside it. */

@@ -1,11 +1,11 @@
 import type { Attention, ExtraWeight, Layer, Mixer, Norm, Stack } from "../types.js";
 import { flag, integer, listOf, oneOf, size, tokenCount } from "./checks.js";
 import { purposeOf } from "./architecture.js";
-import type { ConfigReader } from "./config-reader.js";
 import { readActivation, readDtypes, shareEqual } from "./decoder.js";
 import { readBertLike } from "./encoder.js";
 import { flagOr, listLayers, noBias, softmax } from "./parts.js";
 import type { Reader, ReaderResult } from "./reader.js";
+import { attentionWindows, globalProjections } from "./longformer.js";
 import { readVitLike } from "./vit.js";
 
 /** Encoders of the survey literature that replace full attention. */
@@ -37,27 +37,12 @@ function withPooler(model: ReaderResult, hidden: number): ReaderResult {
   return model.head.kind === "lm" ? { ...model, head: { ...model.head, pooler: hidden } } : model;
 }
 
-/** attention_window: one number, or one per layer. */
-function windows(config: ConfigReader, layers: number): number[] {
-  const raw = config.raw("attention_window");
-  if (!Array.isArray(raw)) {
-    const window = config.read("attention_window", tokenCount);
-    return Array.from({ length: layers }, () => window);
-  }
-  return config.perLayer("attention_window", tokenCount, layers) ?? [];
-}
-
-const globalProjections = (hidden: number): ExtraWeight[] => [
-  { name: "global_projections", shape: [3, hidden, hidden] },
-  { name: "global_biases", shape: [3, hidden] },
-];
-
 /** models/longformer: half the window to either side; projections of their own for global tokens. */
 const readLongformer: Reader = (config) => {
   const hidden = config.size("hidden_size");
   const model = readBertLike(config, {});
   const layers = model.stacks[0]?.layers.length ?? 0;
-  const sizes = windows(config, layers);
+  const sizes = attentionWindows(config, layers);
   config.ignore("onnx_export");
   config.note("no global tokens are counted: each adds n pairs per head and layer");
   return withMixers(
@@ -65,6 +50,32 @@ const readLongformer: Reader = (config) => {
     (attention, layer) => ({ ...attention, span: { kind: "window", size: Math.floor((sizes[layer] ?? 0) / 2) + 1 } }),
     () => globalProjections(hidden),
   );
+};
+
+/** models/squeezebert: projections in groups, which see a share of the channels each. */
+const readSqueezeBert: Reader = (config) => {
+  const hidden = config.size("hidden_size");
+  const model = withPooler(readBertLike(config, { pooler: true }), hidden);
+  const groups = (key: string): number => config.size(key);
+  const grouped = { query: groups("q_groups"), key: groups("k_groups"), value: groups("v_groups") };
+  const ffn = { up: groups("intermediate_groups"), down: groups("output_groups") };
+  const stacks = model.stacks.map((stack) => ({
+    ...stack,
+    layers: shareEqual(
+      stack.layers.map(
+        (layer): Layer => ({
+          ...layer,
+          mixers: layer.mixers.map((mixer) =>
+            mixer.kind === "attention"
+              ? { ...mixer, groups: { ...grouped, output: groups("post_attention_groups") } }
+              : mixer,
+          ),
+          ffns: layer.ffns.map((part) => (part.kind === "dense" ? { ...part, groups: ffn } : part)),
+        }),
+      ),
+    ),
+  }));
+  return { ...model, stacks };
 };
 
 /** models/big_bird: blocks; full attention up to (5 + 2·random) blocks. */
@@ -196,7 +207,7 @@ const readFunnel: Reader = (config) => {
     throw config.bad("block_repeats", repeats, "only 1 for every block is understood yet");
   }
   const layer = (pooling: 1 | 2): Layer => ({
-    mixers: [{ kind: "relative", heads, headDim, pooling }],
+    mixers: [{ kind: "relative", heads, headDim, bias: true, pooling }],
     ffns: [{ kind: "dense", width, gated: false, activation: "gelu", bias: true }],
     norm,
     normPlacement: "post-residual",
@@ -231,6 +242,49 @@ const readFunnel: Reader = (config) => {
   };
 };
 
+/** models/xlnet: Transformer-XL's relative positions looking both ways; no table of positions, no norm in front. */
+const readXlnet: Reader = (config) => {
+  const hidden = config.size("d_model");
+  const heads = config.size("n_head");
+  const headDim = config.derived("d_head", size, "d_model / n_head", () => hidden / heads);
+  const norm: Norm = { kind: "layer", bias: true, epsilon: 1e-12, offset: false };
+  const vocabularySize = config.read("vocab_size", tokenCount);
+  const layer: Layer = {
+    mixers: [{ kind: "relative", heads, headDim, bias: false, pooling: 1 }],
+    ffns: [
+      {
+        kind: "dense",
+        width: config.size("d_inner"),
+        gated: false,
+        activation: readActivation(config, "ff_activation"),
+        bias: true,
+      },
+    ],
+    norm,
+    normPlacement: "post-residual",
+  };
+  config.ignore("attn_type", "mem_len", "reuse_len", "use_mems_eval", "use_mems_train", "bi_data", "clamp_len");
+  config.ignore("same_length", "start_n_top", "end_n_top", "untie_r");
+  config.note("the second stream of permutation training and memories of earlier segments are not counted");
+  return {
+    hiddenSize: hidden,
+    vocabularySize,
+    contextLength: null,
+    embedding: { rows: vocabularySize, width: hidden, scale: null },
+    head: { kind: purposeOf(config) === "bare" ? "none" : "lm", tied: true, bias: true, softcap: null },
+    stacks: [
+      {
+        kind: "encoder",
+        length: { kind: "new" },
+        layers: shareEqual(listLayers(config.size("n_layer"), () => layer)),
+        finalNorm: null,
+        extras: { weights: [{ name: "mask", shape: [hidden] }] },
+      },
+    ],
+    dtypes: readDtypes(config),
+  };
+};
+
 /** models/dinov2: a vision tower with layer scales. */
 const readDinoV2: Reader = (config) => {
   const hidden = config.size("hidden_size");
@@ -255,11 +309,13 @@ const readDinoV2: Reader = (config) => {
 
 export const xformerReaders: Readonly<Record<string, Reader>> = {
   longformer: readLongformer,
+  squeezebert: readSqueezeBert,
   big_bird: readBigBird,
   yoso: readYoso,
   nystromformer: readNystromformer,
   fnet: readFnet,
   reformer: readReformer,
   funnel: readFunnel,
+  xlnet: readXlnet,
   dinov2: readDinoV2,
 };

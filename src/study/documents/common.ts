@@ -16,3 +16,22 @@ export const modelFacts = z.object({
   modelType: z.string(),
   source: z.string(),
 });
+/** A function of the length. */
+export const law = z.object({
+  /** The exact law, rounded to three digits for reading. */
+  expression: z.string(),
+  /** Highest power of the length for long inputs. */
+  degree: z.number(),
+  /** The same as text, with logarithms: `n²`, `n·log n`. */
+  growth: z.string(),
+  /** The law between its breakpoints; `to` is null for the last. Coefficients are exact: c₀ + c₁·n + c₂·n². */
+  pieces: z.array(
+    z.object({
+      from: amount,
+      to: z.number().nullable(),
+      expression: z.string(),
+      coefficients: z.array(z.number()).optional(),
+    }),
+  ),
+});
+export type LawDocument = z.infer<typeof law>;

@@ -1,22 +1,10 @@
 import { z } from "zod";
-import { amount, atLength, modelFacts } from "./common.js";
+import { amount, atLength, law, modelFacts } from "./common.js";
 
-const law = z.object({
-  /** The exact law, rounded to three digits for reading. */
-  expression: z.string(),
-  /** Highest power of the length for long inputs. */
-  degree: z.number(),
-  /** The same as text, with logarithms: `n²`, `n·log n`. */
-  growth: z.string(),
-  /** The law between its breakpoints; `to` is null for the last. Coefficients are exact: c₀ + c₁·n + c₂·n². */
-  pieces: z.array(
-    z.object({
-      from: amount,
-      to: z.number().nullable(),
-      expression: z.string(),
-      coefficients: z.array(z.number()).optional(),
-    }),
-  ),
+const amounts = z.object({
+  flops: z.object({ total: amount, attention: amount, vector: amount }),
+  bytes: z.object({ read: amount, written: amount }),
+  launches: amount,
 });
 
 /** `nsquared cost --json`. In decode the length is the context c: tokens cached before the step. */
@@ -25,6 +13,8 @@ export const costDocument = modelFacts.extend({
   phase: z.enum(["prefill", "decode"]),
   variable: z.enum(["n", "c"]),
   batch: z.number().int().positive(),
+  /** Length of the encoder's input: a number, the law's own variable, or null where no encoder's length matters. */
+  encoderLength: z.union([z.number().int().positive(), z.enum(["n", "c"])]).nullable(),
   conventions: z.object({
     causal: z.enum(["exact", "full"]),
     head: z.enum(["last", "all"]),
@@ -58,6 +48,18 @@ export const costDocument = modelFacts.extend({
       launches: amount,
     }),
   ),
+  /** A whole generation: one prefill of `input` tokens and `output` decode steps at contexts input … input + output − 1. */
+  request: z
+    .object({
+      input: z.number().int().positive(),
+      output: z.number().int().positive(),
+      encoderLength: z.number().int().positive().nullable(),
+      prefill: amounts,
+      decode: amounts,
+      total: amounts,
+      parts: z.array(z.object({ part: z.string(), prefill: amounts, decode: amounts })),
+    })
+    .optional(),
 });
 export type CostDocument = z.infer<typeof costDocument>;
 

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { deviceRecordSchema } from "../../hardware/record.js";
 import { runSchema } from "../../runs/schema.js";
 import { calibrateDocument } from "./calibrate.js";
+import { checkDocument } from "./check.js";
 import { costComparisonDocument, costDocument } from "./cost.js";
 import { describeDocument } from "./describe.js";
 import { fitDocument, scenariosDocument } from "./fit.js";
@@ -20,6 +21,7 @@ export const documents = {
   "nsquared/measure@1": measureDocument,
   "nsquared/fit@1": fitDocument,
   "nsquared/scenarios@1": scenariosDocument,
+  "nsquared/check@1": checkDocument,
   "nsquared/report@1": reportDocument,
   "nsquared/profile@1": profileDocument,
   "nsquared/run@1": runSchema,

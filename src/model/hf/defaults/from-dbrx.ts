@@ -31,7 +31,9 @@ export const defaultsDbrx: ClassDefaults = {
     type_vocab_size: 0,
     layer_norm_eps: 1e-7,
     relative_attention: false,
+    max_relative_positions: -1,
     position_biased_input: true,
+    pos_att_type: null,
     tie_word_embeddings: true,
   },
   "deberta-v2": {
@@ -45,7 +47,9 @@ export const defaultsDbrx: ClassDefaults = {
     type_vocab_size: 0,
     layer_norm_eps: 1e-7,
     relative_attention: false,
+    max_relative_positions: -1,
     position_biased_input: true,
+    pos_att_type: null,
     tie_word_embeddings: true,
   },
   deepseek_v2: {

@@ -149,6 +149,7 @@ export const defaultsHrmText: ClassDefaults = {
     qk_nope_head_dim: 128,
     topk_group: 1,
     hidden_act: "silu",
+    model_max_length: 1048576,
     rms_norm_eps: 1e-5,
     tie_word_embeddings: false,
     attention_bias: false,

@@ -27,6 +27,8 @@ export const defaultsLaguna: ClassDefaults = {
   },
   led: {
     vocab_size: 50265,
+    max_encoder_position_embeddings: 16384,
+    max_decoder_position_embeddings: 1024,
     encoder_layers: 12,
     encoder_ffn_dim: 4096,
     encoder_attention_heads: 16,

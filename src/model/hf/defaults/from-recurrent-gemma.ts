@@ -159,6 +159,12 @@ export const defaultsRecurrentGemma: ClassDefaults = {
     type_vocab_size: 2,
     layer_norm_eps: 1e-12,
     embedding_size: 768,
+    q_groups: 4,
+    k_groups: 4,
+    v_groups: 4,
+    post_attention_groups: 1,
+    intermediate_groups: 4,
+    output_groups: 4,
     tie_word_embeddings: true,
   },
   stablelm: {

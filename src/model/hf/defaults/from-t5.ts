@@ -119,6 +119,7 @@ export const defaultsT5: ClassDefaults = {
     n_head: 16,
     d_inner: 4096,
     d_head: 64,
+    ff_activation: "gelu",
     layer_norm_eps: 1e-12,
     tie_word_embeddings: true,
   },
@@ -138,6 +139,7 @@ export const defaultsT5: ClassDefaults = {
     chunk_size: 64,
     ffn_proj_factor: 2.667,
     ffn_round_up_to_multiple_of: 64,
+    output_logit_soft_cap: 30.0,
   },
   yoso: {
     vocab_size: 50265,

@@ -1,10 +1,10 @@
 import type { JsonObject } from "../hf/json.js";
 
 /**
- * The config.json of models that work without a file: the keys that say something about cost, as published on the
+ * Built-in dense decoders: the config.json of models that work without a file: the keys that say something about cost, as published on the
  * Hugging Face hub by the models' makers.
  */
-export const builtInConfigs: Readonly<Record<string, JsonObject>> = {
+export const denseConfigs: Readonly<Record<string, JsonObject>> = {
   "SmolLM2-135M": {
     architectures: ["LlamaForCausalLM"],
     model_type: "llama",

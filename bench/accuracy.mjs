@@ -1,0 +1,204 @@
+// How well the fit extrapolates real latencies: of every sweep the longest third is hidden and predicted from the rest.
+//
+//   npm run accuracy -- [--data folder] [--thin] [--write]
+//
+// Needs a build (dist). Reads the thinned copy in bench/data, or with --data a folder with e2e_prefill.csv and
+// e2e_decode.csv; --thin makes the copy of that folder. --write puts the tables into docs/accuracy.md.
+import { readFileSync, writeFileSync } from "node:fs";
+import { parseArgs } from "node:util";
+import { fitLaw, lawKinds } from "../dist/fit/index.js";
+import { readSweeps, sweepsOf, writeSweeps } from "./accuracy-data.mjs";
+
+/** @typedef {import("./accuracy-data.mjs").Sweep} Sweep */
+/** @typedef {{n: number, seconds: number}} Point */
+/**
+ * What one law said of the hidden lengths of one sweep. Covered and canTell are null where it gives no interval.
+ * @typedef {{error: number, covered: boolean | null, canTell: boolean | null, width: number | null}} Guess
+ */
+
+/** Gauss with partial pivoting; tiny systems only. @param {number[][]} rows @param {number[]} right */
+function solve(rows, right) {
+  const size = right.length;
+  const all = rows.map((row, i) => [...row, right[i] ?? 0]);
+  for (let column = 0; column < size; column += 1) {
+    let pivot = column;
+    for (let row = column; row < size; row += 1) {
+      if (Math.abs(all[row]?.[column] ?? 0) > Math.abs(all[pivot]?.[column] ?? 0)) pivot = row;
+    }
+    [all[column], all[pivot]] = [all[pivot] ?? [], all[column] ?? []];
+    for (let row = 0; row < size; row += 1) {
+      if (row === column) continue;
+      const factor = (all[row]?.[column] ?? 0) / (all[column]?.[column] ?? 1);
+      for (let i = column; i <= size; i += 1) {
+        const line = all[row];
+        if (line !== undefined) line[i] = (line[i] ?? 0) - factor * (all[column]?.[i] ?? 0);
+      }
+    }
+  }
+  return all.map((row, i) => (row[size] ?? 0) / (row[i] ?? 1));
+}
+
+/** Ordinary least squares, as anybody would: no weights, any sign. @param {Point[]} points @param {number} degree */
+function plain(points, degree) {
+  const scale = Math.max(...points.map(({ n }) => n));
+  const powers = (/** @type {number} */ n) => Array.from({ length: degree + 1 }, (_, i) => (n / scale) ** i);
+  const rows = Array.from({ length: degree + 1 }, (_, i) =>
+    Array.from({ length: degree + 1 }, (__, j) =>
+      points.reduce((sum, { n }) => sum + (powers(n)[i] ?? 0) * (powers(n)[j] ?? 0), 0),
+    ),
+  );
+  const right = rows.map((_, i) => points.reduce((sum, { n, seconds }) => sum + (powers(n)[i] ?? 0) * seconds, 0));
+  const beta = solve(rows, right);
+  return (/** @type {number} */ n) => powers(n).reduce((sum, value, i) => sum + value * (beta[i] ?? 0), 0);
+}
+
+/** @param {Sweep} sweep @returns {{kept: Point[], hidden: Point[]}} */
+function split({ points }) {
+  const lengths = [...new Set(points.map(({ n }) => n))].sort((left, right) => left - right);
+  const last = lengths[Math.ceil((lengths.length * 2) / 3) - 1] ?? 0;
+  const hidden = points.filter(({ n }) => n > last).sort((left, right) => left.n - right.n);
+  return { kept: points.filter(({ n }) => n <= last), hidden };
+}
+
+/** @param {Sweep} sweep @param {import("../dist/fit/index.js").FitOptions} options @returns {Guess[] | null} */
+function fitted(sweep, options) {
+  const { kept, hidden } = split(sweep);
+  const length = new Set(kept.map(({ n }) => n)).size;
+  try {
+    const law = fitLaw(kept, options);
+    return hidden.map(({ n, seconds }) => {
+      const { sample, seconds: said, canTell } = law.predict(n);
+      return {
+        error: Math.abs(said / seconds - 1),
+        covered: sample.low <= seconds && seconds <= sample.high,
+        canTell,
+        width: Math.sqrt(sample.high / sample.low) - 1,
+      };
+    });
+  } catch (error) {
+    // A law whose shape is searched for needs more lengths than this sweep has.
+    if (error instanceof Error && "code" in error && error.code === "too-few-lengths" && length < 6) return null;
+    throw error;
+  }
+}
+
+/** @param {Sweep} sweep @param {number} degree @returns {Guess[]} */
+function ordinary(sweep, degree) {
+  const { kept, hidden } = split(sweep);
+  const law = plain(kept, degree);
+  return hidden.map(({ n, seconds }) => ({
+    error: Math.abs(law(n) / seconds - 1),
+    covered: null,
+    canTell: null,
+    width: null,
+  }));
+}
+
+/** @param {number[]} values @param {number} share */
+function quantile(values, share) {
+  const sorted = [...values].sort((left, right) => left - right);
+  const place = (sorted.length - 1) * share;
+  const below = sorted[Math.floor(place)] ?? Number.NaN;
+  return below + (place % 1) * ((sorted[Math.ceil(place)] ?? below) - below);
+}
+
+const percent = (/** @type {number} */ value) => (Number.isNaN(value) ? "–" : (100 * value).toFixed(1));
+/** Every sweep counts alike, however many lengths it has. @param {Guess[][]} all @param {(guess: Guess) => boolean} test */
+function shareOf(all, test) {
+  const shares = all.map((guesses) => guesses.filter(test).length / guesses.length);
+  return shares.reduce((sum, share) => sum + share, 0) / shares.length;
+}
+
+/** @param {string} name @param {(Guess[] | null)[]} answers */
+function rowOf(name, answers) {
+  const all = answers.filter((guesses) => guesses !== null);
+  if (all.length === 0) return null;
+  const middle = all.map((guesses) =>
+    quantile(
+      guesses.map(({ error }) => error),
+      0.5,
+    ),
+  );
+  const longest = all.map((guesses) => guesses.at(-1)?.error ?? Number.NaN);
+  const stated = all.every((guesses) => guesses.every(({ covered }) => covered !== null));
+  const cells = [
+    name,
+    String(all.length),
+    percent(quantile(middle, 0.5)),
+    percent(quantile(middle, 0.9)),
+    percent(quantile(longest, 0.5)),
+    percent(quantile(longest, 0.9)),
+    ...(stated
+      ? [
+          percent(shareOf(all, ({ covered }) => covered === true)),
+          percent(
+            quantile(
+              all.flatMap((guesses) => guesses.map(({ width }) => width ?? Number.NaN)),
+              0.5,
+            ),
+          ),
+          percent(shareOf(all, ({ canTell }) => canTell === false)),
+        ]
+      : ["–", "–", "–"]),
+  ];
+  return `| ${cells.join(" | ")} |`;
+}
+
+/** @param {Sweep[]} sweeps */
+function report(sweeps) {
+  const kinds = [...new Set(sweeps.map(({ kind }) => kind))];
+  return kinds
+    .map((kind) => {
+      const own = sweeps.filter((sweep) => sweep.kind === kind);
+      const hidden = own.reduce((sum, sweep) => sum + split(sweep).hidden.length, 0);
+      const rows = [
+        rowOf(
+          "**selected**",
+          own.map((sweep) => fitted(sweep, {})),
+        ),
+        rowOf(
+          "plain line",
+          own.map((sweep) => ordinary(sweep, 1)),
+        ),
+        rowOf(
+          "plain quadratic",
+          own.map((sweep) => ordinary(sweep, 2)),
+        ),
+        ...lawKinds.map((law) =>
+          rowOf(
+            law,
+            own.map((sweep) => fitted(sweep, { laws: [law] })),
+          ),
+        ),
+      ].filter((row) => row !== null);
+      return [
+        `## ${kind[0]?.toUpperCase()}${kind.slice(1)}`,
+        "",
+        `${own.length} sweeps, ${hidden} hidden values.`,
+        "",
+        "| law | sweeps | median | p90 | median at the longest | p90 at the longest | coverage | ± width | can't tell |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+        ...rows,
+      ].join("\n");
+    })
+    .join("\n\n");
+}
+
+const { values } = parseArgs({
+  options: {
+    data: { type: "string" },
+    thin: { type: "boolean", default: false },
+    write: { type: "boolean", default: false },
+  },
+});
+const sweeps = values.data === undefined ? readSweeps() : sweepsOf(values.data);
+if (values.thin && values.data !== undefined) writeSweeps(sweeps);
+const text = report(sweeps);
+if (values.write) {
+  const file = new URL("../docs/accuracy.md", import.meta.url);
+  const marks = /(<!-- accuracy -->\n)[\s\S]*(\n<!-- \/accuracy -->)/;
+  writeFileSync(
+    file,
+    readFileSync(file, "utf8").replace(marks, (_all, open, close) => `${open}${text}${close}`),
+  );
+} else process.stdout.write(`${text}\n`);

@@ -1,0 +1,124 @@
+import type { ExtraWeight, Layer, Mixer, Stack, Unrun } from "../types.js";
+import { sizeOrZero } from "./checks.js";
+import type { ConfigReader } from "./config-reader.js";
+import type { ReaderResult } from "./reader.js";
+
+/** Families whose routers have one balancing bias per choice, which their classes keep as a buffer. */
+const balanced = new Set([
+  "deepseek_v3",
+  "deepseek_v32",
+  "deepseek_v4",
+  "deepseek_ref",
+  "kimi_k2",
+  "glm4_moe",
+  "glm_moe_dsa",
+  "dots1",
+  "exaone_moe",
+  "minimax_m2",
+  "zaya",
+]);
+
+/** What the published checkpoint holds beside the model that is run, or null where that is nothing. */
+export function unrunOf(
+  modelType: string,
+  result: ReaderResult,
+  predicting: number,
+  config: ConfigReader,
+): Unrun | null {
+  const decoder = result.stacks.findLast((stack) => stack.kind === "decoder");
+  if (decoder === undefined) return null;
+  const prediction = predicting > 0 ? predictionStack(decoder, predicting, result) : null;
+  const weights = [
+    ...(balanced.has(modelType) ? balancing([...decoder.layers, ...(prediction?.layers ?? [])]) : []),
+    ...(modelType === "deepseek_v4" ? fixedRoutes(result, decoder, config) : []),
+    ...unusedProjections(decoder, result.hiddenSize),
+  ];
+  if (prediction === null && weights.length === 0) return null;
+  return { ...(prediction === null ? {} : { prediction }), weights };
+}
+
+function balancing(layers: readonly Layer[]): ExtraWeight[] {
+  return layers.flatMap((layer, index) =>
+    layer.ffns.flatMap((ffn) =>
+      ffn.kind === "moe" ? [{ name: `layers.${index}.router_balance`, shape: [ffn.experts + (ffn.idle ?? 0)] }] : [],
+    ),
+  );
+}
+
+/**
+ * The first layers of DeepSeek-V4 look experts up by token: a table of vocabulary × chosen, and no balancing bias
+ * (counted above, so its weight is taken off the table's rows).
+ */
+function fixedRoutes(result: ReaderResult, decoder: Stack, config: ConfigReader): ExtraWeight[] {
+  const layers = config.optional("num_hash_layers", sizeOrZero) ?? 0;
+  return decoder.layers
+    .slice(0, layers)
+    .flatMap((layer, index) =>
+      layer.ffns.flatMap((ffn) =>
+        ffn.kind === "moe"
+          ? [{ name: `layers.${index}.routes`, shape: [result.vocabularySize * ffn.chosen - ffn.experts] }]
+          : [],
+      ),
+    );
+}
+
+/** Keys and values that layers could project but take from another layer's cache (Gemma 3n, Gemma 4). */
+function unusedProjections(decoder: Stack, hidden: number): ExtraWeight[] {
+  return decoder.layers.flatMap((layer, index) =>
+    layer.mixers.flatMap((mixer) => {
+      if (mixer.kind !== "attention" || mixer.keyValue !== "shared" || mixer.source === "encoder") return [];
+      return [
+        { name: `layers.${index}.unused_key`, shape: [mixer.kvHeads * mixer.keyDim, hidden] },
+        { name: `layers.${index}.unused_value`, shape: [mixer.kvHeads * mixer.valueDim, hidden] },
+        { name: `layers.${index}.unused_key_norm`, shape: [mixer.keyDim] },
+      ];
+    }),
+  );
+}
+
+/**
+ * Layers after the last one, each a full-attention layer of the model behind a projection of the hidden state beside
+ * the next token's embedding (DeepSeek-V3, arXiv:2412.19437, 2.2). Embedding and head are the model's own; streams of
+ * hyper-connections are joined once more.
+ */
+function predictionStack(decoder: Stack, count: number, result: ReaderResult): Stack | null {
+  const last = decoder.layers.findLast(attends);
+  if (last === undefined) return null;
+  const layer = { ...last, mixers: last.mixers.map(withoutCompression) };
+  const hidden = result.hiddenSize;
+  const norms = [
+    { name: "hidden_norm", shape: [hidden] },
+    { name: "embedding_norm", shape: [hidden] },
+    { name: "head_norm", shape: [hidden] },
+  ];
+  return {
+    name: "prediction",
+    kind: "decoder",
+    layers: Array.from({ length: count }, () => ({
+      ...layer,
+      extras: {
+        linears: [
+          ...(layer.extras?.linears ?? []),
+          ...(result.extras?.linears ?? []),
+          { name: "joined", inWidth: 2 * hidden, outWidth: hidden, bias: false },
+        ],
+        weights: [...(layer.extras?.weights ?? []), ...(result.extras?.weights ?? []), ...norms],
+      },
+    })),
+    finalNorm: null,
+  };
+}
+
+/** DeepSeek-V4's layer for prediction looks at its window only. */
+function withoutCompression(mixer: Mixer): Mixer {
+  return mixer.kind === "compressed" ? { ...mixer, ratio: 0, indexer: null } : mixer;
+}
+
+function attends(layer: Layer): boolean {
+  return layer.mixers.some(
+    (mixer) =>
+      mixer.kind === "latent" ||
+      mixer.kind === "compressed" ||
+      (mixer.kind === "attention" && (mixer.span.kind === "full" || mixer.span.kind === "chosen")),
+  );
+}
