@@ -16,7 +16,7 @@ interface Options extends Omit<DescribeOptions, "cacheDtype"> {
 }
 
 /** A number format, or a GGUF file type in any case. */
-function format(text: string): Dtype | FileType {
+function weightFormat(text: string): Dtype | FileType {
   return fileTypes.find((name) => name === text.toUpperCase()) ?? dtype(text);
 }
 
@@ -28,7 +28,7 @@ export const setUpDescribe: SetUp = (command, io) => {
       new Option(
         "--dtype <type>",
         `of weights, cache and activations (default: the model's own), or a GGUF file type of the weights: ${fileTypes.join(", ")}`,
-      ).argParser(format),
+      ).argParser(weightFormat),
     )
     .addOption(new Option("--kv-dtype <type>", "of the KV cache alone").argParser(dtype))
     .addOption(
@@ -102,9 +102,9 @@ function describeText(document: DescribeDocument): string {
 }
 
 function cacheText(cache: DescribeDocument["cache"]): string {
-  const { keysAndValues, dtype: format } = cache;
+  const { keysAndValues } = cache;
   if (keysAndValues.expression === "0") return "none";
-  return `${bytes(cache.bytesPerToken)} per token in ${format}: ${keysAndValues.expression} bytes`;
+  return `${bytes(cache.bytesPerToken)} per token in ${cache.dtype}: ${keysAndValues.expression} bytes`;
 }
 
 function unrunText({ prediction, buffers }: DescribeDocument["unrun"]): string {

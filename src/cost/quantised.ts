@@ -52,7 +52,7 @@ function storedAs(name: string, shape: readonly number[], fileType: FileType, he
   const matrix = shape.filter((size) => size > 1).length >= 2 && width >= blocks.Q8_0.elements;
   if (!matrix || /\.router\.weight$|convolution|\.conv|per_layer_gate\.weight$/.test(name)) return "F32";
   if (/layers\.\d+\.extra\.per_layer_projection\.weight$/.test(name)) return "F32";
-  if (/per_layer_projection\.weight$/.test(name)) return "BF16";
+  if (name.endsWith("per_layer_projection.weight")) return "BF16";
   // The large table of per-layer inputs (Gemma 3n, Gemma 4) is not taken below Q8_0.
   if (name === "embedding.per_layer") return "Q8_0";
   const wanted = head && fileType === "Q4_0" ? "Q6_K" : fileType;

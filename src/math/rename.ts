@@ -5,13 +5,11 @@ import { Expression } from "./expression.js";
 export function renamed(expression: Expression, from: Variable, to: Variable): Expression {
   const inside = (of: Affine): Affine => affine({ ...of, [from]: 0, [to]: of[to] + of[from] });
   return expression.mapAtoms((atom) => {
-    switch (atom.kind) {
-      case "variable":
-        return Expression.atom(atom.variable === from ? { kind: "variable", variable: to } : atom);
-      case "distinct":
-        return Expression.atom({ ...atom, tokens: inside(atom.tokens) });
-      default:
-        return Expression.atom({ ...atom, of: inside(atom.of) });
+    if (atom.kind === "variable") {
+      return Expression.atom(atom.variable === from ? { kind: "variable", variable: to } : atom);
     }
+    return Expression.atom(
+      atom.kind === "distinct" ? { ...atom, tokens: inside(atom.tokens) } : { ...atom, of: inside(atom.of) },
+    );
   });
 }

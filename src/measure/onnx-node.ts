@@ -29,7 +29,7 @@ export interface OnnxNodeOptions {
   readonly weights?: WeightSource;
 }
 
-export const onnxNodeName = "onnx-node";
+const onnxNodeName = "onnx-node";
 /** The machine's pulse, always the same: a product of ordinary size. */
 const reference = { kind: "matmul", m: 512, k: 1024, n: 1024, length: 1 } as const;
 /** Steps that are shorter than this are repeated, and their mean is taken. */

@@ -1,7 +1,9 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
+import { decoderMetadata, decoderTensors, ggufHeader } from "../../test/support/gguf.js";
 import { webAccess } from "../files/access.js";
+import { memorySource } from "../files/byte-source.js";
 import { builtInModel, builtInNames } from "./builtin/models.js";
-import { loadModel } from "./load.js";
+import { loadModel, readModel } from "./load.js";
 
 const offline = webAccess(() => Promise.reject(new TypeError("fetch failed")), 1000);
 
@@ -26,4 +28,35 @@ test("a hub model is read over the network", async () => {
   expect(model.name).toBe("org/name");
   expect(model.source).toBe("https://huggingface.co/org/name/resolve/main/config.json");
   expect(model.stacks[0]?.layers.length).toBe(2);
+});
+
+describe("the format is found out", () => {
+  const sizes = { layers: 2, hidden: 64, heads: 4, kvHeads: 2, headDim: 16, ffn: 128, vocabulary: 320 };
+  const header = ggufHeader({ metadata: decoderMetadata("llama", sizes), tensors: decoderTensors(sizes) });
+  const gguf = new Uint8Array(2_000_000);
+  gguf.set(header);
+  const spec = { schema: "nsquared/spec@1", hidden_size: 8, vocabulary: 9, mixers: { f: { kind: "fourier" } } };
+  const yaml = new TextEncoder().encode(JSON.stringify({ ...spec, layers: { pattern: "f" } }));
+  const typeOf = async (name: string, bytes: Uint8Array): Promise<string> =>
+    (await readModel(memorySource(name, bytes), "m")).modelType;
+
+  test("by the ending of the name", async () => {
+    expect(await typeOf("m.gguf", gguf)).toBe("llama");
+    expect(await typeOf("m.yaml", yaml)).toBe("spec");
+    expect(await typeOf("https://h.co/m.YML?download=true", yaml)).toBe("spec");
+  });
+
+  test("by what is in the file", async () => {
+    expect(await typeOf("blobs/sha256-0123", gguf)).toBe("llama");
+    expect(await typeOf("m.json", yaml)).toBe("spec");
+  });
+
+  test("a GGUF file behind an address is read by ranges", async () => {
+    const access = webAccess((_, options) => {
+      const [, from, to] = /^bytes=(\d+)-(\d+)$/.exec(options.headers?.["Range"] ?? "") ?? [];
+      return Promise.resolve(new Response(gguf.slice(Number(from), Number(to) + 1), { status: 206 }));
+    }, 1000);
+    const model = await loadModel("https://h.co/org/m-Q4_0.gguf", access);
+    expect([model.name, model.vocabularySize]).toEqual(["m-Q4_0", 320]);
+  });
 });

@@ -10,6 +10,7 @@ import type { ProgressEvent } from "../measure/progress.js";
 import { type Recorded, recordRun } from "../measure/record.js";
 import { openingBytes, passBytes, residentBytes } from "../onnx/memory.js";
 import { runnableGraph } from "../onnx/runnable.js";
+import type { LoadedModel } from "../model/stored.js";
 import type { ModelDescription } from "../model/types.js";
 import { contentDigest } from "../runs/digest.js";
 import { type Cell, type Phase, type RunHeader, type Warning, cellKey } from "../runs/schema.js";
@@ -119,10 +120,13 @@ export async function measureModel(
   }
 }
 
-/** How a run names its model. The digest tells models apart, wherever their files lay. */
-export function modelOfRun(model: ModelDescription): RunHeader["model"] {
-  const { source, filled: _filled, notes: _notes, ...structure } = model;
-  return { name: model.name, source, digest: contentDigest(structure) };
+/**
+ * How a run names its model. The digest is of the structure alone: the same model has the same one, whatever its file is
+ * called and wherever it lies.
+ */
+export function modelOfRun(model: LoadedModel): RunHeader["model"] {
+  const { name, source, filled: _filled, notes: _notes, stored: _stored, ...structure } = model;
+  return { name, source, digest: contentDigest(structure) };
 }
 
 /** Doubts that need no measuring. */

@@ -73,6 +73,13 @@ describe("the command line", () => {
     expect(existsSync(reported.html ?? "")).toBe(true);
     expect(readFileSync(reported.html ?? "", "utf8")).toContain("</html>");
 
+    const copy = writeConfig(folder.path, {}, "copy.json");
+    expect((await command(["report", out, "--model", copy, "--on", "h100", "--no-html"])).code).toBe(0);
+    const other = writeConfig(folder.path, { intermediate_size: 64 }, "other.json");
+    const refused = await command(["report", out, "--model", other, "--on", "h100"]);
+    expect(refused.code).toBe(2);
+    expect(refused.err).toMatch("the run measured another model");
+
     const again = await command([...words, "--out", out]);
     expect(again.code).toBe(2);
     expect(again.err).toMatch("never overwritten");

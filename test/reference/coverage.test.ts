@@ -3,49 +3,8 @@ import { countParameters } from "../../src/cost/parameters.js";
 import { priceGraph, totalCost } from "../../src/cost/table.js";
 import { buildGraph } from "../../src/graph/build.js";
 import { knownModelTypes, readConfig } from "../../src/model/hf/read-config.js";
-import type { ModelDescription } from "../../src/model/types.js";
-import { type ConfigFolder, readConfigFile, readTable } from "./data.js";
-
-/** Configurations that nothing reads yet; they are refused, never guessed. */
-const notRead = new Set(
-  [
-    "blt",
-    "canine",
-    "convbert",
-
-    "mobilebert",
-    "mra",
-    "pegasus_x",
-    "perceiver",
-    "prophetnet",
-  ].map((type) => `${type}.json`),
-);
-
-/** Where the reference's number is not the model's, and why. */
-const otherParameters: Readonly<Record<string, string>> = {
-  "stepfun-ai__Step-3.7-Flash.json": "the reference's class ignores keys on the top level and counts its defaults",
-  "stepfun-ai__Step-3.7-Flash-FP8.json": "the reference's class ignores keys on the top level and counts its defaults",
-  "longcat_flash.json": "the reference allocates gate and up projections for the idle experts too",
-};
-
-const otherFlops: Readonly<Record<string, string>> = {
-  "google__recurrentgemma-2b.json decode": "the reference keeps no keys and values from step to step here",
-  "recurrent_gemma.json decode": "the reference keeps no keys and values from step to step here",
-  "zaya.json prefill": "the reference projects one position more for the values of the token before",
-};
-
-const folders: readonly (readonly [ConfigFolder, string, string])[] = [
-  ["configs", "parameters.csv", "flops.csv"],
-  ["class-defaults", "class-defaults-parameters.csv", "class-defaults-flops.csv"],
-];
-
-/** The model as the class that was counted reads it: a file that names no class, or no type, gets the row's. */
-function read(folder: ConfigFolder, row: Readonly<Record<string, string>>): ModelDescription {
-  const file = row["file"] ?? "";
-  const config = readConfigFile(folder, file);
-  const type = config["model_type"] ?? (file.startsWith("FacebookAI__roberta") ? "roberta" : undefined);
-  return readConfig({ ...config, model_type: type, architectures: [row["class"]] }, file, file);
-}
+import { readConfigFile, readTable } from "./data.js";
+import { folders, notRead, otherFlops, otherParameters, readAsCounted as read } from "./counted.js";
 
 describe.each(folders)("%s", (folder, parametersTable, flopsTable) => {
   const rows = readTable(parametersTable);

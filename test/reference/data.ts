@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, readdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { parseJsonObject } from "../../src/model/hf/json.js";
 
@@ -9,6 +9,13 @@ export type ConfigFolder = "configs" | "configs-trimmed" | "class-defaults";
 
 export function readConfigFile(folder: ConfigFolder, name: string): Record<string, unknown> {
   return { ...parseJsonObject(readFileSync(`${dataFolder}${folder}/${name}`, "utf8"), name) };
+}
+
+/** Names of the configs in a folder, sorted. */
+export function configFiles(folder: ConfigFolder): string[] {
+  return readdirSync(dataFolder + folder)
+    .filter((name) => name.endsWith(".json"))
+    .sort();
 }
 
 /** Rows of a CSV file by column name; quoted fields may hold commas and doubled quotes. */

@@ -195,4 +195,12 @@ describe("the description has exactly the parameters of the tensors", () => {
       [],
     ]);
   });
+
+  test("llama with experts, which is Mixtral", async () => {
+    const layer = { ...preNorms, ...projections, ...routed };
+    const counts = { expert_count: experts, expert_used_count: 2, feed_forward_length: width };
+    const model = await readGguf(sparseSource(headerOf("llama", { layer, keys: counts, untied: true }), 1e9), "m");
+    expect(model.stacks[0]?.layers[0]?.ffns[0]).toMatchObject({ kind: "moe", experts: 8, chosen: 2, width: 48 });
+    expect(describeModel(model).parameters.total).toBe(model.stored?.parameters);
+  });
 });

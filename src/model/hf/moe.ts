@@ -157,8 +157,10 @@ const readGlm4Moe: Reader = (config) => {
 
 /** Layers that predict further tokens are in some checkpoints: counted as its parameters, never run. */
 export function notePrediction(config: ConfigReader): number {
-  const keys = ["num_nextn_predict_layers", "num_mtp_modules", "mtp_num_hidden_layers"] as const;
-  const count = config.optional(keys, sizeOrZero) ?? 0;
+  const count = config.optional(["num_nextn_predict_layers", "mtp_num_hidden_layers"], sizeOrZero) ?? 0;
+  // MiniMax names its modules in the config and publishes the checkpoint without them.
+  const unpublished = config.optional("num_mtp_modules", sizeOrZero) ?? 0;
+  if (unpublished > 0) config.note(`${unpublished} multi-token-prediction layers are named and not counted`);
   if (count > 0) config.note(`${count} multi-token-prediction layers are in the checkpoint; inference does not run them`);
   return count;
 }

@@ -10,6 +10,7 @@ const balanced = new Set([
   "deepseek_v4",
   "deepseek_ref",
   "kimi_k2",
+  "longcat_flash",
   "glm4_moe",
   "glm_moe_dsa",
   "dots1",
@@ -17,6 +18,9 @@ const balanced = new Set([
   "minimax_m2",
   "zaya",
 ]);
+
+/** Families whose layers for prediction carry copies of embedding and head. */
+const copying = new Set(["deepseek_v3", "deepseek_v32", "glm4_moe", "glm_moe_dsa"]);
 
 /** What the published checkpoint holds beside the model that is run, or null where that is nothing. */
 export function unrunOf(
@@ -27,7 +31,7 @@ export function unrunOf(
 ): Unrun | null {
   const decoder = result.stacks.findLast((stack) => stack.kind === "decoder");
   if (decoder === undefined) return null;
-  const prediction = predicting > 0 ? predictionStack(decoder, predicting, result) : null;
+  const prediction = predicting > 0 ? predictionStack(decoder, predicting, result, copying.has(modelType)) : null;
   const weights = [
     ...(balanced.has(modelType) ? balancing([...decoder.layers, ...(prediction?.layers ?? [])]) : []),
     ...(modelType === "deepseek_v4" ? fixedRoutes(result, decoder, config) : []),
@@ -78,10 +82,10 @@ function unusedProjections(decoder: Stack, hidden: number): ExtraWeight[] {
 
 /**
  * Layers after the last one, each a full-attention layer of the model behind a projection of the hidden state beside
- * the next token's embedding (DeepSeek-V3, arXiv:2412.19437, 2.2). Embedding and head are the model's own; streams of
- * hyper-connections are joined once more.
+ * the next token's embedding (DeepSeek-V3, arXiv:2412.19437, 2.2). Embedding and head are the model's own, in
+ * some checkpoints copied; streams of hyper-connections are joined once more.
  */
-function predictionStack(decoder: Stack, count: number, result: ReaderResult): Stack | null {
+function predictionStack(decoder: Stack, count: number, result: ReaderResult, copies: boolean): Stack | null {
   const last = decoder.layers.findLast(attends);
   if (last === undefined) return null;
   const layer = { ...last, mixers: last.mixers.map(withoutCompression) };
@@ -90,6 +94,12 @@ function predictionStack(decoder: Stack, count: number, result: ReaderResult): S
     { name: "hidden_norm", shape: [hidden] },
     { name: "embedding_norm", shape: [hidden] },
     { name: "head_norm", shape: [hidden] },
+    ...(copies
+      ? [
+          { name: "embedding", shape: [result.vocabularySize, hidden] },
+          { name: "head", shape: [result.vocabularySize, hidden] },
+        ]
+      : []),
   ];
   return {
     name: "prediction",

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { deviceRecordSchema } from "../../hardware/record.js";
+import { specSchema } from "../../model/spec/schema.js";
 import { runSchema } from "../../runs/schema.js";
 import { calibrateDocument } from "./calibrate.js";
 import { checkDocument } from "./check.js";
@@ -26,6 +27,7 @@ export const documents = {
   "nsquared/profile@1": profileDocument,
   "nsquared/run@1": runSchema,
   "nsquared/device@1": deviceRecordSchema,
+  "nsquared/spec@1": specSchema,
 } as const;
 
 /** `nsquared/cost@1` → `cost.schema.json`. */
