@@ -10,14 +10,14 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { parseLengths } from "../dist/base/lengths.js";
 import { seededRandom, shuffled } from "../dist/base/random.js";
-import { fitPhysical } from "../dist/fit/physical.js";
+import { fitLaw, fitPhysical } from "../dist/fit/index.js";
 import { parseDeviceRecord } from "../dist/hardware/record.js";
 import { systemClock as clock } from "../dist/measure/clock.js";
 import { readMachine } from "../dist/measure/environment.js";
 import { availableMemory, openOnnxNodeRunner } from "../dist/measure/onnx-node.js";
 import { builtInModel } from "../dist/model/builtin/models.js";
 import { predictCurve } from "../dist/predict/curve.js";
-import { withDtype } from "../dist/predict/predict.js";
+import { withDtype } from "../dist/variants/dtype.js";
 import { calibrate } from "../dist/study/calibrate.js";
 import { onnxMicroRuntime } from "../dist/study/micro-runtime.js";
 
@@ -128,7 +128,16 @@ if (options.long) {
     `fitted to lengths ≤ 1024: 8192 foretold as ${foretold.toFixed(2)} s [${low.toFixed(2)}, ${high.toFixed(2)}], measured ${truth.toFixed(2)} s: ${((foretold / truth - 1) * 100).toFixed(1)} %`,
   );
   console.log(fitted.law.efficiencies.map((one) => `${one.name} ${one.value.toFixed(3)}`).join(", "));
-  const spent = seconds + points.reduce((sum, point) => sum + point.seconds, 0);
-  console.log(`cost: ${spent.toFixed(1)} s with calibration; measuring 8192 directly: ${truth.toFixed(1)} s a run`);
+  const blind = fitLaw(points, { level: 0.8 });
+  const guess = blind.predict(8192);
+  console.log(
+    `the samples alone (${blind.law.kind} law): ${guess.seconds.toFixed(2)} s [${guess.low.toFixed(2)}, ${guess.high.toFixed(2)}], ${guess.canTell ? "said to be known" : "said to be unknown"}; ${blind.warnings.map(({ code }) => code).join(", ")}`,
+  );
+  const measuring = points.reduce((sum, point) => sum + point.seconds, 0);
+  const direct = own.find(({ n }) => n === 8192).times.reduce((sum, time) => sum + time, 0);
+  const share = (part) => `${((100 * part) / direct).toFixed(0)} %`;
+  console.log(
+    `cost: ${measuring.toFixed(1)} s of samples (${share(measuring)}) and ${seconds.toFixed(1)} s of calibration (${share(seconds + measuring)} together) of the ${direct.toFixed(1)} s that measuring 8192 as often took`,
+  );
 }
 for (const runner of new Set(runs.map((one) => one.runner))) await runner.close();

@@ -45,7 +45,7 @@ Examples:
     .action(async (options: Options) => {
       const path = options.out ?? localDevicePath(io.environment);
       say(io, "measuring this machine with ONNX Runtime's kernels; other work on it would be measured too");
-      const record = await measureMachine(path, {
+      const { record, warnings } = await measureMachine(path, {
         quick: options.quick === true,
         date: new Date(),
         signal: io.signal,
@@ -53,7 +53,8 @@ Examples:
         ...(options.threads === undefined ? {} : { threads: options.threads }),
         ...(options.time === undefined ? {} : { timeLimitSeconds: options.time }),
       });
-      const document: CalibrateDocument = { schema: "nsquared/calibrate@1", path, record };
+      for (const { message } of warnings) say(io, `warning: ${message}`);
+      const document: CalibrateDocument = { schema: "nsquared/calibrate@1", path, record, warnings: [...warnings] };
       emit(io, options.json, document, () => calibrateText(record, path));
     });
 };
@@ -69,7 +70,7 @@ export function roundLines(io: Io): (progress: CalibrateProgress) => void {
 }
 
 /** What was found, in a few lines. */
-export function calibrateText(record: DeviceRecord, path: string): string {
+function calibrateText(record: DeviceRecord, path: string): string {
   const { calibration } = record;
   const peak = record.peaks.float32?.value ?? 0;
   const lines = [

@@ -6,13 +6,14 @@ import { loadModel } from "../model/load.js";
 import { type CostOptions, compareCosts, costOfModel, presets } from "../study/cost.js";
 import type { CostComparisonDocument, CostDocument } from "../study/documents/cost.js";
 import { type SetUp, emit } from "./io.js";
-import { lengthsOption, wholeNumber } from "./options.js";
+import { lengthsOption, partialOption, wholeNumber } from "./options.js";
 import { modelArgument } from "./words.js";
 import { table } from "../report/table.js";
 
 interface Options extends Omit<CostOptions, "mac"> {
   readonly mac?: "1" | "2";
   readonly preset?: keyof typeof presets;
+  readonly allowPartial?: boolean;
   readonly json?: boolean;
 }
 
@@ -58,6 +59,7 @@ export const setUpCost: SetUp = (command, io) => {
         "naive",
       ]),
     )
+    .addOption(partialOption())
     .addHelpText(
       "after",
       `
@@ -69,8 +71,10 @@ Examples:
   nsquared cost ./config.json --preset transformers --json`,
     )
     .action(async (locations: string[], options: Options) => {
-      const models = await Promise.all(locations.map((location) => loadModel(location, nodeAccess())));
-      const { mac, preset, ...rest } = options;
+      const { mac, preset, allowPartial = false, ...rest } = options;
+      const models = await Promise.all(
+        locations.map((location) => loadModel(location, nodeAccess(), { allowPartial })),
+      );
       const chosen: CostOptions = {
         ...(preset === undefined ? {} : presets[preset]),
         ...rest,
@@ -112,6 +116,14 @@ function comparisonText(comparison: CostComparisonDocument): string {
     "",
     points,
     "",
+    ...models.flatMap(({ name, request }) =>
+      request === undefined
+        ? []
+        : [
+            `${name}: a whole generation (${tokens(request.input)}:${tokens(request.output)}) takes ` +
+              `${scientific(request.total.flops.total)} FLOPs and reads ${scientific(request.total.bytes.read)} bytes`,
+          ],
+    ),
     ...models.map((model) => `${model.name}: ${model.flops.expression}, grows as ${model.flops.growth}`),
     "",
     ...(overtakes.length === 0
@@ -170,6 +182,7 @@ function costText(document: CostDocument): string {
     operators,
     "",
     ...requestText(document),
+    ...(document.notes.some((note) => note.startsWith("partial:")) ? [...document.notes, ""] : []),
     `Counted: a multiply-add is ${document.conventions.mac} FLOPs; causal pairs ${document.conventions.causal}; logits of ${
       document.conventions.head === "last" ? "the last position" : "all positions"
     }; embedding look-ups are bytes.`,

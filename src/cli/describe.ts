@@ -7,11 +7,12 @@ import { nodeAccess } from "../files/node.js";
 import { type DescribeOptions, describeModel } from "../study/describe.js";
 import type { DescribeDocument } from "../study/documents/describe.js";
 import { type SetUp, emit } from "./io.js";
-import { dtype } from "./options.js";
+import { dtype, partialOption } from "./options.js";
 import { modelArgument } from "./words.js";
 
 interface Options extends Omit<DescribeOptions, "cacheDtype"> {
   readonly kvDtype?: Dtype;
+  readonly allowPartial?: boolean;
   readonly json?: boolean;
 }
 
@@ -37,6 +38,7 @@ export const setUpDescribe: SetUp = (command, io) => {
         "count parameters as another tool does: transformers leaves out what a checkpoint holds and nothing runs",
       ).choices(["transformers"]),
     )
+    .addOption(partialOption())
     .addHelpText(
       "after",
       `
@@ -47,8 +49,8 @@ Examples:
   nsquared describe meta-llama/Llama-3.2-1B`,
     )
     .action(async (location: string, options: Options) => {
-      const { json, kvDtype, ...rest } = options;
-      const model = await loadModel(location, nodeAccess());
+      const { json, kvDtype, allowPartial = false, ...rest } = options;
+      const model = await loadModel(location, nodeAccess(), { allowPartial });
       const document = describeModel(model, { ...rest, ...(kvDtype === undefined ? {} : { cacheDtype: kvDtype }) });
       emit(io, json, document, () => describeText(document));
     });

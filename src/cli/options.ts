@@ -47,3 +47,7 @@ export function dtype(text: string): Dtype {
   }
   return found;
 }
+
+/** `--allow-partial`. */
+export const partialOption = (): Option =>
+  new Option("--allow-partial", "price a model that is not understood by its sizes alone, and list the rest");

@@ -148,13 +148,15 @@ async function localDevice(
   }
   const why = reason === null ? "" : ` again, because ${reason}`;
   step("calibrate", `measuring this machine${why}: about 25 s, kept for a day in ${path}`);
-  return measureMachine(path, {
+  const { record, warnings } = await measureMachine(path, {
     quick: false,
     date: now,
     signal: io.signal,
     onProgress: roundLines(io),
     ...(options.threads === undefined ? {} : { threads: options.threads }),
   });
+  for (const { message } of warnings) say(io, `warning: ${message}`);
+  return record;
 }
 
 async function keptDevice(io: Io): Promise<DeviceRecord | null> {

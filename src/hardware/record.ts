@@ -3,7 +3,7 @@ import { badInput } from "../base/errors.js";
 import { dtypes } from "../base/units.js";
 import { calibrationSchema } from "./calibration.js";
 
-export const deviceSchemaName = "nsquared/device@1";
+const deviceSchemaName = "nsquared/device@1";
 
 const text = z.string().min(1).max(500);
 

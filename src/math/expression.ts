@@ -130,7 +130,7 @@ export class Expression {
       to: piece.to,
       evaluate:
         piece.coefficients === null
-          ? (value: number) => piece.expression.at({ ...values, [variable]: value })
+          ? (value: number) => piece.expression.at({ [variable]: value })
           : horner(piece.coefficients),
     }));
     const [only] = pieces;

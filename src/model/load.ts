@@ -7,7 +7,7 @@ import { isAddress } from "../files/url-source.js";
 import { builtInModel, builtInNames } from "./builtin/models.js";
 import { readGguf } from "./gguf/read-gguf.js";
 import { parseJsonObject } from "./hf/json.js";
-import { readConfig } from "./hf/read-config.js";
+import { type ReadOptions, readConfig } from "./hf/read-config.js";
 import { readSafetensors } from "./safetensors/header.js";
 import { type FoundWeights, findSafetensors, readIndex } from "./safetensors/stored.js";
 import { isSpec, parseSpecText, readSpec } from "./spec/read-spec.js";
@@ -26,7 +26,7 @@ const longestConfig = 16 * 1024 * 1024;
  *
  * @throws bad input in one line when there is nothing there or what is there cannot be right
  */
-export async function loadModel(location: string, access: Access): Promise<LoadedModel> {
+export async function loadModel(location: string, access: Access, options: ReadOptions = {}): Promise<LoadedModel> {
   const builtIn = builtInModel(location);
   if (builtIn !== null) return builtIn;
   const { source, name } = await locate(location, access, `a built-in model (${builtInNames().join(", ")})`);
@@ -45,10 +45,10 @@ export async function loadModel(location: string, access: Access): Promise<Loade
         expected: "weights alone do not say how a model attends",
       });
     }
-    return withWeights(await readModel(config, name), found);
+    return withWeights(await readModel(config, name, options), found);
   }
   if (format === "gguf") return readGguf(source, name, open);
-  const model = await readModel(source, name);
+  const model = await readModel(source, name, options);
   const local = !isAddress(source.name) && /(^|[\\/])config\.json$/.test(source.name);
   return local ? withWeights(model, await countedBeside(open)) : model;
 }
@@ -64,12 +64,12 @@ async function countedBeside(open: OpenBeside): Promise<FoundWeights> {
 }
 
 /** The description in a file: a Hugging Face config.json, a GGUF file or a hand-written spec. */
-export async function readModel(source: ByteSource, name: string): Promise<LoadedModel> {
+export async function readModel(source: ByteSource, name: string, options: ReadOptions = {}): Promise<LoadedModel> {
   if ((await formatOf(source)) === "gguf") return readGguf(source, name);
   const text = await readText(source, longestConfig);
   if (/\.ya?ml$/i.test(pathOf(source))) return readSpec(parseSpecText(text, source.name), source.name, name);
   const value = parseJsonObject(text, source.name);
-  return isSpec(value) ? readSpec(value, source.name, name) : readConfig(value, source.name, name);
+  return isSpec(value) ? readSpec(value, source.name, name) : readConfig(value, source.name, name, options);
 }
 
 function withWeights(model: LoadedModel, { stored, notes }: FoundWeights): LoadedModel {

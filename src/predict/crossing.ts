@@ -1,29 +1,38 @@
 import { longestLength } from "../base/lengths.js";
-import type { OperatorClass } from "../hardware/efficiency.js";
 import { firstNonNegative } from "../math/roots.js";
 import type { Curve, CurveOperator } from "./curve.js";
 import { intervalDeviations } from "./interval.js";
 
-/** A length, not always whole, with its interval; an end is null where it lies beyond any length. */
+/** A length, not always whole, with its interval; the high end is null where it lies beyond all that is looked at. */
 export interface LengthInterval {
   readonly n: number;
   readonly low: number | null;
   readonly high: number | null;
 }
 
-/** Seconds of a group of operators by class, so that what two groups share can cancel. */
-type ByClass = (length: number) => Map<OperatorClass, number>;
+/** Seconds of a group of operators by class, in the order of the curve's components. */
+type ByClass = (length: number) => readonly number[];
 
-function byClass(operators: readonly CurveOperator[], outside: number): ByClass {
-  const overhead = operators.reduce((sum, operator) => sum + operator.overhead, outside);
+function byClass(curve: Curve, operators: readonly CurveOperator[], outside: number): ByClass {
+  const overhead = operators.reduce((total, operator) => total + operator.overhead, outside);
+  const places = operators.map((operator) => curve.components.findIndex(({ name }) => name === operator.class));
+  const start = curve.components.map(({ name }) => (name === "overhead" ? overhead : 0));
   return (length) => {
-    const seconds = new Map<OperatorClass, number>([["overhead", overhead]]);
-    for (const operator of operators) {
-      seconds.set(operator.class, (seconds.get(operator.class) ?? 0) + operator.work(length));
-    }
+    const seconds = [...start];
+    operators.forEach((operator, index) => {
+      const place = places[index] ?? 0;
+      seconds[place] = (seconds[place] ?? 0) + operator.work(length);
+    });
     return seconds;
   };
 }
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
+}
+
+/** Factor around a crossing within which the ends of its interval are looked for. */
+const widest = 2 ** 12;
 
 /**
  * The first length at which the seconds A of some operators equal the seconds R of all others, with its interval.
@@ -33,29 +42,30 @@ function byClass(operators: readonly CurveOperator[], outside: number): ByClass 
  *
  * @returns null where they never meet
  */
-export function crossingOf(curve: Curve, belongs: (operator: CurveOperator) => boolean): LengthInterval | null {
+function crossingOf(curve: Curve, belongs: (operator: CurveOperator) => boolean): LengthInterval | null {
   const within = curve.operators.filter(belongs);
   const others = curve.operators.filter((operator) => !belongs(operator));
   if (within.length === 0) return null;
   const overhead = curve.components.find(({ name }) => name === "overhead")?.seconds(1) ?? 0;
-  const outside = Math.max(0, overhead - curve.operators.reduce((sum, operator) => sum + operator.overhead, 0));
-  const left = byClass(within, 0);
-  const right = byClass(others, outside);
-  const total = (parts: Map<OperatorClass, number>): number => [...parts.values()].reduce((sum, part) => sum + part, 0);
+  const outside = Math.max(0, overhead - sum(curve.operators.map((operator) => operator.overhead)));
+  const left = byClass(curve, within, 0);
+  const right = byClass(curve, others, outside);
   const advantage = (deviations: number) => (length: number) => {
     const [ours, theirs] = [left(length), right(length)];
-    const [a, r] = [total(ours), total(theirs)];
+    const [a, r] = [sum(ours), sum(theirs)];
     if (r === 0) return Number.POSITIVE_INFINITY;
     if (a === 0) return Number.NEGATIVE_INFINITY;
-    const variance = curve.components.reduce(
-      (sum, { name, logSpread }) => sum + (logSpread * ((ours.get(name) ?? 0) / a - (theirs.get(name) ?? 0) / r)) ** 2,
-      0,
-    );
-    return Math.log(a / r) + deviations * Math.sqrt(variance);
+    if (deviations === 0) return Math.log(a / r);
+    const shares = curve.components.map(({ logSpread }, k) => logSpread * ((ours[k] ?? 0) / a - (theirs[k] ?? 0) / r));
+    return Math.log(a / r) + deviations * Math.hypot(...shares);
   };
-  const first = (deviations: number): number | null => firstNonNegative(advantage(deviations), 1, longestLength);
-  const n = first(0);
-  return n === null ? null : { n, low: first(intervalDeviations), high: first(-intervalDeviations) };
+  const n = firstNonNegative(advantage(0), 1, longestLength);
+  if (n === null) return null;
+  return {
+    n,
+    low: firstNonNegative(advantage(intervalDeviations), Math.max(1, n / widest), n),
+    high: firstNonNegative(advantage(-intervalDeviations), n, Math.min(longestLength, n * widest)),
+  };
 }
 
 /** Where the work of degree two and more takes as long as all the rest. */

@@ -22,7 +22,7 @@ export interface CurveOptions {
   readonly head: GraphOptions["head"];
 }
 
-export const defaultCurveOptions: CurveOptions = {
+const defaultCurveOptions: CurveOptions = {
   phase: "prefill",
   batch: 1,
   depth: 0,

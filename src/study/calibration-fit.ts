@@ -122,7 +122,7 @@ function fitStream(timed: readonly Timed[], kind: StreamKind, perOperator: numbe
 
 const overlaps = [1, 1.25, 1.5, 1.75, 2, 2.5, 3, 4, 8, 16];
 /** Times that a product can read its activations from memory; more than that is a disturbed measurement. */
-const mostPasses = 10;
+const mostPasses = 6;
 /** Rows from which a product is no longer a matter of fetching its weight alone. */
 const someRows = 16;
 
@@ -179,8 +179,12 @@ function gemmResidual(
   return Math.log((product + cell.moved * activation + perOperator) / cell.each);
 }
 
-/** Candidates for the elements of keys and values in one tile. */
-const tiles = [0, ...Array.from({ length: 14 }, (_, index) => 8192 * 2 ** (index / 2))];
+/**
+ * Candidates for the elements of keys and values in one tile: a sixteenth of a second-level cache of 256 KiB to 16 MiB, as
+ * ONNX Runtime sizes them, 1.25 MiB included. Few, so that noise cannot choose freely; above the last, one tile holds
+ * all that is timed.
+ */
+const tiles = [16_384, 32_768, 65_536, 81_920, 131_072, 262_144, 524_288, 1_048_576];
 
 function sizesOf(micro: Of<"attention">): AttentionSizes {
   const { heads, kvHeads, headDim, n, depth, batch } = micro;

@@ -116,6 +116,7 @@ export function costOfModel(model: ModelDescription, options: CostOptions = {}):
         launches: row.cost.launches,
       };
     }),
+    notes: [...model.notes],
     ...(options.request === undefined ? {} : { request: requestDocument(model, options, options.request) }),
   };
 }

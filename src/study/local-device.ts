@@ -1,8 +1,10 @@
+import { percent, significant } from "../base/format.js";
 import { systemClock } from "../measure/clock.js";
 import { readMachine } from "../measure/environment.js";
 import { loadOnnxRuntime } from "../measure/onnx-node-session.js";
 import type { DeviceRecord } from "../hardware/record.js";
 import { writeText } from "../runs/output.js";
+import type { Machine, Warning } from "../runs/schema.js";
 import { type CalibrateProgress, calibrate } from "./calibrate.js";
 import { onnxMicroRuntime } from "./micro-runtime.js";
 
@@ -16,8 +18,14 @@ export interface MeasureMachineOptions {
   readonly onProgress?: (progress: CalibrateProgress) => void;
 }
 
+export interface MeasuredMachine {
+  readonly record: DeviceRecord;
+  /** Reasons to measure again when the machine is quiet. */
+  readonly warnings: readonly Warning[];
+}
+
 /** Measures this machine with ONNX Runtime's CPU kernels and keeps the record at `path`. */
-export async function measureMachine(path: string, options: MeasureMachineOptions): Promise<DeviceRecord> {
+export async function measureMachine(path: string, options: MeasureMachineOptions): Promise<MeasuredMachine> {
   const [runtime, machine] = await Promise.all([onnxMicroRuntime(), readMachine()]);
   const record = await calibrate({
     runtime,
@@ -31,7 +39,30 @@ export async function measureMachine(path: string, options: MeasureMachineOption
     ...(options.onProgress === undefined ? {} : { onProgress: options.onProgress }),
   });
   await writeText(path, `${JSON.stringify(record, null, 1)}\n`);
-  return record;
+  return { record, warnings: calibrationDoubts(record, machine) };
+}
+
+/** Load average over cores from which other work is measured too. */
+const busyLoad = 0.5;
+/** A quiet machine's matrix products miss their law by a few percent. */
+const widestGemmSpread = 0.25;
+
+/** What speaks against a calibration: other work on the machine makes it look slower than it is. */
+export function calibrationDoubts(
+  record: Pick<DeviceRecord, "calibration">,
+  machine: Pick<Machine, "load" | "cores">,
+): Warning[] {
+  const doubts: Warning[] = [];
+  if (machine.load !== null && machine.load > busyLoad * machine.cores) {
+    const message = `the machine was busy before calibrating: load average ${significant(machine.load, 2)} on ${machine.cores} cores; predictions may come out too slow`;
+    doubts.push({ code: "busy-machine", message });
+  }
+  const spread = record.calibration?.spreads.gemm ?? 0;
+  if (spread > widestGemmSpread) {
+    const message = `matrix products scatter by ${percent(spread)} around their law; calibrate again when the machine is quiet`;
+    doubts.push({ code: "rough-calibration", message });
+  }
+  return doubts;
 }
 
 /** A record older than this is measured again: other tenants, updates and heat change a machine. */

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { version } from "../../src/base/version.js";
@@ -8,6 +8,7 @@ import { fitDocument } from "../../src/study/documents/fit.js";
 import { measureDocument } from "../../src/study/documents/measure.js";
 import { predictDocument } from "../../src/study/documents/predict.js";
 import { reportDocument } from "../../src/study/documents/report.js";
+import { calibratedDevice } from "../support/calibrated-device.js";
 import { command, temporaryFolder, writeConfig } from "./harness.js";
 
 const folder = temporaryFolder();
@@ -83,6 +84,28 @@ describe("the command line", () => {
     const again = await command([...words, "--out", out]);
     expect(again.code).toBe(2);
     expect(again.err).toMatch("never overwritten");
+  });
+
+  test("fits the physical law of the model on a calibrated machine, and reports it", async () => {
+    const home = join(folder.path, "home");
+    mkdirSync(join(home, ".cache", "nsquared"), { recursive: true });
+    writeFileSync(join(home, ".cache", "nsquared", "local.json"), JSON.stringify(calibratedDevice));
+    const at = async (words: readonly string[]): Promise<unknown> => {
+      const { code, out } = await command([...words, "--json"], undefined, home);
+      expect(code).toBe(0);
+      return JSON.parse(out);
+    };
+    const predicted = predictDocument.parse(await at(["predict", config, "--on", "local", "--lengths", "64"]));
+    expect(predicted.data).toEqual({ basis: "calibrated", range: { from: 1, to: 1024 } });
+    const out = join(folder.path, "physical.json");
+    await at(["measure", config, "--lengths", "8,16,32,64", "--repeat", "3", "--out", out]);
+    const fitted = fitDocument.parse(await at(["fit", out, "--model", config, "--at", "512"]));
+    expect(fitted.law.kind).toBe("physical");
+    expect(fitted.law.efficiencies?.map(({ name }) => name)).toContain("attention");
+    expect(fitted.law.coefficients.quadratic.low).toBeGreaterThanOrEqual(0);
+    const reported = reportDocument.parse(await at(["report", out]));
+    expect(reported.device).toBe("local");
+    expect(reported.phases[0]?.law).toBe("physical");
   });
 
   test("warns, but measures, beyond the model's own context", async () => {

@@ -161,7 +161,8 @@ export function notePrediction(config: ConfigReader): number {
   // MiniMax names its modules in the config and publishes the checkpoint without them.
   const unpublished = config.optional("num_mtp_modules", sizeOrZero) ?? 0;
   if (unpublished > 0) config.note(`${unpublished} multi-token-prediction layers are named and not counted`);
-  if (count > 0) config.note(`${count} multi-token-prediction layers are in the checkpoint; inference does not run them`);
+  if (count > 0)
+    config.note(`${count} multi-token-prediction layers are in the checkpoint; inference does not run them`);
   return count;
 }
 

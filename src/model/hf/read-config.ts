@@ -3,6 +3,7 @@ import type { ModelDescription, Stack } from "../types.js";
 import { ConfigReader } from "./config-reader.js";
 import { classicReaders } from "./classic.js";
 import { type Composite, composites, textAliases } from "./composite.js";
+import { convBertReaders } from "./convbert.js";
 import { classDefaults } from "./defaults/all.js";
 import { debertaReaders } from "./deberta.js";
 import { denseReaders } from "./dense.js";
@@ -13,6 +14,7 @@ import { hybridReaders } from "./hybrid.js";
 import { latentReaders } from "./latent.js";
 import { linearReaders } from "./linear.js";
 import { mambaReaders } from "./mamba.js";
+import { mobileBertReaders } from "./mobilebert.js";
 import { moeReaders, notePrediction } from "./moe.js";
 import { mixedMoeReaders } from "./moe-mixed.js";
 import { bartReaders } from "./bart.js";
@@ -20,6 +22,7 @@ import { modernEncoderReaders } from "./encoder-modern.js";
 import { recurrentReaders } from "./recurrent.js";
 import { t5Readers } from "./t5.js";
 import { vitReaders } from "./vit.js";
+import { partialDefaults, readPartial } from "./partial.js";
 import { remoteReaders } from "./remote.js";
 import { seq2seqReaders } from "./seq2seq.js";
 import { sparseReaders } from "./sparse.js";
@@ -44,6 +47,8 @@ const readers: ReadonlyMap<string, Reader> = new Map<string, Reader>(
     ...visionTextReaders,
     ...encoderReaders,
     ...debertaReaders,
+    ...convBertReaders,
+    ...mobileBertReaders,
     ...modernEncoderReaders,
     ...vitReaders,
     ...t5Readers,
@@ -75,20 +80,27 @@ export function knownModelTypes(): string[] {
   return [...new Set([...readers.keys(), ...Object.keys(composites)])].sort();
 }
 
+export interface ReadOptions {
+  /** Reads a model_type that is not known as a plain decoder of its sizes and notes what was not understood. */
+  readonly allowPartial?: boolean;
+}
+
 /**
  * The description of a model from its Hugging Face `config.json`, already parsed.
  *
  * @param where file or address, for error messages and the description's `source`
  * @throws bad input, naming the key, when a value cannot be right or the model_type is not known
  */
-export function readConfig(value: unknown, where: string, name: string): ModelDescription {
+export function readConfig(value: unknown, where: string, name: string, options: ReadOptions = {}): ModelDescription {
   checkNesting(value, where);
   if (!isObject(value))
     throw badInput("not-an-object", { where, found: value, expected: "expected a JSON object: {…}" });
   const parts = partsOf(value, where);
-  const reader = readers.get(parts.modelType);
-  if (reader === undefined) throw unknownType(parts.modelType, parts.text, where);
-  const keys = new ConfigReader(where, parts.text, defaultsFor(parts.modelType), parts.modelType);
+  const known = readers.get(parts.modelType);
+  if (known === undefined && options.allowPartial !== true) throw unknownType(parts.modelType, parts.text, where);
+  const reader = known ?? readPartial;
+  const defaults = known === undefined ? partialDefaults : defaultsFor(parts.modelType);
+  const keys = new ConfigReader(where, parts.text, defaults, parts.modelType);
   noteQuantisation(value, keys);
   const language = reader(keys);
   const result = parts.composite === null ? language : withTowers(language, parts.composite, value, keys);
@@ -200,7 +212,7 @@ function unknownType(modelType: string, config: JsonObject, where: string): Erro
     where,
     key: "model_type",
     found: modelType,
-    expected: `not understood, nor its keys (${keys.slice(0, 60).join(", ")}); known: ${knownModelTypes().join(", ")}`,
+    expected: `not understood, nor its keys (${keys.slice(0, 60).join(", ")}); known: ${knownModelTypes().join(", ")}; --allow-partial prices it as a plain decoder`,
   });
 }
 

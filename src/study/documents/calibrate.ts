@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { deviceRecordSchema } from "../../hardware/record.js";
+import { warning } from "./common.js";
 
 /** `nsquared calibrate --json`. */
 export const calibrateDocument = z.object({
@@ -7,5 +8,6 @@ export const calibrateDocument = z.object({
   /** Where the record was written. */
   path: z.string(),
   record: deviceRecordSchema,
+  warnings: z.array(warning),
 });
 export type CalibrateDocument = z.infer<typeof calibrateDocument>;

@@ -60,6 +60,8 @@ export const costDocument = modelFacts.extend({
       parts: z.array(z.object({ part: z.string(), prefill: amounts, decode: amounts })),
     })
     .optional(),
+  /** What the description leaves out, in words. */
+  notes: z.array(z.string()),
 });
 export type CostDocument = z.infer<typeof costDocument>;
 

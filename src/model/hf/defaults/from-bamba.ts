@@ -272,6 +272,8 @@ export const defaultsBamba: ClassDefaults = {
     layer_norm_eps: 1e-12,
     embedding_size: 768,
     conv_kernel_size: 9,
+    num_groups: 1,
+    head_ratio: 2,
     tie_word_embeddings: true,
   },
 };

@@ -186,6 +186,12 @@ export const defaultsMimoV2Flash: ClassDefaults = {
     type_vocab_size: 2,
     layer_norm_eps: 1e-12,
     embedding_size: 128,
+    trigram_input: true,
+    use_bottleneck: true,
+    intra_bottleneck_size: 128,
+    use_bottleneck_attention: false,
+    key_query_shared_bottleneck: true,
+    num_feedforward_networks: 4,
     tie_word_embeddings: true,
   },
   modernbert: {

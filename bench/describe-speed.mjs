@@ -1,0 +1,70 @@
+/**
+ * How long it takes to describe each config and to compile its cost, and to evaluate a compiled total at one length.
+ *
+ *   npm run build && node bench/describe-speed.mjs [--folder test/data/models/configs] [--repeat 15]
+ *
+ * Each config keeps its median; the slowest ones are printed, and the very first call of the process, which pays for
+ * compiling the code.
+ */
+import { readFileSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { costLaw } from "../dist/cost/law.js";
+import { priceGraph } from "../dist/cost/table.js";
+import { buildGraph } from "../dist/graph/build.js";
+import { parseJsonObject } from "../dist/model/hf/json.js";
+import { readConfig } from "../dist/model/hf/read-config.js";
+import { describeModel } from "../dist/study/describe.js";
+
+const { values: options } = parseArgs({
+  options: {
+    folder: { type: "string", default: "test/data/models/configs" },
+    repeat: { type: "string", default: "15" },
+  },
+});
+const repeat = Number(options.repeat);
+const evaluations = 1_000_000;
+
+/** @param {unknown} config @param {string} name */
+function describeAndCompile(config, name) {
+  const model = readConfig(config, name, name);
+  describeModel(model);
+  return costLaw(priceGraph(buildGraph(model)), "prefill").flops.compile("n");
+}
+
+/** @param {number[]} values */
+const median = (values) => values.toSorted((left, right) => left - right)[Math.floor(values.length / 2)] ?? 0;
+
+/** @type {{name: string, milliseconds: number, evaluation: number}[]} */
+const results = [];
+let first = 0;
+for (const name of readdirSync(options.folder).filter((file) => file.endsWith(".json"))) {
+  const config = parseJsonObject(readFileSync(join(options.folder, name), "utf8"), name);
+  const times = [];
+  let total;
+  try {
+    for (let round = 0; round < repeat; round += 1) {
+      const start = performance.now();
+      total = describeAndCompile(config, name);
+      times.push(performance.now() - start);
+    }
+  } catch (error) {
+    console.error(`skipped ${name}: ${String(error).slice(0, 80)}`);
+    continue;
+  }
+  if (first === 0) first = times[0] ?? 0;
+  const start = performance.now();
+  let sum = 0;
+  for (let at = 1; at <= evaluations; at += 1) sum += total?.(at) ?? 0;
+  const evaluation = ((performance.now() - start) / evaluations) * 1e3;
+  if (!Number.isFinite(sum)) throw new Error(`${name} has no finite total`);
+  results.push({ name, milliseconds: median(times), evaluation });
+}
+
+const slowest = results.toSorted((left, right) => right.milliseconds - left.milliseconds).slice(0, 5);
+const dearest = results.toSorted((left, right) => right.evaluation - left.evaluation).slice(0, 5);
+console.log(`first call of the process: ${first.toFixed(1)} ms`);
+console.log(`describing and compiling, ${results.length} configs, slowest:`);
+for (const { name, milliseconds } of slowest) console.log(`  ${milliseconds.toFixed(2).padStart(7)} ms  ${name}`);
+console.log("evaluating a compiled total at one length, slowest:");
+for (const { name, evaluation } of dearest) console.log(`  ${evaluation.toFixed(3).padStart(7)} µs  ${name}`);

@@ -1,0 +1,69 @@
+import { describe, expect, test } from "vitest";
+import type { Micro } from "../onnx/micro.js";
+import { systemClock } from "./clock.js";
+import { openMicro } from "./onnx-node-micro.js";
+
+/** Each kind twice: the model opened at the first size must serve the second. */
+const sizes: [Micro, Micro][] = [
+  [
+    { kind: "matmul", m: 1, k: 32, n: 48, length: 4 },
+    { kind: "matmul", m: 7, k: 32, n: 48, length: 4 },
+  ],
+  [
+    { kind: "product", batch: 2, rows: 8, inner: 16, columns: 8 },
+    { kind: "product", batch: 3, rows: 5, inner: 4, columns: 9 },
+  ],
+  [
+    { kind: "attention", heads: 4, kvHeads: 2, headDim: 16, n: 8, depth: 0, batch: 1 },
+    { kind: "attention", heads: 4, kvHeads: 2, headDim: 16, n: 1, depth: 1023, batch: 2 },
+  ],
+  [
+    { kind: "elementwise", function: "scale", elements: 1, length: 3 },
+    { kind: "elementwise", function: "scale", elements: 1000, length: 3 },
+  ],
+  [
+    { kind: "elementwise", function: "add", elements: 1, length: 3 },
+    { kind: "elementwise", function: "add", elements: 1000, length: 3 },
+  ],
+  [
+    { kind: "elementwise", function: "silu", elements: 1, length: 3 },
+    { kind: "elementwise", function: "silu", elements: 1000, length: 3 },
+  ],
+  [
+    { kind: "norm", rows: 1, width: 64, length: 2 },
+    { kind: "norm", rows: 9, width: 64, length: 2 },
+  ],
+  [
+    { kind: "softmax", rows: 1, width: 64, length: 2 },
+    { kind: "softmax", rows: 9, width: 64, length: 2 },
+  ],
+];
+
+describe("a micro-model in ONNX Runtime", () => {
+  test.each(sizes)("%o runs at two sizes, and gives as many times as runs", async (first, second) => {
+    const session = await openMicro(first, 1);
+    try {
+      await session.run();
+      for (const micro of [first, second]) {
+        const times = await session.time(micro, { clock: systemClock, repeats: 3 });
+        expect(times).toHaveLength(3);
+        for (const seconds of times) expect(seconds).toBeGreaterThan(0);
+      }
+    } finally {
+      await session.close();
+      await session.close();
+    }
+  });
+
+  test("stops at its limit with at least one time, and at once when it is told to", async () => {
+    const micro: Micro = { kind: "elementwise", function: "scale", elements: 10, length: 1 };
+    const session = await openMicro(micro, 1);
+    try {
+      expect(await session.time(micro, { clock: systemClock, repeats: 1e6, limit: 0 })).toHaveLength(1);
+      const signal = AbortSignal.abort();
+      await expect(session.time(micro, { clock: systemClock, repeats: 3, signal })).rejects.toThrow(/abort/);
+    } finally {
+      await session.close();
+    }
+  });
+});

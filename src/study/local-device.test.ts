@@ -1,0 +1,24 @@
+import { describe, expect, test } from "vitest";
+import { calibratedDevice } from "../../test/support/calibrated-device.js";
+import { calibrationDoubts } from "./local-device.js";
+
+describe("a calibration", () => {
+  const { calibration } = calibratedDevice;
+  if (calibration === null) throw new Error("the fixture is calibrated");
+  const quiet = { load: 0.1, cores: 2 };
+  const codes = (spread: number, machine: { load: number | null; cores: number }): string[] =>
+    calibrationDoubts(
+      { calibration: { ...calibration, spreads: { ...calibration.spreads, gemm: spread } } },
+      machine,
+    ).map(({ code }) => code);
+
+  test("on a quiet machine is not doubted", () => {
+    expect(codes(0.05, quiet)).toEqual([]);
+    expect(codes(0.05, { load: null, cores: 2 })).toEqual([]);
+  });
+
+  test("on a busy machine is doubted, and so is one that scatters", () => {
+    expect(codes(0.05, { load: 1.2, cores: 2 })).toEqual(["busy-machine"]);
+    expect(codes(0.4, quiet)).toEqual(["rough-calibration"]);
+  });
+});
