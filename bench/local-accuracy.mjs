@@ -91,7 +91,7 @@ for (const name of names) {
   const model = builtInModel(name);
   const curve = predictCurve(withDtype(model, "float32"), device, { phase, attention });
   for (const run of runs.filter((one) => one.name === name)) {
-    const measured = quantile(run.times, 0.2);
+    const measured = quantile(run.times, 0.5);
     const { seconds: predicted, low, high } = curve.interval(run.n);
     const ratio = predicted / measured;
     if (lengths.includes(run.n)) ratios.push(ratio);
@@ -122,13 +122,13 @@ if (options.long) {
     .filter(({ n }) => n <= 1024)
     .flatMap(({ n, times }) => times.map((time) => ({ n, seconds: time })));
   const fitted = fitPhysical(curve, points, { level: 0.8 });
-  const truth = quantile(own.find(({ n }) => n === 8192).times, 0.2);
+  const truth = quantile(own.find(({ n }) => n === 8192).times, 0.5);
   const { seconds: foretold, low, high } = fitted.predict(8192);
   console.log(
     `fitted to lengths ≤ 1024: 8192 foretold as ${foretold.toFixed(2)} s [${low.toFixed(2)}, ${high.toFixed(2)}], measured ${truth.toFixed(2)} s: ${((foretold / truth - 1) * 100).toFixed(1)} %`,
   );
   console.log(fitted.law.efficiencies.map((one) => `${one.name} ${one.value.toFixed(3)}`).join(", "));
-  const blind = fitLaw(points, { level: 0.8 });
+  const blind = fitLaw(points);
   const guess = blind.predict(8192);
   console.log(
     `the samples alone (${blind.law.kind} law): ${guess.seconds.toFixed(2)} s [${guess.low.toFixed(2)}, ${guess.high.toFixed(2)}], ${guess.canTell ? "said to be known" : "said to be unknown"}; ${blind.warnings.map(({ code }) => code).join(", ")}`,

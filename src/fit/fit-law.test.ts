@@ -218,4 +218,16 @@ describe("bad input", () => {
     expect(failure(upTo(1024), { laws: [] })).toMatch(/^no-laws/);
     expect(failure(upTo(256), { laws: ["power"] })).toMatch(/^too-few-lengths/);
   });
+
+  test("a line whose samples do not rule out a square is not trusted far beyond them", () => {
+    // A prefill seen only up to 1024 tokens, in noise that hides its square.
+    const hidden = (n: number) => 0.01 + 1.4e-3 * n + 2.4e-7 * n * n;
+    const noisy = fitLaw(repeated(hidden, [128, 256, 512, 1024], 3, 0.08, 3));
+    expect(noisy.law.kind).toBe("linear");
+    expect(noisy.predict(2048).factor).toBe(2);
+    expect(noisy.predict(8192).canTell).toBe(false);
+    const plain = fitLaw(repeated((n) => 0.01 + 1.4e-3 * n, doublings, 5, 0.01, 3));
+    expect(plain.law.kind).toBe("linear");
+    expect(plain.predict(8 * 4096).canTell).toBe(true);
+  });
 });

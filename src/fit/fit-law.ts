@@ -109,6 +109,8 @@ const defaultNoise = 0.03;
 const defaultLevel = 0.95;
 /** An interval wider than this factor says nothing that helps. */
 const widestUseful = 4;
+/** Share of the time at a length that an unseen quadratic term may make without putting the line in doubt. */
+const largestUnseen = 0.5;
 
 function checked(options: FitOptions): { kinds: readonly LawKind[]; assumedNoise: number; level: number } {
   const { laws = lawKinds, assumedNoise = defaultNoise, level = defaultLevel } = options;
@@ -210,6 +212,10 @@ export function fitLaw(points: readonly Point[], options: FitOptions = {}): LawF
   const crossover =
     own === null || reading === null ? null : { ...reading.crossover, ...(law.kind === "linear" ? { n: null } : {}) };
   const weak = weakGroundOf(law, to);
+  // A straight line fits a short range well; a square that its samples do not rule out decides far beyond it.
+  const largestSquare = law.kind === "linear" && reading !== null ? reading.coefficients.quadratic.high : 0;
+  const squareExcluded = (n: number, seconds: number): boolean =>
+    n <= to || largestSquare * n * n <= largestUnseen * seconds;
   const averaged = selected.weight > 0 ? judged : [{ ...selected, weight: 1 }];
   const { noise } = pooled;
   const quantile = studentQuantile((1 + level) / 2, noise.degreesOfFreedom);
@@ -229,7 +235,7 @@ export function fitLaw(points: readonly Point[], options: FitOptions = {}): LawF
         low: seconds * Math.exp(-Math.hypot(Math.log(seconds / low), spread)),
         high: seconds * Math.exp(Math.hypot(Math.log(high / seconds), spread)),
       },
-      canTell: high <= widestUseful * low && (weak === null || n <= weak.reliable),
+      canTell: high <= widestUseful * low && (weak === null || n <= weak.reliable) && squareExcluded(n, seconds),
     };
   };
   const least = Math.min(...judged.map((one) => one.aicc));

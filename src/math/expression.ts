@@ -10,6 +10,7 @@ import {
   fixAtom,
   printAtom,
 } from "./atom.js";
+import { compileTerms } from "./compile.js";
 
 interface Factor {
   readonly atom: Atom;
@@ -130,7 +131,7 @@ export class Expression {
       to: piece.to,
       evaluate:
         piece.coefficients === null
-          ? (value: number) => piece.expression.at({ [variable]: value })
+          ? compileTerms([...piece.expression.terms.values()], variable)
           : horner(piece.coefficients),
     }));
     const [only] = pieces;

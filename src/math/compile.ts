@@ -1,0 +1,45 @@
+import { type Variable, valueOf } from "./affine.js";
+import { type Atom, evaluateAtom } from "./atom.js";
+
+interface CompiledTerm {
+  readonly coefficient: number;
+  readonly factors: readonly { readonly atom: Atom; readonly power: number }[];
+}
+
+/** A sum of products as a function of its only variable, the others fixed before: each atom is evaluated once per call, not once per term. */
+export function compileTerms(terms: readonly CompiledTerm[], variable: Variable): (value: number) => number {
+  const functions: ((value: number) => number)[] = [];
+  const known = new Map<Atom, number>();
+  const indexed = terms.map(({ coefficient, factors }) => {
+    const indices = factors.flatMap(({ atom, power }) => {
+      let index = known.get(atom);
+      if (index === undefined) {
+        index = functions.push(compileAtom(atom, variable)) - 1;
+        known.set(atom, index);
+      }
+      return Array.from({ length: power }, () => index);
+    });
+    return { coefficient, indices };
+  });
+  const found = new Float64Array(functions.length);
+  return (value) => {
+    for (let index = 0; index < functions.length; index += 1) found[index] = functions[index]?.(value) ?? 0;
+    let sum = 0;
+    for (const { coefficient, indices } of indexed) {
+      let product = coefficient;
+      for (const index of indices) product *= found[index] ?? 0;
+      sum += product;
+    }
+    return sum;
+  };
+}
+
+function compileAtom(atom: Atom, variable: Variable): (value: number) => number {
+  if (atom.kind === "variable") return atom.variable === variable ? (value) => value : () => valueOf(atom.variable, {});
+  if (atom.kind !== "floor" && atom.kind !== "ceil") return (value) => evaluateAtom(atom, { [variable]: value });
+  const { by, of } = atom;
+  const slope = of[variable];
+  return atom.kind === "floor"
+    ? (value) => Math.floor((slope * value + of.constant) / by)
+    : (value) => Math.ceil((slope * value + of.constant) / by);
+}
