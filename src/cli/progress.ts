@@ -55,7 +55,7 @@ function lines(io: Io): ProgressView {
       if (event.stage === "end" || event.block === last) return;
       last = event.block;
       const stage = event.block < 0 ? "warm-up" : `block ${event.block + 1} of ${event.blocks}`;
-      say(io, `  ${stage}, about ${leftOf(event)} left`);
+      say(io, event.secondsLeft === null ? `  ${stage}` : `  ${stage}, about ${leftOf(event)} left`);
     },
     stop: () => undefined,
   };
