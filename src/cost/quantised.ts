@@ -1,5 +1,6 @@
 import type { Weight } from "../graph/types.js";
 import { buildGraph } from "../graph/build.js";
+import { tensorTypeNamed } from "../model/gguf/tensor-types.js";
 import type { ModelDescription } from "../model/types.js";
 import { distinctWeights, elementCount, predictionWeights } from "./parameters.js";
 
@@ -7,13 +8,12 @@ import { distinctWeights, elementCount, predictionWeights } from "./parameters.j
 export const fileTypes = ["Q8_0", "Q6_K", "Q4_0"] as const;
 export type FileType = (typeof fileTypes)[number];
 
-/** Elements and bytes of one block (ggml-common.h, llama.cpp b10256). */
 const blocks = {
-  F32: { elements: 1, bytes: 4 },
-  BF16: { elements: 1, bytes: 2 },
-  Q8_0: { elements: 32, bytes: 34 },
-  Q6_K: { elements: 256, bytes: 210 },
-  Q4_0: { elements: 32, bytes: 18 },
+  F32: tensorTypeNamed("F32"),
+  BF16: tensorTypeNamed("BF16"),
+  Q8_0: tensorTypeNamed("Q8_0"),
+  Q6_K: tensorTypeNamed("Q6_K"),
+  Q4_0: tensorTypeNamed("Q4_0"),
 } as const;
 type StoredAs = keyof typeof blocks;
 
@@ -42,19 +42,19 @@ export function quantisedWeights(model: ModelDescription, fileType: FileType): Q
     const elements = elementCount(weight);
     const block = blocks[storedAs(name, weight.shape, fileType, name === head)];
     parameters += elements;
-    bytes += (elements / block.elements) * block.bytes;
+    bytes += (elements / block.block) * block.bytes;
   }
   return { parameters, bytes };
 }
 
 function storedAs(name: string, shape: readonly number[], fileType: FileType, head: boolean): StoredAs {
   const width = shape.at(-1) ?? 1;
-  const matrix = shape.filter((size) => size > 1).length >= 2 && width >= blocks.Q8_0.elements;
+  const matrix = shape.filter((size) => size > 1).length >= 2 && width >= blocks.Q8_0.block;
   if (!matrix || /\.router\.weight$|convolution|\.conv|per_layer_gate\.weight$/.test(name)) return "F32";
   if (/layers\.\d+\.extra\.per_layer_projection\.weight$/.test(name)) return "F32";
   if (name.endsWith("per_layer_projection.weight")) return "BF16";
   // The large table of per-layer inputs (Gemma 3n, Gemma 4) is not taken below Q8_0.
   if (name === "embedding.per_layer") return "Q8_0";
   const wanted = head && fileType === "Q4_0" ? "Q6_K" : fileType;
-  return width % blocks[wanted].elements === 0 ? wanted : width % blocks.Q8_0.elements === 0 ? "Q8_0" : "F32";
+  return width % blocks[wanted].block === 0 ? wanted : width % blocks.Q8_0.block === 0 ? "Q8_0" : "F32";
 }

@@ -52,3 +52,10 @@ export function tensorType(id: number): TensorType | null {
   const found = Object.hasOwn(types, id) ? types[id] : undefined;
   return found === undefined ? null : { name: found[0], block: found[1], bytes: found[2] };
 }
+
+/** The type with this name, such as `Q8_0`. */
+export function tensorTypeNamed(name: string): TensorType {
+  const found = Object.values(types).find(([known]) => known === name);
+  if (found === undefined) throw new RangeError(`GGUF has no tensor type ${name}`);
+  return { name: found[0], block: found[1], bytes: found[2] };
+}
