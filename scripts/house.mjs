@@ -22,7 +22,7 @@ export const house = [
   { folder: "graph", pure: true, imports: "base math model" },
   { folder: "cost", pure: true, imports: "base math model graph" },
   { folder: "hardware", pure: true, imports: "base math model graph cost" },
-  { folder: "predict", pure: true, imports: "base math model graph cost hardware" },
+  { folder: "predict", pure: true, imports: "base math model variants graph cost hardware" },
   { folder: "runs", imports: "base", node: ["**"], disk: true },
   { folder: "onnx", imports: "base math files model graph" },
   {

@@ -12,7 +12,8 @@ import { peakOf } from "../hardware/roofline.js";
 import { readConfig } from "../model/hf/read-config.js";
 import type { ModelDescription } from "../model/types.js";
 import { predictCurve } from "./curve.js";
-import { predict, withDtype } from "./predict.js";
+import { withDtype } from "../variants/dtype.js";
+import { predict } from "./predict.js";
 
 function config(name: string): ModelDescription {
   return readConfig(readConfigFile("configs", `${name}.json`), name, name);
@@ -159,6 +160,15 @@ describe("a calibrated machine", () => {
 });
 
 describe("predict", () => {
+  test("says that an encoder–decoder model is predicted without its encoder's input", () => {
+    const translator = readConfig(readConfigFile("class-defaults", "t5.json"), "t5.json", "t5");
+    const says = (model: ModelDescription): boolean =>
+      predict(model, findDevice("h100"), { lengths: [64] }).notes.some((note) => note.includes("encoder"));
+    expect(says(translator)).toBe(true);
+    const decoder = readConfig(readConfigFile("class-defaults", "llama.json"), "llama.json", "llama");
+    expect(says(decoder)).toBe(false);
+  });
+
   test("says which dtype runs where a device lacks the one asked for", () => {
     expect(predict(llama, findDevice("a100"), { dtype: "float8" }).notes.join(" ")).toContain(
       "has no float8 arithmetic: int8 runs instead",

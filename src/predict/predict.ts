@@ -8,6 +8,7 @@ import { type Engine, engineOf } from "../hardware/engine.js";
 import type { DeviceRecord } from "../hardware/record.js";
 import { computeDtype } from "../hardware/roofline.js";
 import type { ModelDescription } from "../model/types.js";
+import { withDtype } from "../variants/dtype.js";
 import { type LengthInterval, attentionHalfSeconds, crossoverSeconds } from "./crossing.js";
 import { type Curve, predictCurve } from "./curve.js";
 import { type Interval, intervalLevel } from "./interval.js";
@@ -69,11 +70,6 @@ export interface Prediction {
   readonly curves: { readonly prefill: Curve; readonly decode: Curve; readonly memory: MemoryCurve };
 }
 
-/** The same model with all its tensors in another dtype. */
-export function withDtype(model: ModelDescription, dtype: Dtype): ModelDescription {
-  return { ...model, dtypes: { ...model.dtypes, weights: dtype, kv: dtype, activations: dtype } };
-}
-
 /**
  * Seconds, memory and limits of a model on a device at every length asked for.
  *
@@ -127,7 +123,7 @@ export function predict(
     crossover: { flops: at(flopsCrossover), seconds: crossoverSeconds(prefill) },
     attentionHalf: { flops: at(flopsHalf), seconds: attentionHalfSeconds(prefill) },
     limits: { memory: at(longest), context: at(model.contextLength) },
-    notes: notesOf(device, asked, dtype),
+    notes: notesOf(model, device, asked, dtype),
     curves: { prefill, decode, memory },
   };
 }
@@ -149,8 +145,12 @@ function check(lengths: readonly number[], batch: number, depth: number): void {
   }
 }
 
-function notesOf(device: DeviceRecord, asked: Dtype, option: Dtype | null): string[] {
+function notesOf(model: ModelDescription, device: DeviceRecord, asked: Dtype, option: Dtype | null): string[] {
   const notes = ["one request at a time: no queueing, no network, no tokenizer"];
+  const kinds = new Set(model.stacks.map((stack) => stack.kind));
+  if (kinds.has("encoder") && kinds.has("decoder")) {
+    notes.push("the decoder alone: the encoder's input is taken as empty");
+  }
   const runs = computeDtype(device, asked);
   if (runs !== asked) notes.push(`${device.name} has no ${asked} arithmetic: ${runs} runs instead`);
   if (device.calibration !== null && option !== null && option !== device.calibration.dtype) {
