@@ -3,10 +3,12 @@ import { exitCodes } from "../base/errors.js";
 import { percent, seconds, tokens } from "../base/format.js";
 import { nodeAccess } from "../files/node.js";
 import { loadModel } from "../model/load.js";
+import { measuredLengths } from "../report/measured.js";
 import { table } from "../report/table.js";
 import type { Recorded } from "../measure/record.js";
-import { isUsable, lengthOf, type Run } from "../runs/schema.js";
+import { lengthOf, type Run } from "../runs/schema.js";
 import type { MeasureDocument } from "../study/documents/measure.js";
+import { measuredPhases } from "../study/fit.js";
 import { type MeasureOptions, contextWarnings, defaultMeasureOptions, measureModel } from "../study/measure.js";
 import { type Io, type SetUp, emit, say } from "./io.js";
 import { measureOptions, type MeasureFlags } from "./measure-options.js";
@@ -117,30 +119,17 @@ export function measureDocumentOf({ run, path }: Recorded, doubts: MeasureDocume
 }
 
 function measureText({ run, path }: Recorded, document: MeasureDocument): string {
-  const groups = new Map<string, number[]>();
-  for (const sample of run.samples.filter(isUsable)) {
-    if (sample.phase === "reference") continue;
-    const key = `${sample.phase} ${lengthOf(sample)}`;
-    groups.set(key, [...(groups.get(key) ?? []), sample.seconds]);
-  }
-  const order = (key: string): [string, number] => {
-    const [phase = "", length = ""] = key.split(" ");
-    return [phase, Number(length)];
-  };
-  const rows = [...groups].sort(([a], [b]) => {
-    const [phaseA, lengthA] = order(a);
-    const [phaseB, lengthB] = order(b);
-    return phaseA === phaseB ? lengthA - lengthB : phaseA < phaseB ? 1 : -1;
-  });
   const text = table(
     ["phase", "n", "median", "spread", "samples"],
-    rows.map(([key, times]) => {
-      const [phase, length] = order(key);
-      const sorted = [...times].sort((a, b) => a - b);
-      const median = ((sorted[(sorted.length - 1) >> 1] ?? 0) + (sorted[sorted.length >> 1] ?? 0)) / 2;
-      const spread = ((sorted.at(-1) ?? 0) - (sorted[0] ?? 0)) / median;
-      return [phase, tokens(length), seconds(median), percent(spread), String(times.length)];
-    }),
+    measuredPhases(run).flatMap((phase) =>
+      measuredLengths(run.samples, phase, run.plan.cells[0]?.batch).map(({ n, median, fastest, slowest, samples }) => [
+        phase,
+        tokens(n),
+        seconds(median),
+        percent((slowest - fastest) / median),
+        String(samples.length),
+      ]),
+    ),
   );
   return [
     `${run.model.name}: ${run.runtime.name} ${run.runtime.version}, ${run.runtime.threads ?? "?"} threads, ${run.runtime.attention ?? "?"} attention, ${run.status} in ${seconds(run.seconds)}`,
