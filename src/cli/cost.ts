@@ -66,7 +66,7 @@ export const setUpCost: SetUp = (command, io) => {
 Examples:
   nsquared cost SmolLM2-135M
   nsquared cost Llama-3.1-8B --phase decode --lengths 1k..128k
-  nsquared cost Llama-3.1-8B Mistral-7B --lengths 1k..1M
+  nsquared cost Llama-3.1-8B Mistral-7B-v0.1 --lengths 1k..1M
   nsquared cost Llama-3.1-8B --request 4k:512
   nsquared cost ./config.json --preset transformers --json`,
     )
