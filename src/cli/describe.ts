@@ -1,8 +1,8 @@
 import { Option } from "commander";
 import { bytes, parameterCount, tokens } from "../base/format.js";
 import type { Dtype } from "../base/units.js";
-import { type FileType, fileTypes } from "../cost/quantised.js";
 import { loadModel } from "../model/load.js";
+import { type FileType, fileTypes } from "../model/storage.js";
 import { nodeAccess } from "../files/node.js";
 import { type DescribeOptions, describeModel } from "../study/describe.js";
 import type { DescribeDocument } from "../study/documents/describe.js";

@@ -3,6 +3,7 @@ import { bytesPerElement } from "../base/units.js";
 import { Expression, b, distinctExperts, log2, n } from "../math/expression.js";
 import type { Block, ElementwiseFunction, Operator, Value } from "../graph/types.js";
 import type { Conventions } from "./conventions.js";
+import { storedBytesPerElement } from "./parameters.js";
 import { attentionPairs, rectanglePairs, touchedKeys } from "./pairs.js";
 import { type Cost, cost } from "./types.js";
 
@@ -44,7 +45,7 @@ export function count(operator: Operator, block: Block, conventions: Conventions
     if (name === null) return Expression.zero;
     const weight = block.weights.get(name);
     if (weight === undefined) throw new Error(`block ${block.name} has no weight ${name}`);
-    return elements(weight.shape).times(bytesPerElement(weight.dtype));
+    return elements(weight.shape).times(storedBytesPerElement(weight));
   };
   const outputElements = elements(value(operator.output).shape);
   const writtenBytes = valueBytes(operator.output);

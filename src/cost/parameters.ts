@@ -53,6 +53,11 @@ export function countParameters(graph: Graph): ParameterCount {
   return { total, active: Math.round(active), embedding };
 }
 
+/** Bytes that one element of a weight takes, its share of scales included. */
+export function storedBytesPerElement(weight: Weight): number {
+  return weight.bits === undefined ? bytesPerElement(weight.dtype) : weight.bits / 8;
+}
+
 /** What a published checkpoint holds beside the model that is run. */
 export interface UnrunCount {
   /** Layers that predict tokens further ahead. */
@@ -85,6 +90,6 @@ export function predictionWeights(model: ModelDescription): Map<string, Weight> 
 /** Bytes the weights take in memory, shared ones once. */
 export function weightBytes(graph: Graph): number {
   let bytes = 0;
-  for (const weight of distinctWeights(graph).values()) bytes += elementCount(weight) * bytesPerElement(weight.dtype);
+  for (const weight of distinctWeights(graph).values()) bytes += elementCount(weight) * storedBytesPerElement(weight);
   return bytes;
 }

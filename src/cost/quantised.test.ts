@@ -2,7 +2,8 @@ import { describe, expect, test } from "vitest";
 import { readConfigFile, readTable } from "../../test/reference/data.js";
 import { readConfig } from "../model/hf/read-config.js";
 import { isObject } from "../model/hf/json.js";
-import { fileTypes, quantisedWeights } from "./quantised.js";
+import { fileTypes } from "../model/storage.js";
+import { quantisedWeights } from "./quantised.js";
 
 /** The config with some keys of its language model changed. */
 function changed(config: Record<string, unknown>, changes: string): Record<string, unknown> {

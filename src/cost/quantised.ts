@@ -1,21 +1,9 @@
-import type { Weight } from "../graph/types.js";
 import { buildGraph } from "../graph/build.js";
-import { tensorTypeNamed } from "../model/gguf/tensor-types.js";
+import { fileTypeBits } from "../graph/storage/file-type.js";
+import type { Weight } from "../graph/types.js";
+import type { FileType } from "../model/storage.js";
 import type { ModelDescription } from "../model/types.js";
-import { distinctWeights, elementCount, predictionWeights } from "./parameters.js";
-
-/** File types of llama.cpp whose tensors nearly all have one type. */
-export const fileTypes = ["Q8_0", "Q6_K", "Q4_0"] as const;
-export type FileType = (typeof fileTypes)[number];
-
-const blocks = {
-  F32: tensorTypeNamed("F32"),
-  BF16: tensorTypeNamed("BF16"),
-  Q8_0: tensorTypeNamed("Q8_0"),
-  Q6_K: tensorTypeNamed("Q6_K"),
-  Q4_0: tensorTypeNamed("Q4_0"),
-} as const;
-type StoredAs = keyof typeof blocks;
+import { distinctWeights, elementCount, predictionWeights, storedBytesPerElement } from "./parameters.js";
 
 export interface QuantisedWeights {
   readonly parameters: number;
@@ -24,37 +12,23 @@ export interface QuantisedWeights {
 
 /**
  * What the language model's tensors take in a GGUF file of this type, layers for prediction and unused projections
- * included: matrices in the type's blocks, vectors, routers, convolutions and states in float32, the head of a Q4_0
- * file in Q6_K, and Q8_0 where a row is no whole number of blocks (llama.cpp, llama-quant.cpp).
+ * included, which are no part of what is run.
  */
-export function quantisedWeights(model: ModelDescription, fileType: FileType): QuantisedWeights {
+export function quantisedWeights(model: ModelDescription, type: FileType): QuantisedWeights {
   const stacks = model.stacks.filter(({ kind }) => kind !== "vision" && kind !== "audio");
-  const graph = buildGraph({ ...model, stacks });
-  const head = model.head.kind !== "lm" ? null : model.head.tied ? "embedding.table" : "head.weight";
-  const weights: [string, Pick<Weight, "shape">][] = [
-    ...distinctWeights(graph),
-    ...predictionWeights(model),
-    ...(model.unrun?.weights ?? []).map(({ name, shape }): [string, Pick<Weight, "shape">] => [name, { shape }]),
-  ];
-  let parameters = 0;
-  let bytes = 0;
-  for (const [name, weight] of weights) {
-    const elements = elementCount(weight);
-    const block = blocks[storedAs(name, weight.shape, fileType, name === head)];
-    parameters += elements;
-    bytes += (elements / block.block) * block.bytes;
-  }
-  return { parameters, bytes };
-}
-
-function storedAs(name: string, shape: readonly number[], fileType: FileType, head: boolean): StoredAs {
-  const width = shape.at(-1) ?? 1;
-  const matrix = shape.filter((size) => size > 1).length >= 2 && width >= blocks.Q8_0.block;
-  if (!matrix || /\.router\.weight$|convolution|\.conv|per_layer_gate\.weight$/.test(name)) return "F32";
-  if (/layers\.\d+\.extra\.per_layer_projection\.weight$/.test(name)) return "F32";
-  if (name.endsWith("per_layer_projection.weight")) return "BF16";
-  // The large table of per-layer inputs (Gemma 3n, Gemma 4) is not taken below Q8_0.
-  if (name === "embedding.per_layer") return "Q8_0";
-  const wanted = head && fileType === "Q4_0" ? "Q6_K" : fileType;
-  return width % blocks[wanted].block === 0 ? wanted : width % blocks.Q8_0.block === 0 ? "Q8_0" : "F32";
+  const text = { ...model, stacks, storage: { kind: "file-type", type } as const };
+  const graph = buildGraph(text);
+  const bitsOf = fileTypeBits(type, graph.instances, text);
+  const unrun = (model.unrun?.weights ?? []).map(({ name, shape }): Weight => {
+    const [, scope = "", local = ""] = /^(.*layers\.\d+)\.(.*)$/.exec(name) ?? [];
+    const weight = { shape, dtype: "float32", init: "zero" } as const;
+    // Projections that shared keys leave unused are matrices like those in use.
+    const role = local.replace(/^unused_(key|value)$/, "mixer.$1.weight");
+    return { ...weight, bits: bitsOf(scope, role, weight) ?? 32 };
+  });
+  const weights = [...distinctWeights(graph).values(), ...predictionWeights(text).values(), ...unrun];
+  return {
+    parameters: weights.reduce((sum, weight) => sum + elementCount(weight), 0),
+    bytes: weights.reduce((sum, weight) => sum + elementCount(weight) * storedBytesPerElement(weight), 0),
+  };
 }

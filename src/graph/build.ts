@@ -3,6 +3,7 @@ import type { Head, Layer, ModelDescription, Stack } from "../model/types.js";
 import { BlockBuilder } from "./block-builder.js";
 import { addExtras, layerBlock } from "./blocks/layer.js";
 import { ModuleBuilder, type Surroundings } from "./module.js";
+import { asStored } from "./storage/as-stored.js";
 import type { Block, BlockInstance, Graph, GraphOptions } from "./types.js";
 
 export const defaultGraphOptions: GraphOptions = {
@@ -40,7 +41,12 @@ export function buildGraph(model: ModelDescription, options: Partial<GraphOption
       layer: null,
     });
   }
-  return { model: model.name, options: chosen, vocabularySize: model.vocabularySize, instances };
+  return {
+    model: model.name,
+    options: chosen,
+    vocabularySize: model.vocabularySize,
+    instances: asStored(instances, model),
+  };
 }
 
 function addStack(

@@ -12,6 +12,8 @@ export interface Value {
 export interface Weight {
   readonly shape: readonly number[];
   readonly dtype: Dtype;
+  /** Bits of one element, scales included, where it is stored in blocks; those of `dtype` where absent. */
+  readonly bits?: number;
   /** How synthetic values are drawn: a matrix with the fan-in's scale, ones (norms), or small noise (biases). */
   readonly init: "matrix" | "one" | "zero" | "bias";
 }

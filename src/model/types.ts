@@ -1,5 +1,6 @@
 import type { Dtype } from "../base/units.js";
 import type { Mixer } from "./mixers.js";
+import type { WeightStorage } from "./storage.js";
 
 export type * from "./mixers.js";
 
@@ -237,6 +238,8 @@ export interface ModelDescription {
   /** In the checkpoint as published, not run for text. */
   readonly unrun?: Unrun;
   readonly dtypes: Dtypes;
+  /** Bits that each weight really takes; those of `dtypes.weights` where absent. */
+  readonly storage?: WeightStorage;
   readonly filled: readonly Filled[];
   /** What the description leaves out, in words. */
   readonly notes: readonly string[];

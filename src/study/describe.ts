@@ -1,10 +1,11 @@
 import { cacheBytes, stateBytes } from "../cost/cache.js";
 import { type Dtype, dtypes } from "../base/units.js";
 import { countParameters, countUnrun, weightBytes } from "../cost/parameters.js";
-import { type FileType, fileTypes, quantisedWeights } from "../cost/quantised.js";
+import { quantisedWeights } from "../cost/quantised.js";
 import { buildGraph } from "../graph/build.js";
 import type { Graph } from "../graph/types.js";
 import { describeLayer } from "../model/describe-layer.js";
+import { type FileType, fileTypes } from "../model/storage.js";
 import { type LoadedModel, describeStored } from "../model/stored.js";
 import type { ModelDescription } from "../model/types.js";
 import type { DescribeDocument } from "./documents/describe.js";
@@ -59,10 +60,11 @@ function inFormat(model: LoadedModel, { dtype, cacheDtype }: DescribeOptions): L
   const format = dtypes.find((name) => name === dtype);
   const all = format === undefined ? model.dtypes : { weights: format, kv: format, activations: format };
   // Weights in another format are not those of the file.
-  const { stored, ...described } = model;
+  const { stored, storage, ...described } = model;
   return {
     ...described,
     ...(stored === undefined || dtype !== undefined ? {} : { stored }),
+    ...(storage === undefined || dtype !== undefined ? {} : { storage }),
     dtypes: { ...all, kv: cacheDtype ?? all.kv },
   };
 }

@@ -25,6 +25,7 @@ export async function readGguf(source: ByteSource, name: string, open?: OpenBesi
     ...description,
     modelType: metadata.architecture,
     dtypes: { ...description.dtypes, weights },
+    storage: { kind: "gguf", tensors },
     filled: [...description.filled.filter(({ key }) => !origin.has(key)), ...runtimeDefaults],
     notes: [...description.notes.filter((note) => !note.startsWith("keys that")), ...notesOf(metadata, weights)],
     stored: storedWeights(source.name, tensors),
@@ -87,7 +88,9 @@ function notesOf(metadata: GgufMetadata, weights: Dtype): string[] {
   const types = storedTypes(metadata.header.tensors);
   const notes: string[] = [];
   if (types.some(({ type }) => plainTypes[type] === undefined)) {
-    notes.push(`reading quantised weights is priced in ${weights}, the nearest plain format`);
+    notes.push(
+      `weights are priced at the bits of their tensors; products count as ${weights}, the nearest plain format`,
+    );
   }
   const parts = metadata.header.metadata["split.count"];
   if (typeof parts === "number" && parts > 1 && metadata.header.metadata[wholeKey] !== true) {
