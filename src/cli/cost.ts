@@ -1,12 +1,15 @@
 import { InvalidArgumentError, Option } from "commander";
 import { percent, scientific, tokens } from "../base/format.js";
 import { parseLength } from "../base/lengths.js";
+import type { Dtype } from "../base/units.js";
 import { nodeAccess } from "../files/node.js";
 import { loadModel } from "../model/load.js";
+import type { FileType } from "../model/storage.js";
 import { type CostOptions, compareCosts, costOfModel, presets } from "../study/cost.js";
 import type { CostComparisonDocument, CostDocument } from "../study/documents/cost.js";
 import { type SetUp, emit } from "./io.js";
-import { lengthsOption, partialOption, wholeNumber } from "./options.js";
+import { cacheDtypeOption, dtypeOption, lengthsOption, partialOption, wholeNumber } from "./options.js";
+import { inFormats } from "../variants/dtype.js";
 import { modelArgument } from "./words.js";
 import { table } from "../report/table.js";
 
@@ -14,6 +17,8 @@ interface Options extends Omit<CostOptions, "mac"> {
   readonly mac?: "1" | "2";
   readonly preset?: keyof typeof presets;
   readonly allowPartial?: boolean;
+  readonly dtype?: Dtype | FileType;
+  readonly kvDtype?: Dtype;
   readonly json?: boolean;
 }
 
@@ -59,6 +64,8 @@ export const setUpCost: SetUp = (command, io) => {
         "naive",
       ]),
     )
+    .addOption(dtypeOption())
+    .addOption(cacheDtypeOption())
     .addOption(partialOption())
     .addHelpText(
       "after",
@@ -67,13 +74,19 @@ Examples:
   nsquared cost SmolLM2-135M
   nsquared cost Llama-3.1-8B --phase decode --lengths 1k..128k
   nsquared cost Llama-3.1-8B Mistral-7B-v0.1 --lengths 1k..1M
-  nsquared cost Llama-3.1-8B --request 4k:512
+  nsquared cost Llama-3.1-8B --request 4k:512 --dtype Q4_K_M --kv-dtype fp8
   nsquared cost ./config.json --preset transformers --json`,
     )
     .action(async (locations: string[], options: Options) => {
-      const { mac, preset, allowPartial = false, ...rest } = options;
+      const { mac, preset, allowPartial = false, dtype, kvDtype, ...rest } = options;
+      const formats = {
+        ...(dtype === undefined ? {} : { dtype }),
+        ...(kvDtype === undefined ? {} : { cacheDtype: kvDtype }),
+      };
       const models = await Promise.all(
-        locations.map((location) => loadModel(location, nodeAccess(), { allowPartial })),
+        locations.map(async (location) =>
+          inFormats(await loadModel(location, nodeAccess(), { allowPartial }), formats),
+        ),
       );
       const chosen: CostOptions = {
         ...(preset === undefined ? {} : presets[preset]),

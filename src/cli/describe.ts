@@ -2,12 +2,11 @@ import { Option } from "commander";
 import { bytes, parameterCount, tokens } from "../base/format.js";
 import type { Dtype } from "../base/units.js";
 import { loadModel } from "../model/load.js";
-import { type FileType, fileTypes } from "../model/storage.js";
 import { nodeAccess } from "../files/node.js";
 import { type DescribeOptions, describeModel } from "../study/describe.js";
 import type { DescribeDocument } from "../study/documents/describe.js";
 import { type SetUp, emit } from "./io.js";
-import { dtype, partialOption } from "./options.js";
+import { cacheDtypeOption, dtypeOption, partialOption } from "./options.js";
 import { modelArgument } from "./words.js";
 
 interface Options extends Omit<DescribeOptions, "cacheDtype"> {
@@ -16,22 +15,12 @@ interface Options extends Omit<DescribeOptions, "cacheDtype"> {
   readonly json?: boolean;
 }
 
-/** A number format, or a GGUF file type in any case. */
-function weightFormat(text: string): Dtype | FileType {
-  return fileTypes.find((name) => name === text.toUpperCase()) ?? dtype(text);
-}
-
 export const setUpDescribe: SetUp = (command, io) => {
   command
     .description("Reads a model's own files and says what it is: parameters, layers, KV cache per token.")
     .argument("<model>", modelArgument)
-    .addOption(
-      new Option(
-        "--dtype <type>",
-        `of weights, cache and activations (default: the model's own), or a GGUF file type of the weights: ${fileTypes.join(", ")}`,
-      ).argParser(weightFormat),
-    )
-    .addOption(new Option("--kv-dtype <type>", "of the KV cache alone").argParser(dtype))
+    .addOption(dtypeOption())
+    .addOption(cacheDtypeOption())
     .addOption(
       new Option(
         "--preset <name>",

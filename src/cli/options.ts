@@ -1,6 +1,7 @@
 import { InvalidArgumentError, Option } from "commander";
 import { parseLengths } from "../base/lengths.js";
 import { type Dtype, dtypes } from "../base/units.js";
+import { type FileType, fileTypes } from "../model/storage.js";
 
 /** A whole number in a range, as commander wants its parsers: it names the option and the value itself. */
 export function wholeNumber(least: number, most: number): (text: string) => number {
@@ -47,6 +48,21 @@ export function dtype(text: string): Dtype {
   }
   return found;
 }
+
+/** A number format, or a GGUF file type in any case. */
+function weightFormat(text: string): Dtype | FileType {
+  return fileTypes.find((name) => name === text.toUpperCase()) ?? dtype(text);
+}
+
+/** `--dtype`, where a GGUF file type will do too. */
+export const dtypeOption = (): Option =>
+  new Option(
+    "--dtype <type>",
+    `of weights, cache and activations (default: the model's own), or a GGUF file type of the weights: ${fileTypes.join(", ")}`,
+  ).argParser(weightFormat);
+
+/** `--kv-dtype`. */
+export const cacheDtypeOption = (): Option => new Option("--kv-dtype <type>", "of the KV cache alone").argParser(dtype);
 
 /** `--allow-partial`. */
 export const partialOption = (): Option =>

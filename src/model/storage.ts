@@ -1,4 +1,12 @@
-import type { StoredTensor } from "./stored.js";
+/** One tensor of a weight file. */
+export interface StoredTensor {
+  readonly name: string;
+  /** The format's own name: `Q4_K`, `BF16`, … */
+  readonly type: string;
+  readonly elements: number;
+  /** Bytes in the file, scales included. */
+  readonly bytes: number;
+}
 
 /** File types of llama.cpp: recipes that choose a type for each tensor. */
 export const fileTypes = [

@@ -1,14 +1,7 @@
+import type { StoredTensor } from "./storage.js";
 import type { ModelDescription } from "./types.js";
 
-/** One tensor of a weight file. */
-export interface StoredTensor {
-  readonly name: string;
-  /** The format's own name: `Q4_K`, `BF16`, … */
-  readonly type: string;
-  readonly elements: number;
-  /** Bytes in the file, scales included. */
-  readonly bytes: number;
-}
+export type { StoredTensor } from "./storage.js";
 
 /** What a model's weight files hold, counted from their headers. */
 export interface StoredWeights {

@@ -1,28 +1,25 @@
 import { cacheBytes, stateBytes } from "../cost/cache.js";
-import { type Dtype, dtypes } from "../base/units.js";
+import type { Dtype } from "../base/units.js";
 import { countParameters, countUnrun, weightBytes } from "../cost/parameters.js";
 import { quantisedWeights } from "../cost/quantised.js";
 import { buildGraph } from "../graph/build.js";
 import type { Graph } from "../graph/types.js";
 import { describeLayer } from "../model/describe-layer.js";
-import { type FileType, fileTypes } from "../model/storage.js";
+import { fileTypes } from "../model/storage.js";
 import { type LoadedModel, describeStored } from "../model/stored.js";
 import type { ModelDescription } from "../model/types.js";
+import { type Formats, inFormats } from "../variants/dtype.js";
 import type { DescribeDocument } from "./documents/describe.js";
 import { lawDocument } from "./law-document.js";
 
-export interface DescribeOptions {
+export interface DescribeOptions extends Formats {
   /** `transformers`: parameters as the reference implementation's classes have them, without what is never run. */
   readonly preset?: "transformers";
-  /** Number format of weights, cache and activations, or a GGUF file type of the weights alone. */
-  readonly dtype?: Dtype | FileType;
-  /** Number format of the cache alone. */
-  readonly cacheDtype?: Dtype;
 }
 
 /** What a model is: parameters, layers, cache, as one plain document. */
 export function describeModel(loaded: LoadedModel, options: DescribeOptions = {}): DescribeDocument {
-  const model = inFormat(loaded, options);
+  const model = inFormats(loaded, options);
   const graph = buildGraph(model);
   const counted = countParameters(graph);
   const unrun = countUnrun(model);
@@ -53,19 +50,6 @@ export function describeModel(loaded: LoadedModel, options: DescribeOptions = {}
     layerKinds: layerKinds(model),
     filled: model.filled.map((fill) => ({ ...fill })),
     notes: [...model.notes, ...storedNotes(model, parameters.total)],
-  };
-}
-
-function inFormat(model: LoadedModel, { dtype, cacheDtype }: DescribeOptions): LoadedModel {
-  const format = dtypes.find((name) => name === dtype);
-  const all = format === undefined ? model.dtypes : { weights: format, kv: format, activations: format };
-  // Weights in another format are not those of the file.
-  const { stored, storage, ...described } = model;
-  return {
-    ...described,
-    ...(stored === undefined || dtype !== undefined ? {} : { stored }),
-    ...(storage === undefined || dtype !== undefined ? {} : { storage }),
-    dtypes: { ...all, kv: cacheDtype ?? all.kv },
   };
 }
 

@@ -1,5 +1,6 @@
-import type { Dtype } from "../base/units.js";
-import type { FileType } from "../model/storage.js";
+import { type Dtype, dtypes } from "../base/units.js";
+import { type FileType, fileTypes } from "../model/storage.js";
+import type { LoadedModel } from "../model/stored.js";
 import type { ModelDescription } from "../model/types.js";
 
 /** The same model in another number format: weights, cache and activations alike. */
@@ -10,11 +11,28 @@ export function withDtype(model: ModelDescription, dtype: Dtype): ModelDescripti
 
 /** The same model with its weights as a GGUF file of this type has them; cache and activations are float16. */
 export function withFileType(model: ModelDescription, type: FileType): ModelDescription {
-  const [, bits = "8"] = /(\d)/.exec(type) ?? [];
+  const [bits = "8"] = /\d/.exec(type) ?? [];
   const weights: Dtype = type === "MXFP4" ? "float4" : Number(bits) <= 5 ? "int4" : "int8";
   return {
     ...model,
     dtypes: { weights, kv: "float16", activations: "float16" },
     storage: { kind: "file-type", type },
   };
+}
+
+/** Formats that a user may ask for: of everything, or of the weights as a GGUF file type, and of the cache alone. */
+export interface Formats {
+  readonly dtype?: Dtype | FileType;
+  readonly cacheDtype?: Dtype;
+}
+
+/** The model in the formats that are asked for; those of its file where none is. */
+export function inFormats(loaded: LoadedModel, { dtype, cacheDtype }: Formats): LoadedModel {
+  // Weights in another format are not those of the file.
+  const { stored: _stored, ...described } = loaded;
+  const plain = dtypes.find((name) => name === dtype);
+  const type = fileTypes.find((name) => name === dtype);
+  const model =
+    plain !== undefined ? withDtype(described, plain) : type !== undefined ? withFileType(described, type) : loaded;
+  return cacheDtype === undefined ? model : { ...model, dtypes: { ...model.dtypes, kv: cacheDtype } };
 }

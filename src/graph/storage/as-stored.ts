@@ -3,9 +3,6 @@ import type { Block, BlockInstance, Weight } from "../types.js";
 import { fileTypeBits } from "./file-type.js";
 import { ggufBits } from "./gguf-names.js";
 
-/** Bits per element of the weight with this name in this scope, or null where it is stored in its plain format. */
-export type BitsOf = (scope: string, name: string, weight: Weight) => number | null;
-
 /**
  * The instances with weights of the bits that they are stored in. Layers that were equal part where their tensors have
  * different types; those that stay equal go on sharing one block.

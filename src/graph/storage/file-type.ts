@@ -2,7 +2,7 @@ import { tensorTypeNamed } from "../../model/gguf/tensor-types.js";
 import type { FileType } from "../../model/storage.js";
 import type { ModelDescription } from "../../model/types.js";
 import type { BlockInstance, Weight } from "../types.js";
-import type { BitsOf } from "./as-stored.js";
+import type { BitsOf } from "./bits-of.js";
 
 /** The type that most matrices of a file get. */
 const mainTypes: Readonly<Record<FileType, string>> = {
@@ -153,26 +153,15 @@ function moreBits(layer: number, layers: number): boolean {
 function valueType(type: FileType, main: string, layer: number, facts: Facts): string {
   if (facts.experts === 8) return "Q8_0";
   const place = facts.valueLayers.indexOf(layer);
-  const chosen = ((): string => {
-    switch (type) {
-      case "Q2_K":
-        return facts.group >= 4 ? "Q4_K" : "Q3_K";
-      case "Q3_K_M":
-        return place < 2 ? "Q5_K" : "Q4_K";
-      case "Q3_K_L":
-        return "Q5_K";
-      case "IQ4_NL":
-      case "IQ4_XS":
-        return facts.group >= 4 ? "Q5_K" : main;
-      case "Q4_K_M":
-      case "Q5_K_M":
-        return moreBits(place, facts.valueLayers.length) ? "Q6_K" : main;
-      case "Q4_K_S":
-        return place < 4 ? "Q5_K" : main;
-      default:
-        return main;
-    }
-  })();
+  const wider: Partial<Record<FileType, string>> = {
+    Q2_K: facts.group >= 4 ? "Q4_K" : "Q3_K",
+    Q3_K_M: place < 2 ? "Q5_K" : "Q4_K",
+    Q3_K_L: "Q5_K",
+    ...(facts.group >= 4 ? { IQ4_NL: "Q5_K", IQ4_XS: "Q5_K" } : {}),
+    ...(moreBits(place, facts.valueLayers.length) ? { Q4_K_M: "Q6_K", Q5_K_M: "Q6_K" } : {}),
+    ...(place < 4 ? { Q4_K_S: "Q5_K" } : {}),
+  };
+  const chosen = wider[type] ?? main;
   return facts.seventyBillion && (chosen === "Q3_K" || chosen === "Q4_K") ? "Q5_K" : chosen;
 }
 
@@ -185,22 +174,12 @@ function outputType(type: FileType, main: string, { experts }: Facts): string {
 }
 
 function downType(type: FileType, main: string, layer: number, layers: number): string {
-  const firstEighth = layer < Math.floor(layers / 8);
-  switch (type) {
-    case "Q2_K":
-      return "Q3_K";
-    case "Q3_K_M":
-      return layer < Math.floor(layers / 16) ? "Q5_K" : "Q4_K";
-    case "Q3_K_L":
-      return "Q5_K";
-    case "Q4_K_M":
-    case "Q5_K_M":
-      return moreBits(layer, layers) ? "Q6_K" : main;
-    case "IQ4_NL":
-    case "IQ4_XS":
-    case "Q4_K_S":
-      return firstEighth ? "Q5_K" : main;
-    default:
-      return main;
-  }
+  const wider: Partial<Record<FileType, string>> = {
+    Q2_K: "Q3_K",
+    Q3_K_M: layer < Math.floor(layers / 16) ? "Q5_K" : "Q4_K",
+    Q3_K_L: "Q5_K",
+    ...(moreBits(layer, layers) ? { Q4_K_M: "Q6_K", Q5_K_M: "Q6_K" } : {}),
+    ...(layer < Math.floor(layers / 8) ? { IQ4_NL: "Q5_K", IQ4_XS: "Q5_K", Q4_K_S: "Q5_K" } : {}),
+  };
+  return wider[type] ?? main;
 }

@@ -1,5 +1,5 @@
-import type { StoredTensor } from "../../model/stored.js";
-import type { BitsOf } from "./as-stored.js";
+import type { StoredTensor } from "../../model/storage.js";
+import type { BitsOf } from "./bits-of.js";
 
 /** Names of llama.cpp for one weight; several where it is stored in parts. The first list that is there counts. */
 type Names = readonly (readonly string[])[];
@@ -78,7 +78,7 @@ function found(scope: string, name: string, byName: ReadonlyMap<string, StoredTe
   const plain = name.replace(/^(mixer|ffn)\d+\./, "$1.").replace(/\.weight$/, "");
   // Models of one stack number their blocks plainly, an encoder's too.
   const places = prefix.startsWith("enc.") ? [prefix, prefix.slice(4)] : [prefix, `dec.${prefix}`];
-  const crossed = /^mixer1\./.test(name) ? crossNames(plain) : [];
+  const crossed = name.startsWith("mixer1.") ? crossNames(plain) : [];
   return firstPresent([...crossed, ...(inLayer[plain] ?? [])], places, byName);
 }
 
