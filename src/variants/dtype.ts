@@ -10,7 +10,7 @@ export function withDtype(model: ModelDescription, dtype: Dtype): ModelDescripti
 }
 
 /** The same model with its weights as a GGUF file of this type has them; cache and activations are float16. */
-export function withFileType(model: ModelDescription, type: FileType): ModelDescription {
+function withFileType(model: ModelDescription, type: FileType): ModelDescription {
   const [bits = "8"] = /\d/.exec(type) ?? [];
   const weights: Dtype = type === "MXFP4" ? "float4" : Number(bits) <= 5 ? "int4" : "int8";
   return {
