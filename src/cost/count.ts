@@ -27,6 +27,8 @@ const layerNormFlops = 7;
 const rotaryFlops = 3;
 /** Scale, maximum, difference, exponential, sum, quotient. */
 const softmaxFlops = 5;
+/** Gates of a recurrent cell, and elementary operations per element: sums, sigmoids and tanh of 4 each, products. */
+const cells = { lstm: { gates: 4, operations: 28 }, gru: { gates: 3, operations: 20 } } as const;
 
 function elements(shape: readonly (Expression | number)[]): Expression {
   return shape.reduce<Expression>((product, size) => product.times(size), Expression.one);
@@ -220,6 +222,24 @@ export function count(operator: Operator, block: Block, conventions: Conventions
         vectorFlops: tokens.times(operator.operations),
         readBytes: Expression.sum(operator.inputs.map(valueBytes)).plus(stateBytes),
         writtenBytes: writtenBytes.plus(stateBytes),
+        launches: 1,
+      });
+    }
+    case "recurrence": {
+      const state = block.states.get(operator.state);
+      if (state === undefined) throw new Error(`block ${block.name} has no state ${operator.state}`);
+      const stateBytes = elements(state.shape).times(bytesPerElement(state.dtype));
+      const [, width = 0] = block.weights.get(operator.weight)?.shape ?? [];
+      // Every step multiplies by the weight again; nothing can be batched over the tokens.
+      const steps = value(operator.output).shape[1] ?? Expression.one;
+      const parameters = weightBytes(operator.weight).plus(weightBytes(operator.bias)).times(steps);
+      const { gates, operations } = cells[operator.cell];
+      return cost({
+        matmulFlops: outputElements.times(gates * width * conventions.mac),
+        vectorFlops: outputElements.times(operations),
+        readBytes: valueBytes(operator.input).plus(parameters).plus(stateBytes.times(steps)),
+        weightBytes: parameters,
+        writtenBytes: writtenBytes.plus(stateBytes.times(steps)),
         launches: 1,
       });
     }

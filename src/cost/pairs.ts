@@ -1,5 +1,5 @@
 import type { Affine } from "../math/affine.js";
-import { Expression, atMost, c, floorDivide, min, n } from "../math/expression.js";
+import { Expression, atMost, c, floorDivide, min, mod, n } from "../math/expression.js";
 import type { KeySpan } from "../model/types.js";
 import type { Conventions } from "./conventions.js";
 
@@ -29,15 +29,19 @@ function visibleUpTo(span: KeySpan, length: Partial<Affine>): Expression {
       return all.times(all);
     case "window":
     case "chosen": {
-      const inside = min(length, span.size);
-      return triangle(inside).plus(all.minus(inside).times(span.size));
+      const size = reach(span);
+      const inside = min(length, size);
+      return triangle(inside).plus(all.minus(inside).times(size));
     }
     case "compressed":
       return compressedUpTo(span.ratio, span.chosen, length);
     case "chunk": {
-      const chunks = floorDivide(length, span.size);
-      const rest = all.minus(chunks.times(span.size));
-      return chunks.times((span.size * (span.size + 1)) / 2).plus(triangle(rest));
+      // Whole chunks of triangles, written as x − (x mod q) so that the law's growth can be read off.
+      const rest = mod(length, span.size);
+      return all
+        .minus(rest)
+        .times((span.size + 1) / 2)
+        .plus(triangle(rest));
     }
   }
 }
@@ -51,9 +55,9 @@ export function touchedKeys(span: KeySpan): Expression {
       return n.plus(c);
     case "window":
       // The oldest query sees size − 1 keys before it, and every query sees itself.
-      return n.plus(min({ c: 1 }, span.size - 1));
+      return n.plus(min({ c: 1 }, reach(span) - 1));
     case "chunk":
-      return n.plus(c.minus(floorDivide({ c: 1 }, span.size).times(span.size)));
+      return n.plus(mod({ c: 1 }, span.size));
     case "compressed":
       return span.chosen === null ? floorDivide({ n: 1, c: 1 }, span.ratio) : n.plus(min({ c: 1 }, span.chosen));
     case "chosen":
@@ -73,6 +77,7 @@ export function keptTokens(span: KeySpan): Expression {
     case "compressed":
       return floorDivide({ n: 1, c: 1 }, span.ratio);
     case "window":
+      return min({ n: 1, c: 1 }, reach(span));
     case "chunk":
       return min({ n: 1, c: 1 }, span.size);
   }
@@ -81,7 +86,8 @@ export function keptTokens(span: KeySpan): Expression {
 /**
  * Query–key pairs where the lengths are not the n new tokens and the cache: an encoder's tokens among themselves, or
  * a decoder's against an encoder's. A window of w in an encoder reaches w − 1 positions to either side:
- * Σᵢ (min(i, w) + min(x − i + 1, w) − 1) = 2·V(x) − x.
+ * Σᵢ (min(i, w) + min(x − i + 1, w) − 1) = 2·V(x) − x. The first tokens of a window that keeps them see everything too
+ * (Longformer's global tokens).
  */
 export function rectanglePairs(
   span: KeySpan,
@@ -95,9 +101,24 @@ export function rectanglePairs(
   if (conventions.causal === "full" || span.kind !== "window" || causal) return queries.times(keys);
   for (const length of [{ n: 1 }, { m: 1 }] satisfies Partial<Affine>[]) {
     if (!queries.minus(Expression.affine({ constant: 0, n: 0, c: 0, m: 0, b: 0, ...length })).isZero) continue;
-    return visibleUpTo(span, length).times(2).minus(queries);
+    return span.first === undefined
+      ? visibleUpTo(span, length).times(2).minus(queries)
+      : globalPairs(span.size, span.first, length, queries);
   }
   return queries.times(keys);
+}
+
+/**
+ * A window of w with g global tokens at the start, x tokens in all: g·x pairs of the global queries; each other query at
+ * i > g sees min(i, w + g) keys up to itself and min(x − i, w − 1) after it. Up to g tokens everything sees everything.
+ */
+function globalPairs(size: number, first: number, length: Partial<Affine>, x: Expression): Expression {
+  const others = { ...length, constant: -first };
+  const before = visibleUpTo({ kind: "window", size: size + first }, length).minus((first * (first + 1)) / 2);
+  const after = visibleUpTo({ kind: "window", size }, others).minus(x.minus(first));
+  const all = atMost(length, first);
+  const mixed = before.plus(after).plus(x.times(first));
+  return all.times(x.times(x)).plus(Expression.one.minus(all).times(mixed));
 }
 
 /**
@@ -132,6 +153,11 @@ function blockPairs(block: number, random: number, queries: Expression): Express
     .plus(queries.minus(4 * block).times((5 + random) * block));
   const full = atMost({ n: 1 }, (5 + 2 * random) * block);
   return full.times(queries.times(queries)).plus(Expression.one.minus(full).times(sparse));
+}
+
+/** Keys that a query far into the sequence sees: its window, and the first tokens where they stay visible. */
+function reach(span: Extract<KeySpan, { kind: "window" | "chosen" }>): number {
+  return span.size + (span.kind === "window" ? (span.first ?? 0) : 0);
 }
 
 function triangle(x: Expression): Expression {

@@ -132,12 +132,13 @@ export class ModuleBuilder {
     });
   }
 
-  /** A batched product of activations; its result has `outWidth` numbers per token. */
+  /** A batched product of activations; its result has `outWidth` numbers per token, of `tokens` where they differ. */
   product(
     local: string,
     inputs: readonly [string, ...string[]],
     sizes: Readonly<Record<"batch" | "rows" | "inner" | "columns", Expression | number>>,
     outWidth: number,
+    tokens?: Expression,
   ): string {
     return this.add({
       kind: "product",
@@ -149,7 +150,7 @@ export class ModuleBuilder {
       rows: Expression.of(sizes.rows),
       inner: Expression.of(sizes.inner),
       columns: Expression.of(sizes.columns),
-      output: this.value(local, outWidth),
+      output: this.value(local, outWidth, tokens),
     });
   }
 

@@ -16,6 +16,7 @@ export function operandsOf(operator: Operator): readonly string[] {
     case "convolution":
     case "weighted":
     case "fourier":
+    case "recurrence":
       return [operator.input];
     case "product":
     case "scan":

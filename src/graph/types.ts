@@ -185,6 +185,19 @@ export interface ScanOperator extends Base {
   /** Elementary operations per token beside matrix products. */
   readonly operations: number;
 }
+/**
+ * A recurrent cell, token by token: gates of the input and of the state before, the state's by a weight of
+ * [gates · width, width] that every step reads again.
+ */
+export interface RecurrenceOperator extends Base {
+  readonly kind: "recurrence";
+  readonly cell: "lstm" | "gru";
+  /** Projected gates of the input, [b, n, gates · width]. */
+  readonly input: string;
+  readonly weight: string;
+  readonly bias: string | null;
+  readonly state: string;
+}
 /** Scales, shifts or gates with parameters, element by element. */
 export interface WeightedOperator extends Base {
   readonly kind: "weighted";
@@ -211,6 +224,7 @@ export type Operator =
   | ProductOperator
   | ConvolutionOperator
   | ScanOperator
+  | RecurrenceOperator
   | WeightedOperator
   | ConcatOperator
   | FourierOperator

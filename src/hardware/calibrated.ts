@@ -176,6 +176,7 @@ export function calibratedTime(
     case "product":
     case "convolution":
     case "scan":
+    case "recurrence":
     case "fourier":
       return withProducts(streamed("scale", moved), cost.matmulFlops, calibration.batchedPerMac, setting);
   }

@@ -59,6 +59,8 @@ export function classOf(row: OperatorCost, { variable, values }: Setting): Opera
     case "scan":
     case "fourier":
       return "vector";
+    case "recurrence":
+      return "gemv";
     case "embed":
     case "last":
     case "append":

@@ -21,6 +21,8 @@ export type Atom =
   | { readonly kind: "ceil"; readonly of: Affine; readonly by: number }
   /** ⌊of / by⌋. */
   | { readonly kind: "floor"; readonly of: Affine; readonly by: number }
+  /** of − by·⌊of / by⌋: the position inside a chunk. */
+  | { readonly kind: "mod"; readonly of: Affine; readonly by: number }
   /** log₂(of). */
   | { readonly kind: "log2"; readonly of: Affine }
   /** 1 where of ≤ limit, else 0: an architecture that switches at a length. */
@@ -64,6 +66,8 @@ export function evaluateAtom(atom: Atom, values: Values): number {
       return Math.ceil(of / atom.by);
     case "floor":
       return Math.floor(of / atom.by);
+    case "mod":
+      return of - atom.by * Math.floor(of / atom.by);
     case "log2":
       return of <= 1 ? 0 : Math.log2(of);
     case "atMost":
@@ -98,13 +102,14 @@ export function atomDegree(atom: Atom, variable: Variable): readonly [number, nu
     case "log2":
       return [0, moves ? 1 : 0];
     case "min":
+    case "mod":
     case "distinct":
     case "atMost":
       return [0, 0];
   }
 }
 
-/** Where the law changes in `variable`, other variables fixed by `values`; none for ⌈⌉ and ⌊⌋, which change everywhere. */
+/** Where the law changes in `variable`, other variables fixed by `values`; none for ⌈⌉, ⌊⌋ and mod, which change everywhere. */
 export function atomBreakpoint(atom: Atom, variable: Variable, values: Values): number | null {
   if (atom.kind !== "min" && atom.kind !== "atMost") return null;
   const of = fixAffine(atom.of, variable, values);
@@ -122,6 +127,8 @@ export function printAtom(atom: Atom): string {
       return `⌈(${printAffine(atom.of)})/${atom.by}⌉`;
     case "floor":
       return `⌊(${printAffine(atom.of)})/${atom.by}⌋`;
+    case "mod":
+      return `(${printAffine(atom.of)} mod ${atom.by})`;
     case "log2":
       return `log₂(${printAffine(atom.of)})`;
     case "atMost":

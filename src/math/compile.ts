@@ -36,9 +36,16 @@ export function compileTerms(terms: readonly CompiledTerm[], variable: Variable)
 
 function compileAtom(atom: Atom, variable: Variable): (value: number) => number {
   if (atom.kind === "variable") return atom.variable === variable ? (value) => value : () => valueOf(atom.variable, {});
-  if (atom.kind !== "floor" && atom.kind !== "ceil") return (value) => evaluateAtom(atom, { [variable]: value });
+  if (atom.kind !== "floor" && atom.kind !== "ceil" && atom.kind !== "mod")
+    return (value) => evaluateAtom(atom, { [variable]: value });
   const { by, of } = atom;
   const slope = of[variable];
+  if (atom.kind === "mod") {
+    return (value) => {
+      const at = slope * value + of.constant;
+      return at - by * Math.floor(at / by);
+    };
+  }
   return atom.kind === "floor"
     ? (value) => Math.floor((slope * value + of.constant) / by)
     : (value) => Math.ceil((slope * value + of.constant) / by);

@@ -150,6 +150,11 @@ export class Expression {
     return best;
   }
 
+  /** Growth in one variable beyond the last length at which the law changes; the other variables count as constants. */
+  growth(variable: Variable): Degree {
+    return this.mapAtoms((atom) => beyond(atom, variable)).degree(variable);
+  }
+
   /** The part whose terms have at least this power of the variable (logarithms aside). */
   partOfDegree(variable: Variable, accepts: (degree: Degree) => boolean): Expression {
     const terms = new Map<string, Term>();
@@ -319,6 +324,12 @@ function resolve(atom: Atom, variable: Variable, inside: number): Expression {
   return Expression.atom(atom);
 }
 
+/** The atom for values of the variable beyond every breakpoint. */
+function beyond(atom: Atom, variable: Variable): Expression {
+  if ((atom.kind !== "min" && atom.kind !== "atMost") || atom.of[variable] <= 0) return Expression.atom(atom);
+  return atom.kind === "min" ? Expression.constant(atom.limit) : Expression.zero;
+}
+
 function printTerm(term: Term, digits: number): string {
   const factors = term.factors.map(({ atom, power }) => {
     const exponent =
@@ -358,6 +369,11 @@ export function ceilDivide(of: Partial<Affine>, by: number): Expression {
 export function floorDivide(of: Partial<Affine>, by: number): Expression {
   const argument = affine(of);
   return by === 1 ? Expression.affine(argument) : Expression.atom({ kind: "floor", of: argument, by });
+}
+
+/** of − by·⌊of / by⌋: the position inside a chunk. */
+export function mod(of: Partial<Affine>, by: number): Expression {
+  return by === 1 ? Expression.zero : Expression.atom({ kind: "mod", of: affine(of), by });
 }
 
 /** log₂(of), 0 for arguments up to 1. */

@@ -1,16 +1,16 @@
 import { badInput } from "../base/errors.js";
 import { type Values, type Variable, affine, evaluateAffine } from "./affine.js";
-import type { Atom } from "./atom.js";
+import { type Atom, evaluateAtom } from "./atom.js";
 import { Expression } from "./expression.js";
 
 /** Longest stretch that is added up value by value where no closed form applies. */
 const mostTerms = 2 ** 22;
-/** Longest common period of ⌈⌉ and ⌊⌋ whose residues are summed one by one. */
+/** Longest common period of ⌈⌉, ⌊⌋ and mod whose residues are summed one by one. */
 const longestPeriod = 2 ** 14;
 
 /**
  * Σ of an expression over the whole numbers variable = from … to, the other variables fixed. Closed forms: the powers
- * of a polynomial (Faulhaber), stretch by stretch between the breakpoints of min(…) and switches; with ⌈v/q⌉ and ⌊v/q⌋
+ * of a polynomial (Faulhaber), stretch by stretch between the breakpoints of min(…) and switches; with ⌈v/q⌉, ⌊v/q⌋ and v mod q
  * one polynomial in j per residue r of v = L·j + r, L the common period. Logarithms and other atoms that stay are added
  * value by value, up to 2²² of them.
  *
@@ -92,7 +92,7 @@ function sumOfPowers(power: number, count: number, lower: readonly number[]): nu
   return rest / (power + 1);
 }
 
-/** Least common multiple of the divisors of ⌈⌉ and ⌊⌋, or null where another atom stands in the way. */
+/** Least common multiple of the divisors of ⌈⌉, ⌊⌋ and mod, or null where another atom stands in the way. */
 function commonPeriod(expression: Expression, variable: Variable): number | null {
   let period: number | null = 1;
   expression.mapAtoms((atom) => {
@@ -105,7 +105,7 @@ function commonPeriod(expression: Expression, variable: Variable): number | null
 
 function periodOf(atom: Atom, variable: Variable): number | null {
   if (atom.kind === "variable") return atom.variable === variable ? 1 : null;
-  if (atom.kind !== "ceil" && atom.kind !== "floor") return null;
+  if (atom.kind !== "ceil" && atom.kind !== "floor" && atom.kind !== "mod") return null;
   return [atom.of[variable], atom.of.constant, atom.by].every(Number.isInteger) ? atom.by : null;
 }
 
@@ -127,7 +127,7 @@ function sumOfResidues(
     const start = first + residue;
     const steps = Math.ceil((count - residue) / period);
     const polynomial = expression.mapAtoms((atom) => inSteps(atom, variable, start, period)).coefficients(variable);
-    if (polynomial === null) throw new Error("an expression of ⌈⌉ and ⌊⌋ must be a polynomial on each residue");
+    if (polynomial === null) throw new Error("an expression of ⌈⌉, ⌊⌋ and mod must be a polynomial on each residue");
     sum += sumOfPolynomial(polynomial, steps);
   }
   return sum;
@@ -135,6 +135,7 @@ function sumOfResidues(
 
 /** The atom at start + period·j as an affine function of j, which the variable now stands for. */
 function inSteps(atom: Atom, variable: Variable, start: number, period: number): Expression {
+  if (atom.kind === "mod") return Expression.constant(evaluateAtom(atom, { [variable]: start }));
   if (atom.kind !== "ceil" && atom.kind !== "floor") {
     return Expression.affine(affine({ constant: start, [variable]: period }));
   }

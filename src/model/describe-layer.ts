@@ -1,4 +1,4 @@
-import type { Attention, Ffn, Layer, Mixer, Span } from "./types.js";
+import type { Attention, Ffn, Layer, LinearAttention, Mixer, Span } from "./types.js";
 
 /** A layer in one line for people: `GQA 32 heads, 8 KV × 128, window 4096; gated FFN 14336`. */
 export function describeLayer(layer: Layer): string {
@@ -36,6 +36,14 @@ function describeMixer(mixer: Mixer): string {
       return `short convolution ${mixer.width}, ${mixer.convolution} wide`;
     case "rwkv4":
       return `RWKV-4 ${mixer.width}`;
+    case "rwkv":
+      return `RWKV-${mixer.version} ${mixer.width / mixer.headDim} heads × ${mixer.headDim} × ${mixer.headDim}`;
+    case "linear":
+      return `${linearName(mixer)} ${mixer.heads} heads × ${mixer.keyDim} × ${mixer.valueDim}`;
+    case "cell":
+      return `${mixer.cell.toUpperCase()} ${mixer.width}`;
+    case "linformer":
+      return `Linformer ${mixer.heads} heads × ${mixer.headDim}, ${mixer.length} rows`;
     case "nystrom":
       return `Nyström attention ${mixer.heads} heads × ${mixer.headDim}, ${mixer.landmarks} landmarks`;
     case "relative":
@@ -55,8 +63,16 @@ function describeAttention(mixer: Attention): string {
   return parts.join(", ");
 }
 
+function linearName({ feature, decay }: LinearAttention): string {
+  if (typeof feature === "object") return `Performer with ${feature.random} features,`;
+  if (decay === "none") return "linear attention";
+  return decay === "fixed" ? "RetNet" : "GLA";
+}
+
 function describeSpan(span: Span): string {
-  return span.kind === "full" ? "" : `, ${span.kind} ${span.size}`;
+  if (span.kind === "full") return "";
+  const first = span.kind === "window" && span.first !== undefined ? ` and the first ${span.first}` : "";
+  return `, ${span.kind} ${span.size}${first}`;
 }
 
 function describeFfn(ffn: Ffn): string {
@@ -68,6 +84,6 @@ function describeFfn(ffn: Ffn): string {
       return `MoE ${ffn.chosen} of ${ffn.experts} × ${ffn.width}${shared}`;
     }
     case "rwkv4-ffn":
-      return `RWKV-4 FFN ${ffn.width}`;
+      return `RWKV FFN ${ffn.width}`;
   }
 }

@@ -1,7 +1,8 @@
 /** Which positions a query may look at. Sizes are in tokens; a window of w holds the query itself and w − 1 before it. */
 export type Span =
   | { readonly kind: "full" }
-  | { readonly kind: "window"; readonly size: number }
+  /** With `first`, the sequence's first tokens stay visible and are kept beside the window (StreamingLLM's sinks). */
+  | { readonly kind: "window"; readonly size: number; readonly first?: number }
   | { readonly kind: "chunk"; readonly size: number }
   /** The best `size` of the earlier tokens, wherever they are: everything must be kept. */
   | { readonly kind: "chosen"; readonly size: number }
@@ -220,6 +221,87 @@ export interface Rwkv4 {
   readonly width: number;
 }
 
+/**
+ * Linear attention: softmax(q·kᵀ) becomes φ(q)·φ(k)ᵀ, and the past a state of one keyDim × valueDim matrix per head:
+ * S ← λ ⊙ S + φ(k)ᵀ·v and o = φ(q)·S. Prefill works in chunks where it is causal.
+ */
+export interface LinearAttention {
+  readonly kind: "linear";
+  readonly heads: number;
+  readonly keyDim: number;
+  readonly valueDim: number;
+  readonly chunk: number;
+  readonly causal: boolean;
+  /**
+   * φ. `elu`: elu(x) + 1 (arXiv:2006.16236). `none`: x. Random: exp(ω·x′ − |x′|²/2)/√m with x′ = x/keyDim^¼ and m rows
+   * ω drawn once (Performer, arXiv:2009.14794); the state is then m × valueDim.
+   */
+  readonly feature: "elu" | "none" | { readonly random: number };
+  /** Queries are multiplied by this; 1 where the features are normalised. */
+  readonly scale: number;
+  /** o is divided by φ(q)·z with z ← λ ⊙ z + φ(k). */
+  readonly normalised: boolean;
+  /**
+   * λ. `none`: 1. `fixed`: 1 − 2^(−5−h) of head h (RetNet, arXiv:2307.08621). Of rank r: per channel of the keys,
+   * sigmoid(up·down·x + bias)^(1/16) (GLA, arXiv:2312.06635).
+   */
+  readonly decay: "none" | "fixed" | { readonly rank: number };
+  readonly rotary: Rotary | null;
+  /** The mixture passes an RMS norm per head of valueDim weights, then is multiplied by silu(gate·x). */
+  readonly gated: boolean;
+}
+
+/**
+ * Time mixing of RWKV 5 to 7: heads with a state of headDim × headDim. 5 (Eagle, arXiv:2404.05892): a fixed decay per
+ * channel. 6 (Finch): decay and mixing with the token before depend on the input. 7 (Goose, arXiv:2503.14456): a
+ * generalised delta rule.
+ */
+export interface Rwkv {
+  readonly kind: "rwkv";
+  readonly version: 5 | 6 | 7;
+  readonly width: number;
+  readonly headDim: number;
+  readonly chunk: number;
+  /** Ranks of the small projections; none in version 5. */
+  readonly ranks: {
+    readonly mix: number;
+    readonly decay: number;
+    readonly rate: number;
+    readonly value: number;
+    readonly gate: number;
+  };
+  /** Version 7: the first layer's values are handed on, so that it has no projection that mixes them in. */
+  readonly first?: true;
+}
+
+/**
+ * A recurrent cell over the tokens, one after the other: each step multiplies the state by a weight, so steps wait for
+ * each other. Gates in PyTorch's order and with its two biases: LSTM i, f, g, o: c ← f·c + i·g, h ← o·tanh(c); GRU
+ * r, z, n: h ← (1 − z)·n + z·h with n = tanh(Wx + b + r·(Uh + b′)). An output projection where width ≠ hidden_size.
+ */
+export interface RecurrentCell {
+  readonly kind: "cell";
+  readonly cell: "lstm" | "gru";
+  readonly width: number;
+  readonly bias: boolean;
+}
+
+/**
+ * Linformer (arXiv:2006.04768): keys and values of all positions are projected to `length` rows by learned matrices
+ * [length, positions], the same for all heads: softmax(q·(E·k)ᵀ)·(F·v). It looks both ways.
+ */
+export interface Linformer {
+  readonly kind: "linformer";
+  readonly heads: number;
+  readonly headDim: number;
+  readonly length: number;
+  /** Columns of the matrices: the longest sequence. */
+  readonly positions: number;
+  /** One matrix for keys and values. */
+  readonly shared: boolean;
+  readonly bias: boolean;
+}
+
 /** Nyström approximation of attention (arXiv:2102.03902): `landmarks` means stand for all queries and keys. */
 export interface NystromAttention {
   readonly kind: "nystrom";
@@ -259,6 +341,10 @@ export type Mixer =
   | RgLru
   | ShortConvolution
   | Rwkv4
+  | Rwkv
+  | LinearAttention
+  | RecurrentCell
+  | Linformer
   | NystromAttention
   | RelativeAttention
   | FourierMixing;

@@ -41,10 +41,14 @@ export interface MoeFfn {
   readonly shared?: { readonly width: number; readonly gate: boolean; readonly count?: number };
 }
 
-/** Channel mixing of RWKV 4: receptance gates a squared-ReLU network. */
+/**
+ * Channel mixing of RWKV: a squared-ReLU network on a mixture with the token before, gated by the receptance up to
+ * version 6; version 7 has no gate.
+ */
 export interface RwkvFfn {
   readonly kind: "rwkv4-ffn";
   readonly width: number;
+  readonly ungated?: true;
 }
 
 export type Ffn = DenseFfn | MoeFfn | RwkvFfn;

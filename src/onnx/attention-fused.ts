@@ -87,5 +87,5 @@ function refusal(operator: AttentionOperator): string | null {
   if (heads % kvHeads !== 0) return `${heads} heads over ${kvHeads} KV heads`;
   if (cache === null || lengths !== undefined) return "attention over another sequence";
   if (valueInKey === true) return "values inside the keys";
-  return span.kind === "full" || span.kind === "window" ? null : `${span.kind} span`;
+  return span.kind === "full" || (span.kind === "window" && span.first === undefined) ? null : `${span.kind} span`;
 }

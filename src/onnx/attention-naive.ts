@@ -11,7 +11,7 @@ const masked = -1e30;
 type MaskableSpan = Extract<Span, { kind: "full" | "window" | "chunk" }>;
 
 function isMaskable(span: AttentionShape["span"]): span is MaskableSpan {
-  return span.kind === "full" || span.kind === "window" || span.kind === "chunk";
+  return span.kind === "full" || (span.kind === "window" && span.first === undefined) || span.kind === "chunk";
 }
 
 /** [b, n, kvHeads·dim] → [b, kvHeads, c + n, dim], after what is cached. */

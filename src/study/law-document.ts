@@ -4,7 +4,7 @@ import type { LawDocument } from "./documents/common.js";
 
 /** A law in one variable with its growth and its pieces, exact where they are polynomials. */
 export function lawDocument(expression: Expression, variable: Variable): LawDocument {
-  const degree = expression.degree(variable);
+  const degree = expression.growth(variable);
   return {
     expression: expression.toString(),
     degree: degree.power,

@@ -18,7 +18,7 @@ function keysOf(span: KeySpan, query: number): number {
   for (let key = 1; key <= query; key += 1) {
     switch (span.kind) {
       case "window":
-        if (query - key < span.size) keys += 1;
+        if (query - key < span.size || key <= (span.first ?? 0)) keys += 1;
         break;
       case "chosen":
         if (keys < span.size) keys += 1;
@@ -38,6 +38,9 @@ function keysOf(span: KeySpan, query: number): number {
 const spans = fc.oneof(
   fc.constant({ kind: "full" } as const),
   fc.integer({ min: 1, max: 60 }).map((size) => ({ kind: "window", size }) as const),
+  fc
+    .record({ size: fc.integer({ min: 1, max: 40 }), first: fc.integer({ min: 1, max: 20 }) })
+    .map(({ size, first }) => ({ kind: "window", size, first }) as const),
   fc.integer({ min: 1, max: 60 }).map((size) => ({ kind: "chunk", size }) as const),
   fc.integer({ min: 1, max: 60 }).map((size) => ({ kind: "chosen", size }) as const),
   fc
@@ -84,6 +87,23 @@ test("a window that reaches to both sides counts what an encoder's query sees", 
   }
 });
 
+test("global tokens of an encoder see everything and are seen by everything", () => {
+  for (const size of [1, 3, 8]) {
+    for (const first of [1, 2, 10]) {
+      const pairs = rectanglePairs({ kind: "window", size, first }, false, n, n, exact);
+      for (const length of [1, 2, 9, 10, 11, 50]) {
+        let counted = 0;
+        for (let query = 0; query < length; query += 1) {
+          for (let key = 0; key < length; key += 1) {
+            if (query < first || key < first || Math.abs(query - key) < size) counted += 1;
+          }
+        }
+        expect(pairs.at({ n: length })).toBe(counted);
+      }
+    }
+  }
+});
+
 describe("BigBird", () => {
   const pairs = rectanglePairs({ kind: "blocks", size: 64, random: 3 }, false, n, n, exact);
 
@@ -110,5 +130,6 @@ test("caches keep what the next step needs", () => {
   expect(kept({ kind: "full" })).toBe(1000);
   expect(kept({ kind: "chosen", size: 10 })).toBe(1000);
   expect(kept({ kind: "window", size: 10 })).toBe(10);
+  expect(kept({ kind: "window", size: 10, first: 4 })).toBe(14);
   expect(kept({ kind: "compressed", ratio: 128, chosen: null })).toBe(7);
 });

@@ -1,5 +1,5 @@
 import { Expression } from "../../math/expression.js";
-import type { NystromAttention, RelativeAttention } from "../../model/types.js";
+import type { Linformer, NystromAttention, RelativeAttention } from "../../model/types.js";
 import type { ModuleBuilder } from "../module.js";
 
 /** Iterations of the pseudo-inverse in the reference implementation of Nyströmformer, four products each. */
@@ -42,6 +42,56 @@ export function addNystrom(module: ModuleBuilder, input: string, mixer: NystromA
     });
   }
   return module.linear("output", output, width, hidden, { bias: true });
+}
+
+/** Attention over projected keys and values (`Linformer` has the equation): n·length instead of n². */
+export function addLinformer(module: ModuleBuilder, input: string, mixer: Linformer): string {
+  const { hidden, tokens } = module.around;
+  const { heads, headDim, length, positions, bias } = mixer;
+  const width = heads * headDim;
+  const query = module.linear("query", input, hidden, width, { bias });
+  const names = mixer.shared
+    ? { key: "sequence", value: "sequence" }
+    : { key: "key_sequence", value: "value_sequence" };
+  const [key = "", value = ""] = (["key", "value"] as const).map((side) => {
+    const projected = module.linear(side, input, hidden, width, { bias });
+    const sequence = module.weight(`${names[side]}.weight`, [length, positions]);
+    const weighed = module.add({
+      kind: "weighted",
+      name: module.name(`${side}_sequence`),
+      part: "attention",
+      input: projected,
+      weights: [sequence],
+      output: module.value(`${side}_read`, width),
+    });
+    return module.product(
+      `${side}_shortened`,
+      [weighed],
+      { batch: 1, rows: length, inner: tokens, columns: width },
+      width,
+      Expression.constant(length),
+    );
+  });
+  const scores = module.product(
+    "scores",
+    [query, key],
+    { batch: heads, rows: tokens, inner: headDim, columns: length },
+    heads * length,
+  );
+  const weights = module.add({
+    kind: "softmax",
+    name: module.name("softmax"),
+    part: "attention",
+    input: scores,
+    output: module.value("weights", heads * length),
+  });
+  const mixed = module.product(
+    "mix",
+    [weights, value],
+    { batch: heads, rows: tokens, inner: length, columns: headDim },
+    width,
+  );
+  return module.linear("output", mixed, width, hidden, { bias });
 }
 
 /**

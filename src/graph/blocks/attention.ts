@@ -149,7 +149,9 @@ function weightsOnly(
   // What is read of another layer's cache: everything that the span lets a query see.
   if (mixer.keyValue !== "shared") return module.value(side, width, tokens);
   const { earlier } = module.around;
-  const cached = mixer.span.kind === "window" && module.hasEarlier ? min({ c: 1 }, mixer.span.size - 1) : earlier;
+  const { span } = mixer;
+  const cached =
+    span.kind === "window" && module.hasEarlier ? min({ c: 1 }, span.size + (span.first ?? 0) - 1) : earlier;
   return module.value(side, width, tokens.plus(cached));
 }
 

@@ -86,12 +86,17 @@ function addRouter(module: ModuleBuilder, input: string, ffn: MoeFfn): void {
   module.linear("router", second, width, choices);
 }
 
-/** Channel mixing of RWKV 4 (arXiv:2305.13048): value(relu²(key(x))), gated by receptance(x). */
+/** Channel mixing of RWKV (arXiv:2305.13048): value(relu²(key(x))), gated by receptance(x) up to version 6. */
 function addRwkv(module: ModuleBuilder, input: string, ffn: RwkvFfn): string {
   const { hidden } = module.around;
-  const mixed = module.weighted("time_mix", input, { time_mix_key: [hidden], time_mix_receptance: [hidden] });
+  const gated = ffn.ungated !== true;
+  const mixed = module.weighted("time_mix", input, {
+    time_mix_key: [hidden],
+    ...(gated ? { time_mix_receptance: [hidden] } : {}),
+  });
   const key = module.linear("key", mixed, hidden, ffn.width);
-  const receptance = module.linear("receptance", mixed, hidden, hidden);
   const value = module.linear("value", module.elementwise("activated", "relu2", [key]), ffn.width, hidden);
+  if (!gated) return value;
+  const receptance = module.linear("receptance", mixed, hidden, hidden);
   return module.elementwise("gated", "multiply", [value, receptance]);
 }

@@ -2,8 +2,10 @@ import type { Mixer } from "../../model/types.js";
 import type { ModuleBuilder } from "../module.js";
 import { addAttention } from "./attention.js";
 import { addCompressedAttention } from "./compressed.js";
-import { addFourier, addNystrom, addRelative } from "./approximate.js";
+import { addFourier, addLinformer, addNystrom, addRelative } from "./approximate.js";
+import { addCell } from "./cell.js";
 import { addLatentAttention } from "./latent.js";
+import { addLinearAttention, addRwkv } from "./linear.js";
 import {
   addDeltaRule,
   addLightning,
@@ -40,6 +42,14 @@ export function addMixer(module: ModuleBuilder, input: string, mixer: Mixer): st
       return addShortConvolution(module, input, mixer);
     case "rwkv4":
       return addRwkv4(module, input, mixer);
+    case "rwkv":
+      return addRwkv(module, input, mixer);
+    case "linear":
+      return addLinearAttention(module, input, mixer);
+    case "cell":
+      return addCell(module, input, mixer);
+    case "linformer":
+      return addLinformer(module, input, mixer);
     case "nystrom":
       return addNystrom(module, input, mixer);
     case "relative":

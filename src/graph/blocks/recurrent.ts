@@ -10,17 +10,12 @@ import type {
   ShortConvolution,
 } from "../../model/types.js";
 import type { ModuleBuilder } from "../module.js";
+import { chunks } from "./linear.js";
 
 /*
  * Mixers with a state of constant size. Prefill works in chunks of positions where the mixer allows it; decode is one
  * step of the recurrence. The reference pads the prompt to whole chunks and, for Mamba 2, repeats groups over heads.
  */
-
-/** Positions a chunked prefill works on, and the width of a chunk. */
-function chunks(module: ModuleBuilder, chunk: number): { readonly positions: Expression; readonly width: Expression } {
-  if (!module.reference) return { positions: module.around.tokens, width: min({ n: 1 }, chunk) };
-  return { positions: ceilDivide({ n: 1 }, chunk).times(chunk), width: Expression.constant(chunk) };
-}
 
 /** Mamba (arXiv:2312.00752): selective scan, state [width, stateDim]. */
 export function addMamba1(module: ModuleBuilder, input: string, mixer: Mamba1): string {

@@ -1,6 +1,16 @@
-import type { Attention, Biases, Indexer, LatentAttention, Mixer, Rotary, Span } from "../mixers.js";
-import { SpecProblem } from "./problem.js";
-import type { AttentionSpec, MixerSpec } from "./schema.js";
+import type {
+  Attention,
+  Biases,
+  CompressedAttention,
+  Indexer,
+  LatentAttention,
+  Mixer,
+  Rotary,
+  Span,
+} from "../mixers.js";
+import { SpecProblem, divisor, share } from "./problem.js";
+import { approximateOf, linearOf, recurrentOf } from "./linear-mixers.js";
+import type { AttentionSpec, MixerSpec } from "./mixer-schema.js";
 
 /** A mixer of the spec in full: what it leaves out has the defaults that docs/spec.md lists. */
 export function mixerOf(spec: MixerSpec, hiddenSize: number, causal: boolean): Mixer {
@@ -67,19 +77,48 @@ export function mixerOf(spec: MixerSpec, hiddenSize: number, causal: boolean): M
       };
     case "fourier":
       return { kind: "fourier" };
+    case "compressed":
+      return compressedOf(spec);
+    case "linear":
+    case "retnet":
+    case "gla":
+    case "performer":
+      return linearOf(spec, hiddenSize, causal);
+    case "rwkv":
+    case "lstm":
+    case "gru":
+    case "mlstm":
+      return recurrentOf(spec, hiddenSize);
+    case "linformer":
+    case "nystrom":
+    case "relative":
+      return approximateOf(spec, hiddenSize, causal);
   }
+}
+
+function compressedOf(spec: Extract<MixerSpec, { kind: "compressed" }>): CompressedAttention {
+  const { heads, head_dim: dim, ratio = 0, indexer = null } = spec;
+  if (ratio === 0 && indexer !== null) {
+    throw new SpecProblem("indexer", "given", "expected a ratio: it chooses among compressed keys");
+  }
+  return {
+    kind: "compressed",
+    heads,
+    dim,
+    queryRank: spec.query_rank,
+    window: spec.window,
+    outputGroups: divisor("output_groups", spec.output_groups ?? 1, "heads", heads),
+    outputRank: spec.output_rank,
+    ratio,
+    indexer,
+  };
 }
 
 function attentionOf(spec: AttentionSpec, hiddenSize: number, causal: boolean): Attention {
   const { heads } = spec;
   const kvHeads = divisor("kv_heads", spec.kv_heads ?? heads, "heads", heads);
-  if (spec.head_dim === undefined && hiddenSize % heads !== 0) {
-    throw new SpecProblem("heads", heads, `expected a divisor of hidden_size (${hiddenSize}), or a head_dim`);
-  }
-  const keyDim = spec.head_dim ?? hiddenSize / heads;
-  if (spec.window !== undefined && spec.chunk !== undefined) {
-    throw new SpecProblem("chunk", spec.chunk, "expected window or chunk, not both");
-  }
+  const keyDim = spec.head_dim ?? share("heads", heads, hiddenSize, "head_dim");
+  const looksBack = spec.source === "encoder" ? false : (spec.causal ?? causal);
   return {
     kind: "attention",
     heads,
@@ -89,11 +128,12 @@ function attentionOf(spec: AttentionSpec, hiddenSize: number, causal: boolean): 
     bias: biasOf(spec.bias ?? false),
     queryKeyNorm: spec.qk_norm === true ? "per-head" : "none",
     rotary: spec.rope === false || spec.source === "encoder" ? null : rotaryOf(spec, keyDim),
-    span: spanOf(spec),
-    causal: spec.source === "encoder" ? false : (spec.causal ?? causal),
+    span: spanOf(spec, looksBack),
+    causal: looksBack,
     scale: keyDim ** -0.5,
     softcap: spec.softcap ?? null,
     ...(spec.sinks === true ? { sinks: true } : {}),
+    ...(spec.shared_query_key === true ? { sharedQueryKey: true as const } : {}),
     ...(spec.gate === undefined ? {} : { gate: spec.gate }),
     ...(spec.cache === undefined ? {} : { keyValue: spec.cache }),
     ...(spec.source === undefined ? {} : { source: spec.source }),
@@ -101,8 +141,19 @@ function attentionOf(spec: AttentionSpec, hiddenSize: number, causal: boolean): 
   };
 }
 
-function spanOf({ window, chunk }: AttentionSpec): Span {
-  if (window !== undefined) return { kind: "window", size: window };
+function spanOf(spec: AttentionSpec, causal: boolean): Span {
+  const { window, chunk, blocks, buckets, first_tokens: first } = spec;
+  const [given, second] = (["window", "chunk", "blocks", "buckets"] as const).filter((key) => spec[key] !== undefined);
+  if (given !== undefined && second !== undefined) {
+    throw new SpecProblem(second, "given", `expected ${given} or ${second}, not both`);
+  }
+  if (first !== undefined && window === undefined) throw new SpecProblem("first_tokens", first, "expected a window");
+  if (causal && (blocks !== undefined || buckets !== undefined)) {
+    throw new SpecProblem(given ?? "", "given", "expected it in an encoder, or causal: false");
+  }
+  if (window !== undefined) return { kind: "window", size: window, ...(first === undefined ? {} : { first }) };
+  if (blocks !== undefined) return { kind: "blocks", size: blocks.size, random: blocks.random ?? 3 };
+  if (buckets !== undefined) return { kind: "buckets", size: buckets.size, rounds: buckets.rounds ?? 1 };
   return chunk === undefined ? { kind: "full" } : { kind: "chunk", size: chunk };
 }
 
@@ -140,9 +191,4 @@ function indexerOf(spec: NonNullable<AttentionSpec["indexer"]>, queryWidth: numb
 
 function biasOf(all: boolean): Biases {
   return { query: all, key: all, value: all, output: all };
-}
-
-function divisor(key: string, value: number, ofKey: string, of: number): number {
-  if (of % value !== 0) throw new SpecProblem(key, value, `expected a divisor of ${ofKey} (${of})`);
-  return value;
 }

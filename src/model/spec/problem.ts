@@ -8,3 +8,15 @@ export class SpecProblem extends Error {
     super(expected);
   }
 }
+
+/** `value` where it divides `of`. @throws SpecProblem */
+export function divisor(key: string, value: number, ofKey: string, of: number): number {
+  if (of % value !== 0) throw new SpecProblem(key, value, `expected a divisor of ${ofKey} (${of})`);
+  return value;
+}
+
+/** hidden_size / heads, for the size `instead` that is not given. @throws SpecProblem where it is no whole number */
+export function share(key: string, heads: number, hiddenSize: number, instead: string): number {
+  if (hiddenSize % heads === 0) return hiddenSize / heads;
+  throw new SpecProblem(key, heads, `expected a divisor of hidden_size (${hiddenSize}), or a ${instead}`);
+}

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { memorySource } from "../../files/byte-source.js";
+import { describeLayer } from "../describe-layer.js";
 import { costOfModel } from "../../study/cost.js";
 import { describeModel } from "../../study/describe.js";
 import { readModel } from "../load.js";
@@ -51,6 +52,99 @@ describe("the examples of the documentation", () => {
       stacks: [{ ...model.stacks[0], kind: "decoder" as const, finalNorm: null, layers: layersOf(model).slice(0, 26) }],
     };
     expect(describeModel(model).parameters.total - describeModel(once).parameters.total).toBe(1024);
+  });
+});
+
+test("the funnel has the parameters of the class it is named after, but for its segments' biases", async () => {
+  const model = await readYaml(examples[2] ?? "");
+  expect(model.stacks.map(({ length }) => length)).toEqual([
+    { kind: "new" },
+    { kind: "pooled", by: 2 },
+    { kind: "pooled", by: 4 },
+    { kind: "new" },
+  ]);
+  const pooling = layersOf(model).flatMap(({ mixers }) =>
+    mixers.map((mixer) => (mixer.kind === "relative" ? mixer.pooling : 0)),
+  );
+  expect(pooling).toEqual([1, 1, 1, 1, 2, 1, 1, 1, 2, 1, 1, 1, 1, 1]);
+});
+
+test("layers of an LSTM and of GLA alternate, and grow with n alone", async () => {
+  const model = await readYaml(examples[3] ?? "");
+  expect(layersOf(model).map(({ mixers }) => mixers[0]?.kind)).toEqual(
+    Array.from({ length: 16 }, (_, layer) => (layer % 4 === 0 ? "cell" : "linear")),
+  );
+  expect(costOfModel(model, { lengths: [4096] }).flops.growth).toBe("n");
+});
+
+/** Every mixer, as short as it can be written, where it may stand, and how its prefill grows. */
+const mixers: readonly (readonly [string, object, string, string])[] = [
+  ["layers", { kind: "attention", heads: 4 }, "n²", "MHA 4 heads, 4 KV × 16"],
+  ["layers", { kind: "attention", heads: 4, window: 8, sinks: true }, "n", "window 8"],
+  ["layers", { kind: "attention", heads: 4, window: 8, first_tokens: 4 }, "n", "window 8 and the first 4"],
+  ["layers", { kind: "attention", heads: 4, chunk: 8 }, "n", "chunk 8"],
+  ["layers", { kind: "attention", heads: 4, indexer: { heads: 2, dim: 8, chosen: 4 } }, "n²", "best 4 tokens"],
+  ["encoder", { kind: "attention", heads: 4, window: 8, first_tokens: 1 }, "n", "window 8 and the first 1"],
+  ["encoder", { kind: "attention", heads: 4, blocks: { size: 4 } }, "n", "blocks 4"],
+  ["encoder", { kind: "attention", heads: 4, buckets: { size: 8, rounds: 2 } }, "n", "buckets 8"],
+  ["layers", { kind: "latent", heads: 4, kv_rank: 8, nope_dim: 8, rope_dim: 4, value_dim: 8 }, "n²", "MLA 4 heads"],
+  ["layers", { kind: "compressed", heads: 4, head_dim: 16, query_rank: 8, window: 8, output_rank: 8 }, "n", "MQA"],
+  ["layers", { kind: "mamba1", width: 128, state_dim: 16 }, "n", "Mamba 128 × 16"],
+  ["layers", { kind: "mamba2", heads: 4, head_dim: 32, state_dim: 16 }, "n", "Mamba-2"],
+  ["layers", { kind: "delta", key_heads: 4, key_dim: 16 }, "n", "Gated DeltaNet"],
+  ["layers", { kind: "delta", key_heads: 4, key_dim: 16, decay: "per-channel", decay_rank: 4 }, "n", "KDA"],
+  ["layers", { kind: "lightning", heads: 4, head_dim: 16 }, "n", "Lightning"],
+  ["layers", { kind: "linear", heads: 4 }, "n", "linear attention 4 heads × 16 × 16"],
+  ["encoder", { kind: "linear", heads: 4 }, "n", "linear attention"],
+  ["layers", { kind: "retnet", heads: 4 }, "n", "RetNet 4 heads × 16 × 32"],
+  ["layers", { kind: "gla", heads: 4 }, "n", "GLA 4 heads × 8 × 16"],
+  ["layers", { kind: "performer", heads: 4 }, "n", "Performer with 45 features"],
+  ["encoder", { kind: "performer", heads: 4 }, "n", "Performer"],
+  ["layers", { kind: "rwkv", version: 4 }, "n", "RWKV-4"],
+  ["layers", { kind: "rwkv", version: 5 }, "n", "RWKV-5 1 heads"],
+  ["layers", { kind: "rwkv", version: 6 }, "n", "RWKV-6"],
+  ["layers", { kind: "rwkv", version: 7 }, "n", "RWKV-7"],
+  ["layers", { kind: "lstm" }, "n", "LSTM 64"],
+  ["layers", { kind: "gru" }, "n", "GRU 64"],
+  ["layers", { kind: "rg-lru", width: 64, heads: 4 }, "n", "RG-LRU"],
+  ["layers", { kind: "mlstm", heads: 4 }, "n", "mLSTM 4 heads × 8 × 16"],
+  ["layers", { kind: "short-convolution", convolution: 3 }, "n", "short convolution"],
+  ["encoder", { kind: "linformer", heads: 4, length: 8, positions: 512 }, "n", "Linformer"],
+  ["encoder", { kind: "nystrom", heads: 4, landmarks: 8 }, "n", "Nyström"],
+  ["encoder", { kind: "relative", heads: 4 }, "n²", "relative positions"],
+];
+
+describe("every mixer can be written, described and priced:", () => {
+  test.each(mixers)("in %s %j grows with %s", (place, mixer, growth, described) => {
+    const model = readSpec(
+      {
+        ...base,
+        layers: undefined,
+        mixers: { a: mixer },
+        [place]: { pattern: "2×a", ffn: "f" },
+      },
+      "m.json",
+      "m",
+    );
+    const layer = layersOf(model)[0];
+    expect(layer === undefined ? "" : describeLayer(layer)).toContain(described);
+    expect(costOfModel(model, { lengths: [4096] }).flops.growth).toBe(growth);
+  });
+
+  test.each([
+    [
+      "linformer",
+      { kind: "linformer", heads: 4, length: 8, positions: 512 },
+      /kind is "linformer"; it looks both ways/,
+    ],
+    ["blocks", { kind: "attention", heads: 4, blocks: { size: 4 } }, /blocks is "given"; expected it in an encoder/],
+    ["window and chunk", { kind: "attention", heads: 4, window: 4, chunk: 4 }, /expected window or chunk, not both/],
+    ["first tokens alone", { kind: "attention", heads: 4, first_tokens: 4 }, /first_tokens is 4; expected a window/],
+    ["ranks of another version", { kind: "rwkv", version: 5, gate_rank: 4 }, /version 5 has no such projection/],
+    ["heads of RWKV-4", { kind: "rwkv", version: 4, head_dim: 4 }, /expected a version of 5 to 7/],
+    ["heads that do not fit", { kind: "gla", heads: 3 }, /heads is 3; expected a divisor of hidden_size \/ 2/],
+  ])("but not in a decoder, or not so: %s", (_, mixer, message) => {
+    expect(() => read({ mixers: { a: mixer } })).toThrow(message);
   });
 });
 

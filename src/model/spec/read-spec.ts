@@ -1,7 +1,7 @@
 import { parse as parseYaml } from "yaml";
 import { badInput } from "../../base/errors.js";
 import { checkNesting } from "../hf/json.js";
-import type { Ffn, Filled, Layer, ModelDescription, Norm, NormPlacement, Stack } from "../types.js";
+import type { Ffn, Filled, Layer, Mixer, ModelDescription, Norm, NormPlacement, Stack } from "../types.js";
 import { mixerOf } from "./mixers.js";
 import { type PatternLayer, parsePattern } from "./pattern.js";
 import { SpecProblem } from "./problem.js";
@@ -49,12 +49,11 @@ export function readSpec(value: unknown, where: string, name: string): ModelDesc
   const stacks: Stack[] = [];
   const reader = new SectionReader(spec, where, norm);
   if (spec.encoder !== undefined) {
-    const both = spec.layers !== undefined;
-    const layers = reader.layers("encoder", spec.encoder, false);
-    stacks.push({ kind: "encoder", layers, finalNorm: norm, ...(both ? { length: { kind: "encoder" } } : {}) });
+    stacks.push(...encoderStacks(reader.runs("encoder", spec.encoder, false), spec, norm));
   }
   if (spec.layers !== undefined) {
-    stacks.push({ kind: "decoder", layers: reader.layers("layers", spec.layers, true), finalNorm: norm });
+    const layers = reader.runs("layers", spec.layers, true).flatMap((run) => run.layers);
+    stacks.push({ kind: "decoder", layers, finalNorm: norm });
   }
   if (stacks.length === 0) throw badInput("bad-spec", { where, key: "layers", expected: "expected layers or encoder" });
   reader.checkUnused();
@@ -67,7 +66,7 @@ export function readSpec(value: unknown, where: string, name: string): ModelDesc
     source: where,
     hiddenSize,
     vocabularySize,
-    contextLength: spec.context_length ?? null,
+    contextLength: spec.context_length ?? longestOf(stacks),
     embedding: {
       rows: vocabularySize,
       width: hiddenSize,
@@ -82,6 +81,31 @@ export function readSpec(value: unknown, where: string, name: string): ModelDesc
     filled,
     notes: [],
   };
+}
+
+/** The longest sequence that learned matrices over positions allow, or null where there are none. */
+function longestOf(stacks: readonly Stack[]): number | null {
+  const mixers = stacks.flatMap(({ layers }) => layers.flatMap((layer) => layer.mixers));
+  const positions = mixers.flatMap((mixer) => (mixer.kind === "linformer" ? [mixer.positions] : []));
+  return positions.length === 0 ? null : Math.min(...positions);
+}
+
+/** Layers in a row on a sequence that is `shorter` times shorter than the input. */
+interface Run {
+  readonly shorter: number;
+  readonly layers: readonly Layer[];
+}
+
+/** One stack for each length that the encoder works on; only the last one is normed. */
+function encoderStacks(runs: readonly Run[], spec: Spec, norm: Norm): Stack[] {
+  const decoded = spec.layers !== undefined;
+  return runs.map(({ shorter, layers }, index): Stack => {
+    const finalNorm = index === runs.length - 1 ? norm : null;
+    if (decoded) return { kind: "encoder", layers, finalNorm, length: { kind: "encoder" } };
+    if (runs.length === 1 && shorter === 1) return { kind: "encoder", layers, finalNorm };
+    const length = shorter === 1 ? ({ kind: "new" } as const) : ({ kind: "pooled", by: shorter } as const);
+    return { kind: "encoder", name: `encoder${index}`, layers, finalNorm, length };
+  });
 }
 
 function checked(value: unknown, where: string): Spec {
@@ -106,14 +130,24 @@ class SectionReader {
     private readonly norm: Norm,
   ) {}
 
-  layers(key: "layers" | "encoder", given: NonNullable<Spec["layers"]>, causal: boolean): Layer[] {
+  /** The layers section by section; sections of one length that follow each other are one run. */
+  runs(key: "layers" | "encoder", given: NonNullable<Spec["layers"]>, causal: boolean): Run[] {
     const all: Layer[] = [];
+    const runs: { shorter: number; layers: Layer[] }[] = [];
     const sections = Array.isArray(given) ? given : [given];
     for (const [index, section] of sections.entries()) {
       const place = Array.isArray(given) ? `${key}.${index}` : key;
       const pattern = this.at(place, () => parsePattern(section.pattern));
       const count = section.count ?? pattern.length;
       if (all.length + count > 10_000) throw this.bad(`${place}.count`, count, "expected at most 10000 layers in all");
+      const { shorter = 1 } = section;
+      if (shorter !== 1 && (key === "layers" || this.spec.layers !== undefined)) {
+        throw this.bad(`${place}.shorter`, shorter, "expected 1: only an encoder alone can shorten its sequence");
+      }
+      const before = runs.at(-1);
+      const pools = before !== undefined && shorter === 2 * before.shorter;
+      const run = before?.shorter === shorter ? before : { shorter, layers: [] };
+      if (run !== before) runs.push(run);
       const firstOf = new Map<PatternLayer, number>();
       const start = all.length;
       for (let layer = 0; layer < count; layer += 1) {
@@ -122,13 +156,16 @@ class SectionReader {
         const first = section.weights === "shared" ? start : (firstOf.get(item) ?? start + layer);
         firstOf.set(item, first);
         const shares = section.weights !== undefined && section.weights !== "own";
-        all.push(this.layer(item, section, place, causal, shares ? `layers.${first}` : null));
+        const position: Position = { first: all.length === 0, pools: pools && run.layers.length === 0 };
+        const read = this.layer(item, section, place, causal, shares ? `layers.${first}` : null, position);
+        all.push(read);
+        run.layers.push(read);
       }
       if (section.weights === "shared" && new Set(pattern).size > 1) {
         throw this.bad(`${place}.weights`, "shared", "expected a pattern of one kind of layer, or shared-by-kind");
       }
     }
-    return all;
+    return runs;
   }
 
   /** Mixers and FFNs that no layer uses are mistakes. */
@@ -157,10 +194,11 @@ class SectionReader {
     place: string,
     causal: boolean,
     weightsOf: string | null,
+    position: Position,
   ): Layer {
     const ffns = item.ffns ?? (typeof section.ffn === "string" ? [section.ffn] : (section.ffn ?? []));
     const layer: Layer = {
-      mixers: item.mixers.map((name) => this.mixer(name, item, place, causal)),
+      mixers: item.mixers.map((name) => placed(this.mixer(name, item, place, causal), position)),
       ffns: ffns.map((name) => this.ffn(name, place)),
       norm: this.norm,
       normPlacement: placements[section.norms ?? "pre"],
@@ -206,6 +244,19 @@ class SectionReader {
   }
 }
 
+/** Where a layer stands, for mixers that differ there. */
+interface Position {
+  /** The first of all. */
+  readonly first: boolean;
+  /** The first on a sequence half as long as before. */
+  readonly pools: boolean;
+}
+
+function placed(mixer: Mixer, { first, pools }: Position): Mixer {
+  if (mixer.kind === "relative" && pools) return { ...mixer, pooling: 2 };
+  return mixer.kind === "rwkv" && mixer.version === 7 && first ? { ...mixer, first: true } : mixer;
+}
+
 const placements: Readonly<Record<NonNullable<SectionSpec["norms"]>, NormPlacement>> = {
   pre: "pre",
   post: "post-residual",
@@ -214,6 +265,9 @@ const placements: Readonly<Record<NonNullable<SectionSpec["norms"]>, NormPlaceme
 };
 
 function ffnOf(spec: FfnSpec): Ffn {
+  if (spec.kind === "rwkv") {
+    return { kind: "rwkv4-ffn", width: spec.width, ...(spec.gated === false ? { ungated: true as const } : {}) };
+  }
   const { gated = true, activation = "silu", bias = false, width } = spec;
   if (spec.kind === "dense") return { kind: "dense", width, gated, activation, bias };
   const { experts, chosen, shared } = spec;
@@ -226,6 +280,7 @@ function ffnOf(spec: FfnSpec): Ffn {
     activation,
     bias,
     routerBias: false,
+    ...(spec.latent_width === undefined ? {} : { latentWidth: spec.latent_width }),
     ...(shared === undefined
       ? {}
       : {
