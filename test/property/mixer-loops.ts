@@ -78,18 +78,11 @@ export function loopsOf(model: ModelDescription, phase: "prefill" | "decode", at
 }
 
 function countMixer(counter: Counter, mixer: Mixer, hidden: number): void {
-  switch (mixer.kind) {
-    case "linear":
-      return countLinear(counter, mixer, hidden);
-    case "rwkv":
-      return countRwkv(counter, mixer, hidden);
-    case "cell":
-      return countCell(counter, mixer, hidden);
-    case "linformer":
-      return countLinformer(counter, mixer, hidden);
-    default:
-      throw new Error(`no loops over ${mixer.kind}`);
-  }
+  if (mixer.kind === "linear") countLinear(counter, mixer, hidden);
+  else if (mixer.kind === "rwkv") countRwkv(counter, mixer, hidden);
+  else if (mixer.kind === "cell") countCell(counter, mixer, hidden);
+  else if (mixer.kind === "linformer") countLinformer(counter, mixer, hidden);
+  else throw new Error(`no loops over ${mixer.kind}`);
 }
 
 /** Products with a state of keys × values per head: written and read; pairs inside a chunk of a prefill. */

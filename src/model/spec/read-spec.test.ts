@@ -78,7 +78,7 @@ test("layers of an LSTM and of GLA alternate, and grow with n alone", async () =
 });
 
 /** Every mixer, as short as it can be written, where it may stand, and how its prefill grows. */
-const mixers: readonly (readonly [string, object, string, string])[] = [
+const everyMixer: readonly (readonly [string, object, string, string])[] = [
   ["layers", { kind: "attention", heads: 4 }, "n²", "MHA 4 heads, 4 KV × 16"],
   ["layers", { kind: "attention", heads: 4, window: 8, sinks: true }, "n", "window 8"],
   ["layers", { kind: "attention", heads: 4, window: 8, first_tokens: 4 }, "n", "window 8 and the first 4"],
@@ -115,7 +115,7 @@ const mixers: readonly (readonly [string, object, string, string])[] = [
 ];
 
 describe("every mixer can be written, described and priced:", () => {
-  test.each(mixers)("in %s %j grows with %s", (place, mixer, growth, described) => {
+  test.each(everyMixer)("in %s %j grows with %s", (place, mixer, growth, described) => {
     const model = readSpec(
       {
         ...base,
