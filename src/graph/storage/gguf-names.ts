@@ -14,7 +14,7 @@ const inLayer: Readonly<Record<string, Names>> = {
   "mixer.value": one("attn_v", "attn_qkv", "attn_k"),
   "mixer.latent": one("attn_kv_a_mqa"),
   "mixer.expand": [["attn_k_b", "attn_v_b"], ["attn_kv_b"]],
-  "mixer.output": one("attn_output", "attn_out"),
+  "mixer.output": one("attn_output", "attn_o"),
   "mixer.gate": one("attn_gate", "ssm_gate", "attn_q"),
   "mixer.indexer.query": one("indexer.attn_q_b", "indexer.q_proj"),
   "mixer.indexer.key": one("indexer.attn_k", "indexer.k_proj"),
@@ -27,6 +27,7 @@ const inLayer: Readonly<Record<string, Names>> = {
   "mixer.time": one("ssm_dt"),
   "mixer.out": one("ssm_out", "shortconv.out_proj", "attn_output"),
   "mixer.convolution": one("ssm_conv1d", "shortconv.conv"),
+  "mixer.relative_positions": one("attn_rel_b"),
   "ffn.gate": one("ffn_gate", "ffn_up"),
   "ffn.up": one("ffn_up"),
   "ffn.down": one("ffn_down"),
@@ -53,7 +54,7 @@ const outside: Readonly<Record<string, Names>> = {
 
 /**
  * Bits per weight as the tensors of a GGUF file have them. A matrix without a tensor of a known name takes the mean of
- * its layer's matrices; vectors are float32, as llama.cpp writes them.
+ * its layer's matrices; vectors, and what is no factor of a product, are float32, as llama.cpp writes them.
  */
 export function ggufBits(tensors: readonly StoredTensor[]): BitsOf {
   const byName = new Map(tensors.map((tensor) => [tensor.name, tensor]));
@@ -61,8 +62,8 @@ export function ggufBits(tensors: readonly StoredTensor[]): BitsOf {
   return (scope, name, { shape }) => {
     const own = bitsOf(found(scope, name, byName));
     if (own !== null) return own;
-    const vector = shape.filter((size) => size > 1).length < 2;
-    return vector ? 32 : (means.get(prefixOf(scope)) ?? means.get("") ?? null);
+    const short = shape.filter((size) => size > 1).length < 2 || (prefixOf(scope) !== "" && !name.endsWith(".weight"));
+    return short ? 32 : (means.get(prefixOf(scope)) ?? means.get("") ?? null);
   };
 }
 

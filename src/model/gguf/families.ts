@@ -1,94 +1,11 @@
-import type { JsonValue } from "../hf/json.js";
-import type { GgufMetadata } from "./metadata.js";
+import { classicFamilies } from "./families-classic.js";
+import { encoderFamilies } from "./families-encoder.js";
+import { hybridFamilies } from "./families-hybrid.js";
+import { latestFamilies } from "./families-latest.js";
+import { type Family, deepseekExperts, experts, latent, noWindow, numbers, sliding, softcaps } from "./translate.js";
 
-/** A value for the config of the family, and the GGUF key that it comes from. */
-export interface Translated {
-  readonly value: JsonValue;
-  readonly key: string;
-}
-export type Translation = Record<string, Translated>;
-
-/** What an architecture of llama.cpp is called in Hugging Face configs, and the keys that only it has. */
-interface Family {
-  readonly modelType: string | ((metadata: GgufMetadata) => string);
-  readonly more?: (metadata: GgufMetadata) => Translation;
-}
-
-/** The config's name on the left, the header's on the right; what the header lacks is left out. */
-function numbers(metadata: GgufMetadata, names: Readonly<Record<string, string>>): Translation {
-  const found: Translation = {};
-  for (const [name, key] of Object.entries(names)) {
-    const value = metadata.number(key);
-    if (value !== null) found[name] = { value, key: metadata.fullKey(key) };
-  }
-  return found;
-}
-
-const experts = {
-  num_experts: "expert_count",
-  num_experts_per_tok: "expert_used_count",
-  moe_intermediate_size: "expert_feed_forward_length",
-};
-
-const deepseekExperts = {
-  n_routed_experts: "expert_count",
-  num_experts_per_tok: "expert_used_count",
-  moe_intermediate_size: "expert_feed_forward_length",
-  n_shared_experts: "expert_shared_count",
-  first_k_dense_replace: "leading_dense_block_count",
-};
-
-/** Which layers slide: the header's list or period, else llama.cpp's own period for the architecture. */
-function sliding(metadata: GgufMetadata, period: number, defaultWindow: number | null = null): Translation {
-  const key = "attention.sliding_window";
-  const window = metadata.number(key) ?? defaultWindow;
-  if (window === null || window === 0) return { sliding_window: { value: null, key: metadata.fullKey(key) } };
-  const pattern = "attention.sliding_window_pattern";
-  const layers = metadata.required("block_count");
-  const every = metadata.isList(pattern) ? period : (metadata.number(pattern) ?? period);
-  // Beyond any real depth nothing is built here: the config's reader refuses the number of layers.
-  const length = Math.min(Math.max(0, Math.floor(layers)), 10_001);
-  const slides = metadata.flags(pattern) ?? Array.from({ length }, (_, layer) => (layer + 1) % every !== 0);
-  return {
-    sliding_window: { value: window, key: metadata.fullKey(key) },
-    layer_types: {
-      value: slides.map((is) => (is ? "sliding_attention" : "full_attention")),
-      key: metadata.fullKey(pattern),
-    },
-  };
-}
-
-const noWindow = (metadata: GgufMetadata): Translation => ({
-  sliding_window: { value: null, key: metadata.fullKey("attention.sliding_window") },
-});
-
-/** MLA: new files state the sizes of the compressed form, with those of the heads apart. */
-function latent(metadata: GgufMetadata): Translation {
-  const rope = metadata.required("rope.dimension_count");
-  const own = metadata.number("attention.key_length_mla") === null ? "" : "_mla";
-  const key = `attention.key_length${own}`;
-  return {
-    ...numbers(metadata, {
-      q_lora_rank: "attention.q_lora_rank",
-      kv_lora_rank: "attention.kv_lora_rank",
-      qk_rope_head_dim: "rope.dimension_count",
-      v_head_dim: `attention.value_length${own}`,
-      ...deepseekExperts,
-    }),
-    qk_nope_head_dim: { value: metadata.required(key) - rope, key: metadata.fullKey(key) },
-    ...(metadata.number("attention.q_lora_rank") === null
-      ? { q_lora_rank: { value: null, key: metadata.fullKey("attention.q_lora_rank") } }
-      : {}),
-  };
-}
-
-const softcaps = {
-  attn_logit_softcapping: "attn_logit_softcapping",
-  final_logit_softcapping: "final_logit_softcapping",
-};
-
-/** Architectures by llama.cpp's name. */
-export const families: Readonly<Record<string, Family>> = {
+/** Decoders of plain attention layers. */
+const plainFamilies: Readonly<Record<string, Family>> = {
   llama: {
     modelType: (metadata) => ((metadata.number("expert_count") ?? 0) > 0 ? "mixtral" : "llama"),
     more: (metadata) => ({
@@ -151,6 +68,82 @@ export const families: Readonly<Record<string, Family>> = {
   cohere2: { modelType: "cohere2", more: (metadata) => sliding(metadata, 4) },
   seed_oss: { modelType: "seed_oss" },
   arcee: { modelType: "arcee" },
+  baichuan: { modelType: "llama" },
+  internlm2: { modelType: "llama" },
+  xverse: { modelType: "llama" },
+  minicpm: { modelType: "llama" },
+  granite: { modelType: "granite" },
+  granitemoe: {
+    modelType: "granitemoeshared",
+    more: (metadata) =>
+      numbers(metadata, {
+        num_local_experts: "expert_count",
+        num_experts_per_tok: "expert_used_count",
+        shared_intermediate_size: "expert_shared_feed_forward_length",
+      }),
+  },
+  ernie4_5: { modelType: "ernie4_5" },
+  "hunyuan-dense": { modelType: "hunyuan_v1_dense" },
+  glm4: { modelType: "glm4" },
+  exaone4: {
+    modelType: "exaone4",
+    more: (metadata) =>
+      (metadata.number("attention.sliding_window") ?? 0) > 0 ? sliding(metadata, 4) : noWindow(metadata),
+  },
+  "minimax-m2": {
+    modelType: "minimax_m2",
+    more: (metadata) =>
+      numbers(metadata, {
+        num_local_experts: "expert_count",
+        num_experts_per_tok: "expert_used_count",
+        intermediate_size: "expert_feed_forward_length",
+      }),
+  },
+  dots1: { modelType: "dots1", more: (metadata) => ({ ...numbers(metadata, deepseekExperts), ...noWindow(metadata) }) },
+  "hunyuan-moe": {
+    modelType: "hunyuan_v1_moe",
+    more: (metadata) => ({
+      ...numbers(metadata, {
+        num_experts: "expert_count",
+        moe_topk: "expert_used_count",
+        moe_intermediate_size: "expert_feed_forward_length",
+        intermediate_size: "expert_shared_feed_forward_length",
+      }),
+      num_shared_expert: { value: 1, key: metadata.fullKey("expert_shared_feed_forward_length") },
+    }),
+  },
+  "ernie4_5-moe": {
+    modelType: "ernie4_5_moe",
+    more: (metadata) =>
+      numbers(metadata, {
+        moe_num_experts: "expert_count",
+        moe_k: "expert_used_count",
+        moe_intermediate_size: "expert_feed_forward_length",
+        moe_num_shared_experts: "expert_shared_count",
+        moe_layer_start_index: "leading_dense_block_count",
+        moe_layer_interval: "interleave_moe_layer_step",
+      }),
+  },
+  minicpm3: {
+    modelType: "minicpm3",
+    more: (metadata) => latent(metadata),
+  },
+  deepseek: {
+    modelType: "deepseek",
+    more: (metadata) => ({
+      ...numbers(metadata, deepseekExperts),
+      hidden_act: { value: "silu", key: "general.architecture" },
+    }),
+  },
+};
+
+/** Architectures by llama.cpp's name. */
+export const families: Readonly<Record<string, Family>> = {
+  ...plainFamilies,
+  ...classicFamilies,
+  ...hybridFamilies,
+  ...latestFamilies,
+  ...encoderFamilies,
 };
 
 /** Every architecture whose headers are understood. */

@@ -1,6 +1,9 @@
 import { badInput } from "../../base/errors.js";
 import type { GgufHeader } from "./header.js";
 
+/** Beyond any real depth nothing is built: the config's reader refuses the number of layers. */
+const mostLayers = 10_001;
+
 /** The entries of a header for one architecture: `block_count` stands for `llama.block_count`. */
 export class GgufMetadata {
   readonly architecture: string;
@@ -51,6 +54,26 @@ export class GgufMetadata {
     const value = this.value(this.fullKey(key));
     if (!Array.isArray(value)) return null;
     return value.map((item: unknown) => item === true || item === 1);
+  }
+
+  /**
+   * One number per layer; a single number stands for every layer.
+   *
+   * @throws bad input when the header lacks it, or lists too few
+   */
+  list(key: string): number[] {
+    const value = this.value(this.fullKey(key));
+    const layers = Math.min(Math.max(0, Math.floor(this.required("block_count"))), mostLayers);
+    if (!Array.isArray(value)) return new Array<number>(layers).fill(this.required(key));
+    if (value.length < layers) {
+      throw this.bad(this.fullKey(key), `a list of ${value.length}`, `expected ${layers} numbers, one per layer`);
+    }
+    return value.slice(0, layers).map((item: unknown) => this.plainNumber(key, item));
+  }
+
+  /** Whether a key is true. */
+  flag(key: string): boolean {
+    return this.value(this.fullKey(key)) === true;
   }
 
   has(tensor: string): boolean {

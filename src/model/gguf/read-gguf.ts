@@ -17,8 +17,8 @@ import { toConfig } from "./to-config.js";
  */
 export async function readGguf(source: ByteSource, name: string, open?: OpenBeside): Promise<LoadedModel> {
   const metadata = new GgufMetadata(await wholeHeader(source, open), source.name);
-  const { config, origin } = toConfig(metadata);
-  const description = inItsOwnWords(origin, () => readConfig(config, source.name, name));
+  const { config, origin, adjust } = toConfig(metadata);
+  const description = inItsOwnWords(origin, () => adjust(readConfig(config, source.name, name)));
   const { tensors } = metadata.header;
   const weights = nearestDtype(tensors);
   return {

@@ -1,12 +1,15 @@
 import type { JsonValue } from "../hf/json.js";
-import { type Translated, type Translation, families, knownArchitectures } from "./families.js";
+import type { ModelDescription } from "../types.js";
+import { families, knownArchitectures } from "./families.js";
 import type { GgufMetadata } from "./metadata.js";
+import type { Translated, Translation } from "./translate.js";
 
 /** A Hugging Face config with the facts of a GGUF header. */
 export interface TranslatedConfig {
   readonly config: Readonly<Record<string, JsonValue>>;
   /** GGUF key, or tensor, that each value comes from. */
   readonly origin: ReadonlyMap<string, string>;
+  readonly adjust: (description: ModelDescription) => ModelDescription;
 }
 
 /** Sizes that nearly all architectures name alike. */
@@ -40,7 +43,7 @@ export function toConfig(metadata: GgufMetadata): TranslatedConfig {
   }
   const entries: Translation = {};
   for (const [name, key] of Object.entries(commonNames)) {
-    const value = metadata.number(key);
+    const value = family.perLayer?.includes(key) === true && metadata.isList(key) ? null : metadata.number(key);
     if (value !== null) entries[name] = { value, key: metadata.fullKey(key) };
   }
   Object.assign(entries, layerCount(metadata), fromTensors(metadata), family.more?.(metadata));
@@ -51,10 +54,11 @@ export function toConfig(metadata: GgufMetadata): TranslatedConfig {
     config: {
       ...Object.fromEntries(values),
       model_type: modelType,
-      architectures: ["LanguageModelForCausalLM"],
+      architectures: [family.architecture ?? "LanguageModelForCausalLM"],
       torch_dtype: "float16",
     },
     origin: new Map(Object.entries(entries).map(([name, { key }]) => [name, key])),
+    adjust: family.adjust ?? ((description) => description),
   };
 }
 
@@ -72,11 +76,14 @@ function fromTensors(metadata: GgufMetadata): Translation {
   const table = metadata.header.tensors.find(({ name }) => name === "token_embd.weight");
   const rows = table?.shape[1];
   if (rows === undefined) throw metadata.bad("tensor token_embd.weight", undefined, "expected a matrix");
-  const present = (tensor: string): Translated => ({ value: metadata.has(tensor), key: tensor });
+  const present = (...tensors: [string, ...string[]]): Translated => ({
+    value: tensors.some((tensor) => metadata.has(tensor)),
+    key: tensors[0],
+  });
   return {
     vocab_size: { value: rows, key: "shape of token_embd.weight" },
     tie_word_embeddings: { value: !metadata.has("output.weight"), key: "output.weight" },
-    attention_bias: present("blk.0.attn_q.bias"),
+    attention_bias: present("blk.0.attn_q.bias", "blk.0.attn_qkv.bias"),
     attention_out_bias: present("blk.0.attn_output.bias"),
     mlp_bias: present("blk.0.ffn_down.bias"),
   };

@@ -15,7 +15,9 @@ const balanced = new Set([
   "glm_moe_dsa",
   "dots1",
   "exaone_moe",
+  "kimi_linear",
   "minimax_m2",
+  "nemotron_h",
   "zaya",
 ]);
 
