@@ -1,6 +1,6 @@
 import type { Dtype } from "../base/units.js";
 import type { Expression } from "../math/expression.js";
-import type { Block, Cache, Operator, Value, Weight } from "./types.js";
+import type { Block, Cache, GraphModule, Operator, Value, Weight } from "./types.js";
 
 /** Collects the values, weights, caches and operators of one block. */
 export class BlockBuilder {
@@ -9,6 +9,7 @@ export class BlockBuilder {
   private readonly caches = new Map<string, Cache>();
   private readonly states = new Map<string, Value>();
   private readonly operators: Operator[] = [];
+  private readonly modules: GraphModule[] = [];
 
   constructor(private readonly name: string) {}
 
@@ -45,6 +46,14 @@ export class BlockBuilder {
     return operator.output;
   }
 
+  /** What `make` adds is one part of a layer. @returns name of the part's output */
+  module(name: string, description: GraphModule["description"], input: string, make: () => string): string {
+    const first = this.operators.length;
+    const output = make();
+    this.modules.push({ name, description, input, output, operators: this.operators.slice(first) });
+    return output;
+  }
+
   build(inputs: readonly string[], output: string): Block {
     return {
       name: this.name,
@@ -55,6 +64,7 @@ export class BlockBuilder {
       caches: this.caches,
       states: this.states,
       operators: this.operators,
+      modules: this.modules,
     };
   }
 }

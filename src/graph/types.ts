@@ -1,6 +1,6 @@
 import type { Dtype } from "../base/units.js";
 import type { Expression } from "../math/expression.js";
-import type { Activation, KeySpan, Rotary } from "../model/types.js";
+import type { Activation, Ffn, KeySpan, Mixer, Rotary } from "../model/types.js";
 
 /** An activation inside a block. The shape is symbolic in n, c, b; e.g. [b, n, hidden_size]. */
 export interface Value {
@@ -241,6 +241,19 @@ export type Operator =
   | LastOperator;
 export type OperatorKind = Operator["kind"];
 
+/**
+ * A mixer or feed-forward part of a layer: the operators that price it, and the description they were made from. What
+ * executes a graph may take the module as a whole, in the form that is fastest there.
+ */
+export interface GraphModule {
+  /** Prefix of its names in the block: `mixer`, `ffn`. */
+  readonly name: string;
+  readonly description: Mixer | Ffn;
+  readonly input: string;
+  readonly output: string;
+  readonly operators: readonly Operator[];
+}
+
 /** Operators that belong together and repeat: an embedding, a layer, a head. Names inside are local to the block. */
 export interface Block {
   readonly name: string;
@@ -254,6 +267,8 @@ export interface Block {
   readonly states: ReadonlyMap<string, Value>;
   /** In executable order. */
   readonly operators: readonly Operator[];
+  /** The parts of a layer; none in other blocks. */
+  readonly modules: readonly GraphModule[];
 }
 
 /** One execution of a block. Instances of equal layers share the block object. */

@@ -1,5 +1,13 @@
 import type { Part } from "../graph/types.js";
-import type { AttributeValue, ElementType, OnnxInitializer, OnnxModel, OnnxNode, OnnxValue } from "./proto.js";
+import type {
+  AttributeValue,
+  ElementType,
+  OnnxGraph,
+  OnnxInitializer,
+  OnnxModel,
+  OnnxNode,
+  OnnxValue,
+} from "./proto.js";
 
 /** The operator of the graph that a node was lowered from. */
 export interface Origin {
@@ -15,8 +23,8 @@ export interface NodeOptions {
 
 /** Collects the nodes, inputs, outputs and small constants of one ONNX model. */
 export class ModelBuilder {
-  private readonly nodes: OnnxNode[] = [];
-  private readonly made = new Set<string>();
+  private nodes: OnnxNode[] = [];
+  private made = new Set<string>();
   /** Where each node came from, by its name. */
   readonly origins = new Map<string, Origin>();
   private origin: Origin | null = null;
@@ -50,6 +58,21 @@ export class ModelBuilder {
     this.nodes.push({ name, op, domain, inputs, outputs, attributes });
     for (const output of outputs) this.made.add(output);
     if (this.origin !== null) this.origins.set(name, this.origin);
+  }
+
+  /**
+   * What `make` adds becomes a body of control flow instead of a part of the model. It may use everything made before;
+   * nothing outside may use what is made inside but for the outputs, in the order of `make`'s result.
+   */
+  body(name: string, inputs: readonly OnnxValue[], make: () => readonly OnnxValue[]): OnnxGraph {
+    const { nodes, made } = this;
+    this.nodes = [];
+    this.made = new Set(made);
+    const outputs = make();
+    const body = { name, nodes: this.nodes, inputs, outputs };
+    this.nodes = nodes;
+    this.made = made;
+    return body;
   }
 
   /** Declares an input of the model, once however often it is asked for, and returns its name. */

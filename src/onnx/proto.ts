@@ -19,12 +19,15 @@ export type AttributeValue =
   | { readonly kind: "float"; readonly value: number }
   | { readonly kind: "int"; readonly value: number }
   | { readonly kind: "ints"; readonly value: readonly number[] }
-  | { readonly kind: "string"; readonly value: string };
+  | { readonly kind: "string"; readonly value: string }
+  /** A body of control flow; it sees the values of the graph around it. */
+  | { readonly kind: "graph"; readonly value: OnnxGraph };
 
 export const float = (value: number): AttributeValue => ({ kind: "float", value });
 export const int = (value: number): AttributeValue => ({ kind: "int", value });
 export const ints = (value: readonly number[]): AttributeValue => ({ kind: "ints", value });
 export const string = (value: string): AttributeValue => ({ kind: "string", value });
+export const graph = (value: OnnxGraph): AttributeValue => ({ kind: "graph", value });
 
 export interface OnnxNode {
   readonly name: string;
@@ -52,11 +55,14 @@ export interface OnnxInitializer {
   readonly data: Uint8Array | { readonly path: string; readonly offset: number; readonly length: number };
 }
 
-export interface OnnxModel {
+export interface OnnxGraph {
   readonly name: string;
   readonly nodes: readonly OnnxNode[];
   readonly inputs: readonly OnnxValue[];
   readonly outputs: readonly OnnxValue[];
+}
+
+export interface OnnxModel extends OnnxGraph {
   readonly initializers: readonly OnnxInitializer[];
 }
 
@@ -82,7 +88,7 @@ function integer(writer: BinaryWriter, field: number, value: number): void {
   writer.tag(field, WireType.Varint).int64(value);
 }
 
-const attributeTypes = { float: 1, int: 2, string: 3, ints: 7 } as const;
+const attributeTypes = { float: 1, int: 2, string: 3, graph: 5, ints: 7 } as const;
 
 function writeAttribute(writer: BinaryWriter, name: string, attribute: AttributeValue): void {
   text(writer, 1, name);
@@ -98,6 +104,9 @@ function writeAttribute(writer: BinaryWriter, name: string, attribute: Attribute
       break;
     case "ints":
       for (const value of attribute.value) integer(writer, 8, value);
+      break;
+    case "graph":
+      message(writer, 6, (inner) => writeGraph(inner, attribute.value, []));
       break;
   }
   integer(writer, 20, attributeTypes[attribute.kind]);
@@ -150,18 +159,20 @@ function writeValue(writer: BinaryWriter, value: OnnxValue): void {
   });
 }
 
+function writeGraph(writer: BinaryWriter, content: OnnxGraph, initializers: readonly OnnxInitializer[]): void {
+  for (const node of content.nodes) message(writer, 1, (inner) => writeNode(inner, node));
+  text(writer, 2, content.name);
+  for (const tensor of initializers) message(writer, 5, (inner) => writeInitializer(inner, tensor));
+  for (const value of content.inputs) message(writer, 11, (inner) => writeValue(inner, value));
+  for (const value of content.outputs) message(writer, 12, (inner) => writeValue(inner, value));
+}
+
 /** The bytes of a `ModelProto`. */
 export function encodeModel(model: OnnxModel): Uint8Array {
   const writer = new BinaryWriter();
   integer(writer, 1, irVersion);
   text(writer, 2, "nsquared");
-  message(writer, 7, (graph) => {
-    for (const node of model.nodes) message(graph, 1, (inner) => writeNode(inner, node));
-    text(graph, 2, model.name);
-    for (const tensor of model.initializers) message(graph, 5, (inner) => writeInitializer(inner, tensor));
-    for (const value of model.inputs) message(graph, 11, (inner) => writeValue(inner, value));
-    for (const value of model.outputs) message(graph, 12, (inner) => writeValue(inner, value));
-  });
+  message(writer, 7, (inner) => writeGraph(inner, model, model.initializers));
   for (const [domain, version] of [
     ["", opset],
     [microsoft, 1],

@@ -36,12 +36,18 @@ export function layerBlock(layer: Layer, around: Surroundings): Block {
     return {
       name: prefix,
       unnormed: wide || layer.withoutMixerNorm === true,
-      add: (from) => addMixer(module(prefix, "attention"), wide ? widened : from, mixer),
+      add: (from) => {
+        const source = wide ? widened : from;
+        return block.module(prefix, mixer, source, () => addMixer(module(prefix, "attention"), source, mixer));
+      },
     };
   });
   const ffns = layer.ffns.map((ffn, index): Part => {
     const prefix = name("ffn", index, layer.ffns.length);
-    return { name: prefix, add: (from) => addFfn(module(prefix, "ffn"), from, ffn) };
+    return {
+      name: prefix,
+      add: (from) => block.module(prefix, ffn, from, () => addFfn(module(prefix, "ffn"), from, ffn)),
+    };
   });
   let stream = input;
   for (const branch of branchesOf(mixers, ffns, layer.arrangement ?? "sequence")) {
