@@ -47,10 +47,10 @@ export class BlockBuilder {
   }
 
   /** What `make` adds is one part of a layer. @returns name of the part's output */
-  module(name: string, description: GraphModule["description"], input: string, make: () => string): string {
+  module(part: Pick<GraphModule, "name" | "description" | "norm" | "input">, make: () => string): string {
     const first = this.operators.length;
     const output = make();
-    this.modules.push({ name, description, input, output, operators: this.operators.slice(first) });
+    this.modules.push({ ...part, output, operators: this.operators.slice(first) });
     return output;
   }
 

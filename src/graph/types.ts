@@ -1,6 +1,6 @@
 import type { Dtype } from "../base/units.js";
 import type { Expression } from "../math/expression.js";
-import type { Activation, Ffn, KeySpan, Mixer, Rotary } from "../model/types.js";
+import type { Activation, Ffn, KeySpan, Mixer, Norm, Rotary } from "../model/types.js";
 
 /** An activation inside a block. The shape is symbolic in n, c, b; e.g. [b, n, hidden_size]. */
 export interface Value {
@@ -249,6 +249,8 @@ export interface GraphModule {
   /** Prefix of its names in the block: `mixer`, `ffn`. */
   readonly name: string;
   readonly description: Mixer | Ffn;
+  /** The norm that the layer's parts take epsilon and offset from. */
+  readonly norm: Norm;
   readonly input: string;
   readonly output: string;
   readonly operators: readonly Operator[];

@@ -3,6 +3,7 @@ import type { CacheBinding } from "../onnx/scope.js";
 import { cacheFiller } from "./onnx-node-cache.js";
 
 const binding: CacheBinding = {
+  kept: { kind: "all" },
   past: { key: "past.0.key", value: "past.0.value" },
   present: { key: "present.0.key", value: "present.0.value" },
   kvHeads: 2,

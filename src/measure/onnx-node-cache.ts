@@ -1,8 +1,8 @@
 import { seededRandom } from "../base/random.js";
-import type { CacheBinding } from "../onnx/scope.js";
+import { type CacheBinding, type StateBinding, keptTokens } from "../onnx/scope.js";
 import type { CacheContent } from "./onnx-node-engine.js";
 
-/** Gives caches `depth` tokens long, [batch, kvHeads, depth, dim] each, filled with random numbers. */
+/** Gives caches as they are after `depth` tokens, [batch, kvHeads, tokens, dim] each, filled with random numbers. */
 export type CacheFiller = (caches: readonly CacheBinding[], batch: number, depth: number) => CacheContent[];
 
 /** Numbers drawn one by one; the rest of a cache repeats them, which takes as long to attend to. */
@@ -25,9 +25,10 @@ export function cacheFiller(): CacheFiller {
   const kept: { key: Float32Array; value: Float32Array }[] = [];
   const tile = randomTile();
   return (caches, batch, depth) =>
-    caches.map(({ kvHeads, keyDim, valueDim }, index) => {
-      const keys = batch * kvHeads * depth * keyDim;
-      const values = batch * kvHeads * depth * valueDim;
+    caches.map(({ kept: rule, kvHeads, keyDim, valueDim }, index) => {
+      const tokens = keptTokens(rule, depth);
+      const keys = batch * kvHeads * tokens * keyDim;
+      const values = batch * kvHeads * tokens * valueDim;
       let own = kept[index];
       if (own === undefined || own.key.length < keys || own.value.length < values) {
         own = { key: filled(keys, tile), value: filled(values, tile) };
@@ -35,4 +36,15 @@ export function cacheFiller(): CacheFiller {
       }
       return { key: own.key.subarray(0, keys), value: own.value.subarray(0, values) };
     });
+}
+
+/** States as they may be after some tokens, [batch, …shape] each: numbers in [0, 1), of which denominators are sums. */
+export function fillStates(states: readonly StateBinding[], batch: number): Float32Array[] {
+  const tile = randomTile().map(Math.abs);
+  return states.map(({ shape }) =>
+    filled(
+      shape.reduce((product, size) => product * size, batch),
+      tile,
+    ),
+  );
 }

@@ -1,5 +1,5 @@
 import { type LoweredModel } from "../onnx/lower.js";
-import { type CacheBinding, inputNames } from "../onnx/scope.js";
+import { type CacheBinding, type StateBinding, inputNames, keptTokens } from "../onnx/scope.js";
 import type { ExternalFile, Feed } from "../onnx/tensors.js";
 import { type Runtime, type Session, type SessionOptions, type Tensor, loadOnnxRuntime } from "./onnx-node-session.js";
 
@@ -18,6 +18,14 @@ export interface StepInput {
   readonly ids: BigInt64Array;
   /** One per cache of the model; empty arrays at depth 0. Read where they are, not copied. */
   readonly past: readonly CacheContent[];
+  /** One per state of the model, [batch, …shape]; zeros where it is left out. */
+  readonly states?: readonly Float32Array[];
+}
+
+/** What one pass leaves behind for the next. */
+export interface Memory {
+  readonly caches: readonly CacheContent[];
+  readonly states: readonly Float32Array[];
 }
 
 /** A step with its tensors made, so that nothing but the pass itself is timed. */
@@ -26,11 +34,12 @@ export type Step = Readonly<Record<string, Tensor>>;
 /** A lowered model in ONNX Runtime. */
 export interface Engine {
   readonly caches: readonly CacheBinding[];
+  readonly states: readonly StateBinding[];
   prepare(input: StepInput): Step;
   /** Runs one pass and gives the logits. The grown cache stays inside the runtime and is thrown away. */
   logits(step: Step): Promise<Float32Array>;
-  /** Runs one pass and gives the logits and the caches, c + n tokens long; handing these out copies them. */
-  logitsAndCaches(step: Step): Promise<{ readonly logits: Float32Array; readonly caches: readonly CacheContent[] }>;
+  /** Runs one pass and gives the logits, the caches with the new tokens and the states; handing these out copies them. */
+  logitsAndCaches(step: Step): Promise<Memory & { readonly logits: Float32Array }>;
   endProfiling(): void;
   close(): Promise<void>;
 }
@@ -46,15 +55,17 @@ export async function openEngine(
 }
 
 function engine(lowered: LoweredModel, runtime: Runtime, session: Session): Engine {
-  const { caches, output } = lowered;
+  const { caches, states, output } = lowered;
   const onlyLogits = { [output]: null };
   const everything: Record<string, null> = { [output]: null };
   for (const { present } of caches) {
     everything[present.key] = null;
     everything[present.value] = null;
   }
+  for (const { present } of states) everything[present] = null;
   return {
     caches,
+    states,
     prepare: (input) => {
       const tensors: Record<string, Tensor> = {};
       for (const feed of feedsOf(lowered, input)) tensors[feed.name] = runtime.tensor(feed);
@@ -69,6 +80,7 @@ function engine(lowered: LoweredModel, runtime: Runtime, session: Session): Engi
           key: floats(results, present.key),
           value: floats(results, present.value),
         })),
+        states: states.map(({ present }) => floats(results, present)),
       };
     },
     endProfiling: () => session.endProfiling(),
@@ -76,7 +88,8 @@ function engine(lowered: LoweredModel, runtime: Runtime, session: Session): Engi
   };
 }
 
-function feedsOf({ caches, inputs }: LoweredModel, { batch, n, depth, ids, past }: StepInput): Feed[] {
+function feedsOf({ caches, states, inputs }: LoweredModel, input: StepInput): Feed[] {
+  const { batch, n, depth, ids, past } = input;
   const all: Feed[] = [
     { name: inputNames.ids, shape: [batch, n], data: ids },
     { name: inputNames.last, shape: [batch], data: new Int32Array(batch).fill(depth + n - 1) },
@@ -84,11 +97,16 @@ function feedsOf({ caches, inputs }: LoweredModel, { batch, n, depth, ids, past 
     { name: inputNames.depth, shape: [1], data: BigInt64Array.of(BigInt(depth)) },
   ];
   const feeds = all.filter(({ name }) => inputs.has(name));
-  caches.forEach(({ past: names, kvHeads, keyDim, valueDim }, index) => {
+  caches.forEach(({ past: names, kept, kvHeads, keyDim, valueDim }, index) => {
+    const tokens = keptTokens(kept, depth);
     const content = past[index];
     if (content === undefined) throw new Error(`no content for cache ${index}`);
-    feeds.push({ name: names.key, shape: [batch, kvHeads, depth, keyDim], data: content.key });
-    feeds.push({ name: names.value, shape: [batch, kvHeads, depth, valueDim], data: content.value });
+    feeds.push({ name: names.key, shape: [batch, kvHeads, tokens, keyDim], data: content.key });
+    feeds.push({ name: names.value, shape: [batch, kvHeads, tokens, valueDim], data: content.value });
+  });
+  states.forEach(({ past: name, shape }, index) => {
+    const length = shape.reduce((product, size) => product * size, batch);
+    feeds.push({ name, shape: [batch, ...shape], data: input.states?.[index] ?? new Float32Array(length) });
   });
   return feeds;
 }

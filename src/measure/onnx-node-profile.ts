@@ -9,7 +9,7 @@ import { lowerGraph } from "../onnx/lower.js";
 import { runnableGraph } from "../onnx/runnable.js";
 import { syntheticWeights } from "../onnx/weights.js";
 import type { Cell } from "../runs/schema.js";
-import { cacheFiller } from "./onnx-node-cache.js";
+import { cacheFiller, fillStates } from "./onnx-node-cache.js";
 import { openEngine } from "./onnx-node-engine.js";
 import { type OnnxNodeOptions, assertModelFits, inputIds } from "./onnx-node.js";
 
@@ -65,7 +65,8 @@ export async function profileOnnxNode(
       const { n, depth, batch } = cell;
       const ids = inputIds(model, cell, options.seed);
       const past = cacheFiller()(engine.caches, batch, depth);
-      const step = engine.prepare({ batch, n, depth, ids, past });
+      const states = depth === 0 ? {} : { states: fillStates(engine.states, batch) };
+      const step = engine.prepare({ batch, n, depth, ids, past, ...states });
       for (let pass = 0; pass < warmUps + passes; pass += 1) await engine.logits(step);
       engine.endProfiling();
     } finally {

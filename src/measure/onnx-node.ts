@@ -9,7 +9,7 @@ import { openingBytes, passBytes } from "../onnx/memory.js";
 import { runnableGraph } from "../onnx/runnable.js";
 import { type WeightSource, syntheticWeights } from "../onnx/weights.js";
 import { type Cell, cellKey } from "../runs/schema.js";
-import { cacheFiller } from "./onnx-node-cache.js";
+import { cacheFiller, fillStates } from "./onnx-node-cache.js";
 import { type Engine, openEngine, type Step } from "./onnx-node-engine.js";
 import { type MicroSession, openMicro } from "./onnx-node-micro.js";
 import { loadOnnxRuntime } from "./onnx-node-session.js";
@@ -134,7 +134,8 @@ class OnnxNodeRunner implements Runner {
     const ids = inputIds(this.model, cell, this.options.seed);
     this.prepared = null;
     const past = this.fill(this.engine.caches, batch, depth);
-    this.prepared = { key, step: this.engine.prepare({ batch, n, depth, ids, past }) };
+    const states = depth === 0 ? {} : { states: fillStates(this.engine.states, batch) };
+    this.prepared = { key, step: this.engine.prepare({ batch, n, depth, ids, past, ...states }) };
   }
 
   async run(cell: Cell, { clock, signal }: RunContext): Promise<Outcome> {

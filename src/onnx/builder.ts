@@ -90,6 +90,11 @@ export class ModelBuilder {
     return this.constant(`scalar_${value}`, "float32", [], new Float32Array([value]));
   }
 
+  /** A vector of one number over and over. */
+  repeated(value: number, length: number): string {
+    return this.constant(`repeated_${value}_${length}`, "float32", [length], new Float32Array(length).fill(value));
+  }
+
   /** A list of integers: a shape, axes, indices. */
   integers(values: readonly number[]): string {
     const data = BigInt64Array.from(values, (value) => BigInt(value));

@@ -86,8 +86,7 @@ describe("runnableGraph refuses by name what is only priced", () => {
   test.each<[string, ModelDescription]>([
     ['mixer "rwkv4"', modelOf([{ ...plain, mixers: [{ kind: "rwkv4", width: 64 }] }])],
     ['feed-forward "rwkv4-ffn"', modelOf([{ ...plain, ffns: [{ kind: "rwkv4-ffn", width: 64 }] }])],
-    ["attention.sinks", modelOf([{ ...plain, mixers: [{ ...attention, sinks: true }] }])],
-    ["attention.gate", modelOf([{ ...plain, mixers: [{ ...attention, gate: "per-element" }] }])],
+    ["attention.relativeBuckets", modelOf([{ ...plain, mixers: [{ ...attention, relativeBuckets: 32 }] }])],
     ["norm.plain", modelOf([{ ...plain, norm: { ...norm, plain: true } }])],
     ['arrangement "parallel-two-norms"', modelOf([{ ...plain, arrangement: "parallel-two-norms" }])],
     ["embedding.tables", modelOf([plain], { embedding: { rows: 100, width: 64, scale: null, tables: [] } })],

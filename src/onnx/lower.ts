@@ -4,6 +4,8 @@ import type {
   Block,
   BlockInstance,
   Graph,
+  GraphModule,
+  GraphOptions,
   LinearOperator,
   Operator,
   Weight,
@@ -18,8 +20,16 @@ import { lowerNorm } from "./norm.js";
 import { ParameterLayout } from "./parameters.js";
 import { encodeModel, int } from "./proto.js";
 import { lowerRotary } from "./rotary-embedding.js";
-import { type CacheBinding, type LoweringOptions, type Scope, inputNames } from "./scope.js";
+import {
+  type CacheBinding,
+  type Kept,
+  type LoweringOptions,
+  type Scope,
+  type StateBinding,
+  inputNames,
+} from "./scope.js";
 import { unsupported } from "./unsupported.js";
+import { wholeLowering } from "./mixers/whole.js";
 import type { ExternalFile } from "./tensors.js";
 import type { WeightSource } from "./weights.js";
 
@@ -30,6 +40,7 @@ export interface LoweredModel {
   /** Bytes of the parameters, rotary tables included. */
   readonly parameterBytes: number;
   readonly caches: readonly CacheBinding[];
+  readonly states: readonly StateBinding[];
   /** Names of the inputs beside the caches. */
   readonly inputs: ReadonlySet<string>;
   /** Name of the result: logits [b, 1 or n, vocabulary], or hidden states where the model has no head. */
@@ -49,23 +60,27 @@ export function lowerGraph(graph: Graph, options: LoweringOptions): LoweredModel
   const builder = new ModelBuilder();
   const layout = new ParameterLayout();
   const caches: CacheBinding[] = [];
+  const states: StateBinding[] = [];
   let stream = builder.input(inputNames.ids, "int64", ["b", "n"]);
   graph.instances.forEach((instance, index) => {
-    stream = lowerInstance(instance, index, stream, { builder, layout, options, caches });
+    stream = lowerInstance(instance, index, stream, { builder, layout, options, graph: graph.options, caches, states });
   });
   const last = graph.instances.at(-1)?.block;
   const width = lastSize(last?.values.get(last.output)?.shape, "the result");
   builder.output(stream, "float32", ["b", "positions", width]);
-  for (const { present, kvHeads, keyDim, valueDim } of caches) {
-    builder.output(present.key, "float32", ["b", kvHeads, "all", keyDim]);
-    builder.output(present.value, "float32", ["b", kvHeads, "all", valueDim]);
+  for (const { present, kept, kvHeads, keyDim, valueDim } of caches) {
+    const tokens = kept.kind === "all" ? "all" : `${present.key}.tokens`;
+    builder.output(present.key, "float32", ["b", kvHeads, tokens, keyDim]);
+    builder.output(present.value, "float32", ["b", kvHeads, tokens, valueDim]);
   }
+  for (const { present, shape } of states) builder.output(present, "float32", ["b", ...shape]);
   const model = builder.build(graph.model, layout.initializers());
-  const pasts = new Set(caches.flatMap(({ past }) => [past.key, past.value]));
+  const pasts = new Set([...caches.flatMap(({ past }) => [past.key, past.value]), ...states.map(({ past }) => past)]);
   return {
     model: encodeModel(model),
     parameterBytes: layout.bytes,
     caches,
+    states,
     inputs: new Set(model.inputs.map(({ name }) => name).filter((name) => !pasts.has(name))),
     output: stream,
     origins: builder.origins,
@@ -77,7 +92,9 @@ interface Target {
   readonly builder: ModelBuilder;
   readonly layout: ParameterLayout;
   readonly options: LoweringOptions;
+  readonly graph: GraphOptions;
   readonly caches: CacheBinding[];
+  readonly states: StateBinding[];
 }
 
 function lowerInstance({ block, scope }: BlockInstance, index: number, stream: string, target: Target): string {
@@ -106,18 +123,26 @@ function lowerInstance({ block, scope }: BlockInstance, index: number, stream: s
     parameter: (local, offset = false) => layout.parameter({ ...weight(local), offset }),
     qualified: (local) => `${scope}.${local}`,
     width: (local) => lastSize(block.values.get(local)?.shape, local),
-    cache: (local) => {
+    hasWeight: (local) => block.weights.has(local),
+    cache: (local, kept = { kind: "all" }) => {
       const known = bindings.get(local);
       if (known !== undefined) return known;
-      const binding = bindCache(block, local, target);
+      const binding = bindCache(block, local, kept, target);
       bindings.set(local, binding);
       return binding;
     },
+    state: (local, shape) => bindState(block, local, shape, target),
   };
   const packed = packedProjections(block);
-  const skipped = new Set([...packed.values()].flat());
+  const skipped = new Set<Operator>([...packed.values()].flat());
+  const modules = wholeModules(block, target.graph);
   for (const operator of block.operators) {
-    if (operator.kind === "linear" && skipped.has(operator)) continue;
+    const whole = modules.get(operator);
+    if (whole !== undefined) {
+      names.set(whole.module.output, whole.lower(context.value(whole.module.input), context));
+      for (const inside of whole.module.operators) skipped.add(inside);
+    }
+    if (skipped.has(operator)) continue;
     const origin = { operator: operator.name, part: operator.part };
     names.set(
       operator.output,
@@ -133,18 +158,47 @@ function lastSize(shape: readonly Expression[] | undefined, name: string): numbe
   return size.at({});
 }
 
-function bindCache(block: Block, local: string, { builder, caches }: Target): CacheBinding {
+interface WholeModule {
+  readonly module: GraphModule;
+  readonly lower: (input: string, scope: Scope) => string;
+}
+
+/** The modules of a block that are lowered as a whole, by their first operator. */
+function wholeModules(block: Block, options: GraphOptions): Map<Operator, WholeModule> {
+  const found = new Map<Operator, WholeModule>();
+  for (const module of block.modules) {
+    const [first] = module.operators;
+    const lower = wholeLowering(module, options);
+    if (first !== undefined && lower !== null) found.set(first, { module, lower });
+  }
+  return found;
+}
+
+function bindState(block: Block, local: string, shape: readonly number[], { builder, states }: Target): StateBinding {
+  const elements = (block.states.get(local)?.shape ?? []).slice(1).reduce((all, size) => all * size.at({}), 1);
+  if (shape.reduce((all, size) => all * size, 1) !== elements) {
+    throw new Error(`state ${local} of block ${block.name} has ${elements} elements, not [${shape.join(", ")}]`);
+  }
+  const past = builder.input(`past.state.${states.length}`, "float32", ["b", ...shape]);
+  const binding = { past, present: `present.state.${states.length}`, shape };
+  states.push(binding);
+  return binding;
+}
+
+function bindCache(block: Block, local: string, kept: Kept, { builder, caches }: Target): CacheBinding {
   const cache = block.caches.get(local);
   if (cache === undefined) throw new Error(`block ${block.name} has no cache ${local}`);
   const kvHeads = cache.key.shape[1]?.at({}) ?? 0;
   const keyDim = lastSize(cache.key.shape, local);
   const valueDim = lastSize(cache.value.shape, local);
   const name = (when: string, side: string): string => `${when}.${caches.length}.${side}`;
+  const tokens = kept.kind === "all" ? "c" : name("past", "tokens");
   const binding: CacheBinding = {
     past: {
-      key: builder.input(name("past", "key"), "float32", ["b", kvHeads, "c", keyDim]),
-      value: builder.input(name("past", "value"), "float32", ["b", kvHeads, "c", valueDim]),
+      key: builder.input(name("past", "key"), "float32", ["b", kvHeads, tokens, keyDim]),
+      value: builder.input(name("past", "value"), "float32", ["b", kvHeads, tokens, valueDim]),
     },
+    kept,
     present: { key: name("present", "key"), value: name("present", "value") },
     kvHeads,
     keyDim,

@@ -27,7 +27,6 @@ export const float = (value: number): AttributeValue => ({ kind: "float", value 
 export const int = (value: number): AttributeValue => ({ kind: "int", value });
 export const ints = (value: readonly number[]): AttributeValue => ({ kind: "ints", value });
 export const string = (value: string): AttributeValue => ({ kind: "string", value });
-export const graph = (value: OnnxGraph): AttributeValue => ({ kind: "graph", value });
 
 export interface OnnxNode {
   readonly name: string;

@@ -1,6 +1,6 @@
 import { buildGraph } from "../graph/build.js";
 import type { Graph, GraphOptions } from "../graph/types.js";
-import type { Layer, ModelDescription } from "../model/types.js";
+import type { Layer, Mixer, ModelDescription } from "../model/types.js";
 import { unsupported } from "./unsupported.js";
 
 /** What may be there, per part of a description, for the graph to compute what the model computes. */
@@ -24,6 +24,9 @@ const known = {
     "scale",
     "softcap",
     "maskedWindow",
+    "sinks",
+    "gate",
+    "keyValue",
   ],
   norm: ["kind", "bias", "epsilon", "offset"],
 } as const;
@@ -67,10 +70,18 @@ function missingInLayer(layer: Layer): string[] {
     ...strange("layer", layer, known.layer),
     ...strange("norm", norm, known.norm),
     ...(arrangement === "sequence" || arrangement === "parallel" ? [] : [`arrangement "${arrangement}"`]),
-    ...mixers.flatMap((mixer) =>
-      mixer.kind === "attention" ? strange("attention", mixer, known.attention) : [`mixer "${mixer.kind}"`],
-    ),
+    ...mixers.flatMap(missingInMixer),
     ...ffns.flatMap((ffn) => (ffn.kind === "dense" ? [] : [`feed-forward "${ffn.kind}"`])),
+  ];
+}
+
+function missingInMixer(mixer: Mixer): string[] {
+  if (mixer.kind !== "attention") return [`mixer "${mixer.kind}"`];
+  const { keyValue, span } = mixer;
+  return [
+    ...strange("attention", mixer, known.attention),
+    ...(keyValue === "shared" ? ["attention over another layer's cache"] : []),
+    ...(span.kind === "full" || span.kind === "window" || span.kind === "chunk" ? [] : [`${span.kind} span`]),
   ];
 }
 

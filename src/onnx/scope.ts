@@ -7,8 +7,34 @@ export interface LoweringOptions {
   readonly positions: number;
 }
 
-/** One cache of the model: inputs that hold c earlier tokens, outputs that hold c + n. [b, kvHeads, tokens, dim] each. */
+/** Which of the earlier tokens a cache holds: all, the last so many, or those of the chunk that is not full yet. */
+export type Kept =
+  | { readonly kind: "all" }
+  | { readonly kind: "last"; readonly tokens: number }
+  | { readonly kind: "chunk"; readonly size: number };
+
+/** Tokens that a cache holds after `depth` tokens. */
+export function keptTokens(kept: Kept, depth: number): number {
+  switch (kept.kind) {
+    case "all":
+      return depth;
+    case "last":
+      return Math.min(depth, kept.tokens);
+    case "chunk":
+      return depth % kept.size;
+  }
+}
+
+/** A state of constant size: [b, …shape], zeros before the first token. */
+export interface StateBinding {
+  readonly past: string;
+  readonly present: string;
+  readonly shape: readonly number[];
+}
+
+/** One cache of the model: inputs that hold earlier tokens, outputs with the new ones. [b, kvHeads, tokens, dim] each. */
 export interface CacheBinding {
+  readonly kept: Kept;
   readonly past: { readonly key: string; readonly value: string };
   readonly present: { readonly key: string; readonly value: string };
   readonly kvHeads: number;
@@ -44,5 +70,9 @@ export interface Scope {
   weight(local: string): { readonly name: string; readonly weight: Weight };
   /** Name in the model of an initializer that holds this weight. */
   parameter(local: string, offset?: boolean): string;
-  cache(local: string): CacheBinding;
+  hasWeight(local: string): boolean;
+  /** The cache of that name; `kept` is of interest where it is asked for first. */
+  cache(local: string, kept?: Kept): CacheBinding;
+  /** A state of the block, [b, …shape]; its shape may be another than the graph's with as many elements. */
+  state(local: string, shape: readonly number[]): StateBinding;
 }

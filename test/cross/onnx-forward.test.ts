@@ -1,65 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { seededRandom } from "../../src/base/random.js";
-import { type CacheContent, type Engine, openEngine } from "../../src/measure/onnx-node-engine.js";
-import type { ModelDescription } from "../../src/model/types.js";
-import { lowerGraph } from "../../src/onnx/lower.js";
-import { runnableGraph } from "../../src/onnx/runnable.js";
-import { syntheticWeights } from "../../src/onnx/weights.js";
-import { referenceLogits } from "../reference/forward.js";
+import type { Engine } from "../../src/measure/onnx-node-engine.js";
+import { expectAgreement, inPieces, longest, open, relativeError, tokenIds } from "./execute.js";
 import { smallModels } from "./shapes.js";
-
-/** Float32 against float64: the relative error that may remain. */
-const tolerance = 1e-4;
-const longest = 19;
-const weights = syntheticWeights(7);
-
-function tokenIds(model: ModelDescription, batch: number, n: number): number[][] {
-  const random = seededRandom(batch * 1000 + n);
-  return Array.from({ length: batch }, () =>
-    Array.from({ length: n }, () => Math.floor(random() * model.vocabularySize)),
-  );
-}
-
-async function open(model: ModelDescription, attention: "fused" | "naive", head: "all" | "last"): Promise<Engine> {
-  const lowered = lowerGraph(runnableGraph(model, attention, head), { positions: longest });
-  return openEngine(lowered, await lowered.parameters(weights), { threads: 2, profilePrefix: null });
-}
-
-function empty(engine: Engine): CacheContent[] {
-  return engine.caches.map(() => ({ key: new Float32Array(0), value: new Float32Array(0) }));
-}
-
-/** Runs the tokens piece by piece, handing the cache on, and gives the logits of all positions, [batch][n·vocabulary]. */
-async function inPieces(engine: Engine, ids: number[][], pieces: readonly number[]): Promise<number[][]> {
-  const batch = ids.length;
-  const logits: number[][] = ids.map(() => []);
-  let past: readonly CacheContent[] = empty(engine);
-  let depth = 0;
-  for (const n of pieces) {
-    const start = depth;
-    const part = BigInt64Array.from(ids.flatMap((sequence) => sequence.slice(start, start + n)).map(BigInt));
-    const result = await engine.logitsAndCaches(engine.prepare({ batch, n, depth, ids: part, past }));
-    const share = result.logits.length / batch;
-    logits.forEach((own, index) => own.push(...result.logits.subarray(index * share, (index + 1) * share)));
-    past = result.caches;
-    depth += n;
-  }
-  return logits;
-}
-
-/** ‖a − b‖ / ‖b‖. */
-function relativeError(actual: readonly number[], expected: readonly number[]): number {
-  expect(actual).toHaveLength(expected.length);
-  const difference = Math.hypot(...actual.map((value, i) => value - (expected[i] ?? Number.NaN)));
-  return difference / Math.hypot(...expected);
-}
-
-async function expectAgreement(actual: readonly number[][], model: ModelDescription, ids: number[][]): Promise<void> {
-  for (const [index, sequence] of ids.entries()) {
-    const expected = (await referenceLogits(model, weights, sequence)).flatMap((position) => [...position]);
-    expect(relativeError(actual[index] ?? [], expected)).toBeLessThan(tolerance);
-  }
-}
 
 describe.each(smallModels.map((model) => [model.name, model] as const))("%s", (_, model) => {
   describe.each(["fused", "naive"] as const)("with %s attention", (attention) => {

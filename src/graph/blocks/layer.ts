@@ -38,7 +38,9 @@ export function layerBlock(layer: Layer, around: Surroundings): Block {
       unnormed: wide || layer.withoutMixerNorm === true,
       add: (from) => {
         const source = wide ? widened : from;
-        return block.module(prefix, mixer, source, () => addMixer(module(prefix, "attention"), source, mixer));
+        return block.module({ name: prefix, description: mixer, norm: layer.norm, input: source }, () =>
+          addMixer(module(prefix, "attention"), source, mixer),
+        );
       },
     };
   });
@@ -46,7 +48,10 @@ export function layerBlock(layer: Layer, around: Surroundings): Block {
     const prefix = name("ffn", index, layer.ffns.length);
     return {
       name: prefix,
-      add: (from) => block.module(prefix, ffn, from, () => addFfn(module(prefix, "ffn"), from, ffn)),
+      add: (from) =>
+        block.module({ name: prefix, description: ffn, norm: layer.norm, input: from }, () =>
+          addFfn(module(prefix, "ffn"), from, ffn),
+        ),
     };
   });
   let stream = input;

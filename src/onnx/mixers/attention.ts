@@ -1,0 +1,126 @@
+import type { Attention } from "../../model/types.js";
+import type { Emitter } from "../emitter.js";
+import { float, int, microsoft } from "../proto.js";
+import { addRotary } from "../rotary-embedding.js";
+import { type CacheBinding, type Kept, inputNames } from "../scope.js";
+import { unsupported } from "../unsupported.js";
+import { addBlockedAttention, type BlockedAttention, type BlockedSpan } from "./blocked-attention.js";
+import { addHeadNorm } from "./head-norm.js";
+import type { Around } from "./around.js";
+
+/** What the lowering by operators does not know: those modules are lowered here as a whole. */
+export function isPlainAttention(mixer: Attention): boolean {
+  const { span, sinks, gate, keyValue, indexer, queryKeyNorm, keyDim, valueDim } = mixer;
+  const special = [sinks, gate, keyValue, indexer].some((value) => value !== undefined && value !== false);
+  return span.kind === "full" && !special && queryKeyNorm !== "each-head" && keyDim === valueDim;
+}
+
+/** Tokens that the next ones may look at. */
+function keptBy(span: BlockedSpan): Kept {
+  switch (span.kind) {
+    case "full":
+      return { kind: "all" };
+    case "window":
+      return { kind: "last", tokens: span.size - 1 };
+    case "chunk":
+      return { kind: "chunk", size: span.size };
+  }
+}
+
+/** Softmax attention with its projections, [b, n, hidden] → the same. */
+export function addWholeAttention(e: Emitter, input: string, mixer: Attention, { norm, naive }: Around): string {
+  const { heads, kvHeads, keyDim, valueDim, span } = mixer;
+  if (span.kind !== "full" && span.kind !== "window" && span.kind !== "chunk") {
+    throw unsupported(e.name, `no lowering of a ${span.kind} span`);
+  }
+  const sides = mixer.keyValue === "key-is-value" ? ["query", "key"] : ["query", "key", "value"];
+  const widths = [heads * keyDim, kvHeads * keyDim, kvHeads * valueDim].slice(0, sides.length);
+  let [query = "", key = "", value = ""] = e.split(e.linears(sides, input), widths);
+  if (mixer.keyValue === "key-is-value") value = key;
+  if (mixer.queryKeyNorm !== "none") {
+    query = addHeadNorm(e, "query_norm", query, heads, mixer, norm);
+    key = addHeadNorm(e, "key_norm", key, kvHeads, mixer, norm);
+  }
+  const { rotary } = mixer;
+  if (rotary !== null) {
+    const turn = (from: string, count: number): string =>
+      e.tagged(() => addRotary(from, e.fresh("rotated"), { rotary, heads: count, headDim: keyDim }, e.scope));
+    query = turn(query, heads);
+    key = turn(key, kvHeads);
+  }
+  const sinks = mixer.sinks === true ? e.weight("sinks") : null;
+  const attention = { ...mixer, span, sinks, naive };
+  const fits = span.kind === "full" && mixer.causal && keyDim === valueDim && !naive;
+  const mixed = fits
+    ? addGroupQueryAttention(e, [query, key, value], attention)
+    : addBlockedAttention(e, { query, ...append(e, key, value, mixer, span) }, attention);
+  const gated = mixer.gate === undefined ? mixed : addOutputGate(e, input, mixed, mixer);
+  return e.linear("output", gated);
+}
+
+/** The mixture times the sigmoid of a projection: one number per element, or one per head. */
+function addOutputGate(e: Emitter, input: string, mixed: string, { gate, heads, valueDim }: Attention): string {
+  const values = e.sigmoid(e.linear("gate", input));
+  if (gate === "per-element") return e.multiply(mixed, values);
+  const apart = e.multiply(e.reshape(mixed, [0, 0, heads, valueDim]), e.reshape(values, [0, 0, heads, 1]));
+  return e.reshape(apart, [0, 0, heads * valueDim]);
+}
+
+/** Keys and values after what is cached, [b, kvHeads, t, dim], and the part of them that the cache keeps. */
+function append(
+  e: Emitter,
+  key: string,
+  value: string,
+  { kvHeads, keyDim, valueDim, causal }: Attention,
+  span: BlockedSpan,
+): { readonly keys: string; readonly values: string } {
+  const turned = (from: string, dim: number): string =>
+    e.transpose(e.reshape(from, [0, 0, kvHeads, dim]), [0, 2, 1, 3]);
+  if (!causal) return { keys: turned(key, keyDim), values: turned(value, valueDim) };
+  const cache = e.scope.cache(e.local("cache"), keptBy(span));
+  const side = (which: keyof CacheBinding["past"], from: string): string => {
+    if (span.kind === "full") {
+      return e.into(cache.present[which], "Concat", [cache.past[which], from], { axis: int(2) });
+    }
+    const all = e.concat([cache.past[which], from], 2);
+    keep(e, all, cache.present[which], span);
+    return all;
+  };
+  return { keys: side("key", turned(key, keyDim)), values: side("value", turned(value, valueDim)) };
+}
+
+function keep(e: Emitter, all: string, present: string, span: Exclude<BlockedSpan, { kind: "full" }>): void {
+  const { builder } = e.scope;
+  const length = e.length(all, 2);
+  const size = builder.integers([span.size]);
+  const from =
+    span.kind === "window"
+      ? e.node("Max", [e.subtract(length, builder.integers([span.size - 1])), builder.integers([0])])
+      : e.multiply(e.node("Div", [length, size]), size);
+  e.into(present, "Slice", [all, from, length, builder.integers([2])]);
+}
+
+function addGroupQueryAttention(
+  e: Emitter,
+  [query, key, value]: readonly [string, string, string],
+  { heads, kvHeads, scale, softcap, sinks }: BlockedAttention,
+): string {
+  const { builder } = e.scope;
+  const cache = e.scope.cache(e.local("cache"));
+  const output = e.fresh("attention");
+  const inputs = [query, key, value, cache.past.key, cache.past.value];
+  inputs.push(builder.input(inputNames.last, "int32", ["b"]), builder.input(inputNames.total, "int32", []));
+  if (sinks !== null) inputs.push("", "", "", "", sinks);
+  e.tagged(() =>
+    builder.nodeWithOutputs(output, "GroupQueryAttention", inputs, [output, cache.present.key, cache.present.value], {
+      domain: microsoft,
+      attributes: {
+        num_heads: int(heads),
+        kv_num_heads: int(kvHeads),
+        scale: float(scale),
+        ...(softcap === null ? {} : { softcap: float(softcap) }),
+      },
+    }),
+  );
+  return output;
+}

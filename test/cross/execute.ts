@@ -1,0 +1,75 @@
+import { expect } from "vitest";
+import { seededRandom } from "../../src/base/random.js";
+import { type Engine, type Memory, openEngine } from "../../src/measure/onnx-node-engine.js";
+import type { ModelDescription } from "../../src/model/types.js";
+import { lowerGraph } from "../../src/onnx/lower.js";
+import { runnableGraph } from "../../src/onnx/runnable.js";
+import { syntheticWeights } from "../../src/onnx/weights.js";
+import { referenceLogits } from "../reference/forward.js";
+
+/** Float32 against float64: the relative error that may remain. */
+const tolerance = 1e-4;
+/** Longest sequence that `open` prepares for. */
+export const longest = 19;
+const weights = syntheticWeights(7);
+
+export function tokenIds(model: ModelDescription, batch: number, n: number): number[][] {
+  const random = seededRandom(batch * 1000 + n);
+  return Array.from({ length: batch }, () =>
+    Array.from({ length: n }, () => Math.floor(random() * model.vocabularySize)),
+  );
+}
+
+export async function open(
+  model: ModelDescription,
+  attention: "fused" | "naive",
+  head: "all" | "last",
+): Promise<Engine> {
+  const lowered = lowerGraph(runnableGraph(model, attention, head), { positions: longest });
+  return openEngine(lowered, await lowered.parameters(weights), { threads: 2, profilePrefix: null });
+}
+
+function empty(engine: Engine): Memory {
+  return {
+    caches: engine.caches.map(() => ({ key: new Float32Array(0), value: new Float32Array(0) })),
+    states: [],
+  };
+}
+
+/** Runs the tokens piece by piece, handing the cache on, and gives the logits of all positions, [batch][n·vocabulary]. */
+export async function inPieces(engine: Engine, ids: number[][], pieces: readonly number[]): Promise<number[][]> {
+  const batch = ids.length;
+  const logits: number[][] = ids.map(() => []);
+  let memory = empty(engine);
+  let depth = 0;
+  for (const n of pieces) {
+    const start = depth;
+    const part = BigInt64Array.from(ids.flatMap((sequence) => sequence.slice(start, start + n)).map(BigInt));
+    const result = await engine.logitsAndCaches(
+      engine.prepare({ batch, n, depth, ids: part, past: memory.caches, states: memory.states }),
+    );
+    const share = result.logits.length / batch;
+    logits.forEach((own, index) => own.push(...result.logits.subarray(index * share, (index + 1) * share)));
+    memory = result;
+    depth += n;
+  }
+  return logits;
+}
+
+/** ‖a − b‖ / ‖b‖. */
+export function relativeError(actual: readonly number[], expected: readonly number[]): number {
+  expect(actual).toHaveLength(expected.length);
+  const difference = Math.hypot(...actual.map((value, i) => value - (expected[i] ?? Number.NaN)));
+  return difference / Math.hypot(...expected);
+}
+
+export async function expectAgreement(
+  actual: readonly number[][],
+  model: ModelDescription,
+  ids: number[][],
+): Promise<void> {
+  for (const [index, sequence] of ids.entries()) {
+    const expected = (await referenceLogits(model, weights, sequence)).flatMap((position) => [...position]);
+    expect(relativeError(actual[index] ?? [], expected)).toBeLessThan(tolerance);
+  }
+}

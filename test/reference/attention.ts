@@ -1,0 +1,122 @@
+import type { Attention, Norm, Rotary } from "../../src/model/types.js";
+import { type Parameters, runNorm } from "./parameters.js";
+import {
+  type Linear,
+  type Sequence,
+  type Vector,
+  at,
+  cap,
+  concat,
+  dot,
+  linear,
+  map,
+  rmsNorm,
+  sigmoid,
+  softmax,
+  split,
+} from "./vectors.js";
+
+export async function runAttention(
+  inputs: Sequence,
+  mixer: Attention,
+  norm: Norm,
+  hidden: number,
+  parameters: Parameters,
+): Promise<Sequence> {
+  const { heads, kvHeads, keyDim, valueDim } = mixer;
+  const project = async (side: "query" | "key" | "value" | "output", x: Sequence, from: number, to: number) => {
+    const weights: Linear = {
+      weight: await parameters.matrix(`${side}.weight`, to, from),
+      bias: mixer.bias[side] ? await parameters.vector(`${side}.bias`, to, "bias") : null,
+    };
+    return x.map((vector) => linear(vector, weights));
+  };
+  const turn = (vector: Vector, position: number, count: number): Vector[] =>
+    split(vector, count).map((head) => rotate(head, position, mixer.rotary));
+  const prepare = async (side: "query" | "key", count: number): Promise<Vector[][]> => {
+    const projected = await project(side, inputs, hidden, count * keyDim);
+    if (mixer.queryKeyNorm === "none") return projected.map((x, position) => turn(x, position, count));
+    const perHead = mixer.queryKeyNorm === "per-head" || mixer.queryKeyNorm === "each-head";
+    const width = perHead ? keyDim : count * keyDim;
+    const layerNorm = mixer.queryKeyLayerNorm;
+    const own: Norm = { ...norm, kind: layerNorm === undefined ? "rms" : "layer", bias: layerNorm?.bias ?? false };
+    if (mixer.queryKeyNorm === "each-head") {
+      const weight = await parameters.read(`${side}_norm.weight`, [count, width], norm.offset ? "zero" : "one");
+      return projected.map((x, position) => {
+        const parts = split(x, count).map((head, i) =>
+          rmsNorm(head, weight.subarray(i * width, (i + 1) * width), norm.epsilon, norm.offset),
+        );
+        return turn(concat(parts), position, count);
+      });
+    }
+    const groups = projected.map((vector) => split(vector, vector.length / width));
+    const normed = await Promise.all(
+      groups.map((parts) => runNorm(parts, own, width, parameters.within(`${side}_norm.`))),
+    );
+    return normed.map((parts, position) => turn(concat(parts), position, count));
+  };
+  const queries = await prepare("query", heads);
+  const keys = await prepare("key", kvHeads);
+  const valuesFrom = mixer.keyValue === "key-is-value" ? "key" : "value";
+  const values = (await project(valuesFrom, inputs, hidden, kvHeads * valueDim)).map((x) => split(x, kvHeads));
+  const sinks = mixer.sinks === true ? await parameters.vector("sinks", heads, "bias") : null;
+
+  const mixed = queries.map((ofPosition, position) =>
+    concat(
+      ofPosition.map((query, head) => {
+        const shared = Math.floor(head / (heads / kvHeads));
+        const seen = keys.map((_, other) => other).filter((other) => sees(mixer, position, other));
+        const scores = seen.map((other) => {
+          const score = dot(query, keys[other]?.[shared]) * mixer.scale;
+          return mixer.softcap === null ? score : cap(score, mixer.softcap);
+        });
+        // A sink takes part in the softmax, and mixes nothing in.
+        const weights = softmax(sinks === null ? scores : [...scores, at(sinks, head)]);
+        const sum = new Float64Array(valueDim);
+        seen.forEach((other, i) => {
+          for (let d = 0; d < valueDim; d += 1) sum[d] = at(sum, d) + at(weights, i) * at(values[other]?.[shared], d);
+        });
+        return sum;
+      }),
+    ),
+  );
+  return project("output", await gate(mixed, inputs, mixer, hidden, parameters), heads * valueDim, hidden);
+}
+
+async function gate(
+  mixed: Sequence,
+  inputs: Sequence,
+  { gate: kind, heads, valueDim }: Attention,
+  hidden: number,
+  parameters: Parameters,
+): Promise<Sequence> {
+  if (kind === undefined) return mixed;
+  const width = kind === "per-head" ? heads : heads * valueDim;
+  const weights = { weight: await parameters.matrix("gate.weight", width, hidden), bias: null };
+  return mixed.map((x, position) => {
+    const gates = linear(inputs[position] ?? x, weights);
+    return map(x, (value, i) => value * sigmoid(at(gates, kind === "per-head" ? Math.floor(i / valueDim) : i)));
+  });
+}
+
+function sees({ span, causal }: Attention, position: number, other: number): boolean {
+  if (causal && other > position) return false;
+  if (span.kind === "full") return true;
+  if (span.kind === "window") return Math.abs(position - other) < span.size;
+  if (span.kind === "chunk") return Math.floor(position / span.size) === Math.floor(other / span.size);
+  throw new Error(`no reference for a ${span.kind} span`);
+}
+
+/** Turns pairs of the first `dims` dimensions by position·theta^(−2i/dims). */
+function rotate(head: Vector, position: number, rotary: Rotary | null): Vector {
+  if (rotary === null) return head;
+  const result = head.slice();
+  const half = rotary.dims / 2;
+  for (let i = 0; i < half; i += 1) {
+    const [first, second] = rotary.interleaved ? [2 * i, 2 * i + 1] : [i, i + half];
+    const angle = position * rotary.theta ** ((-2 * i) / rotary.dims);
+    result[first] = at(head, first) * Math.cos(angle) - at(head, second) * Math.sin(angle);
+    result[second] = at(head, second) * Math.cos(angle) + at(head, first) * Math.sin(angle);
+  }
+  return result;
+}

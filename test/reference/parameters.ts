@@ -1,0 +1,47 @@
+import type { Weight } from "../../src/graph/types.js";
+import type { ModelDescription, Norm } from "../../src/model/types.js";
+import type { WeightSource } from "../../src/onnx/weights.js";
+import { type Sequence, map, at, rmsNorm } from "./vectors.js";
+
+/** Reads parameters by name, below a prefix. */
+export class Parameters {
+  constructor(
+    private readonly model: ModelDescription,
+    private readonly source: WeightSource,
+    private readonly prefix = "",
+  ) {}
+
+  within(prefix: string): Parameters {
+    return new Parameters(this.model, this.source, this.prefix + prefix);
+  }
+
+  matrix(name: string, rows: number, columns: number): Promise<Float32Array> {
+    return this.read(name, [rows, columns], "matrix");
+  }
+
+  vector(name: string, length: number, init: Weight["init"]): Promise<Float32Array> {
+    return this.read(name, [length], init);
+  }
+
+  /** Any tensor; its numbers depend on what it is for. */
+  async read(name: string, shape: readonly number[], init: Weight["init"]): Promise<Float32Array> {
+    const target = new Float32Array(shape.reduce((size, dimension) => size * dimension, 1));
+    await this.source.read(this.prefix + name, { shape, dtype: this.model.dtypes.weights, init }, target);
+    return target;
+  }
+}
+
+export async function runNorm(inputs: Sequence, norm: Norm, width: number, parameters: Parameters): Promise<Sequence> {
+  const weight = await parameters.vector("weight", width, norm.offset ? "zero" : "one");
+  const bias = norm.bias ? await parameters.vector("bias", width, "bias") : null;
+  return inputs.map((x) => {
+    const mean = norm.kind === "layer" ? x.reduce((sum, value) => sum + value, 0) / width : 0;
+    const normed = rmsNorm(
+      map(x, (value) => value - mean),
+      weight,
+      norm.epsilon,
+      norm.offset,
+    );
+    return bias === null ? normed : map(normed, (value, i) => value + at(bias, i));
+  });
+}

@@ -1,0 +1,91 @@
+import type { Activation } from "../../src/model/types.js";
+
+/** Plain float64 arithmetic of the reference: one vector at a time. */
+
+export type Vector = Float64Array;
+/** One vector per position. */
+export type Sequence = readonly Vector[];
+
+export function rmsNorm(x: Vector, weight: Float32Array, epsilon: number, offset: boolean): Vector {
+  const meanSquare = x.reduce((sum, value) => sum + value * value, 0) / x.length;
+  return map(x, (value, i) => (value / Math.sqrt(meanSquare + epsilon)) * (at(weight, i) + (offset ? 1 : 0)));
+}
+
+export interface Linear {
+  readonly weight: Float32Array;
+  readonly bias: Float32Array | null;
+}
+
+export function linear(x: Vector, { weight, bias }: Linear): Vector {
+  const result = new Float64Array(weight.length / x.length);
+  for (let out = 0; out < result.length; out += 1) {
+    let sum = bias === null ? 0 : at(bias, out);
+    for (let i = 0; i < x.length; i += 1) sum += at(weight, out * x.length + i) * at(x, i);
+    result[out] = sum;
+  }
+  return result;
+}
+
+export function activate(activation: Activation, x: number): number {
+  switch (activation) {
+    case "silu":
+      return x / (1 + Math.exp(-x));
+    case "gelu":
+      return (x / 2) * (1 + errorFunction(x / Math.SQRT2));
+    case "gelu-tanh":
+      return (x / 2) * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3)));
+    case "relu":
+      return Math.max(0, x);
+    case "relu2":
+      return Math.max(0, x) ** 2;
+  }
+}
+
+/** Maclaurin series (Abramowitz and Stegun 7.1.5); enough terms for the small arguments of these tests. */
+function errorFunction(x: number): number {
+  let term = x;
+  let sum = x;
+  for (let n = 1; n < 200 && Math.abs(term) > 1e-18; n += 1) {
+    term *= (-x * x) / n;
+    sum += term / (2 * n + 1);
+  }
+  return (2 / Math.sqrt(Math.PI)) * sum;
+}
+
+export const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
+
+export const cap = (x: number, limit: number): number => limit * Math.tanh(x / limit);
+
+export function softmax(scores: readonly number[]): number[] {
+  const highest = Math.max(...scores);
+  const powers = scores.map((score) => Math.exp(score - highest));
+  const sum = powers.reduce((all, power) => all + power, 0);
+  return powers.map((power) => power / sum);
+}
+
+export function dot(a: Vector, b: Vector | undefined): number {
+  return a.reduce((sum, value, i) => sum + value * at(b, i), 0);
+}
+
+export function map(x: Vector, f: (value: number, index: number) => number): Vector {
+  return Float64Array.from(x, f);
+}
+
+export function row(table: Float32Array, width: number, index: number): Vector {
+  return Float64Array.from(table.subarray(index * width, (index + 1) * width));
+}
+
+export function split(x: Vector, count: number): Vector[] {
+  const width = x.length / count;
+  return Array.from({ length: count }, (_, i) => x.slice(i * width, (i + 1) * width));
+}
+
+export function concat(parts: readonly Vector[]): Vector {
+  return Float64Array.from(parts.flatMap((part) => [...part]));
+}
+
+export function at(values: { readonly [index: number]: number } | undefined, index: number): number {
+  const value = values?.[index];
+  if (value === undefined) throw new RangeError(`no element ${index}`);
+  return value;
+}
