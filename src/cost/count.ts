@@ -166,12 +166,12 @@ export function count(operator: Operator, block: Block, conventions: Conventions
       });
     }
     case "experts": {
-      const { experts, chosen } = operator;
-      const tokens = elements(value(operator.input).shape.slice(0, -1));
+      const { experts, chosen, peers = 1 } = operator;
+      const tokens = elements(value(operator.input).shape.slice(0, -1)).times(peers);
       const matrices = operator.weights.map((name) => block.weights.get(name)?.shape ?? []);
       const perExpert = matrices.reduce((sum, [, outWidth = 0, inWidth = 0]) => sum + outWidth * inWidth, 0);
       // Which experts a batch touches is chance: expected distinct ones under uniform routing.
-      const perSequence = (value(operator.input).shape[1] ?? Expression.zero).affine;
+      const perSequence = (value(operator.input).shape[1] ?? Expression.zero).times(peers).affine;
       if (perSequence === null) {
         throw badInput("experts-pooled", {
           where: block.name,

@@ -11,6 +11,7 @@ export const defaultGraphOptions: GraphOptions = {
   head: "last",
   phase: "prefill",
   kernels: "efficient",
+  encoder: "own",
 };
 
 /** Scope of the embedding's weights; a tied head shares it. */
@@ -93,10 +94,15 @@ function surroundings(model: ModelDescription, options: GraphOptions, stack?: St
     options,
     tokens,
     earlier: tokens === n && (stack === undefined || stack.kind === "decoder") ? c : Expression.zero,
-    encoder: encoder?.length?.kind === "constant" ? Expression.constant(encoder.length.tokens) : m,
+    encoder:
+      encoder?.length?.kind === "constant" ? Expression.constant(encoder.length.tokens) : encoderTokens(options),
     encoderWidth: encoder?.hiddenSize ?? model.hiddenSize,
     norm: stack?.finalNorm ?? { kind: "rms", bias: false, epsilon: 1e-6, offset: false },
   };
+}
+
+function encoderTokens({ encoder, phase }: GraphOptions): Expression {
+  return encoder === "own" ? m : phase === "decode" ? c : n;
 }
 
 function tokensOf(stack: Stack | undefined, options: GraphOptions): Expression {
@@ -109,7 +115,7 @@ function tokensOf(stack: Stack | undefined, options: GraphOptions): Expression {
     case "new":
       return n;
     case "encoder":
-      return m;
+      return encoderTokens(options);
     case "pooled":
       return ceilDivide({ n: 1 }, length.by);
     case "constant":

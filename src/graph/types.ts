@@ -156,7 +156,10 @@ export interface ExpertsOperator extends Base {
   readonly weights: readonly string[];
   readonly biases: readonly string[];
   readonly experts: number;
+  /** Experts per token; a fraction where the others are on other devices. */
   readonly chosen: number;
+  /** Batches like this one whose tokens come here too; 1 where absent. */
+  readonly peers?: number;
 }
 /** A batched product of two activations: batch × (rows × inner) × (inner × columns). */
 export interface ProductOperator extends Base {
@@ -291,6 +294,8 @@ export interface GraphOptions {
   readonly phase: "prefill" | "decode";
   /** What good kernels do, or what the eager code of Hugging Face transformers does. */
   readonly kernels: "efficient" | "reference";
+  /** Length of an encoder's input: a variable of its own (m), or that of the phase (n, in decode c). */
+  readonly encoder: "own" | "same";
 }
 
 /** The model as operators, symbolic in n, c, b. Decode is n = 1 with c tokens cached. */

@@ -1,10 +1,11 @@
 import { type Dtype, bytesPerElement } from "../base/units.js";
+import { networkSpread } from "./network.js";
 import type { DeviceClass } from "./record.js";
 
 /**
  * What time and its uncertainty are grouped by. `gemm`: matrix products over many rows. `gemv`: over so few that
  * fetching the weights takes the time. `vector`: norms, sums, activations, softmax. `lookup`: copies. `overhead`:
- * starting kernels.
+ * starting kernels. `network`: exchange between devices.
  */
 export const operatorClasses = [
   "gemm",
@@ -14,6 +15,7 @@ export const operatorClasses = [
   "vector",
   "lookup",
   "overhead",
+  "network",
 ] as const;
 export type OperatorClass = (typeof operatorClasses)[number];
 
@@ -102,6 +104,8 @@ export function classEfficiency(operators: OperatorClass, devices: DeviceClass, 
         logSpread: decodeAttention.spread * 2,
         source: `${decodeAttention.of} (also streams memory; borrowed, spread doubled)`,
       };
+    case "network":
+      return { compute: 1, bandwidth: 1, logSpread: networkSpread, source: "collectives: see network.ts" };
     case "overhead":
       return { compute: 1, bandwidth: 1, logSpread: spreadOf(5, 20), source: "5 to 20 µs per kernel on GPUs" };
   }

@@ -1,4 +1,4 @@
-import type { Seconds } from "../base/units.js";
+import type { Dtype, Seconds } from "../base/units.js";
 import type { OperatorCost } from "../cost/table.js";
 import type { Values, Variable } from "../math/affine.js";
 import { Expression } from "../math/expression.js";
@@ -8,10 +8,12 @@ import type { OperatorClass } from "./efficiency.js";
 export interface Setting {
   readonly variable: Variable;
   readonly values: Values;
+  /** What activations are cast to before products with weights (8-bit weights and activations); as they are where absent. */
+  readonly operands?: Dtype | null;
 }
 
 /** What limits an operator at a length. */
-export type Bound = "compute" | "bandwidth" | "overhead";
+export type Bound = "compute" | "bandwidth" | "latency" | "network";
 
 /** One execution of an operator on a device, compiled: functions of the setting's variable. */
 export interface OperatorTime {
@@ -23,7 +25,7 @@ export interface OperatorTime {
   /** Power of the length that the kernel's work grows with, where it is not that of the counted work. */
   readonly degree?: number;
   /** What `work` is limited by. */
-  readonly bound: (length: number) => Exclude<Bound, "overhead">;
+  readonly bound: (length: number) => "compute" | "bandwidth";
 }
 
 /** Rows at which a matrix product stops being limited by fetching its weight, at the latest. */

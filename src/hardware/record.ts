@@ -41,6 +41,10 @@ export const deviceRecordSchema = z.strictObject({
   memory: sourcedSchema,
   /** Seconds from one kernel's end to the next one's start. */
   launch: sourcedSchema,
+  /** What joins devices of this kind: bytes/s that each sends in one direction. */
+  interconnect: z.strictObject({ name: text, bandwidth: sourcedSchema }).nullish(),
+  /** Power that it is designed to draw, in watts. */
+  tdp: sourcedSchema.nullish(),
   /** Caches between the cores and memory, in bytes. */
   caches: z
     .array(z.strictObject({ level: z.number().int().min(1).max(4), bytes: sourcedSchema }))

@@ -34,7 +34,9 @@ export function peakOf(device: DeviceRecord, dtype: Dtype): Sourced {
 }
 
 /** A matrix product runs in the wider of its operands' dtypes: 8-bit weights with 16-bit activations run at 16 bits. */
-function operandDtype({ operator, block }: OperatorCost): Dtype {
+function operandDtype({ operator, block }: OperatorCost, operands: Dtype | null = null): Dtype {
+  const products = operator.kind === "linear" || operator.kind === "experts";
+  if (products && operands !== null) return operands;
   const activations = block.values.get(operator.output)?.dtype ?? "float32";
   const weights = operator.kind === "linear" ? block.weights.get(operator.weight)?.dtype : undefined;
   if (weights === undefined) return activations;
@@ -48,7 +50,7 @@ function operandDtype({ operator, block }: OperatorCost): Dtype {
 export function rooflineTime(row: OperatorCost, device: DeviceRecord, setting: Setting): OperatorTime {
   const { variable, values } = setting;
   const operators = classOf(row, setting);
-  const dtype = operandDtype(row);
+  const dtype = operandDtype(row, setting.operands);
   const efficiency = classEfficiency(operators, device.class, computeDtype(device, dtype));
   const perFlop = 1 / (peakOf(device, dtype).value * efficiency.compute);
   const perByte = 1 / (device.bandwidth.value * efficiency.bandwidth);

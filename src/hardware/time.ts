@@ -5,6 +5,7 @@ import type { Block } from "../graph/types.js";
 import { Expression } from "../math/expression.js";
 import { calibratedTime } from "./calibrated.js";
 import type { OperatorClass } from "./efficiency.js";
+import { networkSpread } from "./network.js";
 import type { OperatorTime, Setting } from "./operator-time.js";
 import type { DeviceRecord } from "./record.js";
 import { rooflineSpread, rooflineTime } from "./roofline.js";
@@ -38,5 +39,6 @@ export function perPass(device: DeviceRecord): Seconds {
 
 /** Standard deviation of the log seconds of a class of operators on a device. */
 export function classSpread(operators: OperatorClass, device: DeviceRecord, dtype: Dtype): number {
+  if (operators === "network") return networkSpread;
   return device.calibration === null ? rooflineSpread(operators, device, dtype) : device.calibration.spreads[operators];
 }

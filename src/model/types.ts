@@ -31,6 +31,8 @@ export interface MoeFfn {
   /** Biases of the experts. */
   readonly bias: boolean;
   readonly routerBias: boolean;
+  /** Replicas of the model whose tokens these experts serve as well (expert parallelism); 1 where absent. */
+  readonly peers?: number;
   /** Choices that do nothing (LongCat's identity experts); the router scores them too. */
   readonly idle?: number;
   /** Experts work in a narrower space; projections lead into it and back. */

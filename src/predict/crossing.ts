@@ -13,16 +13,18 @@ export interface LengthInterval {
 /** Seconds of a group of operators by class, in the order of the curve's components. */
 type ByClass = (length: number) => readonly number[];
 
-function byClass(curve: Curve, operators: readonly CurveOperator[], outside: number): ByClass {
-  const overhead = operators.reduce((total, operator) => total + operator.overhead, outside);
+function byClass(curve: Curve, operators: readonly CurveOperator[], outside: ((length: number) => number) | null): ByClass {
   const places = operators.map((operator) => curve.components.findIndex(({ name }) => name === operator.class));
-  const start = curve.components.map(({ name }) => (name === "overhead" ? overhead : 0));
+  const overheads = curve.components.findIndex(({ name }) => name === "overhead");
   return (length) => {
-    const seconds = [...start];
+    const seconds = curve.components.map(() => 0);
+    let overhead = outside === null ? 0 : outside(length);
     operators.forEach((operator, index) => {
       const place = places[index] ?? 0;
       seconds[place] = (seconds[place] ?? 0) + operator.work(length);
+      overhead += operator.overhead(length);
     });
+    seconds[overheads] = (seconds[overheads] ?? 0) + overhead;
     return seconds;
   };
 }
@@ -46,10 +48,8 @@ function crossingOf(curve: Curve, belongs: (operator: CurveOperator) => boolean)
   const within = curve.operators.filter(belongs);
   const others = curve.operators.filter((operator) => !belongs(operator));
   if (within.length === 0) return null;
-  const overhead = curve.components.find(({ name }) => name === "overhead")?.seconds(1) ?? 0;
-  const outside = Math.max(0, overhead - sum(curve.operators.map((operator) => operator.overhead)));
-  const left = byClass(curve, within, 0);
-  const right = byClass(curve, others, outside);
+  const left = byClass(curve, within, null);
+  const right = byClass(curve, others, curve.outside);
   const advantage = (deviations: number) => (length: number) => {
     const [ours, theirs] = [left(length), right(length)];
     const [a, r] = [sum(ours), sum(theirs)];

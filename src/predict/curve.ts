@@ -1,34 +1,19 @@
 import type { Seconds } from "../base/units.js";
-import { type OperatorCost, priceGraph } from "../cost/table.js";
-import { buildGraph } from "../graph/build.js";
-import type { GraphOptions, Part } from "../graph/types.js";
 import { type OperatorClass, operatorClasses } from "../hardware/efficiency.js";
-import { engineOf } from "../hardware/engine.js";
-import type { Bound, Setting } from "../hardware/operator-time.js";
 import type { DeviceRecord } from "../hardware/record.js";
-import { classSpread, perPass, timeOperators } from "../hardware/time.js";
+import { classSpread } from "../hardware/time.js";
 import type { ModelDescription } from "../model/types.js";
 import { type Interval, logNormalInterval } from "./interval.js";
+import type { CurveOperator, Pass } from "./operators.js";
+import { type CurvePhase, type Plan, type PlanOptions, makePlan } from "./plan.js";
+import { type Schedule, decodePass, defaultSchedule, prefillPass } from "./schedule.js";
 
-/** Prefill is timed over n new tokens, decode over c cached ones (n = 1). */
-export type CurvePhase = "prefill" | "decode";
+export type { CurveOperator } from "./operators.js";
+export type { CurvePhase } from "./plan.js";
 
-export interface CurveOptions {
+export interface CurveOptions extends PlanOptions, Schedule {
   readonly phase: CurvePhase;
-  readonly batch: number;
-  /** Tokens already cached before a prefill. */
-  readonly depth: number;
-  readonly attention: GraphOptions["attention"];
-  readonly head: GraphOptions["head"];
 }
-
-const defaultCurveOptions: CurveOptions = {
-  phase: "prefill",
-  batch: 1,
-  depth: 0,
-  attention: "fused",
-  head: "last",
-};
 
 /** All operators of one class: one free efficiency of the physical law. */
 export interface CurveComponent {
@@ -38,24 +23,10 @@ export interface CurveComponent {
   readonly logSpread: number;
 }
 
-/** One operator over all layers that run it. */
-export interface CurveOperator {
-  readonly name: string;
-  readonly part: Part;
-  readonly class: OperatorClass;
-  /** Power of the length that its work grows with; its seconds belong to that degree whole. */
-  readonly degree: number;
-  /** Seconds beside the overhead of starting its kernels. */
-  readonly work: (length: number) => Seconds;
-  readonly overhead: Seconds;
-  readonly bound: (length: number) => Bound;
-}
-
 /** Predicted seconds of one phase as a function of the length alone: T(n) = Σ θₖ tₖ(n), every θ at 1. */
-export interface Curve {
+export interface Curve extends Pass {
   readonly phase: CurvePhase;
   readonly components: readonly CurveComponent[];
-  readonly operators: readonly CurveOperator[];
   /** Spread that all components share: what the engine adds. */
   readonly commonSpread: number;
   readonly seconds: (length: number) => Seconds;
@@ -75,71 +46,61 @@ export function predictCurve(
   device: DeviceRecord,
   options: Partial<CurveOptions> = {},
 ): Curve {
-  const chosen = { ...defaultCurveOptions, ...options };
-  const { phase, attention, head } = chosen;
-  return curveOf(priceGraph(buildGraph(model, { phase, attention, head })), model, device, chosen);
+  return curveOf(makePlan(model, device, options), options.phase ?? "prefill", options);
 }
 
-function settingOf({ phase, batch, depth }: CurveOptions): Setting {
-  return phase === "prefill"
-    ? { variable: "n", values: { c: depth, b: batch } }
-    : { variable: "c", values: { n: 1, b: batch } };
+/** The curve of a plan, of one phase under a schedule. */
+export function curveOf(plan: Plan, phase: CurvePhase, schedule: Partial<Schedule> = {}): Curve {
+  const chosen = { ...defaultSchedule, ...schedule };
+  return curveOfPass(plan, phase, phase === "prefill" ? prefillPass(plan, chosen) : decodePass(plan, chosen));
 }
 
-/** Power of the variable that the operator's work grows with: its matrix products', or its bytes' where it has none. */
-function degreeOf({ cost }: OperatorCost, { variable }: Setting): number {
-  const work = cost.matmulFlops.isZero ? cost.readBytes.plus(cost.writtenBytes) : cost.matmulFlops;
-  return work.growth(variable).power;
-}
-
-function curveOf(
-  rows: readonly OperatorCost[],
-  model: ModelDescription,
-  device: DeviceRecord,
-  options: CurveOptions,
-): Curve {
-  const setting = settingOf(options);
-  const engine = engineOf(device);
-  const operators = timeOperators(rows, device, setting).map(({ row, time }): CurveOperator => {
-    const factor = row.times * engine.factor;
-    const overhead = time.overhead * row.times;
-    const work = (length: number): number => time.work(length) * factor;
-    return {
-      name: row.operator.name,
-      part: row.operator.part,
-      class: time.class,
-      degree: time.degree ?? degreeOf(row, setting),
-      work,
-      overhead,
-      bound: (length) => (overhead > work(length) ? "overhead" : time.bound(length)),
-    };
-  });
-  const overhead = operators.reduce((sum, operator) => sum + operator.overhead, perPass(device));
+export function curveOfPass(plan: Plan, phase: CurvePhase, pass: Pass): Curve {
+  const { operators, outside } = pass;
+  const overhead = (length: number): number => {
+    let sum = outside(length);
+    for (const operator of operators) sum += operator.overhead(length);
+    return sum;
+  };
   const components = operatorClasses.flatMap((name): CurveComponent[] => {
-    const logSpread = classSpread(name, device, model.dtypes.activations);
-    if (name === "overhead") return [{ name, seconds: () => overhead, logSpread }];
+    const logSpread = classSpread(name, plan.device, plan.model.dtypes.activations);
+    if (name === "overhead") return [{ name, seconds: overhead, logSpread }];
     const members = operators.filter((operator) => operator.class === name);
     return members.length === 0 ? [] : [{ name, seconds: sumOf(members.map(({ work }) => work)), logSpread }];
   });
   const seconds = sumOf(components.map((component) => component.seconds));
+  const commonSpread = plan.engine.logSpread;
   return {
-    phase: options.phase,
-    components,
+    phase,
     operators,
-    commonSpread: engine.logSpread,
+    outside,
+    components,
+    commonSpread,
     seconds,
-    interval: (length) => {
-      const parts = components.map((component) => component.seconds(length));
-      const total = parts.reduce((sum, part) => sum + part, 0);
-      const variance = components.reduce(
-        (sum, { logSpread }, index) => sum + (((parts[index] ?? 0) / total) * logSpread) ** 2,
-        engine.logSpread ** 2,
-      );
-      return logNormalInterval(total, Math.sqrt(variance));
-    },
+    interval: (length) =>
+      spreadOut(
+        components.map((component) => component.seconds(length)),
+        components.map(({ logSpread }) => logSpread),
+        commonSpread,
+      ),
     exponent: (length) =>
       Math.log(seconds(length * (1 + step)) / seconds(length * (1 - step))) / Math.log((1 + step) / (1 - step)),
   };
+}
+
+/**
+ * The interval of a sum of parts, each uncertain by a factor of its own and all by a common one: the variance of the
+ * logarithm is Σ (shareₖ·sₖ)² + s².
+ */
+export function spreadOut(parts: readonly number[], logSpreads: readonly number[], common: number): Interval {
+  let total = 0;
+  for (const part of parts) total += part;
+  let variance = common * common;
+  for (let k = 0; k < parts.length; k += 1) {
+    const own = total === 0 ? 0 : ((parts[k] ?? 0) / total) * (logSpreads[k] ?? 0);
+    variance += own * own;
+  }
+  return logNormalInterval(total, Math.sqrt(variance));
 }
 
 function sumOf(functions: readonly ((length: number) => number)[]): (length: number) => number {
@@ -148,4 +109,9 @@ function sumOf(functions: readonly ((length: number) => number)[]): (length: num
     for (const one of functions) sum += one(length);
     return sum;
   };
+}
+
+/** Seconds of an operator with the overhead of starting it. */
+export function operatorSeconds(operator: CurveOperator, length: number): Seconds {
+  return operator.work(length) + operator.overhead(length);
 }

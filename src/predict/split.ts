@@ -16,60 +16,84 @@ export interface Share<Name extends string> {
 
 /** Seconds at one length, split three ways; each split adds up to the whole. */
 export interface Split {
-  readonly parts: readonly Share<Part | "runtime">[];
+  readonly parts: readonly Share<Part | "network" | "runtime">[];
   readonly classes: readonly Share<OperatorClass>[];
   /** Seconds by the power of the length that the work grows with: 0, 1, 2. */
   readonly degrees: readonly { readonly degree: number; readonly seconds: Seconds }[];
 }
 
-function limitOf(operators: readonly CurveOperator[], length: number): Bound {
-  const seconds: Record<Bound, number> = { compute: 0, bandwidth: 0, overhead: 0 };
-  for (const operator of operators) {
-    seconds[operator.bound(length)] += operator.work(length);
-    seconds.overhead += operator.overhead;
+const bounds = ["compute", "bandwidth", "network", "latency"] as const satisfies readonly Bound[];
+
+/** Seconds of a group of operators by what limits them; ends with the most of them. */
+class Group {
+  work = 0;
+  overhead = 0;
+  private readonly by: Record<Bound, number> = { compute: 0, bandwidth: 0, network: 0, latency: 0 };
+
+  add(bound: Bound, work: number, overhead: number): void {
+    this.work += work;
+    this.overhead += overhead;
+    this.by[bound] += work;
   }
-  if (seconds.overhead >= seconds.compute && seconds.overhead >= seconds.bandwidth) return "overhead";
-  return seconds.compute >= seconds.bandwidth ? "compute" : "bandwidth";
+
+  bound(overhead: number): Bound {
+    let most: Bound = "latency";
+    let seconds = this.by.latency + overhead;
+    for (const bound of bounds) {
+      if (bound === "latency" || this.by[bound] <= seconds) continue;
+      most = bound;
+      seconds = this.by[bound];
+    }
+    return most;
+  }
 }
 
-function grouped<Key>(operators: readonly CurveOperator[], key: (operator: CurveOperator) => Key) {
-  const groups = new Map<Key, CurveOperator[]>();
-  for (const operator of operators) {
-    const group = groups.get(key(operator));
-    if (group === undefined) groups.set(key(operator), [operator]);
-    else group.push(operator);
+function groupIn<Key>(groups: Map<Key, Group>, key: Key): Group {
+  let group = groups.get(key);
+  if (group === undefined) {
+    group = new Group();
+    groups.set(key, group);
   }
-  return groups;
-}
-
-/** Seconds of a pass that belong to no operator. */
-function outsideOperators(curve: Curve): Seconds {
-  const whole = curve.components.find(({ name }) => name === "overhead")?.seconds(1) ?? 0;
-  const within = curve.operators.reduce((sum, operator) => sum + operator.overhead, 0);
-  return Math.max(0, whole - within);
+  return group;
 }
 
 /** Where the seconds of a curve go at one length. By part, the overhead counts to the operator that causes it. */
 export function splitAt(curve: Curve, length: number): Split {
-  const total = curve.seconds(length);
-  const outside = outsideOperators(curve);
-  const secondsOf = (operators: readonly CurveOperator[]): number =>
-    operators.reduce((sum, operator) => sum + operator.work(length) + operator.overhead, 0);
-  const parts: Share<Part | "runtime">[] = [...grouped(curve.operators, ({ part }) => part)].map(([name, members]) => {
-    const seconds = secondsOf(members);
-    return { name, seconds, share: seconds / total, bound: limitOf(members, length) };
+  const byPart = new Map<CurveOperator["part"], Group>();
+  const byClass = new Map<OperatorClass, Group>();
+  const byDegree = new Map<number, Group>();
+  const outside = curve.outside(length);
+  if (outside > 0) groupIn(byDegree, 0).add("latency", outside, 0);
+  let [total, overhead] = [outside, outside];
+  for (const operator of curve.operators) {
+    const work = operator.work(length);
+    const starting = operator.overhead(length);
+    const bound = operator.bound(length);
+    groupIn(byPart, operator.part).add(bound, work, starting);
+    groupIn(byClass, operator.class).add(bound, work, 0);
+    groupIn(byDegree, operator.degree).add(bound, work, starting);
+    total += work + starting;
+    overhead += starting;
+  }
+  const share = <Name extends string>(name: Name, seconds: number, bound: Bound): Share<Name> => ({
+    name,
+    seconds,
+    share: total === 0 ? 0 : seconds / total,
+    bound,
   });
-  if (outside > 0) parts.push({ name: "runtime", seconds: outside, share: outside / total, bound: "overhead" });
-  const classes = curve.components.map(({ name, seconds }): Share<OperatorClass> => {
-    const members = curve.operators.filter((operator) => operator.class === name);
-    const own = seconds(length);
-    const withoutOverhead = members.map((operator) => ({ ...operator, overhead: 0 }));
-    const bound = name === "overhead" ? "overhead" : limitOf(withoutOverhead, length);
-    return { name, seconds: own, share: own / total, bound };
-  });
-  const degrees = [...grouped(curve.operators, ({ degree }) => degree)]
-    .map(([degree, members]) => ({ degree, seconds: secondsOf(members) + (degree === 0 ? outside : 0) }))
-    .sort((a, b) => a.degree - b.degree);
-  if (outside > 0 && !degrees.some(({ degree }) => degree === 0)) degrees.unshift({ degree: 0, seconds: outside });
-  return { parts, classes, degrees };
+  const parts: Share<Part | "network" | "runtime">[] = [...byPart].map(([name, group]) =>
+    share(name, group.work + group.overhead, group.bound(group.overhead)),
+  );
+  if (outside > 0) parts.push(share("runtime", outside, "latency"));
+  return {
+    parts,
+    classes: curve.components.map(({ name }): Share<OperatorClass> => {
+      if (name === "overhead") return share(name, overhead, "latency");
+      const group = groupIn(byClass, name);
+      return share(name, group.work, group.bound(0));
+    }),
+    degrees: [...byDegree]
+      .map(([degree, group]) => ({ degree, seconds: group.work + group.overhead }))
+      .sort((a, b) => a.degree - b.degree),
+  };
 }

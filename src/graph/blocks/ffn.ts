@@ -54,6 +54,7 @@ function addMoe(module: ModuleBuilder, input: string, ffn: MoeFfn): string {
       : [],
     experts,
     chosen: module.reference && ffn.referenceRunsAll === true ? experts : ffn.chosen,
+    ...(ffn.peers === undefined ? {} : { peers: ffn.peers }),
     output: module.value("routed", inner),
   });
   const left = latentWidth === undefined ? routed : module.linear("latent_out", routed, latentWidth, hidden);

@@ -1,0 +1,80 @@
+import type { Dtype } from "../base/units.js";
+import { type OperatorCost, priceGraph } from "../cost/table.js";
+import { buildGraph } from "../graph/build.js";
+import type { Graph, GraphOptions } from "../graph/types.js";
+import { type Engine, engineOf } from "../hardware/engine.js";
+import { type Link, linkOf } from "../hardware/network.js";
+import type { DeviceRecord } from "../hardware/record.js";
+import type { ModelDescription } from "../model/types.js";
+import { type Parallelism, devicesOf, noParallelism, replicasOf, shardModel } from "../variants/shard.js";
+
+/** Prefill is timed over n new tokens, decode over c cached ones (n = 1). */
+export type CurvePhase = "prefill" | "decode";
+
+export interface PlanOptions {
+  readonly attention: GraphOptions["attention"];
+  readonly head: GraphOptions["head"];
+  readonly parallel: Parallelism;
+  /** Bytes/s of one direction between devices; the device's own where null. */
+  readonly interconnect: number | null;
+  /** Tokens of an encoder's input; as many as the length of the phase where null. */
+  readonly encoderLength: number | null;
+  /** What activations are cast to before products with weights; as they are where null. */
+  readonly operands: Dtype | null;
+}
+
+export const defaultPlanOptions: PlanOptions = {
+  attention: "fused",
+  head: "last",
+  parallel: noParallelism,
+  interconnect: null,
+  encoderLength: null,
+  operands: null,
+};
+
+/** A model on devices: what each of them runs, and what joins them. */
+export interface Plan extends PlanOptions {
+  readonly model: ModelDescription;
+  /** The model as one device sees it, all its layers. */
+  readonly local: ModelDescription;
+  readonly device: DeviceRecord;
+  readonly engine: Engine;
+  readonly devices: number;
+  /** Copies of the attention that share the batch. */
+  readonly replicas: number;
+  readonly link: Link | null;
+  readonly graph: (phase: CurvePhase) => Graph;
+  readonly rows: (phase: CurvePhase) => readonly OperatorCost[];
+}
+
+/** @throws NsquaredError `parallel-divide`, `no-interconnect` */
+export function makePlan(model: ModelDescription, device: DeviceRecord, options: Partial<PlanOptions> = {}): Plan {
+  const chosen = { ...defaultPlanOptions, ...options };
+  const { attention, head, parallel, encoderLength } = chosen;
+  const local = shardModel(model, parallel);
+  const graphs = new Map<CurvePhase, Graph>();
+  const priced = new Map<CurvePhase, readonly OperatorCost[]>();
+  const graph = (phase: CurvePhase): Graph => {
+    const encoder = encoderLength === null ? "same" : "own";
+    const found = graphs.get(phase) ?? buildGraph(local, { phase, attention, head, encoder });
+    graphs.set(phase, found);
+    return found;
+  };
+  const devices = devicesOf(parallel);
+  return {
+    ...chosen,
+    model,
+    local,
+    device,
+    engine: engineOf(device),
+    devices,
+    replicas: replicasOf(parallel),
+    link: devices === 1 ? null : linkOf(device, chosen.interconnect),
+    graph,
+    rows: (phase) => {
+      const found = priced.get(phase) ?? priceGraph(graph(phase));
+      priced.set(phase, found);
+      return found;
+    },
+  };
+}
