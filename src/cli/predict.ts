@@ -1,121 +1,198 @@
 import { Option } from "commander";
-import { bytes, percent, seconds, significant, tokens } from "../base/format.js";
+import { exitCodes } from "../base/errors.js";
 import type { Dtype } from "../base/units.js";
 import { nodeAccess } from "../files/node.js";
+import { devices as catalog } from "../hardware/catalog/devices.js";
 import { loadModel } from "../model/load.js";
-import { table } from "../report/table.js";
+import type { FileType } from "../model/storage.js";
+import type { LatencyWanted } from "../predict/latency.js";
+import type { Request, Turns } from "../predict/requests.js";
 import { loadDevice } from "../study/devices.js";
-import type { PredictDocument } from "../study/documents/predict.js";
-import { predictModel } from "../study/predict.js";
-import { type SetUp, emit } from "./io.js";
-import { dtype, lengthsOption, wholeNumber } from "./options.js";
+import { type SortKey, predictTable, sortKeys } from "../study/predict-table.js";
+import { type PredictModelOptions, predictModel } from "../study/predict.js";
+import { readTrace } from "../study/trace.js";
+import { type SetUp, emit, styleFor } from "./io.js";
+import { cacheDtypeOption, dtype, dtypeOption, lengthsOption, partialOption, wholeNumber } from "./options.js";
+import {
+  depth,
+  durationOrNone,
+  latencyWanted,
+  length,
+  names,
+  positive,
+  request,
+  shareBelowOne,
+  turns,
+} from "./predict-options.js";
+import { predictTableText } from "./predict-table-text.js";
+import { predictText } from "./predict-text.js";
 import { modelArgument } from "./words.js";
 
 interface Options {
-  readonly on: string;
+  readonly on: readonly string[];
   readonly lengths?: number[];
   readonly batch: number;
   readonly depth: number;
+  readonly chunk?: number;
+  readonly prefixCached: number;
+  readonly request?: Request;
+  readonly turns?: Turns;
+  readonly trace?: string;
+  readonly encoderLength?: number;
   readonly attention: "fused" | "naive";
-  readonly dtype?: Dtype;
+  readonly dtype?: Dtype | FileType;
+  readonly kvDtype?: Dtype;
+  readonly activationDtype?: Dtype;
+  readonly tp: number;
+  readonly pp: number;
+  readonly ep: number;
+  readonly cp: number;
+  readonly interconnect?: number;
+  readonly network?: number;
+  readonly tokenizer?: number;
+  readonly limit: readonly LatencyWanted[];
+  readonly power?: number;
+  readonly price?: number;
+  readonly sort: SortKey;
+  readonly operators?: boolean;
+  readonly plot?: boolean;
+  readonly mustFit?: boolean;
+  readonly allowPartial?: boolean;
   readonly json?: boolean;
 }
 
-export const setUpPredict: SetUp = (command, io) => {
+const count = (flag: string, what: string): Option =>
+  new Option(`${flag} <devices>`, what).argParser(wholeNumber(1, 65_536)).default(1);
+
+export const setUpPredict: SetUp = (command, io, setExitCode) => {
   command
     .description(
       "Predicts prefill seconds, decode seconds per token and memory over the length, with intervals, split by operator, " +
         "with the crossover, the length at which attention takes half, and the longest length that fits.",
     )
     .argument("<model>", modelArgument)
-    .requiredOption(
-      "--on <device>",
-      "a device of the catalog (h100, a100-80gb, l4, rtx4090, m2-ultra), a device file, or `local` after nsquared calibrate",
+    .addOption(
+      new Option(
+        "--on <devices>",
+        "a device of the catalog (h100, a100-80gb, l4, rtx4090, m2-ultra), a device file, or `local` after nsquared calibrate; several with commas between, or `all`, for a table",
+      )
+        .argParser(names)
+        .makeOptionMandatory(),
     )
     .addOption(lengthsOption("lengths to predict at"))
     .addOption(new Option("--batch <b>", "sequences at once").argParser(wholeNumber(1, 2 ** 20)).default(1))
+    .addOption(new Option("--depth <c>", "tokens already cached before the prefill").argParser(depth).default(0))
+    .addOption(new Option("--chunk <n>", "prefill in chunks of that many tokens").argParser(length("--chunk")))
     .addOption(
-      new Option("--depth <c>", "tokens already cached before the prefill")
-        .argParser(wholeNumber(0, 2 ** 40))
+      new Option("--prefix-cached <share>", "share of the prompt whose keys and values are cached")
+        .argParser(shareBelowOne)
         .default(0),
+    )
+    .addOption(new Option("--request <in:out>", "a whole request, as 4k:512").argParser(request))
+    .addOption(new Option("--turns <k>x<in>:<out>", "a conversation, as 10x500:200").argParser(turns))
+    .option("--trace <csv>", "lengths of many requests: columns input and, if known, output")
+    .addOption(
+      new Option("--encoder-length <m>", "tokens of an encoder's input (default: as long as n)").argParser(
+        length("--encoder-length"),
+      ),
     )
     .addOption(
       new Option("--attention <kernel>", "fused, or naive with n × n scores in memory")
         .choices(["fused", "naive"])
         .default("fused"),
     )
+    .addOption(dtypeOption())
+    .addOption(cacheDtypeOption())
     .addOption(
-      new Option("--dtype <type>", "of weights, cache and activations (default: the model's own)").argParser(dtype),
+      new Option(
+        "--activation-dtype <type>",
+        "of activations; fp8 or int8: what they are cast to before products with weights (default: as --dtype)",
+      ).argParser(dtype),
     )
+    .addOption(count("--tp", "devices that split heads and widths of every layer"))
+    .addOption(count("--pp", "stages of a pipeline of layers"))
+    .addOption(count("--ep", "devices that split the experts"))
+    .addOption(count("--cp", "devices that split the sequence"))
+    .addOption(
+      new Option("--interconnect <GB/s>", "between devices, one direction (default: the catalog's)").argParser(
+        positive("GB/s"),
+      ),
+    )
+    .addOption(new Option("--network <time>", "there and back; with it TTFT is given").argParser(durationOrNone))
+    .addOption(new Option("--tokenizer <time>", "of the prompt; with it TTFT is given").argParser(durationOrNone))
+    .addOption(
+      new Option("--limit <latency>", 'the longest length within "ttft<5s" or "tpot<50ms"; may be repeated')
+        .argParser((text: string, before: readonly LatencyWanted[]) => [...before, latencyWanted(text)])
+        .default([], "none"),
+    )
+    .addOption(
+      new Option("--power <W>", "of one device, for energy (default: the catalog's TDP)").argParser(positive("watts")),
+    )
+    .addOption(
+      new Option("--price <per hour>", "of one device for an hour, in any currency").argParser(
+        positive("a price per hour"),
+      ),
+    )
+    .addOption(new Option("--sort <key>", "order of a table").choices(sortKeys).default("seconds"))
+    .option("--operators", "with --json: list every operator at every length")
+    .option("--plot", "draw seconds over the length")
+    .option("--must-fit", "exit code 1 where a length asked for does not fit in memory")
+    .addOption(partialOption())
     .addHelpText(
       "after",
       `
 Examples:
-  nsquared predict Llama-3.1-8B --on h100 --lengths 128..128k
+  nsquared predict Llama-3.1-8B --on h100 --lengths 128..128k --plot
+  nsquared predict Llama-3.1-8B --on rtx4090 --dtype Q4_K_M --kv-dtype fp8 --request 4k:512
+  nsquared predict Llama-3.1-8B --on h100 --tp 4 --limit "ttft<2s" --limit "tpot<20ms" --network 20ms
+  nsquared predict Llama-3.1-8B --on h100,a100-80gb,l4 --lengths 8k --price 2.5
+  nsquared predict Llama-3.1-8B --on all --lengths 8k,64k --request 8k:256 --sort energy
   nsquared calibrate && nsquared predict SmolLM2-135M --on local
   nsquared predict ./config.json --on my-device.json --json`,
     )
     .action(async (location: string, options: Options) => {
-      const model = await loadModel(location, nodeAccess());
-      const device = await loadDevice(options.on, io.environment);
-      const document = predictModel(model, device, {
-        ...(options.lengths === undefined ? {} : { lengths: options.lengths }),
-        batch: options.batch,
-        depth: options.depth,
-        attention: options.attention,
-        dtype: options.dtype ?? null,
-      });
-      emit(io, options.json, document, () => predictText(document));
+      const model = await loadModel(location, nodeAccess(), { allowPartial: options.allowPartial === true });
+      const trace = options.trace === undefined ? null : await readTrace(options.trace);
+      const asked = { ...optionsOf(options), trace };
+      const style = styleFor(io, io.outIsTerminal);
+      const [only] = options.on;
+      if (options.on.length === 1 && only !== undefined && only.toLowerCase() !== "all") {
+        const document = predictModel(model, await loadDevice(only, io.environment), asked);
+        const plot = options.plot === true ? io.columns : null;
+        emit(io, options.json, document, () => predictText(document, { style, plot }));
+        if (options.mustFit === true && document.exceeded !== null) setExitCode(exitCodes.gate);
+        return;
+      }
+      const all = options.on.some((name) => name.toLowerCase() === "all");
+      const devices = all ? catalog : await Promise.all(options.on.map((name) => loadDevice(name, io.environment)));
+      const document = predictTable(model, devices, { ...asked, sort: options.sort });
+      emit(io, options.json, document, () => predictTableText(document, style));
+      if (options.mustFit === true && !document.rows.some(({ memory }) => memory.fits)) setExitCode(exitCodes.gate);
     });
 };
 
-function predictText(document: PredictDocument): string {
-  const range = (point: { seconds: number; low: number; high: number }): string =>
-    `${seconds(point.low)} – ${seconds(point.high)}`;
-  const where = (at: { n: number; low?: number | null; high?: number | null } | null): string => {
-    if (at === null) return "none";
-    const ends = at.low === undefined ? "" : ` (${end(at.low, "0")} – ${end(at.high ?? null, "beyond any length")})`;
-    return `n = ${tokens(Math.round(at.n))}${ends}`;
+function optionsOf(options: Options): PredictModelOptions {
+  const { network, tokenizer } = options;
+  return {
+    ...(options.lengths === undefined ? {} : { lengths: options.lengths }),
+    batch: options.batch,
+    depth: options.depth,
+    chunk: options.chunk ?? null,
+    cachedShare: options.prefixCached,
+    attention: options.attention,
+    dtype: options.dtype ?? null,
+    kvDtype: options.kvDtype ?? null,
+    activationDtype: options.activationDtype ?? null,
+    encoderLength: options.encoderLength ?? null,
+    parallel: { tensor: options.tp, pipeline: options.pp, expert: options.ep, context: options.cp },
+    interconnect: options.interconnect === undefined ? null : options.interconnect * 1e9,
+    terms:
+      network === undefined && tokenizer === undefined ? null : { network: network ?? 0, tokenizer: tokenizer ?? 0 },
+    limits: options.limit,
+    request: options.request ?? null,
+    turns: options.turns ?? null,
+    power: options.power ?? null,
+    price: options.price ?? null,
+    operators: options.operators === true,
   };
-  const end = (value: number | null, otherwise: string): string =>
-    value === null ? otherwise : tokens(Math.round(value));
-  const points = table(
-    ["n", "prefill", "interval", "exponent", "decode / token", "interval", "memory", "fits"],
-    document.points.map(({ n, prefill, decode, memory }) => [
-      tokens(n),
-      seconds(prefill.seconds),
-      range(prefill),
-      significant(prefill.exponent),
-      seconds(decode.seconds),
-      range(decode),
-      bytes(memory.bytes),
-      memory.fits ? "yes" : "no",
-    ]),
-  );
-  const names = document.points[0]?.prefill.parts.map((part) => part.name) ?? [];
-  const shares = table(
-    ["share of prefill", ...names],
-    document.points.map(({ n, prefill }) => [
-      tokens(n),
-      ...names.map((name) => percent(prefill.parts.find((part) => part.name === name)?.share ?? 0)),
-    ]),
-  );
-  const basis =
-    document.data.basis === "calibrated"
-      ? `calibrated on this machine up to ${tokens(document.data.range?.to ?? 0)} tokens`
-      : "from its data sheet and what devices of its class reach";
-  const limit = (at: { n: number } | null, otherwise: string): string =>
-    at === null ? otherwise : `n = ${tokens(at.n)}`;
-  return [
-    `${document.name} on ${document.device} (${document.engine}, ${document.dtype}, batch ${document.batch}): ${basis}; ${percent(document.level)} intervals`,
-    "",
-    points,
-    "",
-    shares,
-    "",
-    `crossover        FLOPs ${where(document.crossover.flops)}; seconds ${where(document.crossover.seconds)}`,
-    `attention half   FLOPs ${where(document.attentionHalf.flops)}; seconds ${where(document.attentionHalf.seconds)}`,
-    `longest          memory ${limit(document.limits.memory, "no limit")}; the model's context ${limit(document.limits.context, "not stated")}`,
-    ...document.notes.map((note) => `note: ${note}`),
-  ].join("\n");
 }

@@ -83,7 +83,7 @@ Examples:
       if (last !== undefined) {
         step(
           "predict",
-          `prefill of ${tokens(last.n)} tokens in ${seconds(last.prefill.seconds)} (${seconds(last.prefill.low)} – ${seconds(last.prefill.high)}), decode in ${seconds(last.decode.seconds)} per token`,
+          `prefill of ${tokens(last.n)} tokens in ${seconds(last.prefill.seconds)} (${seconds(last.prefill.low)} – ${seconds(last.prefill.high)})${last.decode === null ? "" : `, decode in ${seconds(last.decode.seconds)} per token`}`,
         );
       }
       const doubts = contextWarnings(model, options.lengths);

@@ -94,8 +94,7 @@ function surroundings(model: ModelDescription, options: GraphOptions, stack?: St
     options,
     tokens,
     earlier: tokens === n && (stack === undefined || stack.kind === "decoder") ? c : Expression.zero,
-    encoder:
-      encoder?.length?.kind === "constant" ? Expression.constant(encoder.length.tokens) : encoderTokens(options),
+    encoder: encoder?.length?.kind === "constant" ? Expression.constant(encoder.length.tokens) : encoderTokens(options),
     encoderWidth: encoder?.hiddenSize ?? model.hiddenSize,
     norm: stack?.finalNorm ?? { kind: "rms", bias: false, epsilon: 1e-6, offset: false },
   };

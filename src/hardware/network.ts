@@ -1,5 +1,5 @@
 import { badInput } from "../base/errors.js";
-import type { Bytes, Seconds } from "../base/units.js";
+import type { Seconds } from "../base/units.js";
 import type { DeviceRecord } from "./record.js";
 
 /** What joins devices that share a model, as each of them sees it. */
@@ -78,9 +78,4 @@ export function collectiveTime(kind: Collective, link: Link, devices: number): C
     case "send":
       return { latency: link.latency, perByte: 1 / link.bandwidth };
   }
-}
-
-/** Bytes/s from a number of GB/s (k = 1000). */
-export function gigabytes(value: number): Bytes {
-  return value * 1e9;
 }

@@ -162,7 +162,9 @@ function ringOf(plan: Plan, setting: PassSetting, operators: readonly CurveOpera
   const graph = plan.graph(setting.phase);
   const values = valuesOf(plan, setting, 1);
   const attention = graph.instances.flatMap(({ block }) =>
-    block.operators.filter(({ kind }) => kind === "attention" || kind === "scores").map((operator) => ({ block, operator })),
+    block.operators
+      .filter(({ kind }) => kind === "attention" || kind === "scores")
+      .map((operator) => ({ block, operator })),
   );
   const send = collectiveTime("send", link, 2);
   const added: CurveOperator[] = [];

@@ -21,7 +21,7 @@ describe("the crossover in seconds", () => {
         const steep = (n: number): number =>
           curve.operators
             .filter(({ degree }) => degree >= 2)
-            .reduce((sum, { work, overhead }) => sum + work(n) + overhead, 0);
+            .reduce((sum, { work, overhead }) => sum + work(n) + overhead(n), 0);
         let scanned = 1;
         while (2 * steep(scanned) < curve.seconds(scanned)) scanned += 1;
         const found = crossoverSeconds(curve);
@@ -77,7 +77,7 @@ describe("attentionHalf", () => {
     if (half === null) throw new Error("attention overtakes the weights at some context");
     const attention = decode.operators
       .filter(({ part }) => part === "attention")
-      .reduce((sum, { work, overhead }) => sum + work(half.n) + overhead, 0);
+      .reduce((sum, { work, overhead }) => sum + work(half.n) + overhead(half.n), 0);
     expect(attention / decode.seconds(half.n)).toBeCloseTo(0.5, 6);
   });
 });

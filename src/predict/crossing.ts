@@ -13,7 +13,11 @@ export interface LengthInterval {
 /** Seconds of a group of operators by class, in the order of the curve's components. */
 type ByClass = (length: number) => readonly number[];
 
-function byClass(curve: Curve, operators: readonly CurveOperator[], outside: ((length: number) => number) | null): ByClass {
+function byClass(
+  curve: Curve,
+  operators: readonly CurveOperator[],
+  outside: ((length: number) => number) | null,
+): ByClass {
   const places = operators.map((operator) => curve.components.findIndex(({ name }) => name === operator.class));
   const overheads = curve.components.findIndex(({ name }) => name === "overhead");
   return (length) => {

@@ -1,12 +1,14 @@
-import { type Dtype, bytesPerElement } from "../base/units.js";
+import { type Dtype, bytesPerElement, dtypes } from "../base/units.js";
 import type { DeviceRecord } from "../hardware/record.js";
 import { computeDtype } from "../hardware/roofline.js";
+import type { FileType } from "../model/storage.js";
 import type { ModelDescription } from "../model/types.js";
+import { inFormats, withDtype } from "../variants/dtype.js";
 
 /** Number formats asked for; the model's own where null. */
 export interface Formats {
   /** Of the weights; what else follows from it is in `withFormats`. */
-  readonly dtype: Dtype | null;
+  readonly dtype: Dtype | FileType | null;
   /** Of keys, values and latents in the cache. */
   readonly kvDtype: Dtype | null;
   /** Of activations; below 16 bits only as operands of products with weights. */
@@ -18,8 +20,8 @@ export const ownFormats: Formats = { dtype: null, kvDtype: null, activationDtype
 /** A model in the formats that a deployment runs it in. */
 export interface Formatted {
   readonly model: ModelDescription;
-  /** What was asked for, in one word: what `dtype` of a prediction names. */
-  readonly dtype: Dtype;
+  /** What was asked for, in one word. */
+  readonly dtype: Dtype | FileType;
   /** What activations are cast to before products with weights; null where they stay as they are. */
   readonly operands: Dtype | null;
 }
@@ -29,35 +31,36 @@ const narrow = (dtype: Dtype): boolean => bytesPerElement(dtype) < 2;
 /**
  * The model in other number formats, as engines take them. 16 bits and more: weights, cache and activations alike. 8 bits:
  * weights, and activations cast to the same before products with them (W8A8); cache and the rest stay at 16 bits. 4
- * bits: weights alone (W4A16), but float4 products where the device has them. `kvDtype` and `activationDtype`
- * override. A calibrated machine runs in what it was measured in.
+ * bits: weights alone (W4A16), but float4 products where the device has them. A GGUF file type: weights as llama.cpp
+ * stores them, the rest float16. `kvDtype` and `activationDtype` override. A calibrated machine runs in what it was
+ * measured in.
  */
 export function withFormats(model: ModelDescription, device: DeviceRecord, formats: Formats): Formatted {
-  const { dtype, kvDtype, activationDtype } = formats;
   const measured = device.calibration?.dtype;
-  const own = model.dtypes;
-  const weights = measured ?? dtype ?? own.weights;
-  const stream =
-    measured ??
-    (activationDtype !== null && !narrow(activationDtype)
-      ? activationDtype
-      : dtype !== null && !narrow(dtype)
-        ? dtype
-        : narrow(weights)
-          ? halfOf(own.activations)
-          : own.activations);
-  const all = { weights, kv: measured ?? kvDtype ?? (dtype === null ? own.kv : stream), activations: stream };
-  const operands = measured === undefined ? operandsOf(device, weights, dtype, activationDtype) : null;
-  return { model: { ...model, dtypes: all }, dtype: measured ?? dtype ?? own.activations, operands };
+  if (measured !== undefined) return { model: withDtype(model, measured), dtype: measured, operands: null };
+  const { dtype, kvDtype, activationDtype } = formats;
+  const plain = dtypes.find((name) => name === dtype) ?? null;
+  const typed = dtype === null ? model : plain === null ? inFormats(model, { dtype }) : withPlain(model, plain);
+  const { weights, kv, activations } = typed.dtypes;
+  const wide = activationDtype !== null && !narrow(activationDtype);
+  const all = { weights, kv: kvDtype ?? kv, activations: wide ? activationDtype : activations };
+  return {
+    model: { ...typed, dtypes: all },
+    dtype: dtype ?? model.dtypes.activations,
+    operands: operandsOf(device, plain, activationDtype),
+  };
 }
 
-function halfOf(dtype: Dtype): Dtype {
-  return bytesPerElement(dtype) === 2 ? dtype : "bfloat16";
+function withPlain(model: ModelDescription, dtype: Dtype): ModelDescription {
+  if (!narrow(dtype)) return withDtype(model, dtype);
+  const own = model.dtypes.activations;
+  const half: Dtype = bytesPerElement(own) === 2 ? own : "bfloat16";
+  const typed = withDtype(model, half);
+  return { ...typed, dtypes: { ...typed.dtypes, weights: dtype } };
 }
 
-function operandsOf(device: DeviceRecord, weights: Dtype, dtype: Dtype | null, asked: Dtype | null): Dtype | null {
+function operandsOf(device: DeviceRecord, weights: Dtype | null, asked: Dtype | null): Dtype | null {
   if (asked !== null) return narrow(asked) ? asked : null;
-  if (dtype === null) return null;
   if (weights === "float8" || weights === "int8") return weights;
   return weights === "float4" && computeDtype(device, "float4") === "float4" ? "float4" : null;
 }

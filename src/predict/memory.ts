@@ -5,7 +5,7 @@ import { liveBytes } from "../cost/live-bytes.js";
 import { weightBytes } from "../cost/parameters.js";
 import type { Block, Graph } from "../graph/types.js";
 import type { EngineMemory } from "../hardware/engine.js";
-import { type Plan } from "./plan.js";
+import type { Plan } from "./plan.js";
 import { type Schedule, defaultSchedule, groupsOf } from "./schedule.js";
 
 /** Bytes that a sequence of n tokens needs, from its prefill on, on the device that needs most. */
@@ -82,18 +82,7 @@ export function memoryCurve(
 
 /** Memory of a plan under a schedule, on whichever stage of a pipeline needs most. */
 export function memoryOf(plan: Plan, schedule: Partial<Schedule> = {}): MemoryCurve {
-  const { batch, depth, chunk, cachedShare } = { ...defaultSchedule, ...schedule };
-  const options = {
-    passBatch: groupsOf(plan, batch).size,
-    depth,
-    chunk,
-    cachedShare,
-    context: plan.parallel.context,
-    encoderLength: plan.encoderLength ?? 0,
-  };
-  const local = Math.ceil(batch / plan.replicas);
-  const stages = stagesOf(plan).map((graph) => memoryCurve(graph, local, plan.engine.memory, options));
-  const [first, ...others] = stages;
+  const [first, ...others] = memoryOfStages(plan, schedule);
   if (first === undefined) throw new Error("a model has at least one stage");
   if (others.length === 0) return first;
   const fullest = (n: number): MemoryCurve =>
@@ -106,6 +95,21 @@ export function memoryOf(plan: Plan, schedule: Partial<Schedule> = {}): MemoryCu
     activations: (n) => fullest(n).activations(n),
     total: (n) => fullest(n).total(n),
   };
+}
+
+/** Memory of one device of each stage of the pipeline. */
+export function memoryOfStages(plan: Plan, schedule: Partial<Schedule> = {}): readonly MemoryCurve[] {
+  const { batch, depth, chunk, cachedShare } = { ...defaultSchedule, ...schedule };
+  const options = {
+    passBatch: groupsOf(plan, batch).size,
+    depth,
+    chunk,
+    cachedShare,
+    context: plan.parallel.context,
+    encoderLength: plan.encoderLength ?? 0,
+  };
+  const local = Math.ceil(batch / plan.replicas);
+  return stagesOf(plan).map((graph) => memoryCurve(graph, local, plan.engine.memory, options));
 }
 
 /** The prefill graph, cut into the stages of the pipeline: the embedding runs in the first, the head in the last. */

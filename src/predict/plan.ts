@@ -23,7 +23,7 @@ export interface PlanOptions {
   readonly operands: Dtype | null;
 }
 
-export const defaultPlanOptions: PlanOptions = {
+const defaultPlanOptions: PlanOptions = {
   attention: "fused",
   head: "last",
   parallel: noParallelism,

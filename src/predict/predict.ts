@@ -3,44 +3,48 @@ import type { Bytes, Dtype } from "../base/units.js";
 import { costLaw, crossover, halfOf } from "../cost/law.js";
 import { priceGraph } from "../cost/table.js";
 import { buildGraph } from "../graph/build.js";
-import type { GraphOptions } from "../graph/types.js";
-import { type Engine, engineOf } from "../hardware/engine.js";
+import type { Engine } from "../hardware/engine.js";
 import type { DeviceRecord } from "../hardware/record.js";
 import { computeDtype } from "../hardware/roofline.js";
+import type { FileType } from "../model/storage.js";
 import type { ModelDescription } from "../model/types.js";
-import { withDtype } from "../variants/dtype.js";
+import { type Capacity, capacityOf } from "./capacity.js";
 import { type LengthInterval, attentionHalfSeconds, crossoverSeconds } from "./crossing.js";
-import { type Curve, predictCurve } from "./curve.js";
+import type { Curve } from "./curve.js";
+import { type Deployment, type DeploymentOptions, defaultDeployment, deploy, hasEncoder } from "./deployment.js";
 import { type Interval, intervalLevel } from "./interval.js";
-import { type MemoryCurve, fits, longestThatFits, memoryCurve } from "./memory.js";
+import { type LatencyReach, type LatencyWanted, reachOf } from "./latency.js";
+import { type MemoryCurve, fits, longestThatFits, needs } from "./memory.js";
+import { notesOf } from "./notes.js";
+import { type Exceeded, exceededAt } from "./remedies.js";
+import type { Terms } from "./requests.js";
 import { type Split, splitAt } from "./split.js";
 
-export interface PredictOptions {
+export interface PredictOptions extends DeploymentOptions {
   /** Tokens: n of a prefill, and the context c of a decode step. Ascending. */
   readonly lengths: readonly number[];
-  readonly batch: number;
-  /** Tokens already cached before a prefill. */
-  readonly depth: number;
-  readonly attention: GraphOptions["attention"];
-  /** Dtype of weights, cache and activations; the model's own where null. A calibrated machine runs in its own. */
-  readonly dtype: Dtype | null;
+  /** What is outside of the model until the first token; the time to it is predicted only where this is stated. */
+  readonly terms: Terms | null;
+  readonly limits: readonly LatencyWanted[];
 }
 
 export const defaultPredictOptions: PredictOptions = {
+  ...defaultDeployment,
   lengths: [128, 256, 512, 1024, 2048, 4096, 8192, 16_384, 32_768, 65_536, 131_072],
-  batch: 1,
-  depth: 0,
-  attention: "fused",
-  dtype: null,
+  terms: null,
+  limits: [],
 };
 
 export interface PredictedPoint {
   readonly n: number;
   readonly prefill: Interval & { readonly exponent: number } & Split;
-  /** One token with n tokens cached. */
-  readonly decode: Interval & Split;
+  /** Prefill with the stated terms; null where none are stated. */
+  readonly ttft: Interval | null;
+  /** One token with n tokens cached; null for a model that generates nothing. */
+  readonly decode: (Interval & Split) | null;
   /** One token without a cache: a pass over the whole prefix of n tokens. */
-  readonly decodeUncached: Interval;
+  readonly decodeUncached: Interval | null;
+  /** Of the device that needs most. */
   readonly memory: {
     readonly bytes: Bytes;
     readonly weights: Bytes;
@@ -48,13 +52,16 @@ export interface PredictedPoint {
     readonly activations: Bytes;
     readonly fits: boolean;
   };
+  readonly capacity: Capacity;
 }
 
 export interface Prediction {
   readonly model: string;
   readonly device: string;
   readonly engine: Engine;
-  readonly dtype: Dtype;
+  /** Of the weights, in one word. */
+  readonly dtype: Dtype | FileType;
+  readonly deployment: Deployment;
   /** What the seconds rest on, and the lengths that were measured for it; null for a data sheet. */
   readonly data: { readonly basis: "calibrated" | "class"; readonly range: { from: number; to: number } | null };
   /** Share of true values that the intervals are meant to hold. */
@@ -64,66 +71,89 @@ export interface Prediction {
   readonly crossover: { readonly flops: { readonly n: number } | null; readonly seconds: LengthInterval | null };
   /** Where attention takes half. */
   readonly attentionHalf: { readonly flops: { readonly n: number } | null; readonly seconds: LengthInterval | null };
-  readonly limits: { readonly memory: { readonly n: number } | null; readonly context: { readonly n: number } | null };
+  readonly limits: {
+    readonly memory: { readonly n: number } | null;
+    readonly context: { readonly n: number } | null;
+    readonly latency: readonly LatencyReach[];
+  };
+  /** The longest length asked for, where it does not fit. */
+  readonly exceeded: Exceeded | null;
   readonly notes: readonly string[];
   /** The curves themselves, for plots and fits. */
-  readonly curves: { readonly prefill: Curve; readonly decode: Curve; readonly memory: MemoryCurve };
+  readonly curves: { readonly prefill: Curve; readonly decode: Curve | null; readonly memory: MemoryCurve };
 }
 
 /**
  * Seconds, memory and limits of a model on a device at every length asked for.
  *
- * @throws NsquaredError `batch-invalid`, `lengths-order`
+ * @throws NsquaredError `batch-invalid`, `lengths-order`, `parallel-divide`, `no-interconnect` and others of bad options
  */
 export function predict(
   model: ModelDescription,
   device: DeviceRecord,
   options: Partial<PredictOptions> = {},
 ): Prediction {
-  const { lengths, batch, depth, attention, dtype } = { ...defaultPredictOptions, ...options };
-  check(lengths, batch, depth);
-  const asked = device.calibration?.dtype ?? dtype ?? model.dtypes.activations;
-  const all = device.calibration !== null || dtype !== null;
-  const typed = all ? withDtype(model, asked) : model;
-  const graph = buildGraph(typed, { attention, phase: "prefill" });
-  const law = costLaw(priceGraph(graph), "prefill", batch);
-  const memory = memoryCurve(graph, batch, engineOf(device).memory);
-  const prefill = predictCurve(typed, device, { phase: "prefill", batch, depth, attention });
-  const decode = predictCurve(typed, device, { phase: "decode", batch, attention });
-  const whole = depth === 0 ? prefill : predictCurve(typed, device, { phase: "prefill", batch, attention });
-  const flopsCrossover = crossover(law.flops, law.variable);
-  const flopsHalf = halfOf(law.attentionFlops, law.flops, law.variable);
+  const chosen = { ...defaultPredictOptions, ...options };
+  const { lengths, depth, attention, terms, limits } = chosen;
+  check(chosen);
+  const deployment = deploy(model, device, chosen);
+  const { plan, memory, prefill, decode, dtype } = deployment;
+  const whole =
+    depth === 0 && chosen.cachedShare === 0 ? prefill : deployment.curve("prefill", { depth: 0, cachedShare: 0 });
+  // The law of the whole model, not of what one of several devices does.
+  const graph = buildGraph(plan.model, { attention, phase: "prefill" });
+  const encoder = hasEncoder(model) ? (chosen.encoderLength ?? "same") : 0;
+  const law = costLaw(priceGraph(graph), "prefill", chosen.batch, encoder);
   const longest = longestThatFits(memory, device.memory.value);
+  const capacity = capacityOf(deployment);
+  const beside = terms === null ? null : terms.network + terms.tokenizer;
+  const later = (seconds: Interval, by: number): Interval => ({
+    seconds: seconds.seconds + by,
+    low: seconds.low + by,
+    high: seconds.high + by,
+  });
+  const last = lengths.at(-1);
   return {
     model: model.name,
     device: device.name,
-    engine: engineOf(device),
-    dtype: asked,
+    engine: plan.engine,
+    dtype,
+    deployment,
     data: {
       basis: device.calibration === null ? "class" : "calibrated",
       range: device.calibration === null ? null : { from: 1, to: device.calibration.longest },
     },
     level: intervalLevel,
-    points: lengths.map((n) => {
-      const bytes = memory.total(n);
+    points: lengths.map((n): PredictedPoint => {
+      const seconds = prefill.interval(n);
       return {
         n,
-        prefill: { ...prefill.interval(n), exponent: prefill.exponent(n), ...splitAt(prefill, n) },
-        decode: { ...decode.interval(n), ...splitAt(decode, n) },
-        decodeUncached: whole.interval(n),
+        prefill: { ...seconds, exponent: prefill.exponent(n), ...splitAt(prefill, n) },
+        ttft: beside === null ? null : later(seconds, beside),
+        decode: decode === null ? null : { ...decode.interval(n), ...splitAt(decode, n) },
+        decodeUncached: decode === null ? null : whole.interval(n),
         memory: {
-          bytes,
+          bytes: memory.total(n),
           weights: memory.weights,
           cache: memory.cache(n),
           activations: memory.activations(n),
           fits: fits(memory, n, device.memory.value),
         },
+        capacity: capacity(n),
       };
     }),
-    crossover: { flops: at(flopsCrossover), seconds: crossoverSeconds(prefill) },
-    attentionHalf: { flops: at(flopsHalf), seconds: attentionHalfSeconds(prefill) },
-    limits: { memory: at(longest), context: at(model.contextLength) },
-    notes: notesOf(model, device, asked, dtype),
+    crossover: { flops: at(crossover(law.flops, law.variable)), seconds: crossoverSeconds(prefill) },
+    attentionHalf: {
+      flops: at(halfOf(law.attentionFlops, law.flops, law.variable)),
+      seconds: attentionHalfSeconds(prefill),
+    },
+    limits: {
+      memory: at(longest),
+      context: at(model.contextLength),
+      latency: limits.map((wanted) => reachOf(deployment, wanted, terms ?? { network: 0, tokenizer: 0 })),
+    },
+    exceeded: last === undefined || needs(memory, last) <= device.memory.value ? null : exceededAt(deployment, last),
+    notes: notesOf(deployment, terms),
     curves: { prefill, decode, memory },
   };
 }
@@ -132,39 +162,35 @@ function at(n: number | null): { readonly n: number } | null {
   return n === null ? null : { n };
 }
 
-function check(lengths: readonly number[], batch: number, depth: number): void {
-  if (!(Number.isSafeInteger(batch) && batch >= 1)) {
+function check({ lengths, batch, depth, chunk, cachedShare, parallel }: PredictOptions): void {
+  const wholeFrom = (least: number, value: number): boolean => Number.isSafeInteger(value) && value >= least;
+  if (!wholeFrom(1, batch)) {
     throw badInput("batch-invalid", { key: "batch", found: batch, expected: "a whole number of sequences from 1 on" });
   }
-  if (!(Number.isSafeInteger(depth) && depth >= 0)) {
+  if (!wholeFrom(0, depth)) {
     throw badInput("depth-invalid", { key: "depth", found: depth, expected: "a whole number of tokens from 0 on" });
+  }
+  if (chunk !== null && !wholeFrom(1, chunk)) {
+    throw badInput("chunk-invalid", { key: "chunk", found: chunk, expected: "a whole number of tokens from 1 on" });
+  }
+  if (!(cachedShare >= 0 && cachedShare < 1)) {
+    throw badInput("share-invalid", {
+      key: "cached share",
+      found: cachedShare,
+      expected: "a share of the prompt from 0 to below 1: at least its last token is computed",
+    });
+  }
+  for (const kind of ["tensor", "pipeline", "expert", "context"] as const) {
+    if (!wholeFrom(1, parallel[kind])) {
+      throw badInput("parallel-invalid", {
+        key: kind,
+        found: parallel[kind],
+        expected: "a whole number of devices from 1 on",
+      });
+    }
   }
   const wrong = lengths.find((length, index) => !(length >= 1) || length <= (lengths[index - 1] ?? 0));
   if (wrong !== undefined) {
     throw badInput("lengths-order", { key: "lengths", found: wrong, expected: "lengths from 1 on, ascending" });
   }
-}
-
-function notesOf(model: ModelDescription, device: DeviceRecord, asked: Dtype, option: Dtype | null): string[] {
-  const notes = ["one request at a time: no queueing, no network, no tokenizer"];
-  const kinds = new Set(model.stacks.map((stack) => stack.kind));
-  if (kinds.has("encoder") && kinds.has("decoder")) {
-    notes.push("the decoder alone: the encoder's input is taken as empty");
-  }
-  const runs = computeDtype(device, asked);
-  if (runs !== asked) notes.push(`${device.name} has no ${asked} arithmetic: ${runs} runs instead`);
-  if (device.calibration !== null && option !== null && option !== device.calibration.dtype) {
-    notes.push(`${device.name} was measured in ${device.calibration.dtype}, not ${option}`);
-  }
-  const { memory } = engineOf(device);
-  if (memory.resident !== 1) notes.push(`memory as ${engineOf(device).name} takes it: ${memory.source}`);
-  const uncertain = [
-    ...Object.entries(device.peaks).flatMap(([dtype, peak]) =>
-      peak.uncertain && dtype === runs ? [`${dtype} peak`] : [],
-    ),
-    ...(device.bandwidth.uncertain ? ["bandwidth"] : []),
-    ...(device.launch.uncertain ? ["launch overhead"] : []),
-  ];
-  if (uncertain.length > 0) notes.push(`uncertain numbers of ${device.name}: ${uncertain.join(", ")}`);
-  return notes;
 }

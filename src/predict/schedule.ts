@@ -58,6 +58,14 @@ export function prefillPass(plan: Plan, schedule: Schedule): Pass {
   return inChunks(plan, schedule, chunk, size, once);
 }
 
+/** A prefill of always the same new tokens after ever more cached ones: a function of the depth. */
+export function turnPass(plan: Plan, batch: number, newTokens: number): Pass {
+  const { pipeline } = plan.parallel;
+  const { groups, size } = groupsOf(plan, batch);
+  const pass = timePass(plan, { phase: "prefill", variable: "c", newTokens, depth: 0, batch: size });
+  return pipeline === 1 ? pass : scaled(pass, (groups + pipeline - 1) / pipeline);
+}
+
 function scaled(pass: Pass, factor: number): Pass {
   return {
     operators: pass.operators.map((operator) => ({

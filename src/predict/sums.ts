@@ -1,11 +1,17 @@
 /** Values that are added one by one; longer sums are grouped. */
-const mostTerms = 512;
+const mostSteps = 512;
 
 /**
- * Σ f(from + k·step) over k = 0 … count − 1. Beyond 512 terms neighbours are grouped and each group is its middle
+ * Σ f(from + k·step) over k = 0 … count − 1. Beyond `mostTerms` terms neighbours are grouped and each group is its middle
  * times its size: exact where f is a line inside a group.
  */
-export function sumOfSteps(f: (x: number) => number, from: number, step: number, count: number): number {
+export function sumOfSteps(
+  f: (x: number) => number,
+  from: number,
+  step: number,
+  count: number,
+  mostTerms: number = mostSteps,
+): number {
   let sum = 0;
   if (count <= mostTerms) {
     for (let k = 0; k < count; k += 1) sum += f(from + k * step);

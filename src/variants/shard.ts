@@ -37,11 +37,16 @@ const names = { tensor: "--tp", pipeline: "--pp", expert: "--ep", context: "--cp
 export function shardModel(model: ModelDescription, parallel: Parallelism): ModelDescription {
   const { tensor, expert, pipeline } = parallel;
   for (const stack of model.stacks) {
-    if (pipeline > 1 && stack.length?.kind !== "absent") whole(model, "pipeline", pipeline, stack.layers.length, "layers");
+    if (pipeline > 1 && stack.length?.kind !== "absent")
+      whole(model, "pipeline", pipeline, stack.layers.length, "layers");
   }
   const experts = model.stacks.some(({ layers }) => layers.some(({ ffns }) => ffns.some(({ kind }) => kind === "moe")));
   if (expert > 1 && !experts) {
-    throw badInput("parallel-divide", { where: "--ep", found: expert, expected: `${model.name} has no experts to split` });
+    throw badInput("parallel-divide", {
+      where: "--ep",
+      found: expert,
+      expected: `${model.name} has no experts to split`,
+    });
   }
   if (Math.max(tensor, expert) % Math.min(tensor, expert) !== 0) {
     throw badInput("parallel-divide", {
@@ -68,7 +73,8 @@ export function shardModel(model: ModelDescription, parallel: Parallelism): Mode
   return {
     ...model,
     embedding: { ...model.embedding, rows: rows(model.embedding.rows) },
-    head: model.head.kind === "lm" ? { ...model.head, rows: rows(model.head.rows ?? model.vocabularySize) } : model.head,
+    head:
+      model.head.kind === "lm" ? { ...model.head, rows: rows(model.head.rows ?? model.vocabularySize) } : model.head,
     stacks: model.stacks.map((stack): Stack => ({ ...stack, layers: stack.layers.map(layerOf) })),
   };
 }
@@ -162,6 +168,11 @@ function splitExperts(model: ModelDescription, ffn: MoeFfn, parallel: Parallelis
     ...(replicasOf(parallel) === 1 ? {} : { peers: replicasOf(parallel) }),
     ...(ffn.shared === undefined
       ? {}
-      : { shared: { ...ffn.shared, width: whole(model, "tensor", tensor, ffn.shared.width, "columns of the shared expert") } }),
+      : {
+          shared: {
+            ...ffn.shared,
+            width: whole(model, "tensor", tensor, ffn.shared.width, "columns of the shared expert"),
+          },
+        }),
   };
 }

@@ -8,7 +8,7 @@ import { costComparisonDocument, costDocument } from "./cost.js";
 import { describeDocument } from "./describe.js";
 import { fitDocument, scenariosDocument } from "./fit.js";
 import { measureDocument } from "./measure.js";
-import { predictDocument } from "./predict.js";
+import { predictDocument, predictTableDocument } from "./predict.js";
 import { profileDocument } from "./profile.js";
 import { reportDocument } from "./report.js";
 
@@ -18,6 +18,7 @@ export const documents = {
   "nsquared/cost@1": costDocument,
   "nsquared/cost-comparison@1": costComparisonDocument,
   "nsquared/predict@1": predictDocument,
+  "nsquared/predict-table@1": predictTableDocument,
   "nsquared/calibrate@1": calibrateDocument,
   "nsquared/measure@1": measureDocument,
   "nsquared/fit@1": fitDocument,

@@ -1,0 +1,106 @@
+import type { Dtype } from "../base/units.js";
+import type { GraphOptions } from "../graph/types.js";
+import type { DeviceRecord } from "../hardware/record.js";
+import type { FileType } from "../model/storage.js";
+import type { ModelDescription } from "../model/types.js";
+import { type Parallelism, noParallelism } from "../variants/shard.js";
+import { type Curve, curveOf } from "./curve.js";
+import { type Formats, ownFormats, withFormats } from "./formats.js";
+import { type MemoryCurve, memoryOf } from "./memory.js";
+import { type Plan, makePlan } from "./plan.js";
+import { type Schedule, defaultSchedule } from "./schedule.js";
+
+/** How a model is deployed: formats, parallelism, and how requests are run through it. */
+export interface DeploymentOptions extends Formats, Schedule {
+  readonly attention: GraphOptions["attention"];
+  readonly parallel: Parallelism;
+  /** Bytes/s of one direction between devices; the device's own where null. */
+  readonly interconnect: number | null;
+  /** Tokens of an encoder's input; as many as the length where null. */
+  readonly encoderLength: number | null;
+}
+
+export const defaultDeployment: DeploymentOptions = {
+  ...ownFormats,
+  ...defaultSchedule,
+  attention: "fused",
+  parallel: noParallelism,
+  interconnect: null,
+  encoderLength: null,
+};
+
+/** A model on hardware, ready to be asked. */
+export interface Deployment {
+  readonly options: DeploymentOptions;
+  /** As it was given, before any formats. */
+  readonly model: ModelDescription;
+  readonly device: DeviceRecord;
+  readonly plan: Plan;
+  /** Of the weights, in one word. */
+  readonly dtype: Dtype | FileType;
+  readonly prefill: Curve;
+  /** Null where the model generates nothing: an encoder. */
+  readonly decode: Curve | null;
+  readonly memory: MemoryCurve;
+  /** Curves under another schedule. */
+  readonly curve: (phase: "prefill" | "decode", schedule: Partial<Schedule>) => Curve;
+}
+
+/** Whether the model generates tokens one after the other. */
+export function generates(model: ModelDescription): boolean {
+  return model.stacks.at(-1)?.kind === "decoder";
+}
+
+/** Whether an encoder's input has a length of its own. */
+export function hasEncoder(model: ModelDescription): boolean {
+  return model.stacks.some(({ length }) => length?.kind === "encoder");
+}
+
+/** @throws NsquaredError `parallel-divide`, `no-interconnect` */
+export function deploy(
+  model: ModelDescription,
+  device: DeviceRecord,
+  options: Partial<DeploymentOptions> = {},
+): Deployment {
+  const chosen = { ...defaultDeployment, ...options };
+  const formatted = withFormats(model, device, chosen);
+  const { attention, parallel, interconnect, encoderLength } = chosen;
+  const plan = makePlan(formatted.model, device, {
+    attention,
+    parallel,
+    interconnect,
+    encoderLength: hasEncoder(model) ? encoderLength : 0,
+    operands: formatted.operands,
+  });
+  const curve = (phase: "prefill" | "decode", schedule: Partial<Schedule>): Curve =>
+    curveOf(plan, phase, { ...chosen, ...schedule });
+  // Made when they are asked for: what looks for a deployment that fits needs the memory alone.
+  const prefill = once(() => curve("prefill", {}));
+  const decode = once(() => (generates(model) ? curve("decode", {}) : null));
+  const memory = once(() => memoryOf(plan, chosen));
+  return {
+    options: chosen,
+    model,
+    device,
+    plan,
+    dtype: formatted.dtype,
+    get prefill() {
+      return prefill();
+    },
+    get decode() {
+      return decode();
+    },
+    get memory() {
+      return memory();
+    },
+    curve,
+  };
+}
+
+function once<Value>(make: () => Value): () => Value {
+  let made: { readonly value: Value } | null = null;
+  return () => {
+    made ??= { value: make() };
+    return made.value;
+  };
+}

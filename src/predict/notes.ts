@@ -1,0 +1,102 @@
+import { percent, significant, tokens } from "../base/format.js";
+import { engineOf } from "../hardware/engine.js";
+import { computeDtype } from "../hardware/roofline.js";
+import type { Deployment } from "./deployment.js";
+import { generates, hasEncoder } from "./deployment.js";
+import type { Terms } from "./requests.js";
+import { groupsOf } from "./schedule.js";
+
+/** What a prediction takes for granted or leaves out, in words. */
+export function notesOf(deployment: Deployment, terms: Terms | null): string[] {
+  return [
+    ...scopeNotes(deployment, terms),
+    ...formatNotes(deployment),
+    ...parallelNotes(deployment),
+    ...deviceNotes(deployment),
+  ];
+}
+
+function scopeNotes({ model, options }: Deployment, terms: Terms | null): string[] {
+  const outside = terms === null ? "no network, no tokenizer" : "network and tokenizer as stated";
+  const notes = [
+    options.batch === 1
+      ? `one request at a time: no queueing, ${outside}; no speculative decoding`
+      : `${options.batch} sequences in step: no queueing, ${outside}; no speculative decoding`,
+  ];
+  if (!generates(model)) notes.push("an encoder: it generates nothing, so there is no decode");
+  if (hasEncoder(model)) {
+    notes.push(
+      options.encoderLength === null
+        ? "the encoder's input is as long as n (in decode: as the context); --encoder-length sets it"
+        : `the encoder's input has ${tokens(options.encoderLength)} tokens; the prefill runs it, decode reads the keys and values it left`,
+    );
+  }
+  if (options.chunk !== null) {
+    notes.push(
+      `prefill in chunks of ${tokens(options.chunk)} tokens, each reading the keys and values before it again`,
+    );
+  }
+  if (options.cachedShare > 0) {
+    notes.push(`${percent(options.cachedShare)} of the prompt's keys and values are cached already`);
+  }
+  return notes;
+}
+
+function formatNotes({ device, dtype, plan, options }: Deployment): string[] {
+  const notes: string[] = [];
+  const { weights, activations } = plan.model.dtypes;
+  const { calibration } = device;
+  if (calibration !== null) {
+    const other = [options.dtype, options.kvDtype, options.activationDtype].find(
+      (asked) => asked !== null && asked !== calibration.dtype,
+    );
+    if (other != null) notes.push(`${device.name} was measured in ${calibration.dtype}, not ${other}`);
+    return notes;
+  }
+  const asked = plan.operands ?? activations;
+  const runs = computeDtype(device, asked);
+  if (runs !== asked) notes.push(`${device.name} has no ${asked} arithmetic: ${runs} runs instead`);
+  if (plan.operands === null && weights !== activations) {
+    notes.push(`weights in ${dtype === activations ? weights : dtype} are expanded to ${activations} for products`);
+  }
+  return notes;
+}
+
+function parallelNotes({ plan, options }: Deployment): string[] {
+  const { parallel, link, devices, replicas } = plan;
+  if (link === null) return [];
+  const { pipeline, expert } = parallel;
+  const rate = `${significant(link.bandwidth / 1e9)} GB/s`;
+  const notes = [
+    `${devices} devices in one group over ${link.name}, ${rate} in one direction of use${link.uncertain ? " (uncertain)" : ""}: all-to-all reachable, no slower links between nodes`,
+  ];
+  if (pipeline > 1) {
+    const { groups, size } = groupsOf(plan, options.batch);
+    const idle = (pipeline - 1) / (groups + pipeline - 1);
+    notes.push(
+      `pipeline of ${pipeline} stages, filled with ${groups} ${groups === 1 ? "group" : "groups"} of ${size}: in a prefill each device waits ${percent(idle)} of the time`,
+    );
+  }
+  if (replicas > 1) {
+    notes.push(
+      `attention in ${replicas} replicas with ${Math.ceil(options.batch / replicas)} of the ${options.batch} sequences each; experts over all ${expert} devices, routing taken as even`,
+    );
+  } else if (expert > 1) notes.push("routing taken as even over the experts");
+  return notes;
+}
+
+function deviceNotes({ device, plan }: Deployment): string[] {
+  const notes: string[] = [];
+  const { memory } = engineOf(device);
+  if (memory.resident !== 1) notes.push(`memory as ${engineOf(device).name} takes it: ${memory.source}`);
+  const runs = computeDtype(device, plan.operands ?? plan.model.dtypes.activations);
+  const uncertain = [
+    ...Object.entries(device.peaks).flatMap(([dtype, peak]) =>
+      peak.uncertain && dtype === runs ? [`${dtype} peak`] : [],
+    ),
+    ...(device.bandwidth.uncertain ? ["bandwidth"] : []),
+    ...(device.launch.uncertain ? ["launch overhead"] : []),
+  ];
+  if (uncertain.length > 0) notes.push(`uncertain numbers of ${device.name}: ${uncertain.join(", ")}`);
+  return notes;
+}
