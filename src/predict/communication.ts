@@ -39,7 +39,7 @@ export function communications(
   const shown = exchangesOf(plan, setting).map((exchange): CurveOperator => {
     const time = collectiveTime(exchange.kind, link, exchange.devices);
     const bytes = exchange.bytes.compile(variable, values);
-    return networkOperator(exchange.name, exchange.bytes.degree(variable).power, time, exchange.count, (length) =>
+    return networkOperator(exchange.name, exchange.bytes.growth(variable).power, time, exchange.count, (length) =>
       bytes(length / share),
     );
   });

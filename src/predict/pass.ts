@@ -55,5 +55,5 @@ function timesOf(
 /** Power of the variable that the operator's work grows with: its matrix products', or its bytes' where it has none. */
 function degreeOf({ cost }: OperatorCost, { variable }: Setting): number {
   const work = cost.matmulFlops.isZero ? cost.readBytes.plus(cost.writtenBytes) : cost.matmulFlops;
-  return work.degree(variable).power;
+  return work.growth(variable).power;
 }

@@ -5,7 +5,6 @@ import { priceGraph } from "../cost/table.js";
 import { buildGraph } from "../graph/build.js";
 import type { Engine } from "../hardware/engine.js";
 import type { DeviceRecord } from "../hardware/record.js";
-import { computeDtype } from "../hardware/roofline.js";
 import type { FileType } from "../model/storage.js";
 import type { ModelDescription } from "../model/types.js";
 import { type Capacity, capacityOf } from "./capacity.js";

@@ -127,6 +127,12 @@ function splitMixer(model: ModelDescription, mixer: Mixer, tensor: number): Mixe
         keyHeads: over(mixer.keyHeads, "key heads of linear attention"),
         valueHeads: over(mixer.valueHeads, "value heads of linear attention"),
       };
+    case "rwkv":
+      return { ...mixer, width: over(mixer.width / mixer.headDim, "heads") * mixer.headDim };
+    case "cell":
+      return { ...mixer, width: whole(model, "tensor", tensor, 1, "recurrent cell") };
+    case "linear":
+    case "linformer":
     case "lightning":
     case "mlstm":
     case "nystrom":
