@@ -24,11 +24,12 @@ export const house = [
   { folder: "hardware", pure: true, imports: "base math model graph cost" },
   { folder: "predict", pure: true, imports: "base math model variants graph cost hardware" },
   { folder: "runs", imports: "base", node: ["**"], disk: true },
+  { folder: "demo", imports: "base", node: ["server.ts", "chunks.ts"] },
   { folder: "onnx", imports: "base math files model graph" },
   {
     folder: "measure",
     imports: "base math model graph runs onnx",
-    node: ["environment*.ts", "onnx-node*.ts"],
+    node: ["environment*.ts", "onnx-node*.ts", "openai*.ts"],
     disk: true,
   },
   { folder: "fit", pure: true, imports: "base math model graph cost hardware predict runs" },
@@ -43,7 +44,7 @@ export const house = [
   {
     folder: "cli",
     imports:
-      "base math files model variants graph cost hardware predict runs onnx measure fit compare advise report study",
+      "base math files model variants graph cost hardware predict runs demo onnx measure fit compare advise report study",
     node: ["**"],
   },
 ];

@@ -59,6 +59,11 @@ const entries: readonly Entry[] = [
     summary: "measured against predicted, as text and as a page with pictures",
     load: async () => (await import("./report.js")).setUpReport,
   },
+  {
+    name: "demo-server",
+    summary: "a server with known times and faults, to try `measure` and `fit` on",
+    load: async () => (await import("./demo-server.js")).setUpDemoServer,
+  },
 ];
 
 /**

@@ -1,5 +1,5 @@
 import type { Seconds } from "../base/units.js";
-import type { Cell, Phase, RuntimeInfo } from "../runs/schema.js";
+import type { Cell, Phase, RequestFacts, RuntimeInfo } from "../runs/schema.js";
 import type { Clock } from "./clock.js";
 
 /**
@@ -9,10 +9,14 @@ import type { Clock } from "./clock.js";
  * - `rejected`: timed, but it must not be used (a prompt that was cut, a cache hit); the reason says why.
  * - `failed`: nothing was timed (out of memory, refused, timed out); never written as 0 seconds.
  */
-export type Outcome =
+export type Outcome = (
   | { readonly status: "ok"; readonly seconds: Seconds; readonly steps: number }
   | { readonly status: "rejected"; readonly seconds: Seconds; readonly steps: number; readonly reason: string }
-  | { readonly status: "failed"; readonly reason: string };
+  | { readonly status: "failed"; readonly reason: string }
+) & {
+  /** Of a runner that asks a server: what the request showed beside. */
+  readonly request?: RequestFacts;
+};
 
 /** What a runner can be asked for. A cell outside is refused by `measure` before anything is timed. */
 export interface Capabilities {

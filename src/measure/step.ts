@@ -24,13 +24,14 @@ function isTimed(outcome: Outcome): outcome is Exclude<Outcome, { status: "faile
 
 /** An instrument that reads zero or nonsense has measured nothing. */
 function checked(outcome: Outcome): Outcome {
-  if (!isTimed(outcome)) return { status: "failed", reason: reasonOf(outcome.reason) };
+  if (!isTimed(outcome)) return { ...outcome, reason: reasonOf(outcome.reason) };
   const { seconds, steps } = outcome;
+  const request = outcome.request === undefined ? {} : { request: outcome.request };
   if (!(Number.isFinite(seconds) && seconds > 0)) {
-    return { status: "failed", reason: `the runner timed ${seconds} s: too short for the clock` };
+    return { status: "failed", ...request, reason: `the runner timed ${seconds} s: too short for the clock` };
   }
   if (!(Number.isSafeInteger(steps) && steps >= 1)) {
-    return { status: "failed", reason: `the runner counted ${steps} steps; at least one was expected` };
+    return { status: "failed", ...request, reason: `the runner counted ${steps} steps; at least one was expected` };
   }
   return outcome;
 }
@@ -66,5 +67,6 @@ export function sampleOf(cell: Cell, outcome: Outcome, place: Pick<Sample, "bloc
     steps: isTimed(outcome) ? outcome.steps : 1,
     ...place,
     rejected: outcome.status === "ok" ? null : oneLine(outcome.reason) || "rejected without a reason",
+    ...(outcome.request === undefined ? {} : { request: outcome.request }),
   };
 }

@@ -30,6 +30,30 @@ export type Cell = z.infer<typeof cellSchema>;
 export const longestText = 2000;
 const text = z.string().max(longestText);
 
+const some = z.number().min(0).max(1e9).nullable();
+
+/** What a request to a server showed beside the time of its sample. Each is null where the server does not say. */
+export const requestSchema = z.object({
+  /** Tokens of the prompt, of the answer, and of the prompt found in a cache, as the server counted them. */
+  promptTokens: count.nullable(),
+  outputTokens: count.nullable(),
+  cachedTokens: count.nullable(),
+  /** From sending the request to the first token's arrival (TTFT), and to the end of the stream. */
+  firstTokenSeconds: some,
+  endToEndSeconds: some,
+  /** Mean seconds from token to token behind the first one (TPOT), and the longest gap between two chunks (ITL). */
+  tokenSeconds: some,
+  longestGapSeconds: some,
+  /** The server's own clock: its prefill, and its mean seconds per token. */
+  serverPrefillSeconds: some,
+  serverTokenSeconds: some,
+  /** Refusals (429, 5xx) before the one that counted. */
+  retries: z.number().int().min(0).max(1000),
+  /** No answer within the time-out. */
+  timedOut: z.boolean(),
+});
+export type RequestFacts = z.infer<typeof requestSchema>;
+
 /** One timed step. Kept whatever became of it: warm-ups and rejected samples stay in the run, with the reason. */
 export const sampleSchema = cellSchema.extend({
   /** Wall seconds of one step; null where nothing was timed (failed, timed out), never 0. */
@@ -48,6 +72,8 @@ export const sampleSchema = cellSchema.extend({
   rejected: text.nullable(),
   /** When the step ended, in seconds since the run began, on a monotonic clock. */
   at: z.number().min(0).max(1e9),
+  /** Of samples that were requests to a server. */
+  request: requestSchema.optional(),
 });
 export type Sample = z.infer<typeof sampleSchema>;
 

@@ -4,6 +4,7 @@ import { specSchema } from "../../model/spec/schema.js";
 import { runSchema } from "../../runs/schema.js";
 import { calibrateDocument } from "./calibrate.js";
 import { checkDocument } from "./check.js";
+import { demoServerDocument } from "./demo-server.js";
 import { costComparisonDocument, costDocument } from "./cost.js";
 import { describeDocument } from "./describe.js";
 import { fitDocument, scenariosDocument } from "./fit.js";
@@ -26,6 +27,7 @@ export const documents = {
   "nsquared/check@1": checkDocument,
   "nsquared/report@1": reportDocument,
   "nsquared/profile@1": profileDocument,
+  "nsquared/demo-server@1": demoServerDocument,
   "nsquared/run@1": runSchema,
   "nsquared/device@1": deviceRecordSchema,
   "nsquared/spec@1": specSchema,

@@ -1,0 +1,158 @@
+import { InvalidArgumentError, Option } from "commander";
+import { NsquaredError, badInput } from "../base/errors.js";
+import { seconds } from "../base/format.js";
+import { parseLength } from "../base/lengths.js";
+import { type DemoLaw, type Disease, diseases, healthyLaw } from "../demo/law.js";
+import { type Quirk, isQuirk, quirks } from "../demo/quirks.js";
+import { startDemoServer } from "../demo/server.js";
+import type { DemoServerDocument } from "../study/documents/demo-server.js";
+import { type SetUp, emit, say } from "./io.js";
+import { duration, wholeNumber } from "./options.js";
+
+interface Options {
+  readonly host: string;
+  readonly port: number;
+  readonly constant: number;
+  readonly linear: number;
+  readonly quadratic: number;
+  readonly decode: number;
+  readonly perContext: number;
+  readonly jitter: number;
+  readonly window?: number;
+  readonly context: number;
+  readonly modelName: string;
+  readonly seed: number;
+  readonly quirk: readonly Quirk[];
+  readonly disease: Readonly<Record<string, number>>;
+  readonly stamps?: boolean;
+  readonly json?: boolean;
+}
+
+const list = (names: readonly string[]): string => names.join(", ");
+
+function number(text: string): number {
+  const value = Number(text);
+  if (!(Number.isFinite(value) && value >= 0 && text.trim() !== "")) {
+    throw new InvalidArgumentError("expected a number of 0 or more, as 4e-5.");
+  }
+  return value;
+}
+
+function quirk(text: string, before: readonly Quirk[]): readonly Quirk[] {
+  if (!isQuirk(text)) throw new InvalidArgumentError(`expected one of ${list(Object.keys(quirks))}.`);
+  return [...before, text];
+}
+
+function disease(text: string, before: Readonly<Record<string, number>>): Readonly<Record<string, number>> {
+  const [name = "", strength = ""] = text.split("=");
+  if (!diseases.some((known: Disease) => known === name)) {
+    throw new InvalidArgumentError(`expected <name>=<strength>, with a name of ${list(diseases)}.`);
+  }
+  return { ...before, [name]: number(strength) };
+}
+
+export const setUpDemoServer: SetUp = (command, io) => {
+  const { constant, linear, quadratic, decode, jitter, contextLimit } = healthyLaw;
+  command
+    .description(
+      "Serves an OpenAI-compatible API whose times are known exactly: a prefill of n tokens takes constant + linear·n +\n" +
+        "quadratic·n², a decode step at context c takes decode + per-context·c. It computes nothing. Quirks are what real\n" +
+        "servers do differently; diseases are what makes them slower than their model. Ctrl-C ends it.",
+    )
+    .addOption(new Option("--port <port>", "0 lets the system choose").argParser(wholeNumber(0, 65_535)).default(8000))
+    .option("--host <address>", "address to listen on", "127.0.0.1")
+    .option("--model-name <name>", "the model it says it serves", "demo")
+    .addOption(new Option("--constant <time>", "of each prefill").argParser(duration).default(constant, "20ms"))
+    .addOption(new Option("--linear <s>", "seconds per token").argParser(number).default(linear))
+    .addOption(new Option("--quadratic <s>", "seconds per token squared").argParser(number).default(quadratic))
+    .addOption(new Option("--decode <time>", "of each decode step").argParser(duration).default(decode.constant, "8ms"))
+    .addOption(new Option("--per-context <s>", "seconds per cached token").argParser(number).default(decode.linear))
+    .addOption(new Option("--jitter <share>", "spread of the times").argParser(number).default(jitter))
+    .addOption(
+      new Option("--window <tokens>", "window of the model's attention").argParser((text: string) =>
+        parseLength(text, "--window"),
+      ),
+    )
+    .addOption(
+      new Option("--context <tokens>", "longest prompt and answer")
+        .argParser((text: string) => parseLength(text, "--context"))
+        .default(contextLimit),
+    )
+    .addOption(
+      new Option("--quirk <name>", `may be repeated: ${list(Object.keys(quirks))}`)
+        .argParser(quirk)
+        .default([], "none"),
+    )
+    .addOption(
+      new Option("--disease <name=strength>", `may be repeated: ${list(diseases)}`)
+        .argParser(disease)
+        .default({}, "none"),
+    )
+    .option("--stamps", "put the time of sending into every chunk")
+    .addOption(new Option("--seed <number>", "of jitter and chance").argParser(wholeNumber(0, 2 ** 31)).default(1))
+    .addHelpText(
+      "after",
+      `
+Examples:
+  nsquared demo-server --port 8000
+  nsquared measure http://127.0.0.1:8000/v1 --model-name demo --lengths 256..8k --yes
+  nsquared demo-server --disease unfused=6 --disease padding=512
+  nsquared demo-server --quirk rate-limited --quirk role-first`,
+    )
+    .action(async (options: Options) => {
+      const law: DemoLaw = {
+        constant: options.constant,
+        linear: options.linear,
+        quadratic: options.quadratic,
+        decode: { constant: options.decode, linear: options.perContext },
+        jitter: options.jitter,
+        window: options.window ?? null,
+        contextLimit: options.context,
+        chunk: healthyLaw.chunk,
+        diseases: options.disease,
+      };
+      const server = await startDemoServer({
+        law,
+        seed: options.seed,
+        quirks: options.quirk,
+        model: options.modelName,
+        port: options.port,
+        host: options.host,
+        stamps: options.stamps === true,
+      }).catch((cause: unknown) => {
+        throw cannotListen(cause, options);
+      });
+      const document: DemoServerDocument = {
+        schema: "nsquared/demo-server@1",
+        url: server.url,
+        model: options.modelName,
+        law: { ...law, diseases: { ...options.disease } },
+      };
+      emit(io, options.json, document, () =>
+        [
+          `serving ${options.modelName} at ${server.url}`,
+          `prefill ${seconds(law.constant)} + ${law.linear}·n + ${law.quadratic}·n² s; decode ${seconds(law.decode.constant)} + ${law.decode.linear}·c s`,
+          `try: nsquared measure ${server.url} --model-name ${options.modelName} --yes`,
+        ].join("\n"),
+      );
+      await new Promise<void>((resolve) => {
+        if (io.signal.aborted) resolve();
+        io.signal.addEventListener("abort", () => {
+          resolve();
+        });
+      });
+      await server.close();
+      say(io, `served ${server.requests()} completions`);
+    });
+};
+
+function cannotListen(cause: unknown, { host, port }: Options): unknown {
+  const code: unknown = Reflect.get(Object(cause), "code");
+  if (cause instanceof NsquaredError || typeof code !== "string") return cause;
+  return badInput("cannot-listen", {
+    where: "--port",
+    key: `${host}:${port}`,
+    found: code,
+    expected: "a free port; --port 0 lets the system choose",
+  });
+}

@@ -1,0 +1,337 @@
+import { type IncomingMessage, type Server, type ServerResponse, createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { setImmediate as nextTick, setTimeout as sleep } from "node:timers/promises";
+import { type Api, type Usage, chunkOf, eventBytes, wordOf } from "./chunks.js";
+import { type DemoLaw, type DemoTimes, demoTimes } from "./law.js";
+import type { Quirk } from "./quirks.js";
+import { PrefixCache, templateTokens, tokensOf } from "./tokens.js";
+
+export interface DemoOptions {
+  readonly law: DemoLaw;
+  readonly seed: number;
+  readonly quirks?: readonly Quirk[];
+  readonly model?: string;
+  /** 0 lets the system choose. */
+  readonly port?: number;
+  readonly host?: string;
+  /** Puts `nsquared_sent`, the sender's monotonic clock in seconds, into every chunk. */
+  readonly stamps?: boolean;
+}
+
+export interface DemoServer {
+  /** Address of the API: `http://127.0.0.1:8000/v1`. */
+  readonly url: string;
+  /** Completions that were begun. */
+  readonly requests: () => number;
+  close(): Promise<void>;
+}
+
+const longestBody = 64 * 1024 * 1024;
+const truncatedTo = 1000;
+const lastRequest = 12;
+const mostAnswer = 100_000;
+/** Timers are late by up to this; the rest is waited for in turns of the event loop. */
+const timerSlackMs = 1.5;
+
+/** Monotonic seconds of the system, the same clock in every process of a machine. */
+export function monotonicSeconds(): number {
+  return Number(process.hrtime.bigint()) / 1e9;
+}
+
+async function until(due: number): Promise<void> {
+  const ahead = (due - monotonicSeconds()) * 1000 - timerSlackMs;
+  if (ahead > 0) await sleep(ahead);
+  while (monotonicSeconds() < due) await nextTick();
+}
+
+/** A refusal, as OpenAI-compatible servers word it. */
+class Refusal extends Error {
+  constructor(
+    readonly status: number,
+    message: string,
+    readonly type = "invalid_request_error",
+    readonly headers: Readonly<Record<string, string>> = {},
+  ) {
+    super(message);
+  }
+}
+
+/** What a completion request asks for, checked. */
+interface Wanted {
+  readonly api: Api;
+  readonly tokens: readonly string[];
+  readonly answer: number;
+  readonly stream: boolean;
+  readonly usage: boolean;
+  readonly cache: boolean;
+}
+
+/**
+ * An OpenAI-compatible server over HTTP whose times are known exactly: it computes nothing, waits as long as its law
+ * says, and streams words. For tests, and for people who want to try `nsquared measure` without a model.
+ */
+export async function startDemoServer(options: DemoOptions): Promise<DemoServer> {
+  const demo = new Demo(options);
+  const server = createServer((request, response) => {
+    demo.answer(request, response).catch(() => response.destroy());
+  });
+  demo.server = server;
+  const host = options.host ?? "127.0.0.1";
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(options.port ?? 0, host, resolve);
+  });
+  // A port is all there is once it listens on one.
+  const { port } = server.address() as AddressInfo;
+  return {
+    url: `http://${host.includes(":") ? `[${host}]` : host}:${port}/v1`,
+    requests: () => demo.requests,
+    close: () =>
+      new Promise((resolve) => {
+        server.closeAllConnections();
+        server.close(() => {
+          resolve();
+        });
+      }),
+  };
+}
+
+class Demo {
+  requests = 0;
+  server: Server | null = null;
+  private posts = 0;
+  private readonly times: DemoTimes;
+  private readonly cache = new PrefixCache();
+  private readonly model: string;
+  private readonly quirks: ReadonlySet<Quirk>;
+
+  constructor(private readonly options: DemoOptions) {
+    this.times = demoTimes(options.law, options.seed);
+    this.model = options.model ?? "demo";
+    this.quirks = new Set(options.quirks ?? []);
+  }
+
+  private has = (quirk: Quirk): boolean => this.quirks.has(quirk);
+
+  async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const arrived = monotonicSeconds();
+    response.on("error", () => response.destroy());
+    if (this.has("hangs")) return;
+    if (this.has("html")) {
+      response.writeHead(200, { "content-type": "text/html" }).end("<!doctype html><title>Welcome</title>");
+      return;
+    }
+    try {
+      if (this.has("unauthorised") && request.headers.authorization !== "Bearer demo") {
+        throw new Refusal(401, "Incorrect API key provided.", "authentication_error");
+      }
+      await this.route(request, response, arrived);
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      const body = { error: { message: error.message, type: error.type, code: error.status } };
+      response
+        .writeHead(error.status, { "content-type": "application/json", ...error.headers })
+        .end(JSON.stringify(body));
+    }
+  }
+
+  private async route(request: IncomingMessage, response: ServerResponse, arrived: number): Promise<void> {
+    const json = (value: unknown): void => {
+      response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(value));
+    };
+    const [path] = (request.url ?? "/").split("?");
+    if (request.method === "GET" && path === "/health") {
+      json({ status: "ok" });
+      return;
+    }
+    if (request.method === "GET" && path === "/v1/models") {
+      const { contextLimit } = this.options.law;
+      json({ object: "list", data: [{ id: this.model, object: "model", max_model_len: contextLimit }] });
+      return;
+    }
+    if (request.method !== "POST") throw new Refusal(404, `no ${request.method} ${path}`);
+    const body = await readJson(request);
+    if (path === "/tokenize" && !this.has("no-tokenize")) {
+      const text = body["prompt"] ?? body["content"];
+      const tokens = tokensOf(typeof text === "string" ? text : "");
+      json({
+        count: tokens.length,
+        tokens: tokens.map((_, index) => index),
+        max_model_len: this.options.law.contextLimit,
+      });
+      return;
+    }
+    const api = path === "/v1/chat/completions" ? "chat" : path === "/v1/completions" ? "completions" : null;
+    if (api === null || (api === "completions" && this.has("no-completions")))
+      throw new Refusal(404, `no POST ${path}`);
+    await this.complete(this.wanted(api, body), response, arrived);
+  }
+
+  private wanted(api: Api, body: Readonly<Record<string, unknown>>): Wanted {
+    this.posts += 1;
+    const busy = this.posts % 3 === 0;
+    if (busy && this.has("rate-limited"))
+      throw new Refusal(429, "Too many requests.", "rate_limit", { "retry-after": "0.05" });
+    if (busy && this.has("unavailable")) throw new Refusal(503, "The server is overloaded.", "server_error");
+    if (body["model"] !== undefined && body["model"] !== this.model) {
+      throw new Refusal(
+        404,
+        `The model ${JSON.stringify(body["model"]).slice(0, 80)} does not exist.`,
+        "NotFoundError",
+      );
+    }
+    if (this.has("no-ignore-eos") && (body["ignore_eos"] !== undefined || body["min_tokens"] !== undefined)) {
+      throw new Refusal(400, "Unrecognized request argument supplied: ignore_eos");
+    }
+    const stream = body["stream"] === true;
+    if (stream && this.has("no-stream")) throw new Refusal(400, "Streaming is not supported.");
+    const answer = Number(body["max_completion_tokens"] ?? body["max_tokens"] ?? 16);
+    if (!(Number.isInteger(answer) && answer >= 1 && answer <= mostAnswer)) {
+      throw new Refusal(400, `max_tokens must be between 1 and ${mostAnswer}, got ${answer}`);
+    }
+    const usage = Reflect.get(Object(body["stream_options"]), "include_usage") === true;
+    const all = api === "chat" ? this.chatTokens(body["messages"]) : this.promptTokens(body["prompt"]);
+    const tokens = this.has("truncates") ? all.slice(-truncatedTo) : all;
+    const { contextLimit } = this.options.law;
+    if (tokens.length + answer > contextLimit) {
+      throw new Refusal(
+        400,
+        `This model's maximum context length is ${contextLimit} tokens. However, you requested ${tokens.length + answer} tokens.`,
+        "BadRequestError",
+      );
+    }
+    return { api, tokens, answer, stream, usage, cache: body["cache_prompt"] !== false && !this.has("no-cache") };
+  }
+
+  private promptTokens(prompt: unknown): string[] {
+    if (typeof prompt === "string") return tokensOf(prompt);
+    const ids: readonly unknown[] = Array.isArray(prompt) ? prompt : [];
+    if (ids.length > 0 && ids.every((id) => typeof id === "number") && !this.has("no-token-ids")) return tokensOf(ids);
+    throw new Refusal(400, "prompt must be a string");
+  }
+
+  private chatTokens(messages: unknown): string[] {
+    const list: readonly unknown[] = Array.isArray(messages) ? messages : [];
+    const texts = list.map((message): unknown => Reflect.get(Object(message), "content"));
+    if (texts.length === 0 || texts.some((text) => typeof text !== "string")) {
+      throw new Refusal(400, "messages must be a list of texts");
+    }
+    return [...Array.from({ length: templateTokens }, (_, index) => `<${index}>`), ...tokensOf(texts.join(" "))];
+  }
+
+  private async complete(wanted: Wanted, response: ServerResponse, arrived: number): Promise<void> {
+    this.requests += 1;
+    if (this.has("dies") && this.requests > lastRequest) {
+      this.server?.closeAllConnections();
+      this.server?.close();
+      return;
+    }
+    const { tokens, answer } = wanted;
+    const cached = wanted.cache ? this.cache.take(tokens) : 0;
+    const { seconds, serverSeconds } = this.times.prefill(tokens.length, cached);
+    const written = this.has("empty") ? 0 : this.has("stops-early") ? Math.max(1, Math.floor(answer / 2)) : answer;
+    const usage: Usage = {
+      prompt_tokens: tokens.length,
+      completion_tokens: written,
+      total_tokens: tokens.length + written,
+      ...(this.has("reports-cached") ? { prompt_tokens_details: { cached_tokens: cached } } : {}),
+    };
+    let due = arrived + seconds;
+    const steps = Array.from({ length: Math.max(0, written - 1) }, (_, index) =>
+      this.times.step(tokens.length + index + 1),
+    );
+    const timings = {
+      cache_n: cached,
+      prompt_n: tokens.length - cached,
+      prompt_ms: serverSeconds * 1000,
+      predicted_n: written,
+      predicted_ms: 1000 * steps.reduce((sum, step) => sum + step, 0),
+    };
+    if (!wanted.stream) {
+      await until(due + steps.reduce((sum, step) => sum + step, 0));
+      const text = Array.from({ length: written }, (_, index) => wordOf(index)).join("");
+      const choice = wanted.api === "chat" ? { message: { role: "assistant", content: text } } : { text };
+      response.writeHead(200, { "content-type": "application/json" }).end(
+        JSON.stringify({
+          id: "demo",
+          model: this.model,
+          choices: [{ index: 0, ...choice, finish_reason: this.has("stops-early") ? "stop" : "length" }],
+          usage,
+          ...(this.has("llama-timings") ? { timings } : {}),
+        }),
+      );
+      return;
+    }
+    response.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-cache" });
+    response.flushHeaders();
+    const writer = new EventWriter(response, this.has, this.options.stamps === true);
+    const common = { api: wanted.api, model: this.model };
+    if (this.has("role-first") && wanted.api === "chat") await writer.send(chunkOf({ ...common, role: true }));
+    const perChunk = this.has("several-tokens") ? 3 : 1;
+    for (let index = 0; index < written; index += perChunk) {
+      const last = Math.min(written, index + perChunk);
+      for (let token = index; token < last; token += 1) due += token === 0 ? 0 : (steps[token - 1] ?? 0);
+      await until(due);
+      if (response.destroyed) return;
+      if (index >= written / 2 && index > 0) {
+        if (this.has("cut")) {
+          response.destroy();
+          return;
+        }
+        if (this.has("error-in-stream")) {
+          await writer.send({ error: { message: "CUDA error: out of memory", type: "server_error", code: 500 } });
+          response.end();
+          return;
+        }
+      }
+      const text = Array.from({ length: last - index }, (_, offset) => wordOf(index + offset)).join("");
+      const reasoning = this.has("reasoning") && wanted.api === "chat" && index < written / 2;
+      const soFar = { ...usage, completion_tokens: last, total_tokens: tokens.length + last };
+      await writer.send(chunkOf({ ...common, text, reasoning, ...(this.has("usage-every") ? { usage: soFar } : {}) }));
+    }
+    const finish = this.has("stops-early") ? "stop" : "length";
+    await writer.send(chunkOf({ ...common, finish, ...(this.has("llama-timings") ? { more: { timings } } : {}) }));
+    if (wanted.usage && !this.has("no-usage")) await writer.send(chunkOf({ ...common, withoutChoices: true, usage }));
+    await writer.send("[DONE]");
+    response.end();
+  }
+}
+
+/** Writes events, in odd pieces where the quirks say so. */
+class EventWriter {
+  constructor(
+    private readonly response: ServerResponse,
+    private readonly has: (quirk: Quirk) => boolean,
+    private readonly stamps: boolean,
+  ) {}
+
+  async send(data: Record<string, unknown> | string): Promise<void> {
+    const stamped = this.stamps && typeof data !== "string" ? { ...data, nsquared_sent: monotonicSeconds() } : data;
+    const bytes = eventBytes(stamped, this.has);
+    // The first byte of a character of several goes out alone, the rest a moment later.
+    const inside = this.has("split-utf8") ? bytes.findIndex((byte) => byte >= 0xc0) + 1 : 0;
+    if (inside > 0) {
+      this.response.write(bytes.subarray(0, inside));
+      await nextTick();
+    }
+    this.response.write(bytes.subarray(inside));
+  }
+}
+
+async function readJson(request: IncomingMessage): Promise<Record<string, unknown>> {
+  const pieces: Buffer[] = [];
+  let size = 0;
+  for await (const piece of request) {
+    const bytes: Buffer = Buffer.from(piece as Uint8Array);
+    size += bytes.length;
+    if (size > longestBody) throw new Refusal(413, "the request is too long");
+    pieces.push(bytes);
+  }
+  try {
+    const value: unknown = JSON.parse(Buffer.concat(pieces).toString("utf8"));
+    if (typeof value === "object" && value !== null && !Array.isArray(value)) return { ...value };
+  } catch {
+    // Falls through to the refusal.
+  }
+  throw new Refusal(400, "the body is not a JSON object");
+}
