@@ -34,7 +34,7 @@ const mostAnswer = 100_000;
 const timerSlackMs = 1.5;
 
 /** Monotonic seconds of the system, the same clock in every process of a machine. */
-export function monotonicSeconds(): number {
+function monotonicSeconds(): number {
   return Number(process.hrtime.bigint()) / 1e9;
 }
 
