@@ -1,5 +1,6 @@
 import { type Dtype, bytesPerElement } from "../base/units.js";
 import type { OperatorCost } from "../cost/table.js";
+import { compiledCost } from "./compiled.js";
 import { type OperatorClass, classEfficiency } from "./efficiency.js";
 import { type OperatorTime, type Setting, classOf } from "./operator-time.js";
 import type { DeviceRecord, Sourced } from "./record.js";
@@ -48,14 +49,14 @@ function operandDtype({ operator, block }: OperatorCost, operands: Dtype | null 
  * efficiency)), efficiencies by class (Williams, Waterman and Patterson, "Roofline", CACM 52(4), 2009).
  */
 export function rooflineTime(row: OperatorCost, device: DeviceRecord, setting: Setting): OperatorTime {
-  const { variable, values } = setting;
   const operators = classOf(row, setting);
   const dtype = operandDtype(row, setting.operands);
   const efficiency = classEfficiency(operators, device.class, computeDtype(device, dtype));
   const perFlop = 1 / (peakOf(device, dtype).value * efficiency.compute);
   const perByte = 1 / (device.bandwidth.value * efficiency.bandwidth);
-  const compute = row.cost.matmulFlops.times(perFlop).compile(variable, values);
-  const memory = row.cost.readBytes.plus(row.cost.writtenBytes).times(perByte).compile(variable, values);
+  const { matmulFlops, movedBytes } = compiledCost(row, setting);
+  const compute = (length: number): number => matmulFlops(length) * perFlop;
+  const memory = (length: number): number => movedBytes(length) * perByte;
   return {
     class: operators,
     overhead: row.cost.launches * device.launch.value,

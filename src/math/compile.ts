@@ -50,3 +50,29 @@ function compileAtom(atom: Atom, variable: Variable): (value: number) => number 
     ? (value) => Math.floor((slope * value + of.constant) / by)
     : (value) => Math.ceil((slope * value + of.constant) / by);
 }
+
+/** Evaluations after which making a function of one variable pays. */
+const beforeCompiling = 8;
+
+/** `plain` for the first evaluations, then what `compile` makes. */
+export function compiledLater(
+  plain: (value: number) => number,
+  compile: () => (value: number) => number,
+): (value: number) => number {
+  let compiled: ((value: number) => number) | null = null;
+  let calls = 0;
+  return (value) => {
+    if (compiled !== null) return compiled(value);
+    calls += 1;
+    if (calls <= beforeCompiling) return plain(value);
+    compiled = compile();
+    return compiled(value);
+  };
+}
+
+/** c₀ + c₁·x + c₂·x² + …, by Horner's rule. */
+export function horner(coefficients: readonly number[]): (value: number) => number {
+  const [constant = 0, linear = 0, quadratic = 0] = coefficients;
+  if (coefficients.length <= 3) return (value) => (quadratic * value + linear) * value + constant;
+  return (value) => coefficients.reduceRight((sum, coefficient) => sum * value + coefficient, 0);
+}

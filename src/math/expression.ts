@@ -10,7 +10,7 @@ import {
   fixAtom,
   printAtom,
 } from "./atom.js";
-import { compileTerms } from "./compile.js";
+import { compileTerms, compiledLater, horner } from "./compile.js";
 
 interface Factor {
   readonly atom: Atom;
@@ -127,6 +127,13 @@ export class Expression {
 
   /** A function of one variable, the others fixed: a plain polynomial on each piece where that is possible. */
   compile(variable: Variable, values: Values = {}): (value: number) => number {
+    return compiledLater(
+      (value) => this.at({ ...values, [variable]: value }),
+      () => this.resolved(variable, values),
+    );
+  }
+
+  private resolved(variable: Variable, values: Values): (value: number) => number {
     const pieces = this.pieces(variable, values).map((piece) => ({
       to: piece.to,
       evaluate:
@@ -265,12 +272,6 @@ export class Expression {
       .join(" + ")
       .replaceAll("+ -", "− ");
   }
-}
-
-function horner(coefficients: readonly number[]): (value: number) => number {
-  const [constant = 0, linear = 0, quadratic = 0] = coefficients;
-  if (coefficients.length <= 3) return (value) => (quadratic * value + linear) * value + constant;
-  return (value) => coefficients.reduceRight((sum, coefficient) => sum * value + coefficient, 0);
 }
 
 function addTerm(terms: Map<string, Term>, term: Term, sign: 1 | -1): void {

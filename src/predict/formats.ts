@@ -37,18 +37,34 @@ const narrow = (dtype: Dtype): boolean => bytesPerElement(dtype) < 2;
  */
 export function withFormats(model: ModelDescription, device: DeviceRecord, formats: Formats): Formatted {
   const measured = device.calibration?.dtype;
-  if (measured !== undefined) return { model: withDtype(model, measured), dtype: measured, operands: null };
-  const { dtype, kvDtype, activationDtype } = formats;
-  const plain = dtypes.find((name) => name === dtype) ?? null;
+  const { dtype, activationDtype } = formats;
+  const asked = measured === undefined ? formats : { dtype: measured, kvDtype: null, activationDtype: null };
+  return {
+    model: typedModel(model, asked),
+    dtype: asked.dtype ?? model.dtypes.activations,
+    operands: measured === undefined ? operandsOf(device, plainOf(dtype), activationDtype) : null,
+  };
+}
+
+const plainOf = (dtype: Formats["dtype"]): Dtype | null => dtypes.find((name) => name === dtype) ?? null;
+
+const known = new WeakMap<ModelDescription, Map<string, ModelDescription>>();
+
+/** The same object for the same formats, so that what is made of it once serves all devices. */
+function typedModel(model: ModelDescription, { dtype, kvDtype, activationDtype }: Formats): ModelDescription {
+  if (dtype === null && kvDtype === null && activationDtype === null) return model;
+  const key = `${dtype} ${kvDtype} ${activationDtype}`;
+  const models = known.get(model) ?? new Map<string, ModelDescription>();
+  known.set(model, models);
+  const found = models.get(key);
+  if (found !== undefined) return found;
+  const plain = plainOf(dtype);
   const typed = dtype === null ? model : plain === null ? inFormats(model, { dtype }) : withPlain(model, plain);
   const { weights, kv, activations } = typed.dtypes;
   const wide = activationDtype !== null && !narrow(activationDtype);
-  const all = { weights, kv: kvDtype ?? kv, activations: wide ? activationDtype : activations };
-  return {
-    model: { ...typed, dtypes: all },
-    dtype: dtype ?? model.dtypes.activations,
-    operands: operandsOf(device, plain, activationDtype),
-  };
+  const made = { ...typed, dtypes: { weights, kv: kvDtype ?? kv, activations: wide ? activationDtype : activations } };
+  models.set(key, made);
+  return made;
 }
 
 function withPlain(model: ModelDescription, dtype: Dtype): ModelDescription {

@@ -109,8 +109,22 @@ export function memoryOfStages(plan: Plan, schedule: Partial<Schedule> = {}): re
     encoderLength: plan.encoderLength ?? 0,
   };
   const local = Math.ceil(batch / plan.replicas);
-  return stagesOf(plan).map((graph) => memoryCurve(graph, local, plan.engine.memory, options));
+  const { engine } = plan;
+  const key = JSON.stringify([options, local, engine.memory, plan.parallel.pipeline]);
+  const graph = plan.graph("prefill");
+  const made = known.get(graph) ?? new Map<string, readonly MemoryCurve[]>();
+  known.set(graph, made);
+  const found = made.get(key);
+  if (found !== undefined) return found;
+  const stages = stagesOf(plan).map((stage) => memoryCurve(stage, local, engine.memory, options));
+  if (made.size >= mostKept) made.clear();
+  made.set(key, stages);
+  return stages;
 }
+
+/** Memory of graphs by what was asked: it does not depend on the device, so that a second one takes it from the first. */
+const known = new WeakMap<Graph, Map<string, readonly MemoryCurve[]>>();
+const mostKept = 64;
 
 /** The prefill graph, cut into the stages of the pipeline: the embedding runs in the first, the head in the last. */
 function stagesOf(plan: Plan): readonly Graph[] {

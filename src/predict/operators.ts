@@ -14,6 +14,7 @@ export interface CurveOperator {
   /** Seconds beside the overhead of starting its kernels. */
   readonly work: (length: number) => Seconds;
   readonly overhead: (length: number) => Seconds;
+  /** What limits its work; its overhead is latency. */
   readonly bound: (length: number) => Bound;
 }
 

@@ -1,6 +1,7 @@
 import type { OperatorCost } from "../cost/table.js";
 import type { Operator } from "../graph/types.js";
 import type { OperatorTime, Setting } from "../hardware/operator-time.js";
+import { compiledCost } from "../hardware/compiled.js";
 import { perPass, timeOperators } from "../hardware/time.js";
 import { communications } from "./communication.js";
 import { type CurveOperator, type Pass, type PassSetting, valuesOf } from "./operators.js";
@@ -26,15 +27,14 @@ export function timePass(plan: Plan, setting: PassSetting): Pass {
     const factor = (row.times * plan.engine.factor) / (pairs ? context : 1);
     const scale = pairs ? 1 : context;
     const overhead = time.overhead * row.times;
-    const work = (length: number): number => time.work(length / scale) * factor;
     return {
       name: row.operator.name,
       part: row.operator.part,
       class: time.class,
-      degree: time.degree ?? degreeOf(row, fixed),
-      work,
+      degree: time.degree ?? compiledCost(row, fixed).degree,
+      work: (length) => time.work(length / scale) * factor,
       overhead: () => overhead,
-      bound: (length) => (overhead > work(length) ? "latency" : time.bound(length / scale)),
+      bound: (length) => time.bound(length / scale),
     };
   });
   const outside = perPass(plan.device);
@@ -50,10 +50,4 @@ function timesOf(
   const { operands } = plan;
   const hardware: Setting = { variable: setting.variable, values: valuesOf(plan, setting, context), operands };
   return timeOperators(rows, plan.device, hardware).map(({ time }) => time);
-}
-
-/** Power of the variable that the operator's work grows with: its matrix products', or its bytes' where it has none. */
-function degreeOf({ cost }: OperatorCost, { variable }: Setting): number {
-  const work = cost.matmulFlops.isZero ? cost.readBytes.plus(cost.writtenBytes) : cost.matmulFlops;
-  return work.growth(variable).power;
 }

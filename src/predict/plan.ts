@@ -50,31 +50,47 @@ export interface Plan extends PlanOptions {
 /** @throws NsquaredError `parallel-divide`, `no-interconnect` */
 export function makePlan(model: ModelDescription, device: DeviceRecord, options: Partial<PlanOptions> = {}): Plan {
   const chosen = { ...defaultPlanOptions, ...options };
-  const { attention, head, parallel, encoderLength } = chosen;
-  const local = shardModel(model, parallel);
-  const graphs = new Map<CurvePhase, Graph>();
-  const priced = new Map<CurvePhase, readonly OperatorCost[]>();
-  const graph = (phase: CurvePhase): Graph => {
-    const encoder = encoderLength === null ? "same" : "own";
-    const found = graphs.get(phase) ?? buildGraph(local, { phase, attention, head, encoder });
-    graphs.set(phase, found);
-    return found;
-  };
+  const { parallel } = chosen;
   const devices = devicesOf(parallel);
   return {
     ...chosen,
     model,
-    local,
+    ...modelSide(model, chosen),
     device,
     engine: engineOf(device),
     devices,
     replicas: replicasOf(parallel),
     link: devices === 1 ? null : linkOf(device, chosen.interconnect),
-    graph,
-    rows: (phase) => {
-      const found = priced.get(phase) ?? priceGraph(graph(phase));
-      priced.set(phase, found);
-      return found;
-    },
   };
+}
+
+type ModelSide = Pick<Plan, "local" | "graph" | "rows">;
+const known = new WeakMap<ModelDescription, Map<string, ModelSide>>();
+
+/** What does not depend on the device: a second device takes it from the first. */
+function modelSide(model: ModelDescription, options: PlanOptions): ModelSide {
+  const { attention, head, parallel, encoderLength } = options;
+  const encoder = encoderLength === null ? "same" : "own";
+  const { tensor, pipeline, expert, context } = parallel;
+  const key = [attention, head, encoder, tensor, pipeline, expert, context].join(" ");
+  const sides = known.get(model) ?? new Map<string, ModelSide>();
+  known.set(model, sides);
+  const found = sides.get(key);
+  if (found !== undefined) return found;
+  const local = shardModel(model, parallel);
+  const graphs = new Map<CurvePhase, Graph>();
+  const priced = new Map<CurvePhase, readonly OperatorCost[]>();
+  const graph = (phase: CurvePhase): Graph => {
+    const made = graphs.get(phase) ?? buildGraph(local, { phase, attention, head, encoder });
+    graphs.set(phase, made);
+    return made;
+  };
+  const rows = (phase: CurvePhase): readonly OperatorCost[] => {
+    const made = priced.get(phase) ?? priceGraph(graph(phase));
+    priced.set(phase, made);
+    return made;
+  };
+  const side = { local, graph, rows };
+  sides.set(key, side);
+  return side;
 }

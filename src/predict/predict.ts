@@ -10,7 +10,7 @@ import type { ModelDescription } from "../model/types.js";
 import { type Capacity, capacityOf } from "./capacity.js";
 import { type LengthInterval, attentionHalfSeconds, crossoverSeconds } from "./crossing.js";
 import type { Curve } from "./curve.js";
-import { type Deployment, type DeploymentOptions, defaultDeployment, deploy, hasEncoder } from "./deployment.js";
+import { type Deployment, type DeploymentOptions, defaultDeployment, deploy } from "./deployment.js";
 import { type Interval, intervalLevel } from "./interval.js";
 import { type LatencyReach, type LatencyWanted, reachOf } from "./latency.js";
 import { type MemoryCurve, fits, longestThatFits, needs } from "./memory.js";
@@ -100,9 +100,11 @@ export function predict(
   const whole =
     depth === 0 && chosen.cachedShare === 0 ? prefill : deployment.curve("prefill", { depth: 0, cachedShare: 0 });
   // The law of the whole model, not of what one of several devices does.
-  const graph = buildGraph(plan.model, { attention, phase: "prefill" });
-  const encoder = hasEncoder(model) ? (chosen.encoderLength ?? "same") : 0;
-  const law = costLaw(priceGraph(graph), "prefill", chosen.batch, encoder);
+  const rows =
+    plan.local === plan.model
+      ? plan.rows("prefill")
+      : priceGraph(buildGraph(plan.model, { attention, encoder: plan.encoderLength === null ? "same" : "own" }));
+  const law = costLaw(rows, "prefill", chosen.batch, plan.encoderLength ?? 0);
   const longest = longestThatFits(memory, device.memory.value);
   const capacity = capacityOf(deployment);
   const beside = terms === null ? null : terms.network + terms.tokenizer;

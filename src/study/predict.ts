@@ -219,6 +219,7 @@ function operatorsOf(
   return {
     operators: curve.operators.map((operator) => {
       const seconds = operatorSeconds(operator, length);
+      const starting = operator.overhead(length) > operator.work(length);
       return {
         name: operator.name,
         part: operator.part,
@@ -226,7 +227,7 @@ function operatorsOf(
         degree: operator.degree,
         seconds,
         share: seconds / total,
-        bound: operator.bound(length),
+        bound: starting ? "latency" : operator.bound(length),
       };
     }),
   };
