@@ -17,6 +17,7 @@ import { type MemoryCurve, fits, longestThatFits, needs } from "./memory.js";
 import { notesOf } from "./notes.js";
 import { type Exceeded, exceededAt } from "./remedies.js";
 import type { Terms } from "./requests.js";
+import { slowerNotes } from "./slower.js";
 import { type Split, splitAt } from "./split.js";
 
 export interface PredictOptions extends DeploymentOptions {
@@ -154,7 +155,7 @@ export function predict(
       latency: limits.map((wanted) => reachOf(deployment, wanted, terms ?? { network: 0, tokenizer: 0 })),
     },
     exceeded: last === undefined || needs(memory, last) <= device.memory.value ? null : exceededAt(deployment, last),
-    notes: notesOf(deployment, terms),
+    notes: [...notesOf(deployment, terms), ...slowerNotes(deployment, lengths)],
     curves: { prefill, decode, memory },
   };
 }
