@@ -13,6 +13,8 @@ export interface Io {
   readonly directory: string;
   /** Aborted by Ctrl-C. */
   readonly signal: AbortSignal;
+  /** Asks a person a question with yes or no; absent where nobody is there to answer. */
+  readonly confirm?: (question: string) => Promise<boolean>;
 }
 
 /** What a command's file gives: its arguments, options and action, added to an empty command. */

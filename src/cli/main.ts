@@ -17,6 +17,19 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   process.exit(error.code === "EPIPE" ? 0 : 70);
 });
 
+async function confirm(question: string): Promise<boolean> {
+  const { createInterface } = await import("node:readline/promises");
+  const reader = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    const answer = await reader.question(`${question} [y/N] `, { signal: interrupt.signal });
+    return /^y(es)?$/i.test(answer.trim());
+  } catch {
+    return false;
+  } finally {
+    reader.close();
+  }
+}
+
 process.exitCode = await run(process.argv.slice(2), {
   out: (text) => {
     process.stdout.write(text);
@@ -30,4 +43,5 @@ process.exitCode = await run(process.argv.slice(2), {
   environment: process.env,
   directory: process.cwd(),
   signal: interrupt.signal,
+  ...(process.stdin.isTTY && process.stderr.isTTY ? { confirm } : {}),
 });

@@ -6,31 +6,36 @@ import { loadModel } from "../model/load.js";
 import { measuredLengths } from "../report/measured.js";
 import { table } from "../report/table.js";
 import type { Recorded } from "../measure/record.js";
+import { readRun } from "../runs/read.js";
 import { lengthOf, type Run } from "../runs/schema.js";
 import type { MeasureDocument } from "../study/documents/measure.js";
 import { measuredPhases } from "../study/fit.js";
 import { type MeasureOptions, contextWarnings, defaultMeasureOptions, measureModel } from "../study/measure.js";
 import { type Io, type SetUp, emit, say } from "./io.js";
+import { type EndpointFlags, askServer, declined, endpointOptions, isEndpoint } from "./measure-endpoint.js";
 import { measureOptions, type MeasureFlags } from "./measure-options.js";
 import { lengthsOption } from "./options.js";
 import { progressView } from "./progress.js";
 import { modelArgument } from "./words.js";
 
-interface Options extends MeasureFlags {
+interface Options extends MeasureFlags, EndpointFlags {
+  readonly lengths: number[];
+  readonly resume?: string;
   readonly json?: boolean;
 }
 
 export const setUpMeasure: SetUp = (command, io, setExitCode) => {
   command
     .description(
-      "Times a model in ONNX Runtime on this machine, with synthetic weights of the true shapes, over a ladder of lengths: " +
-        "warm-ups apart, shuffled complete blocks, a reference workload watched for drift. Each sample is on disk before the " +
-        "next starts; Ctrl-C keeps what was measured.",
+      "Times a model in ONNX Runtime on this machine, with synthetic weights of the true shapes, or an OpenAI-compatible " +
+        "server from outside, over a ladder of lengths: warm-ups apart, shuffled complete blocks, a reference workload " +
+        "watched for drift. Each sample is on disk before the next starts; Ctrl-C keeps what was measured.",
     )
-    .argument("<model>", modelArgument)
+    .argument("<model>", `${modelArgument}; or a server's address, with --model-name`)
     .addOption(lengthsOption("lengths to measure").default([...defaultMeasureOptions.lengths], "128..2k"));
-  for (const option of measureOptions()) command.addOption(option);
+  for (const option of [...measureOptions(), ...endpointOptions()]) command.addOption(option);
   command
+    .addOption(new Option("--resume <run>", "measure what a run that ended early lacks, as a new run that names it"))
     .addOption(new Option("--out <file>", "where the run goes (default: runs/<model>-<time>.json)"))
     .addHelpText(
       "after",
@@ -39,15 +44,34 @@ Examples:
   nsquared measure SmolLM2-135M --lengths 128..2k --repeat 5
   nsquared measure ./config.json --phase prefill,decode --time 90s --threads 2
   nsquared measure SmolLM2-135M --attention naive --lengths 128..1k --json
+  nsquared measure http://127.0.0.1:8000/v1 --model-name my-model --lengths 256..16k --phase prefill,decode --yes
+  nsquared measure SmolLM2-135M --resume runs/SmolLM2-135M-20261123-120000.json
 
 Exit codes: 0 done, 2 bad input, 3 some cells failed, 130 stopped by Ctrl-C (what was measured is kept).`,
     )
-    .action(async (location: string, options: Options & { readonly lengths: number[] }) => {
+    .action(async (location: string, options: Options) => {
+      const resume = options.resume === undefined ? null : await readRun(options.resume);
+      if (isEndpoint(location, options)) {
+        const asked = await askServer(location, options, resume, io);
+        if (asked === null) {
+          say(io, "nothing was measured");
+          setExitCode(declined);
+          return;
+        }
+        const document = measureDocumentOf(asked);
+        emit(io, options.json, document, () => measureText(asked, document));
+        setExitCode(exitCodeOf(asked.run));
+        return;
+      }
       const model = await loadModel(location, nodeAccess());
       const doubts = contextWarnings(model, options.lengths);
       for (const { message } of doubts) say(io, `warning: ${message}`);
       const recorded = await measureWithProgress(io, (world) =>
-        measureModel(model, { ...plainOptions(options), lengths: options.lengths }, world),
+        measureModel(
+          model,
+          { ...plainOptions(options), lengths: options.lengths, ...(resume === null ? {} : { resume }) },
+          world,
+        ),
       );
       const document = measureDocumentOf(recorded, doubts);
       emit(io, options.json, document, () => measureText(recorded, document));
@@ -118,6 +142,11 @@ export function measureDocumentOf({ run, path }: Recorded, doubts: MeasureDocume
   };
 }
 
+function runtimeText({ runtime, model }: Run): string {
+  if (runtime.runner === "openai") return `${model.source}, time to the first token and per further token`;
+  return `${runtime.name} ${runtime.version}, ${runtime.threads ?? "?"} threads, ${runtime.attention ?? "?"} attention`;
+}
+
 function measureText({ run, path }: Recorded, document: MeasureDocument): string {
   const text = table(
     ["phase", "n", "median", "spread", "samples"],
@@ -132,7 +161,7 @@ function measureText({ run, path }: Recorded, document: MeasureDocument): string
     ),
   );
   return [
-    `${run.model.name}: ${run.runtime.name} ${run.runtime.version}, ${run.runtime.threads ?? "?"} threads, ${run.runtime.attention ?? "?"} attention, ${run.status} in ${seconds(run.seconds)}`,
+    `${run.model.name}: ${runtimeText(run)}, ${run.status} in ${seconds(run.seconds)}`,
     "",
     text,
     "",

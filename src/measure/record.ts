@@ -2,7 +2,7 @@ import type { Random } from "../base/random.js";
 import type { Journal } from "../runs/journal.js";
 import { createJournal, createJournalIn } from "../runs/journal.js";
 import { runId } from "../runs/names.js";
-import type { Machine, Plan, Run, RunHeader } from "../runs/schema.js";
+import type { Machine, Plan, Run, RunHeader, Warning } from "../runs/schema.js";
 import type { Clock } from "./clock.js";
 import { measure } from "./loop.js";
 import { measurablePlan, type NextBlock } from "./plan.js";
@@ -27,6 +27,10 @@ export interface RecordOptions {
   readonly progress?: (event: ProgressEvent) => void;
   readonly signal?: AbortSignal;
   readonly next?: NextBlock;
+  /** What asking a server first showed. */
+  readonly probe?: RunHeader["probe"];
+  /** Doubts of the caller, asked for at the end. */
+  readonly doubts?: () => readonly Warning[];
 }
 
 export interface Recorded {
@@ -34,12 +38,13 @@ export interface Recorded {
   readonly path: string;
 }
 
-function headerOf({ runner, plan, model, machine, seed, created, parent }: RecordOptions): RunHeader {
+function headerOf({ runner, plan, model, machine, seed, created, parent, probe }: RecordOptions): RunHeader {
   const head = {
     created: created.toISOString(),
     model,
     runtime: runner.describe(),
     machine,
+    ...(probe === undefined ? {} : { probe }),
     seed,
     plan,
     parent: parent ?? null,
@@ -53,7 +58,7 @@ async function measureInto(journal: Journal, options: RecordOptions): Promise<Ru
   try {
     const { samples, warnings, status, seconds } = await measure(runner, plan, { ...options, journal });
     const doubts = assess({ samples, plan, machine });
-    return await journal.seal({ status, seconds, warnings: [...warnings, ...doubts] });
+    return await journal.seal({ status, seconds, warnings: [...warnings, ...doubts, ...(options.doubts?.() ?? [])] });
   } finally {
     await journal.close();
   }

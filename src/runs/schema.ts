@@ -167,6 +167,8 @@ export const runHeaderSchema = z.object({
   }),
   runtime: runtimeInfoSchema,
   machine: machineSchema,
+  /** What asking a server first showed: what it can do, and what a request without work costs. */
+  probe: z.record(z.string().max(200), optionValue).optional(),
   seed: z.number().int().min(0).max(Number.MAX_SAFE_INTEGER),
   plan: planSchema,
   /** The run that this one continues, or null. */

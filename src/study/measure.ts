@@ -13,7 +13,8 @@ import { runnableGraph } from "../onnx/runnable.js";
 import type { LoadedModel } from "../model/stored.js";
 import type { ModelDescription } from "../model/types.js";
 import { contentDigest } from "../runs/digest.js";
-import { type Cell, type Phase, type RunHeader, type Warning, cellKey } from "../runs/schema.js";
+import { type Cell, type Phase, type Run, type RunHeader, type Warning, cellKey } from "../runs/schema.js";
+import { remainderOf } from "./resume.js";
 
 /** What is timed of a model. */
 export type MeasuredPhase = Exclude<Phase, "reference">;
@@ -33,6 +34,8 @@ export interface MeasureOptions {
   readonly seed: number;
   /** A file, or a folder that gets `<model>-<time>.json`. */
   readonly output: { readonly file: string } | { readonly folder: string };
+  /** A run that ended early, whose missing samples are measured; it decides lengths and repeats. */
+  readonly resume?: Run;
 }
 
 export const defaultMeasureOptions: MeasureOptions = {
@@ -78,9 +81,10 @@ export async function measureModel(
   world: MeasureWorld,
 ): Promise<Recorded> {
   const options = { ...defaultMeasureOptions, ...wanted };
-  const cells = options.phases.flatMap((phase) =>
-    options.lengths.map((length) => cellOf(phase, length, options.batch)),
-  );
+  const remainder = options.resume === undefined ? null : remainderOf(options.resume, modelOfRun(model), "onnx-node");
+  const cells =
+    remainder?.plan.cells ??
+    options.phases.flatMap((phase) => options.lengths.map((length) => cellOf(phase, length, options.batch)));
   const availableBytes = world.availableBytes ?? availableMemory;
   assertEachFits(model, cells, options, availableBytes());
   const machine = await readMachine();
@@ -101,7 +105,7 @@ export async function measureModel(
       plan: {
         cells,
         reference,
-        repeat: options.repeat,
+        repeat: remainder?.plan.repeat ?? options.repeat,
         warmups: options.warmups,
         timeLimitSeconds: options.timeLimitSeconds,
       },
@@ -112,6 +116,7 @@ export async function measureModel(
       clock: systemClock,
       created: world.created,
       output: options.output,
+      ...(remainder === null ? {} : { next: remainder.next, parent: remainder.parent }),
       ...(world.progress === undefined ? {} : { progress: world.progress }),
       ...(world.signal === undefined ? {} : { signal: world.signal }),
     });

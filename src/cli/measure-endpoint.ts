@@ -1,0 +1,150 @@
+import { InvalidArgumentError, Option } from "commander";
+import { badInput, exitCodes } from "../base/errors.js";
+import { seconds, tokens } from "../base/format.js";
+import type { Recorded } from "../measure/record.js";
+import type { Run } from "../runs/schema.js";
+import type { EndpointEstimate, EndpointOptions } from "../study/measure-endpoint.js";
+import { type Io, say } from "./io.js";
+import type { MeasureFlags } from "./measure-options.js";
+import { duration, wholeNumber } from "./options.js";
+import { progressView } from "./progress.js";
+
+/** Flags that only servers know. */
+export interface EndpointFlags {
+  readonly modelName?: string;
+  readonly api: "auto" | "completions" | "chat";
+  readonly apiKeyEnv: string;
+  readonly concurrency: readonly number[];
+  readonly maxTokens?: number;
+  readonly timeout?: number;
+  readonly decodeTokens?: number;
+  readonly priceIn?: number;
+  readonly priceOut?: number;
+  readonly yes?: boolean;
+}
+
+function amounts(text: string): number[] {
+  return text.split(",").map(wholeNumber(1, 4096));
+}
+
+function price(text: string): number {
+  const value = Number(text);
+  if (!(value >= 0 && Number.isFinite(value))) throw new InvalidArgumentError("expected a price of a million tokens.");
+  return value;
+}
+
+export function endpointOptions(): Option[] {
+  return [
+    new Option("--model-name <name>", "server: the model it serves; an address and this name measure a server"),
+    new Option("--api <api>", "server: which of its APIs").choices(["auto", "completions", "chat"]).default("auto"),
+    new Option("--api-key-env <variable>", "server: where its API key is; the key is never kept").default(
+      "OPENAI_API_KEY",
+    ),
+    new Option("--concurrency <list>", "server: requests at once, as 1 or 1,4,16").argParser(amounts).default([1], "1"),
+    new Option("--max-tokens <total>", "server: tokens that the run may cost, prompts and answers").argParser(
+      wholeNumber(1, 2 ** 40),
+    ),
+    new Option("--timeout <time>", "server: how long one answer may take (default: 10m)").argParser(duration),
+    new Option("--decode-tokens <k>", "server: tokens that one decode sample is the mean of (default: 32)").argParser(
+      wholeNumber(2, 4096),
+    ),
+    new Option("--price-in <price>", "server: of a million prompt tokens").argParser(price),
+    new Option("--price-out <price>", "server: of a million answer tokens").argParser(price),
+    new Option("--yes", "server: do not ask before it costs something"),
+  ];
+}
+
+/** Whether the location is a server to ask rather than a file to read. */
+export function isEndpoint(location: string, { modelName }: EndpointFlags): boolean {
+  if (!/^https?:\/\//i.test(location)) return false;
+  return modelName !== undefined || /^https?:\/\/[^/]+(\/v\d+)?\/?$/i.test(location);
+}
+
+function addressOf(location: string): URL {
+  if (!URL.canParse(location)) {
+    throw badInput("bad-address", { key: "address", found: location, expected: "as http://127.0.0.1:8000/v1" });
+  }
+  const address = new URL(location);
+  if (address.username !== "" || address.password !== "") {
+    throw badInput("bad-address", {
+      key: "address",
+      found: `${address.protocol}//…@${address.host}`,
+      expected: "no name or password in it; --api-key-env names the variable with the key",
+    });
+  }
+  if (/^\/?$/.test(address.pathname)) address.pathname = "/v1";
+  return address;
+}
+
+/** Asks a server; null where the estimate was declined. */
+export async function askServer(
+  location: string,
+  flags: MeasureFlags & EndpointFlags & { readonly lengths: readonly number[] },
+  resume: Run | null,
+  io: Io,
+): Promise<Recorded | null> {
+  const address = addressOf(location);
+  const { modelName, priceIn, priceOut } = flags;
+  if (modelName === undefined) {
+    throw badInput("no-model-name", {
+      where: location,
+      key: "--model-name",
+      expected: "the name under which the server serves its model",
+    });
+  }
+  const { measureEndpoint } = await import("../study/measure-endpoint.js");
+  const options: EndpointOptions = {
+    address,
+    model: modelName,
+    api: flags.api,
+    key: io.environment[flags.apiKeyEnv] ?? null,
+    seed: flags.seed,
+    phases: flags.phase.filter((phase) => phase !== "decode-uncached"),
+    lengths: flags.lengths,
+    concurrency: flags.concurrency,
+    repeat: flags.repeat,
+    warmups: flags.warmups,
+    timeLimitSeconds: flags.time ?? null,
+    maxTokens: flags.maxTokens ?? null,
+    prices: priceIn === undefined && priceOut === undefined ? null : { input: priceIn ?? 0, output: priceOut ?? 0 },
+    output: flags.out === undefined ? { folder: "runs" } : { file: flags.out },
+    ...(flags.timeout === undefined ? {} : { timeoutSeconds: flags.timeout }),
+    ...(flags.decodeTokens === undefined ? {} : { decodeSteps: flags.decodeTokens }),
+    ...(resume === null ? {} : { resume }),
+  };
+  const view = progressView(io);
+  try {
+    return await measureEndpoint(options, {
+      created: new Date(),
+      signal: io.signal,
+      progress: (event) => {
+        view.update(event);
+      },
+      say: (text) => {
+        say(io, text);
+      },
+      agree: (estimate) => agree(estimate, flags.yes === true, io),
+    });
+  } finally {
+    view.stop();
+  }
+}
+
+async function agree(estimate: EndpointEstimate, yes: boolean, io: Io): Promise<boolean> {
+  const { requests, inputTokens, outputTokens, price: money } = estimate;
+  const cost = money === null ? "" : `, price ${money.toPrecision(3)}`;
+  const text = `about ${requests} requests, ${tokens(inputTokens)} prompt and ${tokens(outputTokens)} answer tokens${cost}; ${seconds(estimate.seconds)} at least`;
+  say(io, text);
+  if (yes) return true;
+  if (io.confirm === undefined) {
+    throw badInput("not-confirmed", {
+      where: "--yes",
+      key: "confirmation",
+      expected: "--yes where nobody is there to ask; the run would cost what the line above says",
+    });
+  }
+  return io.confirm("Go on?");
+}
+
+/** Exit code where the estimate was declined. */
+export const declined = exitCodes.input;

@@ -1,0 +1,190 @@
+import type { Seconds } from "../base/units.js";
+import type { RequestFacts } from "../runs/schema.js";
+import type { Clock } from "./clock.js";
+import { type Connection, type Exchange, NoAnswer } from "./openai-http.js";
+import { type StreamFacts, StreamReader, errorText, tokenSeconds } from "./openai-stream.js";
+
+export type Api = "completions" | "chat";
+export type Prompt = string | readonly number[];
+
+/** Which of the options that not every server knows are sent. */
+export interface Dialect {
+  readonly api: Api;
+  readonly stream: boolean;
+  readonly streamUsage: boolean;
+  /** `ignore_eos` and `min_tokens`: answers of exactly the wanted length. */
+  readonly fixedLength: boolean;
+  /** `cache_prompt`: llama.cpp's switch for its prefix cache. */
+  readonly cachePrompt: boolean;
+  /** `max_completion_tokens` instead of `max_tokens`. */
+  readonly completionTokens: boolean;
+}
+
+export interface Asked {
+  readonly model: string;
+  readonly prompt: Prompt;
+  readonly answer: number;
+  readonly reusesCache: boolean;
+}
+
+export interface Asking {
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+  readonly timeoutSeconds: Seconds;
+}
+
+/** What became of one completion. */
+export interface Completion {
+  readonly status: number;
+  readonly stream: StreamFacts;
+  readonly request: RequestFacts;
+  /** Why there is nothing to time; null where tokens came. */
+  readonly problem: string | null;
+}
+
+const mostRetries = 4;
+const firstBackoff = 0.25;
+const longestBackoff = 30;
+const longestError = 64 * 1024;
+
+function bodyOf(asked: Asked, dialect: Dialect): Record<string, unknown> {
+  const { prompt, answer, model, reusesCache } = asked;
+  const text = typeof prompt === "string" ? prompt : "";
+  return {
+    model,
+    ...(dialect.api === "chat" ? { messages: [{ role: "user", content: text }] } : { prompt }),
+    [dialect.completionTokens ? "max_completion_tokens" : "max_tokens"]: answer,
+    temperature: 0,
+    ...(dialect.stream ? { stream: true } : {}),
+    ...(dialect.stream && dialect.streamUsage ? { stream_options: { include_usage: true } } : {}),
+    ...(dialect.fixedLength ? { ignore_eos: true, min_tokens: answer } : {}),
+    ...(dialect.cachePrompt ? { cache_prompt: reusesCache } : {}),
+  };
+}
+
+function pathOf(api: Api): string {
+  return api === "chat" ? "/chat/completions" : "/completions";
+}
+
+/** Refusals that pass: too many requests, or a server that is not ready. */
+function passes(status: number): boolean {
+  return status === 429 || status === 500 || status === 502 || status === 503 || status === 504 || status === 529;
+}
+
+/**
+ * Asks for one completion and times it: time to the first token from the moment the request is sent, whatever waits
+ * between. Refusals that pass are asked again after a pause, and counted.
+ */
+export async function complete(
+  connection: Connection,
+  asked: Asked,
+  dialect: Dialect,
+  asking: Asking,
+): Promise<Completion> {
+  for (let retries = 0; ; retries += 1) {
+    const tried = await once(connection, asked, dialect, asking, retries);
+    const again = passes(tried.status) && retries < mostRetries && !asking.signal.aborted;
+    if (!again) return tried.completion;
+    await asking.clock.sleep(tried.pause ?? Math.min(longestBackoff, firstBackoff * 2 ** retries), asking.signal);
+  }
+}
+
+async function once(
+  connection: Connection,
+  asked: Asked,
+  dialect: Dialect,
+  asking: Asking,
+  retries: number,
+): Promise<{ readonly status: number; readonly completion: Completion; readonly pause: Seconds | null }> {
+  const reader = new StreamReader();
+  const pieces: Uint8Array[] = [];
+  let kept = 0;
+  let exchange: Exchange | null = null;
+  let lost: NoAnswer | null = null;
+  const whole: { at: Seconds } = { at: 0 };
+  try {
+    exchange = await connection.exchange({
+      method: "POST",
+      path: pathOf(dialect.api),
+      body: bodyOf(asked, dialect),
+      ...asking,
+      data: (bytes, arrived) => {
+        whole.at = arrived;
+        if (dialect.stream) reader.push(bytes, arrived);
+        if (kept > longestError && dialect.stream) return;
+        kept += bytes.length;
+        pieces.push(bytes);
+      },
+    });
+  } catch (error) {
+    if (!(error instanceof NoAnswer)) throw error;
+    lost = error;
+  }
+  const text = (): string => Buffer.concat(pieces).toString("utf8");
+  const status = exchange?.status ?? 0;
+  if (exchange !== null && status === 200 && !dialect.stream) {
+    const value = parsed(text());
+    if (value !== undefined) reader.whole(value, whole.at);
+  }
+  const stream = reader.end();
+  const problem = problemOf(exchange, lost, stream, text);
+  return {
+    status,
+    pause: retryAfter(exchange),
+    completion: { status, stream, problem, request: factsOf(exchange, stream, retries, lost?.code === "timeout") },
+  };
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function problemOf(
+  exchange: Exchange | null,
+  lost: NoAnswer | null,
+  stream: StreamFacts,
+  text: () => string,
+): string | null {
+  if (exchange === null) return lost?.message ?? "no answer";
+  if (exchange.status !== 200) {
+    const body = text();
+    const said = errorText(parsed(body)) ?? (/<html|<!doctype/i.test(body) ? "a web page" : body.slice(0, 200).trim());
+    return `HTTP ${exchange.status}${said === "" ? "" : `: ${said}`}`;
+  }
+  if (stream.problem !== null) return stream.problem;
+  if (!exchange.whole || (stream.finish === null && !stream.done && stream.firstAt !== null)) {
+    return "the connection was cut in the middle of the answer";
+  }
+  if (stream.firstAt === null) {
+    const html = /<html|<!doctype/i.test(text().slice(0, 500));
+    return html ? "the answer is a web page, no completion" : "an answer without any content";
+  }
+  return null;
+}
+
+function retryAfter(exchange: Exchange | null): Seconds | null {
+  const wanted = Number(exchange?.headers["retry-after"] ?? Number.NaN);
+  return Number.isFinite(wanted) && wanted >= 0 ? Math.min(longestBackoff, wanted) : null;
+}
+
+function factsOf(exchange: Exchange | null, stream: StreamFacts, retries: number, timedOut: boolean): RequestFacts {
+  const since = (time: Seconds | null): Seconds | null =>
+    time === null || exchange === null ? null : time - exchange.sentAt;
+  return {
+    promptTokens: stream.promptTokens,
+    outputTokens: stream.outputTokens,
+    cachedTokens: stream.cachedTokens,
+    firstTokenSeconds: since(stream.firstAt),
+    endToEndSeconds: exchange === null ? null : since(stream.lastAt ?? exchange.endedAt),
+    tokenSeconds: tokenSeconds(stream),
+    longestGapSeconds: stream.longestGap,
+    serverPrefillSeconds: stream.serverPrefill,
+    serverTokenSeconds: stream.serverToken,
+    retries,
+    timedOut,
+  };
+}

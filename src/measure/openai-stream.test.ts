@@ -1,0 +1,111 @@
+import { describe, expect, test } from "vitest";
+import { type StreamFacts, StreamReader, errorText, tokenSeconds } from "./openai-stream.js";
+
+const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
+const data = (value: unknown): string => `data: ${JSON.stringify(value)}\n\n`;
+const text = (word: string, finish: string | null = null): string =>
+  data({ choices: [{ index: 0, text: word, finish_reason: finish }] });
+const delta = (fields: Record<string, unknown>): string => data({ choices: [{ index: 0, delta: fields }] });
+
+/** Each piece arrives a second after the one before. */
+function read(...pieces: (string | Uint8Array)[]): StreamFacts {
+  const reader = new StreamReader();
+  pieces.forEach((piece, index) => {
+    reader.push(typeof piece === "string" ? bytes(piece) : piece, index + 1);
+  });
+  return reader.end();
+}
+
+describe("a stream of server-sent events", () => {
+  test("counts chunks with content, and stamps the first and the last", () => {
+    const facts = read(text("a"), text("b"), text("c", "length"), "data: [DONE]\n\n");
+    expect(facts).toMatchObject({
+      firstAt: 1,
+      lastAt: 3,
+      contentChunks: 3,
+      finish: "length",
+      done: true,
+      longestGap: 1,
+    });
+  });
+
+  test("a role, an empty delta and usage alone are no tokens", () => {
+    const usage = data({ choices: [], usage: { prompt_tokens: 7, completion_tokens: 1 } });
+    const facts = read(delta({ role: "assistant", content: "" }), delta({}), delta({ content: "x" }), usage);
+    expect(facts).toMatchObject({ firstAt: 3, lastAt: 3, contentChunks: 1, promptTokens: 7, outputTokens: 1 });
+  });
+
+  test.each(["reasoning_content", "reasoning"])("%s is content too", (field) => {
+    expect(read(delta({ [field]: "hm" }), delta({ content: "x" }))).toMatchObject({ firstAt: 1, contentChunks: 2 });
+  });
+
+  test("comments, CRLF, data over several lines and several events at once are read alike", () => {
+    const event = JSON.stringify({ choices: [{ text: "a" }] }, null, 1);
+    const lines = event.split("\n").map((line) => `data: ${line}\r\n`);
+    expect(read(`: ping\r\n\r\n${lines.join("")}\r\n`)).toMatchObject({ contentChunks: 1, problem: null });
+    expect(read(text("a") + text("b"))).toMatchObject({ contentChunks: 2, firstAt: 1, lastAt: 1 });
+  });
+
+  test("an event that arrives in two pieces counts when it is whole, wherever it is cut", () => {
+    const whole = bytes(text("naïve 🙂"));
+    for (let cut = 1; cut < whole.length; cut += 1) {
+      const facts = read(whole.subarray(0, cut), whole.subarray(cut));
+      expect(facts).toMatchObject({ contentChunks: 1, problem: null });
+    }
+  });
+
+  test("usage on every chunk keeps the last counts, and cached tokens", () => {
+    const chunk = (completion: number): string =>
+      data({
+        choices: [{ text: "a" }],
+        usage: { prompt_tokens: 5, completion_tokens: completion, prompt_tokens_details: { cached_tokens: 4 } },
+      });
+    expect(read(chunk(1), chunk(2))).toMatchObject({ promptTokens: 5, outputTokens: 2, cachedTokens: 4 });
+  });
+
+  test("llama.cpp's timings are kept in seconds", () => {
+    const timings = { cache_n: 3, prompt_n: 10, prompt_ms: 500, predicted_n: 5, predicted_ms: 200 };
+    expect(read(data({ choices: [{ text: "", finish_reason: "stop" }], timings }))).toMatchObject({
+      serverPrefill: 0.5,
+      serverToken: 0.05,
+      cachedTokens: 3,
+    });
+  });
+
+  test("an error inside, and what is no JSON, are problems", () => {
+    expect(read(text("a"), data({ error: { message: "out of memory" } })).problem).toBe("out of memory");
+    expect(read("data: {oops\n\n").problem).toContain("no JSON");
+  });
+
+  test("counts from outside are bounded", () => {
+    const facts = read(data({ choices: [{ text: "a" }], usage: { prompt_tokens: 1e300, completion_tokens: -1 } }));
+    expect(facts).toMatchObject({ promptTokens: null, outputTokens: null });
+  });
+});
+
+describe("time per further token", () => {
+  const facts = (chunks: number, tokens: number | null): StreamFacts => ({
+    ...read(text("a")),
+    firstAt: 1,
+    lastAt: 4,
+    contentChunks: chunks,
+    outputTokens: tokens,
+  });
+
+  test("is the time behind the first chunk over the tokens behind it", () => {
+    expect(tokenSeconds(facts(4, 4))).toBe(1);
+    expect(tokenSeconds(facts(4, null))).toBe(1);
+    expect(tokenSeconds(facts(4, 12))).toBeCloseTo(1 / 3, 12);
+  });
+
+  test("is not there where the answer came in one piece", () => {
+    expect(tokenSeconds(facts(1, 4))).toBeNull();
+  });
+});
+
+test("servers word their errors in several ways", () => {
+  expect(errorText({ error: { message: "a  b" } })).toBe("a b");
+  expect(errorText({ error: "plain" })).toBe("plain");
+  expect(errorText({ detail: "d" })).toBe("d");
+  expect(errorText({})).toBeNull();
+});

@@ -1,0 +1,175 @@
+import { type EventSourceMessage, createParser } from "eventsource-parser";
+import type { Seconds } from "../base/units.js";
+
+/** What one answer's stream showed, as far as it came. Counts are the server's; null where it does not say. */
+export interface StreamFacts {
+  /** When the first chunk with content or reasoning arrived, and the last one; null where none did. */
+  readonly firstAt: Seconds | null;
+  readonly lastAt: Seconds | null;
+  /** Chunks with content; one may hold several tokens. */
+  readonly contentChunks: number;
+  readonly longestGap: Seconds | null;
+  readonly promptTokens: number | null;
+  readonly outputTokens: number | null;
+  readonly cachedTokens: number | null;
+  /** llama.cpp's own clock, in seconds: its prefill, and its mean per token. */
+  readonly serverPrefill: Seconds | null;
+  readonly serverToken: Seconds | null;
+  readonly finish: string | null;
+  /** An error that the server sent inside the stream, or what made the stream unreadable. */
+  readonly problem: string | null;
+  /** The end mark came. */
+  readonly done: boolean;
+}
+
+/** Longest event that is read; a chunk of a real server has some hundred bytes. */
+const longestEvent = 4 * 1024 * 1024;
+
+const at = (value: unknown, ...path: readonly (string | number)[]): unknown =>
+  path.reduce<unknown>(
+    (part, key) => (typeof part === "object" && part !== null ? Reflect.get(part, key) : undefined),
+    value,
+  );
+
+function count(value: unknown): number | null {
+  return typeof value === "number" && Number.isSafeInteger(value) && value >= 0 && value < 2 ** 40 ? value : null;
+}
+
+function milliseconds(value: unknown): Seconds | null {
+  return typeof value === "number" && Number.isFinite(value) && value >= 0 && value < 1e12 ? value / 1000 : null;
+}
+
+/** Text of an error as servers word it: `{error: {message}}`, `{error: "…"}`, `{message}`, `{detail}`. */
+export function errorText(value: unknown): string | null {
+  for (const found of [at(value, "error", "message"), at(value, "error"), at(value, "message"), at(value, "detail")]) {
+    if (typeof found === "string" && found !== "") return found.replace(/\s+/g, " ").slice(0, 300);
+  }
+  return null;
+}
+
+/** Content or reasoning of a chunk, whichever API it is of. */
+function contentOf(choice: unknown): string {
+  const fields = [
+    at(choice, "text"),
+    at(choice, "delta", "content"),
+    at(choice, "delta", "reasoning_content"),
+    at(choice, "delta", "reasoning"),
+  ];
+  return fields.map((field) => (typeof field === "string" ? field : "")).join("");
+}
+
+/**
+ * Reads the server-sent events of one completion. Bytes are handed over with the time they arrived at, which is taken
+ * before anything is parsed; a chunk without content (a role, usage alone) is no token.
+ */
+export class StreamReader {
+  private readonly decoder = new TextDecoder();
+  private readonly parser = createParser({
+    onEvent: (event) => {
+      this.read(event);
+    },
+    maxBufferSize: longestEvent,
+    onError: (error) => {
+      this.facts.problem ??= `unreadable stream: ${error.message.slice(0, 200)}`;
+    },
+  });
+  private now: Seconds = 0;
+  private readonly facts: { -readonly [Key in keyof StreamFacts]: StreamFacts[Key] } = {
+    firstAt: null,
+    lastAt: null,
+    contentChunks: 0,
+    longestGap: null,
+    promptTokens: null,
+    outputTokens: null,
+    cachedTokens: null,
+    serverPrefill: null,
+    serverToken: null,
+    finish: null,
+    problem: null,
+    done: false,
+  };
+
+  push(bytes: Uint8Array, arrived: Seconds): void {
+    this.now = arrived;
+    this.parser.feed(this.decoder.decode(bytes, { stream: true }));
+  }
+
+  /** @returns what came, once the connection ended */
+  end(): StreamFacts {
+    return { ...this.facts };
+  }
+
+  /** A whole answer that was not streamed. */
+  whole(value: unknown, arrived: Seconds): void {
+    this.now = arrived;
+    this.counts(value);
+    const choice = at(value, "choices", 0);
+    const message = at(choice, "message");
+    if (contentOf(message === undefined ? choice : { delta: message }) !== "") this.token();
+    this.facts.finish = finishOf(choice);
+    this.facts.done = true;
+  }
+
+  private read({ data }: EventSourceMessage): void {
+    const { facts } = this;
+    if (data.trim() === "[DONE]") {
+      facts.done = true;
+      return;
+    }
+    let value: unknown;
+    try {
+      value = JSON.parse(data);
+    } catch {
+      facts.problem ??= `an event is no JSON: ${data.slice(0, 80)}`;
+      return;
+    }
+    if (at(value, "error") !== undefined && at(value, "error") !== null) {
+      facts.problem ??= errorText(value) ?? "the server sent an error inside the stream";
+      return;
+    }
+    this.counts(value);
+    const choice = at(value, "choices", 0);
+    if (contentOf(choice) !== "") this.token();
+    facts.finish = finishOf(choice) ?? facts.finish;
+  }
+
+  private token(): void {
+    const { facts, now } = this;
+    if (facts.lastAt !== null) facts.longestGap = Math.max(facts.longestGap ?? 0, now - facts.lastAt);
+    facts.firstAt ??= now;
+    facts.lastAt = now;
+    facts.contentChunks += 1;
+  }
+
+  private counts(value: unknown): void {
+    const { facts } = this;
+    const usage = at(value, "usage");
+    facts.promptTokens = count(at(usage, "prompt_tokens")) ?? facts.promptTokens;
+    facts.outputTokens = count(at(usage, "completion_tokens")) ?? facts.outputTokens;
+    facts.cachedTokens = count(at(usage, "prompt_tokens_details", "cached_tokens")) ?? facts.cachedTokens;
+    const timings = at(value, "timings");
+    const predicted = count(at(timings, "predicted_n"));
+    facts.serverPrefill = milliseconds(at(timings, "prompt_ms")) ?? facts.serverPrefill;
+    facts.cachedTokens = count(at(timings, "cache_n")) ?? facts.cachedTokens;
+    facts.outputTokens ??= predicted;
+    const decode = milliseconds(at(timings, "predicted_ms"));
+    if (decode !== null && predicted !== null && predicted > 1) facts.serverToken = decode / (predicted - 1);
+  }
+}
+
+function finishOf(choice: unknown): string | null {
+  const reason = at(choice, "finish_reason");
+  return typeof reason === "string" ? reason.slice(0, 40) : null;
+}
+
+/**
+ * Mean seconds from token to token behind the first chunk (TPOT). Where chunks hold several tokens, the first one's share
+ * of them came before the clock started.
+ */
+export function tokenSeconds({ firstAt, lastAt, contentChunks, outputTokens }: StreamFacts): Seconds | null {
+  if (firstAt === null || lastAt === null || contentChunks < 2) return null;
+  const tokens = outputTokens ?? contentChunks;
+  const perChunk = Math.max(1, tokens / contentChunks);
+  const behind = tokens - perChunk;
+  return behind > 0 ? (lastAt - firstAt) / behind : null;
+}

@@ -1,0 +1,175 @@
+import { afterEach, describe, expect, test } from "vitest";
+import { type DemoLaw, healthyLaw } from "../demo/law.js";
+import type { Quirk } from "../demo/quirks.js";
+import { type DemoServer, startDemoServer } from "../demo/server.js";
+import type { Cell } from "../runs/schema.js";
+import { systemClock } from "./clock.js";
+import { type OpenAiOptions, type OpenAiRunner, openOpenAiRunner } from "./openai.js";
+
+const fast: DemoLaw = {
+  ...healthyLaw,
+  constant: 0.004,
+  linear: 1e-5,
+  quadratic: 0,
+  decode: { constant: 0.002, linear: 0 },
+  jitter: 0,
+};
+const context = { clock: systemClock, signal: new AbortController().signal };
+const servers: DemoServer[] = [];
+const runners: OpenAiRunner[] = [];
+
+async function open(quirks: readonly Quirk[], more: Partial<OpenAiOptions> = {}): Promise<OpenAiRunner> {
+  const server = await startDemoServer({ law: fast, seed: 1, quirks });
+  servers.push(server);
+  const options: OpenAiOptions = {
+    address: new URL(server.url),
+    model: "demo",
+    api: "auto",
+    key: null,
+    seed: 1,
+    timeoutSeconds: 20,
+    decodeSteps: 8,
+    ...more,
+  };
+  const runner = await openOpenAiRunner(options, context);
+  runners.push(runner);
+  return runner;
+}
+
+afterEach(async () => {
+  await Promise.all(runners.splice(0).map((runner) => runner.close()));
+  await Promise.all(servers.splice(0).map((server) => server.close()));
+});
+
+const prefill = (n: number, more: Partial<Cell> = {}): Cell => ({ phase: "prefill", n, depth: 0, batch: 1, ...more });
+const decode = (depth: number): Cell => ({ phase: "decode", n: 1, depth, batch: 1 });
+
+describe("the probe", () => {
+  test("finds token ids, streams, counts and the context limit", async () => {
+    const { probe } = await open([]);
+    expect(probe).toMatchObject({ prompts: "ids", counts: true, contextLimit: 32_768, tokenizes: true });
+    expect(probe.dialect).toMatchObject({ api: "completions", stream: true, fixedLength: true });
+  });
+
+  test.each<[Quirk[], Record<string, unknown>, Record<string, unknown>]>([
+    [["no-token-ids"], { prompts: "text" }, { api: "completions" }],
+    [["no-completions"], { prompts: "text" }, { api: "chat" }],
+    [["no-ignore-eos"], { prompts: "ids" }, { fixedLength: false }],
+    [["no-stream"], { prompts: "ids" }, { stream: false }],
+    [["no-usage"], { counts: false }, {}],
+    [["llama-timings"], { serverTimings: true, reportsCached: true }, {}],
+    [["no-tokenize"], { tokenizes: false }, {}],
+  ])("with %s it asks in other words", async (quirks, found, dialect) => {
+    const { probe } = await open(quirks);
+    expect(probe).toMatchObject(found);
+    expect(probe.dialect).toMatchObject(dialect);
+  });
+
+  test("a chat's template is found by two lengths", async () => {
+    expect((await open([], { api: "chat" })).probe.scale).toEqual({ perUnit: 1, extra: 7 });
+  });
+
+  test.each<[Quirk, string]>([
+    ["html", "no-server"],
+    ["unauthorised", "unauthorised"],
+    ["empty", "no-server"],
+  ])("with %s it says so: %s", async (quirk, code) => {
+    await expect(open([quirk])).rejects.toMatchObject({ code });
+  });
+
+  test("takes the key, and refuses an unknown model with those there are", async () => {
+    await open(["unauthorised"], { key: "demo" });
+    await expect(open([], { model: "other" })).rejects.toMatchObject({
+      code: "unknown-model",
+      message: expect.stringContaining("demo"),
+    });
+  });
+
+  test("a server that never answers times out, one that is not there is refused", async () => {
+    await expect(open(["hangs"], { timeoutSeconds: 0.2 })).rejects.toMatchObject({
+      message: expect.stringContaining("took too long"),
+    });
+    await expect(open([], { address: new URL("http://127.0.0.1:9/v1") })).rejects.toMatchObject({ code: "no-server" });
+    await expect(open([], { address: new URL("https://127.0.0.1:9/v1") })).rejects.toMatchObject({ code: "no-server" });
+  });
+
+  test("https where http is meant says so", async () => {
+    const server = await startDemoServer({ law: fast, seed: 1 });
+    servers.push(server);
+    const address = new URL(server.url.replace("http:", "https:"));
+    await expect(open([], { address })).rejects.toMatchObject({ message: expect.stringContaining("TLS") });
+  });
+});
+
+describe("a sample", () => {
+  const readable: Quirk[] = [
+    "comments",
+    "crlf",
+    "multi-line-data",
+    "split-utf8",
+    "role-first",
+    "usage-every",
+    "several-tokens",
+    "reasoning",
+    "rate-limited",
+    "unavailable",
+  ];
+  test.each(readable)("is timed in spite of %s, by both APIs", async (quirk) => {
+    for (const api of ["completions", "chat"] as const) {
+      const runner = await open([quirk], { api });
+      const first = await runner.run(prefill(500), context);
+      expect(first).toMatchObject({ status: "ok", request: { promptTokens: 500 } });
+      // The law says 9 ms; a late timer may make it longer, nothing makes it shorter.
+      expect(first.request?.firstTokenSeconds).toBeGreaterThan(0.0085);
+      const further = await runner.run(decode(300), context);
+      expect(further).toMatchObject({ status: "ok", steps: 8 });
+      // A first token that comes late leaves less time for the others.
+      expect(further.request?.tokenSeconds).toBeGreaterThan(0.001);
+    }
+  });
+
+  test("counts the refusals before it", async () => {
+    const runner = await open(["rate-limited"]);
+    const outcomes = [];
+    for (let turn = 0; turn < 3; turn += 1) outcomes.push(await runner.run(prefill(50 + turn), context));
+    expect(Math.max(...outcomes.map(({ request }) => request?.retries ?? 0))).toBe(1);
+  });
+
+  test.each<[Quirk, Cell, string, string]>([
+    ["truncates", prefill(2000), "rejected", "the server cuts prompts silently"],
+    ["stops-early", decode(300), "rejected", "ended after 4 of 9 tokens"],
+  ])("with %s is rejected with the reason", async (quirk, cell, status, reason) => {
+    const outcome = await (await open([quirk])).run(cell, context);
+    expect(outcome).toMatchObject({ status, reason: expect.stringContaining(reason) });
+  });
+
+  test.each<[Quirk, string]>([
+    ["cut", "cut in the middle"],
+    ["error-in-stream", "CUDA error: out of memory"],
+  ])("with %s has failed, and no time", async (quirk, reason) => {
+    // The probe asks for two tokens: the fault begins with the second.
+    await expect(open([quirk])).rejects.toMatchObject({ message: expect.stringContaining(reason) });
+  });
+
+  test("never finds its own prompt in the server's cache, and reuses a prefix where it should", async () => {
+    const runner = await open(["reports-cached"]);
+    for (let turn = 0; turn < 3; turn += 1) {
+      expect(await runner.run(prefill(640), context)).toMatchObject({ status: "ok", request: { cachedTokens: 0 } });
+    }
+    const deep = await runner.run(prefill(64, { depth: 640 }), context);
+    expect(deep).toMatchObject({ status: "ok", request: { promptTokens: 704, cachedTokens: 640 } });
+  });
+
+  test("is the middle of requests at once", async () => {
+    const runner = await open([]);
+    const outcome = await runner.run(prefill(100, { batch: 8 }), context);
+    expect(outcome.status).toBe("ok");
+    expect(runner.spentTokens().input).toBeGreaterThanOrEqual(800);
+  });
+
+  test("of a server without streams is the time of a whole answer of one token", async () => {
+    const runner = await open(["no-stream"]);
+    expect(runner.capabilities.phases).not.toContain("decode");
+    expect(await runner.run(prefill(500), context)).toMatchObject({ status: "ok", request: { promptTokens: 500 } });
+  });
+});

@@ -1,0 +1,199 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { afterEach, describe, expect, test } from "vitest";
+import { type DemoLaw, healthyLaw } from "../../src/demo/law.js";
+import type { Quirk } from "../../src/demo/quirks.js";
+import { type DemoServer, startDemoServer } from "../../src/demo/server.js";
+import { run } from "../../src/cli/run.js";
+import { readRun } from "../../src/runs/read.js";
+import { type Ran, command, temporaryFolder } from "./harness.js";
+
+const servers: DemoServer[] = [];
+const folders: ReturnType<typeof temporaryFolder>[] = [];
+
+async function serve(law: Partial<DemoLaw> = {}, ...quirks: Quirk[]): Promise<string> {
+  const server = await startDemoServer({ law: { ...healthyLaw, constant: 0.003, ...law }, seed: 5, quirks });
+  servers.push(server);
+  return server.url;
+}
+
+function file(name: string): string {
+  const folder = temporaryFolder();
+  folders.push(folder);
+  return join(folder.path, name);
+}
+
+afterEach(async () => {
+  await Promise.all(servers.splice(0).map((server) => server.close()));
+  for (const folder of folders.splice(0)) folder.remove();
+});
+
+const quick = ["--model-name", "demo", "--yes", "--warmups", "0"];
+
+function measure(url: string, out: string, ...more: string[]): Promise<Ran> {
+  return command(["measure", url, ...quick, "--out", out, ...more]);
+}
+
+/** A port where nothing listens. */
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => {
+    server.listen(0, "127.0.0.1", resolve);
+  });
+  const address = server.address();
+  await new Promise((resolve) => {
+    server.close(resolve);
+  });
+  return typeof address === "object" && address !== null ? address.port : 1;
+}
+
+describe("nsquared measure <address>", () => {
+  test("recovers the server's law from outside", async () => {
+    const out = file("run.json");
+    const law = { constant: 0.05, linear: 1e-4, quadratic: 1e-7 };
+    const url = await serve({ ...law, jitter: 0.01 });
+    const { code } = await measure(url, out, "--lengths", "128..2k", "--repeat", "3");
+    expect(code).toBe(0);
+    // A level that a busy machine does not break once in twenty runs of the tests.
+    const fitted = await command(["fit", out, "--level", "99.9%", "--json"]);
+    const { coefficients } = (JSON.parse(fitted.out) as { law: { coefficients: Record<string, Interval> } }).law;
+    expect(inside(coefficients["linear"], law.linear)).toBe(true);
+    expect(inside(coefficients["quadratic"], law.quadratic)).toBe(true);
+    // The client sees the connection, too: about a millisecond of the constant is not the server's.
+    const constant = coefficients["constant"];
+    expect(constant?.low).toBeLessThan(law.constant + 0.01);
+    expect(constant?.high).toBeGreaterThan(law.constant);
+  });
+
+  test("keeps what it found out about the server, and no key", async () => {
+    const out = file("run.json");
+    const url = await serve({}, "unauthorised", "llama-timings");
+    let err = "";
+    const words = ["measure", url, ...quick, "--out", out, "--lengths", "64", "--phase", "prefill,decode"];
+    const code = await run([...words, "--repeat", "1", "--api-key-env", "DEMO_KEY"], {
+      out: () => undefined,
+      err: (text) => {
+        err += text;
+      },
+      outIsTerminal: false,
+      errIsTerminal: false,
+      columns: 100,
+      environment: { DEMO_KEY: "demo" },
+      directory: ".",
+      signal: new AbortController().signal,
+    });
+    expect(code).toBe(0);
+    const kept = await readRun(out);
+    expect(kept.probe).toMatchObject({ "server timings": true, "token-id prompts": true, "context limit": 32_768 });
+    expect(kept.samples.find(({ phase }) => phase === "decode")).toMatchObject({ depth: 64, steps: 32 });
+    expect(kept.samples[0]?.request?.serverPrefillSeconds).toBeGreaterThan(0);
+    const bearer = /bearer/i;
+    expect([err, readFileSync(out, "utf8")].some((text) => bearer.test(text))).toBe(false);
+  });
+
+  test("cuts the ladder at the context the server names, or finds it by bisection", async () => {
+    const out = file("run.json");
+    const named = await measure(await serve({ contextLimit: 300 }), out, "--lengths", "64..1k", "--repeat", "1");
+    expect([named.code, named.err]).toEqual([0, expect.stringContaining("512, 1k are left out")]);
+    expect((await readRun(out)).warnings.map(({ code }) => code)).toContain("context-limit");
+    const none = await measure(await serve({ contextLimit: 300 }), file("b.json"), "--lengths", "512..1k");
+    expect([none.code, none.err]).toEqual([2, expect.stringContaining("at most 300 tokens")]);
+  });
+
+  test("a server that dies leaves its samples, an incomplete run and exit code 3", async () => {
+    const out = file("run.json");
+    const { code } = await measure(await serve({}, "dies"), out, "--lengths", "64..512", "--repeat", "4");
+    expect(code).toBe(3);
+    const kept = await readRun(out);
+    expect(kept.status).toBe("incomplete");
+    expect(kept.samples.filter(({ seconds }) => seconds !== null).length).toBeGreaterThan(5);
+    const resumed = file("more.json");
+    const again = await measure(kept.model.source, resumed, "--resume", out);
+    expect([again.code, again.err]).toEqual([2, expect.stringContaining("nothing listens there")]);
+  });
+
+  test("--resume measures what is missing, in a run that names its parent", async () => {
+    const [out, more] = [file("run.json"), file("more.json")];
+    const url = await serve();
+    await measure(url, out, "--lengths", "64,128", "--repeat", "2");
+    const whole = await readRun(out);
+    const nothing = await measure(url, more, "--resume", out);
+    expect([nothing.code, nothing.err]).toEqual([2, expect.stringContaining("a run in which some are missing")]);
+    // As if it had been stopped before its last sample.
+    const last = whole.samples.findLastIndex(({ phase }) => phase === "prefill");
+    const cut = { ...whole, status: "interrupted", samples: whole.samples.filter((_, index) => index !== last) };
+    writeFileSync(out, JSON.stringify(cut));
+    expect((await measure(url, more, "--resume", out)).code).toBe(0);
+    const child = await readRun(more);
+    expect(child.parent).toBe(whole.id);
+    expect(child.samples.filter(({ phase }) => phase === "prefill")).toHaveLength(1);
+    expect((await command(["fit", out, more, "--json"])).code).toBe(0);
+    const other = await measure(await serve(), file("x.json"), "--resume", out);
+    expect([other.code, other.err]).toEqual([2, expect.stringContaining("model.digest")]);
+  });
+
+  test("stops at --max-tokens and says so", async () => {
+    const out = file("run.json");
+    const url = await serve();
+    await measure(url, out, "--lengths", "64..512", "--repeat", "9", "--max-tokens", "2500");
+    const { warnings, samples } = await readRun(out);
+    expect(warnings.map(({ code }) => code)).toContain("token-limit");
+    expect(samples.length).toBeLessThan(20);
+  });
+
+  test("says what it will cost, and wants a yes", async () => {
+    const url = await serve();
+    const asked = [
+      "measure",
+      url,
+      "--model-name",
+      "demo",
+      "--price-in",
+      "2",
+      "--price-out",
+      "8",
+      "--out",
+      file("r.json"),
+    ];
+    const refused = await command(asked);
+    expect([refused.code, refused.err]).toEqual([2, expect.stringMatching(/requests.*price.*--yes/s)]);
+  });
+});
+
+describe("bad input about servers", () => {
+  test.each<[string, readonly string[], string]>([
+    ["an unknown model", ["--model-name", "gpt-9"], "a model it serves: demo"],
+    ["no model name", [], "--model-name is missing"],
+  ])("%s", async (_, flags, message) => {
+    const { code, err } = await command(["measure", await serve(), "--yes", ...flags]);
+    expect([code, err]).toEqual([2, expect.stringContaining(message)]);
+  });
+
+  test.each<[string, Quirk, string]>([
+    ["a web page", "html", "an OpenAI-compatible API; its address often ends in /v1"],
+    ["a missing key", "unauthorised", "HTTP 401"],
+  ])("%s", async (_, quirk, message) => {
+    const { code, err } = await measure(await serve({}, quirk), file("r.json"));
+    expect([code, err]).toEqual([2, expect.stringContaining(message)]);
+  });
+
+  test("no server, TLS where there is none, a password in the address", async () => {
+    const gone = await measure(`http://127.0.0.1:${await freePort()}/v1`, file("r.json"));
+    expect([gone.code, gone.err]).toEqual([2, expect.stringContaining("nothing listens there")]);
+    const tls = await measure((await serve()).replace("http:", "https:"), file("r.json"));
+    expect([tls.code, tls.err]).toEqual([2, expect.stringContaining("TLS")]);
+    const secret = await measure("http://me:secret@127.0.0.1/v1", file("r.json"));
+    expect(secret.code).toBe(2);
+    expect(secret.err).not.toContain("secret");
+  });
+});
+
+interface Interval {
+  readonly low: number;
+  readonly high: number;
+}
+
+function inside(interval: Interval | undefined, value: number): boolean {
+  return interval !== undefined && interval.low <= value && value <= interval.high;
+}
