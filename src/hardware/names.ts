@@ -22,14 +22,20 @@ export function plainName(name: string): string {
   return name.toLowerCase().replace(/[^a-z0-9]/g, "");
 }
 
-/** The names most like `wanted`, best first: those that contain it, then those few edits away. */
+/** A name that has the text somewhere inside is less likely meant than one with a word that begins with it. */
+const insideDistance = 0.3;
+
+/** The names most like `wanted`, best first: those with a word that begins with it, then those that contain it or are few edits away. */
 export function nearestNames(wanted: string, names: readonly string[], most = 3): string[] {
   const plain = plainName(wanted);
   return names
     .map((name) => {
       const other = plainName(name);
+      const words = name.toLowerCase().split(/[^a-z0-9]+/);
+      const begins = plain !== "" && (other.startsWith(plain) || words.some((word) => word.startsWith(plain)));
       const inside = plain !== "" && other.includes(plain);
-      return { name, distance: inside ? 0 : editDistance(plain, other) / Math.max(plain.length, other.length, 1) };
+      const edits = editDistance(plain, other) / Math.max(plain.length, other.length, 1);
+      return { name, distance: begins ? 0 : inside ? Math.min(edits, insideDistance) : edits };
     })
     .filter(({ distance }) => distance <= 0.6)
     .sort((a, b) => a.distance - b.distance)

@@ -1,7 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { calibratedDevice } from "../../test/support/calibrated-device.js";
-import { rtx4090 } from "./catalog/nvidia.js";
+import { findDevice } from "./catalog/devices.js";
 import { parseDeviceRecord } from "./record.js";
+
+const rtx4090 = findDevice("rtx4090");
 
 describe("parseDeviceRecord", () => {
   test("reads back what was written", () => {

@@ -3,10 +3,12 @@ import { priceGraph } from "../cost/table.js";
 import { buildGraph } from "../graph/build.js";
 import { builtInModel } from "../model/builtin/models.js";
 import type { ModelDescription } from "../model/types.js";
-import { m2Ultra } from "./catalog/apple.js";
-import { devices } from "./catalog/devices.js";
-import { a100Sxm80, h100Sxm } from "./catalog/nvidia.js";
+import { devices, findDevice } from "./catalog/devices.js";
 import { computeDtype, peakOf, rooflineSpread, rooflineTime } from "./roofline.js";
+
+const a100Sxm80 = findDevice("a100");
+const h100Sxm = findDevice("h100");
+const m2Ultra = findDevice("m2-ultra");
 
 function model(): ModelDescription {
   const found = builtInModel("SmolLM2-135M");

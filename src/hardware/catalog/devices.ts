@@ -1,11 +1,16 @@
 import { badInput } from "../../base/errors.js";
 import { nearestNames, plainName } from "../names.js";
 import type { DeviceRecord } from "../record.js";
-import { m2Ultra } from "./apple.js";
-import { a100Sxm80, h100Sxm, l4, rtx4090 } from "./nvidia.js";
+import { type DataSheet, recordOf } from "./data-sheet.js";
+import { machineSheets } from "./machines.js";
+import { nvidiaSheets } from "./nvidia.js";
+import { rtxSheets } from "./nvidia-rtx.js";
+import { acceleratorSheets } from "./other-gpus.js";
+
+const sheets: readonly DataSheet[] = [...nvidiaSheets, ...rtxSheets, ...acceleratorSheets, ...machineSheets];
 
 /** Every device that can be named without a file. */
-export const devices: readonly DeviceRecord[] = [h100Sxm, a100Sxm80, l4, rtx4090, m2Ultra];
+export const devices: readonly DeviceRecord[] = sheets.map(recordOf);
 
 /**
  * The device of that name or alias; case, spaces and punctuation do not matter.
@@ -26,6 +31,9 @@ export function findDevice(name: string, known: readonly DeviceRecord[] = device
     where: "--on",
     key: "device",
     found: name,
-    expected: `${near.length > 0 ? `perhaps ${near.join(", ")}? Known are ` : "one of "}${names.join(", ")}, local (this machine)`,
+    expected:
+      near.length > 0
+        ? `perhaps ${near.join(", ")}? ${names.length} devices are known, and local (this machine): see nsquared predict --help`
+        : `one of ${names.join(", ")}, local (this machine)`,
   });
 }
