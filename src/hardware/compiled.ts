@@ -1,10 +1,12 @@
 import type { OperatorCost } from "../cost/table.js";
-import type { Setting } from "./operator-time.js";
+import { type Setting, rowsOf } from "./operator-time.js";
 
 /** What an operator costs as functions of the setting's variable alone. */
 export interface CompiledCost {
   readonly matmulFlops: (length: number) => number;
   readonly movedBytes: (length: number) => number;
+  /** Positions times batch of its output. */
+  readonly rows: (length: number) => number;
   /** Power of the variable that the work grows with: matrix products', or bytes' where there are none. */
   readonly degree: number;
 }
@@ -26,6 +28,7 @@ export function compiledCost(row: OperatorCost, { variable, values }: Setting): 
     compiled = {
       matmulFlops: cost.matmulFlops.compile(variable, values),
       movedBytes: moved.compile(variable, values),
+      rows: rowsOf(row).compile(variable, values),
       degree: (cost.matmulFlops.isZero ? moved : cost.matmulFlops).growth(variable).power,
     };
     if (settings.size >= mostSettings) settings.clear();

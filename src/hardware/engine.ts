@@ -1,14 +1,48 @@
-import type { DeviceRecord } from "./record.js";
+import { badInput } from "../base/errors.js";
+import { type Dtype, type Seconds, bytesPerElement } from "../base/units.js";
+import type { OperatorCost } from "../cost/table.js";
+import type { OperatorClass } from "./efficiency.js";
+import { type EngineFit, engineFits } from "./engine-fits.js";
+import { nearestNames } from "./names.js";
+import type { DeviceClass, DeviceRecord } from "./record.js";
 
-/** What a runtime adds to its kernels. */
+export const engineNames = [
+  "vllm",
+  "sglang",
+  "tensorrt-llm",
+  "hf-eager",
+  "hf-sdpa",
+  "llama.cpp-cuda",
+  "llama.cpp-metal",
+  "llama.cpp-cpu",
+  "mlx",
+  "onnxruntime",
+] as const;
+export type EngineName = (typeof engineNames)[number];
+
+/** What a runtime makes of a device's kernels. */
 export interface Engine {
   readonly name: string;
+  /** Whose kernel tables are taken first. */
+  readonly kernels: string;
+  /** How attention is computed unless asked for otherwise. */
+  readonly attention: "fused" | "naive";
+  /** Tokens that a prefill is computed in at a time; null for all at once. */
+  readonly chunk: number | null;
+  /** Seconds of a class of operators over those of the kernels. */
+  readonly factors: Partial<Readonly<Record<OperatorClass, number>>>;
+  /** Seconds of a forward pass that belong to no kernel: scheduling, sampling, the host. */
+  readonly perStep: Seconds;
+  /** Number format that a product runs in where the engine casts; null for the operands' own. */
+  readonly operandsOf: (row: OperatorCost) => Dtype | null;
   /** Seconds of a whole pass over the sum of its kernels. */
   readonly factor: number;
-  /** Standard deviation of the logarithm of that factor from runtime to runtime. */
+  /** Standard deviation of the logarithm of whole passes about the prediction. */
   readonly logSpread: number;
   readonly memory: EngineMemory;
   readonly source: string;
+  /** `end-to-end`: fitted to published runs of this engine. `kernels`: of kernels alone. */
+  readonly basis: "end-to-end" | "kernels" | "calibrated";
 }
 
 /** What a runtime takes of memory, in multiples of what the model needs. */
@@ -36,26 +70,133 @@ const onnxMemory: EngineMemory = {
   source: "measured on two models: 1.3 to 1.9 times the weights, 1.1 to 1.5 times cache and activations",
 };
 
+const ownOperands = (): null => null;
+
+/** llama.cpp on NVIDIA multiplies quantised weights by activations that it casts to 8 bits (ggml-cuda, mmq). */
+function quantisedToInt8({ operator, block }: OperatorCost): Dtype | null {
+  const name = operator.kind === "linear" ? operator.weight : operator.kind === "experts" ? operator.weights[0] : null;
+  const weight = name === undefined || name === null ? undefined : block.weights.get(name);
+  if (weight === undefined) return null;
+  return (weight.bits ?? 8 * bytesPerElement(weight.dtype)) < 16 ? "int8" : null;
+}
+
+/** What an engine is known by without any timing. */
+interface Character {
+  readonly kernels: string;
+  readonly attention: Engine["attention"];
+  readonly chunk: number | null;
+  readonly operandsOf: Engine["operandsOf"];
+  readonly memory: EngineMemory;
+  readonly about: string;
+}
+
+const served = { attention: "fused", operandsOf: ownOperands, memory: plainMemory } as const;
+
+const characters: Readonly<Record<EngineName, Character>> = {
+  vllm: { ...served, kernels: "vllm", chunk: 8192, about: "FlashAttention, chunked prefill (max_num_batched_tokens)" },
+  sglang: {
+    ...served,
+    kernels: "sglang",
+    chunk: 8192,
+    about: "FlashInfer or FlashAttention, chunked_prefill_size 8192",
+  },
+  "tensorrt-llm": { ...served, kernels: "tensorrt-llm", chunk: 8192, about: "its own kernels, max_num_tokens 8192" },
+  "hf-eager": { ...served, attention: "naive", kernels: "vllm", chunk: null, about: "PyTorch, scores in memory" },
+  "hf-sdpa": { ...served, kernels: "vllm", chunk: null, about: "PyTorch, scaled_dot_product_attention" },
+  "llama.cpp-cuda": {
+    ...served,
+    kernels: "vllm",
+    chunk: 512,
+    operandsOf: quantisedToInt8,
+    about: "batches of 512 (n_ubatch), quantised weights at int8 rates",
+  },
+  "llama.cpp-metal": { ...served, kernels: "other", chunk: 512, about: "batches of 512 (n_ubatch)" },
+  "llama.cpp-cpu": { ...served, kernels: "other", chunk: 512, about: "batches of 512 (n_ubatch)" },
+  mlx: { ...served, kernels: "other", chunk: 512, about: "mlx_lm, prefill in steps of 512" },
+  onnxruntime: {
+    attention: "fused",
+    operandsOf: ownOperands,
+    kernels: "other",
+    chunk: null,
+    memory: onnxMemory,
+    about: "GroupQueryAttention",
+  },
+};
+
+/** Seconds per kernel that PyTorch's eager mode adds on the host, over those of captured graphs. */
+const eagerOverhead = 2;
+/** Spread of published end-to-end prefills over the roofline of their models (10th/90th percentile 1.6/3.7). */
+const unknownSpread = 0.3;
+
+function profileOf(name: EngineName): Engine {
+  const { about, ...character } = characters[name];
+  const fit: EngineFit | undefined = engineFits.find((one) => one.engine === name);
+  const eager = name === "hf-eager" || name === "hf-sdpa";
+  return {
+    name,
+    ...character,
+    factors: { ...(eager ? { overhead: eagerOverhead } : {}), ...fit?.factors },
+    perStep: fit?.perStep ?? 0,
+    factor: 1,
+    logSpread: fit?.spread ?? unknownSpread,
+    source:
+      fit === undefined
+        ? `${about}; no published runs: derived from kernels`
+        : `${about}; fitted to ${fit.rows} published runs`,
+    basis: fit === undefined ? "kernels" : "end-to-end",
+  };
+}
+
+const profiles = new Map<string, Engine>(engineNames.map((name) => [name, profileOf(name)]));
+
 /**
- * The engine a prediction is for: the measured one on a calibrated machine, otherwise no engine in particular: well-tuned
- * kernels under any of today's engines.
+ * The engine of that name.
+ *
+ * @throws NsquaredError `engine-unknown`, with the nearest names
  */
-export function engineOf(device: DeviceRecord): Engine {
-  if (device.calibration !== null) {
+function engineNamed(name: string): Engine {
+  const found = profiles.get(name.toLowerCase());
+  if (found !== undefined) return found;
+  const near = nearestNames(name, engineNames);
+  throw badInput("engine-unknown", {
+    where: "--engine",
+    key: "engine",
+    found: name,
+    expected: `${near.length > 0 ? `perhaps ${near.join(", ")}? ` : ""}one of ${engineNames.join(", ")}`,
+  });
+}
+
+/** The engine that people mostly run on a class of devices. */
+function usualEngine(device: DeviceClass): EngineName {
+  if (device === "apple-gpu") return "llama.cpp-metal";
+  if (device === "cpu") return "llama.cpp-cpu";
+  return "vllm";
+}
+
+/**
+ * The engine a prediction is for: the measured one on a calibrated machine, otherwise the one that is asked for, or what
+ * people mostly run on such a device.
+ *
+ * @throws NsquaredError `engine-unknown`
+ */
+export function engineOf(device: DeviceRecord, name: string | null = null): Engine {
+  const { calibration } = device;
+  if (calibration !== null && (name === null || name === calibration.engine)) {
     return {
-      name: device.calibration.engine,
+      name: calibration.engine,
+      kernels: "other",
+      attention: "fused",
+      chunk: null,
+      factors: {},
+      perStep: 0,
+      operandsOf: ownOperands,
       factor: 1,
       // A shared machine moved by about this between calibrating and measuring: docs/performance.md.
       logSpread: 0.1,
-      memory: device.calibration.engine === "onnxruntime" ? onnxMemory : plainMemory,
+      memory: calibration.engine === "onnxruntime" ? onnxMemory : plainMemory,
       source: "calibrated on kernels of this engine on this machine",
+      basis: "calibrated",
     };
   }
-  return {
-    name: "generic",
-    factor: 1,
-    logSpread: 0.3,
-    memory: plainMemory,
-    source: "spread of published end-to-end prefills over the roofline of their models (10th/90th percentile 1.6/3.7)",
-  };
+  return engineNamed(name ?? usualEngine(device.class));
 }

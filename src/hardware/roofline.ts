@@ -1,7 +1,10 @@
-import { type Dtype, bytesPerElement } from "../base/units.js";
+import { type Dtype, type Seconds, bytesPerElement } from "../base/units.js";
 import type { OperatorCost } from "../cost/table.js";
 import { compiledCost } from "./compiled.js";
 import { type OperatorClass, classEfficiency } from "./efficiency.js";
+import type { Engine } from "./engine.js";
+import { bitsOf, kernelOn } from "./kernel-lookup.js";
+import { attentionSeconds, decodeSeconds, gemmSeconds } from "./kernels.js";
 import { type OperatorTime, type Setting, classOf } from "./operator-time.js";
 import type { DeviceRecord, Sourced } from "./record.js";
 
@@ -45,30 +48,114 @@ function operandDtype({ operator, block }: OperatorCost, operands: Dtype | null 
 }
 
 /**
- * Time of an operator from a data sheet: launches · launch + max(FLOPs / (peak · efficiency), bytes / (bandwidth ·
- * efficiency)), efficiencies by class (Williams, Waterman and Patterson, "Roofline", CACM 52(4), 2009).
+ * Time of an operator on a device without a calibration of its own: launches, and max(FLOPs / (peak · utilisation), bytes /
+ * (bandwidth · utilisation)) ("Roofline", Williams, Waterman and Patterson, CACM 52(4), 2009), with utilisations that
+ * depend on the kernel's shape: kernels.ts.
  */
-export function rooflineTime(row: OperatorCost, device: DeviceRecord, setting: Setting): OperatorTime {
+export function rooflineTime(row: OperatorCost, device: DeviceRecord, setting: Setting, engine: Engine): OperatorTime {
   const operators = classOf(row, setting);
-  const dtype = operandDtype(row, setting.operands);
-  const efficiency = classEfficiency(operators, device.class, computeDtype(device, dtype));
-  const perFlop = 1 / (peakOf(device, dtype).value * efficiency.compute);
-  const perByte = 1 / (device.bandwidth.value * efficiency.bandwidth);
-  const { matmulFlops, movedBytes } = compiledCost(row, setting);
-  const compute = (length: number): number => matmulFlops(length) * perFlop;
-  const memory = (length: number): number => movedBytes(length) * perByte;
+  const dtype = operandDtype(row, setting.operands ?? engine.operandsOf(row));
+  const found = kernelTime(row, device, setting, engine, operators, computeDtype(device, dtype));
+  const factor = engine.factors[operators] ?? 1;
   return {
     class: operators,
-    overhead: row.cost.launches * device.launch.value,
-    work: (length) => Math.max(compute(length), memory(length)),
-    bound: (length) => (compute(length) >= memory(length) ? "compute" : "bandwidth"),
+    overhead: found.overhead * row.cost.launches * (engine.factors.overhead ?? 1),
+    work: factor === 1 ? found.work : (length) => found.work(length) * factor,
+    bound: found.bound,
   };
 }
 
-/** Standard deviation of the log seconds of a class on a device known from its data sheet. */
-export function rooflineSpread(operators: OperatorClass, device: DeviceRecord, dtype: Dtype): number {
-  const { logSpread } = classEfficiency(operators, device.class, computeDtype(device, dtype));
-  if (operators === "overhead") return logSpread;
-  const limited = operators === "gemm" || operators === "attention" ? peakOf(device, dtype) : device.bandwidth;
-  return limited.uncertain ? Math.hypot(logSpread, uncertainSpread) : logSpread;
+interface KernelTime {
+  readonly overhead: Seconds;
+  readonly work: (length: number) => Seconds;
+  readonly bound: OperatorTime["bound"];
+}
+
+function kernelTime(
+  row: OperatorCost,
+  device: DeviceRecord,
+  setting: Setting,
+  engine: Engine,
+  operators: OperatorClass,
+  dtype: Dtype,
+): KernelTime {
+  const { operator } = row;
+  const { matmulFlops, movedBytes, rows } = compiledCost(row, setting);
+  const perFlop = 1 / peakOf(device, dtype).value;
+  const perByte = 1 / device.bandwidth.value;
+  const peak = (length: number): Seconds => matmulFlops(length) * perFlop;
+  const memory = (length: number): Seconds => movedBytes(length) * perByte;
+  if (operator.kind === "linear" || operator.kind === "experts" || operator.kind === "recurrence") {
+    const { fit } = kernelOn("gemm", device, engine.kernels, dtype);
+    const shape = sidesOf(row);
+    const castPerRow = bitsOf(dtype) === "16" ? 0 : 2 * shape.k * perByte;
+    return {
+      overhead: fit.overhead,
+      work: (length) => {
+        const m = rows(length);
+        return gemmSeconds(fit, peak(length), memory(length), m * castPerRow, { ...shape, m: m * shape.share });
+      },
+      bound: (length) => (peak(length) / fit.compute >= memory(length) / fit.bandwidth ? "compute" : "bandwidth"),
+    };
+  }
+  if (operator.kind === "attention") {
+    if (operators === "decode-attention") {
+      const { fit } = kernelOn("decode", device, engine.kernels, dtype);
+      const readers = (setting.values.b ?? 1) * operator.kvHeads;
+      return {
+        overhead: fit.overhead,
+        work: (length) => Math.max(peak(length), decodeSeconds(fit, memory(length), readers)),
+        bound: (length) => (peak(length) > memory(length) / fit.bandwidth ? "compute" : "bandwidth"),
+      };
+    }
+    const { fit } = kernelOn("attention", device, engine.kernels, dtype);
+    const batch = setting.values.b ?? 1;
+    return {
+      overhead: fit.overhead,
+      work: (length) =>
+        attentionSeconds(fit, peak(length), memory(length), {
+          queries: rows(length) / batch,
+          keyDim: operator.keyDim,
+        }),
+      bound: (length) => (peak(length) / fit.compute >= memory(length) ? "compute" : "bandwidth"),
+    };
+  }
+  const efficiency = classEfficiency(operators, device.class, dtype);
+  const compute = (length: number): Seconds => peak(length) / efficiency.compute;
+  const moved = (length: number): Seconds => memory(length) / efficiency.bandwidth;
+  return {
+    overhead: device.launch.value,
+    work: (length) => Math.max(compute(length), moved(length)),
+    bound: (length) => (compute(length) >= moved(length) ? "compute" : "bandwidth"),
+  };
+}
+
+/** Sides of a matrix product, and the share of the rows that one of its weights sees. */
+function sidesOf({ operator, block }: OperatorCost): {
+  readonly n: number;
+  readonly k: number;
+  readonly share: number;
+} {
+  const name =
+    operator.kind === "experts" ? operator.weights[0] : operator.kind === "linear" ? operator.weight : undefined;
+  const shape = name === undefined ? [] : (block.weights.get(name)?.shape ?? []);
+  const [n = 1, k = 1] = shape.slice(-2);
+  return { n, k, share: operator.kind === "experts" ? Math.min(1, operator.chosen / operator.experts) : 1 };
+}
+
+/** Standard deviation of the log seconds of a class on a device known from its data sheet or its class's kernels. */
+export function rooflineSpread(operators: OperatorClass, device: DeviceRecord, dtype: Dtype, engine: Engine): number {
+  const runs = computeDtype(device, dtype);
+  if (operators === "overhead") return classEfficiency(operators, device.class, runs).logSpread;
+  const found =
+    operators === "gemm" || operators === "gemv"
+      ? kernelOn("gemm", device, engine.kernels, runs)
+      : operators === "attention"
+        ? kernelOn("attention", device, engine.kernels, runs)
+        : operators === "decode-attention"
+          ? kernelOn("decode", device, engine.kernels, runs)
+          : { spread: classEfficiency(operators, device.class, runs).logSpread, basis: "class" as const };
+  const limited = operators === "gemm" || operators === "attention" ? peakOf(device, runs) : device.bandwidth;
+  // A device with tables of its own was fitted with whatever its data sheet says.
+  return limited.uncertain && found.basis === "class" ? Math.hypot(found.spread, uncertainSpread) : found.spread;
 }

@@ -5,6 +5,7 @@ import type { Block } from "../graph/types.js";
 import { Expression } from "../math/expression.js";
 import { calibratedTime } from "./calibrated.js";
 import type { OperatorClass } from "./efficiency.js";
+import { type Engine, engineOf } from "./engine.js";
 import { networkSpread } from "./network.js";
 import type { OperatorTime, Setting } from "./operator-time.js";
 import type { DeviceRecord } from "./record.js";
@@ -17,9 +18,14 @@ export interface TimedOperator {
 }
 
 /** The time of every operator on a device: from its calibration where it has one, from its data sheet otherwise. */
-export function timeOperators(rows: readonly OperatorCost[], device: DeviceRecord, setting: Setting): TimedOperator[] {
+export function timeOperators(
+  rows: readonly OperatorCost[],
+  device: DeviceRecord,
+  setting: Setting,
+  engine: Engine = engineOf(device),
+): TimedOperator[] {
   const { calibration } = device;
-  if (calibration === null) return rows.map((row) => ({ row, time: rooflineTime(row, device, setting) }));
+  if (calibration === null) return rows.map((row) => ({ row, time: rooflineTime(row, device, setting, engine) }));
   const live = new Map<Block, readonly Expression[]>();
   return rows.map((row) => {
     let ofBlock = live.get(row.block);
@@ -33,12 +39,19 @@ export function timeOperators(rows: readonly OperatorCost[], device: DeviceRecor
 }
 
 /** Seconds of one forward pass that belong to no operator. */
-export function perPass(device: DeviceRecord): Seconds {
-  return device.calibration?.perRun ?? 0;
+export function perPass(device: DeviceRecord, engine: Engine = engineOf(device)): Seconds {
+  return device.calibration?.perRun ?? engine.perStep;
 }
 
 /** Standard deviation of the log seconds of a class of operators on a device. */
-export function classSpread(operators: OperatorClass, device: DeviceRecord, dtype: Dtype): number {
+export function classSpread(
+  operators: OperatorClass,
+  device: DeviceRecord,
+  dtype: Dtype,
+  engine: Engine = engineOf(device),
+): number {
   if (operators === "network") return networkSpread;
-  return device.calibration === null ? rooflineSpread(operators, device, dtype) : device.calibration.spreads[operators];
+  return device.calibration === null
+    ? rooflineSpread(operators, device, dtype, engine)
+    : device.calibration.spreads[operators];
 }

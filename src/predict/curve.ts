@@ -63,7 +63,7 @@ export function curveOfPass(plan: Plan, phase: CurvePhase, pass: Pass): Curve {
     return sum;
   };
   const components = operatorClasses.flatMap((name): CurveComponent[] => {
-    const logSpread = classSpread(name, plan.device, plan.model.dtypes.activations);
+    const logSpread = classSpread(name, plan.device, plan.model.dtypes.activations, plan.engine);
     if (name === "overhead") return [{ name, seconds: overhead, logSpread }];
     const members = operators.filter((operator) => operator.class === name);
     return members.length === 0 ? [] : [{ name, seconds: sumOf(members.map(({ work }) => work)), logSpread }];

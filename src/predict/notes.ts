@@ -1,5 +1,4 @@
 import { percent, significant, tokens } from "../base/format.js";
-import { engineOf } from "../hardware/engine.js";
 import { computeDtype } from "../hardware/roofline.js";
 import type { Deployment } from "./deployment.js";
 import { generates, hasEncoder } from "./deployment.js";
@@ -87,8 +86,9 @@ function parallelNotes({ plan, options }: Deployment): string[] {
 
 function deviceNotes({ device, plan }: Deployment): string[] {
   const notes: string[] = [];
-  const { memory } = engineOf(device);
-  if (memory.resident !== 1) notes.push(`memory as ${engineOf(device).name} takes it: ${memory.source}`);
+  const { memory, name, source } = plan.engine;
+  if (memory.resident !== 1) notes.push(`memory as ${name} takes it: ${memory.source}`);
+  if (plan.engine.basis !== "calibrated") notes.push(`${name}: ${source}`);
   const runs = computeDtype(device, plan.operands ?? plan.model.dtypes.activations);
   const uncertain = [
     ...Object.entries(device.peaks).flatMap(([dtype, peak]) =>

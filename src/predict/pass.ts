@@ -37,7 +37,7 @@ export function timePass(plan: Plan, setting: PassSetting): Pass {
       bound: (length) => time.bound(length / scale),
     };
   });
-  const outside = perPass(plan.device);
+  const outside = perPass(plan.device, plan.engine);
   return { operators: [...operators, ...communications(plan, setting, operators)], outside: () => outside };
 }
 
@@ -49,5 +49,5 @@ function timesOf(
 ): readonly OperatorTime[] {
   const { operands } = plan;
   const hardware: Setting = { variable: setting.variable, values: valuesOf(plan, setting, context), operands };
-  return timeOperators(rows, plan.device, hardware).map(({ time }) => time);
+  return timeOperators(rows, plan.device, hardware, plan.engine).map(({ time }) => time);
 }

@@ -19,6 +19,8 @@ export interface PlanOptions {
   readonly interconnect: number | null;
   /** Tokens of an encoder's input; as many as the length of the phase where null. */
   readonly encoderLength: number | null;
+  /** Runtime whose profile is taken; null for the measured one, or what people mostly run on the device. */
+  readonly engineName: string | null;
   /** What activations are cast to before products with weights; as they are where null. */
   readonly operands: Dtype | null;
 }
@@ -29,6 +31,7 @@ const defaultPlanOptions: PlanOptions = {
   parallel: noParallelism,
   interconnect: null,
   encoderLength: null,
+  engineName: null,
   operands: null,
 };
 
@@ -47,9 +50,10 @@ export interface Plan extends PlanOptions {
   readonly rows: (phase: CurvePhase) => readonly OperatorCost[];
 }
 
-/** @throws NsquaredError `parallel-divide`, `no-interconnect` */
+/** @throws NsquaredError `parallel-divide`, `no-interconnect`, `engine-unknown` */
 export function makePlan(model: ModelDescription, device: DeviceRecord, options: Partial<PlanOptions> = {}): Plan {
-  const chosen = { ...defaultPlanOptions, ...options };
+  const engine = engineOf(device, options.engineName ?? null);
+  const chosen = { ...defaultPlanOptions, attention: engine.attention, ...options };
   const { parallel } = chosen;
   const devices = devicesOf(parallel);
   return {
@@ -57,7 +61,7 @@ export function makePlan(model: ModelDescription, device: DeviceRecord, options:
     model,
     ...modelSide(model, chosen),
     device,
-    engine: engineOf(device),
+    engine,
     devices,
     replicas: replicasOf(parallel),
     link: devices === 1 ? null : linkOf(device, chosen.interconnect),

@@ -3,6 +3,7 @@ import type { Bytes, Dtype } from "../base/units.js";
 import { costLaw, crossover, halfOf } from "../cost/law.js";
 import { priceGraph } from "../cost/table.js";
 import { buildGraph } from "../graph/build.js";
+import { type DataBasis, dataOf } from "../hardware/data.js";
 import type { Engine } from "../hardware/engine.js";
 import type { DeviceRecord } from "../hardware/record.js";
 import type { FileType } from "../model/storage.js";
@@ -63,7 +64,7 @@ export interface Prediction {
   readonly dtype: Dtype | FileType;
   readonly deployment: Deployment;
   /** What the seconds rest on, and the lengths that were measured for it; null for a data sheet. */
-  readonly data: { readonly basis: "calibrated" | "class"; readonly range: { from: number; to: number } | null };
+  readonly data: { readonly basis: DataBasis; readonly range: { from: number; to: number } | null };
   /** Share of true values that the intervals are meant to hold. */
   readonly level: number;
   readonly points: readonly PredictedPoint[];
@@ -121,10 +122,7 @@ export function predict(
     engine: plan.engine,
     dtype,
     deployment,
-    data: {
-      basis: device.calibration === null ? "class" : "calibrated",
-      range: device.calibration === null ? null : { from: 1, to: device.calibration.longest },
-    },
+    data: dataOf(device, plan.engine, plan.model.dtypes.activations),
     level: intervalLevel,
     points: lengths.map((n): PredictedPoint => {
       const seconds = prefill.interval(n);

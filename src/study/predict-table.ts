@@ -1,4 +1,5 @@
 import { NsquaredError, badInput } from "../base/errors.js";
+import { dataOf } from "../hardware/data.js";
 import type { DeviceRecord } from "../hardware/record.js";
 import type { ModelDescription } from "../model/types.js";
 import { capacityOf } from "../predict/capacity.js";
@@ -96,7 +97,7 @@ function rowsOf(model: ModelDescription, device: DeviceRecord, options: PredictM
       sequences,
       tokensPerSecond: tokensPerSecond?.value ?? null,
       expense: expenseOf(rates, (request ?? seconds).seconds, plan.devices, batch),
-      basis: device.calibration === null ? "class" : "calibrated",
+      basis: dataOf(device, plan.engine, plan.model.dtypes.activations).basis,
     };
   });
 }

@@ -1,0 +1,29 @@
+import type { Dtype } from "../base/units.js";
+import type { Engine } from "./engine.js";
+import { kernelOn } from "./kernel-lookup.js";
+import type { DeviceRecord } from "./record.js";
+import { computeDtype } from "./roofline.js";
+
+/**
+ * What predicted seconds rest on. `calibrated`: kernels measured on this very machine. `kernels`: published kernel timings
+ * of this device. `end-to-end`: those of its class, corrected by published runs of the engine. `class`: its class alone.
+ */
+export type DataBasis = "calibrated" | "kernels" | "end-to-end" | "class";
+
+/** Longest prefill among the published attention kernels, in tokens. */
+const longestKernel = 32_768;
+
+export function dataOf(
+  device: DeviceRecord,
+  engine: Engine,
+  dtype: Dtype,
+): { readonly basis: DataBasis; readonly range: { readonly from: number; readonly to: number } | null } {
+  const { calibration } = device;
+  if (calibration !== null && engine.basis === "calibrated") {
+    return { basis: "calibrated", range: { from: 1, to: calibration.longest } };
+  }
+  const runs = computeDtype(device, dtype);
+  const own = [kernelOn("gemm", device, engine.kernels, runs), kernelOn("attention", device, engine.kernels, runs)];
+  if (own.every(({ basis }) => basis === "kernels")) return { basis: "kernels", range: { from: 1, to: longestKernel } };
+  return { basis: engine.basis === "end-to-end" ? "end-to-end" : "class", range: null };
+}
