@@ -7,7 +7,8 @@
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { readTimings, thinTimings } from "./hardware-data.mjs";
-import { fitsOf, heldOut, kernelRows, quantile } from "./kernel-fit.mjs";
+import { fitsOf, heldOut, kernelRows } from "./kernel-fit.mjs";
+import { quantile } from "./robust-fit.mjs";
 
 const { values } = parseArgs({
   options: { data: { type: "string" }, thin: { type: "boolean" }, write: { type: "boolean" } },

@@ -1,7 +1,7 @@
 // Kernel timings as seconds at the peaks of a data sheet, and fits of src/hardware/kernels.ts to them.
-import { Matrix, solve } from "ml-matrix";
 import { devices } from "../dist/hardware/index.js";
 import { attentionSeconds, decodeSeconds, gemmSeconds } from "../dist/hardware/kernels.js";
+import { quantile, robustFit, spreadOf } from "./robust-fit.mjs";
 
 /** @typedef {import("./hardware-data.mjs").Row} Row */
 /** @typedef {"gemm" | "attention" | "decode"} Kind */
@@ -164,68 +164,21 @@ export function kernelSeconds(kind, fit, row) {
   return (fit.overhead ?? 0) + work;
 }
 
-/** A residual of this size counts half as much as a square would. */
-const soft = 0.1;
-const priorWeight = 0.05;
-const iterations = 40;
+/** A weak prior: twenty times as wide as what one row says. */
+const priorSpread = 20;
 
-/** Robust least squares of log seconds (soft L1 by reweighting), damped Gauss–Newton with a weak prior. @param {Kind} kind @param {Timing[]} rows */
+/** @param {Kind} kind @param {Timing[]} rows */
 export function fitKernel(kind, rows) {
   const { names, prior } = shapes[kind];
   const start = prior.map((value, i) => (linear.has(names[i] ?? "") ? value : Math.log(value)));
-  let theta = [...start];
-  const residuals = (/** @type {number[]} */ at) => {
-    const fit = parametersOf(kind, at);
-    return rows.map((row) => Math.log(kernelSeconds(kind, fit, row) / row.seconds));
-  };
-  const loss = (/** @type {number[]} */ at) =>
-    residuals(at).reduce((sum, r) => sum + 2 * soft ** 2 * (Math.sqrt(1 + (r / soft) ** 2) - 1), 0) +
-    at.reduce((sum, value, i) => sum + (priorWeight * (value - (start[i] ?? 0))) ** 2, 0);
-  let value = loss(theta);
-  let damping = 1e-2;
-  for (let turn = 0; turn < iterations && damping < 1e9; turn += 1) {
-    const r = residuals(theta);
-    const columns = theta.map((_, i) => {
-      const moved = [...theta];
-      moved[i] = (moved[i] ?? 0) + 1e-4;
-      return residuals(moved).map((other, j) => (other - (r[j] ?? 0)) / 1e-4);
-    });
-    const weights = r.map((one) => 1 / Math.sqrt(1 + (one / soft) ** 2));
-    const normal = Matrix.zeros(theta.length, theta.length);
-    const right = Matrix.zeros(theta.length, 1);
-    theta.forEach((at, i) => {
-      const pull = priorWeight ** 2 * (at - (start[i] ?? 0));
-      right.set(i, 0, -pull - r.reduce((sum, one, j) => sum + (weights[j] ?? 0) * one * (columns[i]?.[j] ?? 0), 0));
-      theta.forEach((__, k) => {
-        const dot = r.reduce(
-          (sum, ___, j) => sum + (weights[j] ?? 0) * (columns[i]?.[j] ?? 0) * (columns[k]?.[j] ?? 0),
-          0,
-        );
-        normal.set(i, k, dot + (i === k ? priorWeight ** 2 : 0));
-      });
-    });
-    const damped = normal.clone();
-    theta.forEach((_, i) => damped.set(i, i, damped.get(i, i) * (1 + damping) + 1e-9));
-    const move = solve(damped, right).to1DArray();
-    const next = theta.map((at, i) => at + Math.max(-1, Math.min(1, move[i] ?? 0)));
-    const nextValue = loss(next);
-    if (nextValue < value) {
-      const gained = value - nextValue;
-      theta = next;
-      value = nextValue;
-      damping = Math.max(1e-6, damping / 5);
-      if (gained < 1e-9 * (1 + value)) break;
-    } else damping *= 5;
-  }
+  const theta = robustFit(
+    (at) => {
+      const fit = parametersOf(kind, at);
+      return rows.map((row) => Math.log(kernelSeconds(kind, fit, row) / row.seconds));
+    },
+    { start, spread: start.map(() => priorSpread * 0.1) },
+  );
   return parametersOf(kind, theta);
-}
-
-/** @param {number[]} values @param {number} share */
-export function quantile(values, share) {
-  const sorted = values.toSorted((a, b) => a - b);
-  const place = share * (sorted.length - 1);
-  const low = sorted[Math.floor(place)] ?? Number.NaN;
-  return low + (place - Math.floor(place)) * ((sorted[Math.ceil(place)] ?? low) - low);
 }
 
 const fewest = 20;
@@ -263,11 +216,6 @@ export function fitsOf(rows) {
       }),
     ),
   };
-}
-
-/** Half the distance between the 10th and the 90th percentile as a standard deviation. @param {number[]} logs */
-export function spreadOf(logs) {
-  return (quantile(logs, 0.9) - quantile(logs, 0.1)) / 2.563;
 }
 
 /** The middle of several devices' parameters, and how far devices lie from it. @param {string} kind @param {string} bits @param {string} name @param {{device: string, engine: string, fit: Record<string, number>}[]} members @param {Timing[]} rows */

@@ -1,12 +1,46 @@
-import type { OperatorClass } from "./efficiency.js";
+import type { EngineRow } from "./engine-rows.js";
 
-/** What published runs of an engine show beyond its kernels. */
-export interface EngineFit {
-  readonly engine: string;
-  readonly rows: number;
-  readonly factors: Partial<Readonly<Record<OperatorClass, number>>>;
-  readonly perStep: number;
-  readonly spread: number;
-}
+/* Made by `npm run fit-engines -- --write` from published whole runs; bench/data/README.md names their sources. */
 
-export const engineFits: readonly EngineFit[] = [];
+export const engineRows: readonly EngineRow[] = [
+  ["llama.cpp-cuda", "consumer-gpu", "16", 25, 0.0967, 198, [0.903, 1.7, 0.986, 1.01, 1, 1.11, 1]],
+  ["llama.cpp-cuda", "consumer-gpu", "8", 306, 0.293, 188, [2.81, 0.614, 0.897, 0.957, 1.53, 0.754, 1]],
+  ["llama.cpp-cuda", "consumer-gpu", "any", 331, 0.333, 186, [2.41, 0.705, 0.911, 0.934, 2.17, 0.755, 1]],
+  ["llama.cpp-cuda", "workstation-gpu", "16", 32, 0.164, 199, [1.89, 1.77, 0.944, 1.01, 1.08, 1.29, 1]],
+  ["llama.cpp-cuda", "workstation-gpu", "8", 48, 0.182, 174, [3.85, 1.45, 0.906, 1.03, 1.07, 0.853, 1]],
+  ["llama.cpp-cuda", "workstation-gpu", "any", 80, 0.255, 176, [3, 1.83, 0.95, 1.01, 1.14, 0.819, 1]],
+  ["llama.cpp-cuda", "datacenter-gpu", "16", 37, 0.294, 213, [2.55, 1.21, 0.857, 1.01, 1.09, 3.34, 1]],
+  ["llama.cpp-cuda", "datacenter-gpu", "8", 80, 0.178, 146, [4.3, 1.46, 0.974, 0.996, 1.06, 1.56, 1]],
+  ["llama.cpp-cuda", "datacenter-gpu", "any", 117, 0.205, 169, [4.03, 1.41, 1.01, 0.989, 1.07, 1.62, 1]],
+  ["llama.cpp-cuda", "any", "16", 94, 0.332, 223, [1.45, 2.8, 0.798, 1.01, 1.28, 3.09, 1]],
+  ["llama.cpp-cuda", "any", "8", 434, 0.296, 167, [3.32, 0.581, 0.886, 0.893, 1.25, 1.09, 1]],
+  ["llama.cpp-cuda", "any", "any", 528, 0.357, 176, [2.96, 0.68, 0.921, 0.857, 1.42, 1.12, 1]],
+  ["vllm", "datacenter-gpu", "16", 218, 0.164, 215, [1.27, 1.04, 0.898, 0.995, 1.03, 2.56, 3.43]],
+  ["vllm", "datacenter-gpu", "8", 332, 0.273, 203, [1, 1, 1.31, 1.97, 0.999, 0.763, 0.628]],
+  ["vllm", "datacenter-gpu", "4", 330, 0.185, 524, [1, 1, 1.44, 1.87, 1.01, 0.57, 0.864]],
+  ["vllm", "datacenter-gpu", "any", 880, 0.296, 199, [1.71, 0.997, 1.58, 1.61, 1.07, 0.526, 1.35]],
+  ["vllm", "any", "16", 218, 0.164, 215, [1.27, 1.04, 0.898, 0.995, 1.03, 2.56, 3.43]],
+  ["vllm", "any", "8", 332, 0.273, 203, [1, 1, 1.31, 1.97, 0.999, 0.763, 0.628]],
+  ["vllm", "any", "4", 330, 0.185, 524, [1, 1, 1.44, 1.87, 1.01, 0.57, 0.864]],
+  ["vllm", "any", "any", 880, 0.296, 199, [1.71, 0.997, 1.58, 1.61, 1.07, 0.526, 1.35]],
+  ["tensorrt-llm", "datacenter-gpu", "16", 15, 0.0801, 209, [1.01, 1.04, 1.06, 0.888, 1.05, 1.1, 1]],
+  ["tensorrt-llm", "datacenter-gpu", "8", 503, 0.289, 239, [1, 1, 0.919, 3.88, 1.04, 0.592, 0.786]],
+  ["tensorrt-llm", "datacenter-gpu", "4", 303, 0.297, 1560, [1, 1, 1.42, 1.86, 1.01, 0.34, 0.769]],
+  ["tensorrt-llm", "datacenter-gpu", "any", 821, 0.291, 1770, [1.02, 1, 1.06, 3.26, 1.03, 0.394, 0.686]],
+  ["tensorrt-llm", "any", "16", 15, 0.0801, 209, [1.01, 1.04, 1.06, 0.888, 1.05, 1.1, 1]],
+  ["tensorrt-llm", "any", "8", 503, 0.289, 239, [1, 1, 0.919, 3.88, 1.04, 0.592, 0.786]],
+  ["tensorrt-llm", "any", "4", 303, 0.297, 1560, [1, 1, 1.42, 1.86, 1.01, 0.34, 0.769]],
+  ["tensorrt-llm", "any", "any", 821, 0.291, 1770, [1.02, 1, 1.06, 3.26, 1.03, 0.394, 0.686]],
+  ["llama.cpp-metal", "apple-gpu", "16", 40, 0.111, 225, [0.953, 1.24, 1.02, 1.04, 1, 1.23, 1]],
+  ["llama.cpp-metal", "apple-gpu", "4", 68, 0.175, 254, [1.18, 1.04, 1.27, 1.09, 0.997, 1.8, 1]],
+  ["llama.cpp-metal", "apple-gpu", "any", 108, 0.193, 244, [1.1, 1.08, 1.08, 1.1, 0.998, 2.35, 1]],
+  ["llama.cpp-metal", "any", "16", 40, 0.111, 225, [0.953, 1.24, 1.02, 1.04, 1, 1.23, 1]],
+  ["llama.cpp-metal", "any", "4", 68, 0.175, 254, [1.18, 1.04, 1.27, 1.09, 0.997, 1.8, 1]],
+  ["llama.cpp-metal", "any", "any", 108, 0.193, 244, [1.1, 1.08, 1.08, 1.1, 0.998, 2.35, 1]],
+  ["sglang", "datacenter-gpu", "8", 173, 0.233, 200, [1, 1, 1.05, 3.32, 1.01, 0.799, 0.666]],
+  ["sglang", "datacenter-gpu", "4", 159, 0.196, 161, [1, 1, 1.4, 1.28, 1, 0.684, 0.922]],
+  ["sglang", "datacenter-gpu", "any", 332, 0.202, 192, [1, 1, 1.18, 3.01, 1, 0.761, 0.727]],
+  ["sglang", "any", "8", 173, 0.233, 200, [1, 1, 1.05, 3.32, 1.01, 0.799, 0.666]],
+  ["sglang", "any", "4", 159, 0.196, 161, [1, 1, 1.4, 1.28, 1, 0.684, 0.922]],
+  ["sglang", "any", "any", 332, 0.202, 192, [1, 1, 1.18, 3.01, 1, 0.761, 0.727]],
+];

@@ -1,8 +1,11 @@
 import { badInput } from "../base/errors.js";
 import { type Dtype, type Seconds, bytesPerElement } from "../base/units.js";
 import type { OperatorCost } from "../cost/table.js";
+import type { Dtypes } from "../model/types.js";
 import type { OperatorClass } from "./efficiency.js";
-import { type EngineFit, engineFits } from "./engine-fits.js";
+import { engineRows } from "./engine-fits.js";
+import { type EngineRow, factored } from "./engine-rows.js";
+import { type Bits, bitsOf } from "./kernel-rows.js";
 import { nearestNames } from "./names.js";
 import type { DeviceClass, DeviceRecord } from "./record.js";
 
@@ -128,42 +131,79 @@ const eagerOverhead = 2;
 /** Spread of published end-to-end prefills over the roofline of their models (10th/90th percentile 1.6/3.7). */
 const unknownSpread = 0.3;
 
-function profileOf(name: EngineName): Engine {
+/** The most particular of the fits: of these devices and bits, of these bits, of these devices, of the engine at all. */
+function rowFor(name: EngineName, device: DeviceClass, bits: Bits): EngineRow | undefined {
+  const own = engineRows.filter(([engine]) => engine === name);
+  for (const [devices, width] of [
+    [device, bits],
+    ["any", bits],
+    [device, "any"],
+    ["any", "any"],
+  ] as const) {
+    const found = own.find((row) => row[1] === devices && row[2] === width);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+function profileOf(name: EngineName, device: DeviceClass, bits: Bits): Engine {
   const { about, ...character } = characters[name];
-  const fit: EngineFit | undefined = engineFits.find((one) => one.engine === name);
+  const row = rowFor(name, device, bits);
   const eager = name === "hf-eager" || name === "hf-sdpa";
+  if (row === undefined) {
+    return {
+      name,
+      ...character,
+      factors: eager ? { overhead: eagerOverhead } : {},
+      perStep: 0,
+      factor: 1,
+      logSpread: unknownSpread,
+      source: `${about}; no published runs: derived from kernels`,
+      basis: "kernels",
+    };
+  }
+  const [, devices, , runs, spread, perStep, values] = row;
+  const factors = Object.fromEntries(factored.map((key, index) => [key, values[index] ?? 1]));
   return {
     name,
     ...character,
-    factors: { ...(eager ? { overhead: eagerOverhead } : {}), ...fit?.factors },
-    perStep: fit?.perStep ?? 0,
+    factors: { ...factors, lookup: factors["vector"] ?? 1 },
+    perStep: perStep / 1e6,
     factor: 1,
-    logSpread: fit?.spread ?? unknownSpread,
-    source:
-      fit === undefined
-        ? `${about}; no published runs: derived from kernels`
-        : `${about}; fitted to ${fit.rows} published runs`,
-    basis: fit === undefined ? "kernels" : "end-to-end",
+    logSpread: devices === device ? spread : Math.hypot(spread, otherClassSpread),
+    source: `${about}; fitted to ${runs} published runs${devices === device ? "" : " on other devices"}`,
+    basis: "end-to-end",
   };
 }
 
-const profiles = new Map<string, Engine>(engineNames.map((name) => [name, profileOf(name)]));
+/** What runs on other devices say of these is less sure by this much. */
+const otherClassSpread = 0.15;
 
-/**
- * The engine of that name.
- *
- * @throws NsquaredError `engine-unknown`, with the nearest names
- */
-function engineNamed(name: string): Engine {
-  const found = profiles.get(name.toLowerCase());
-  if (found !== undefined) return found;
-  const near = nearestNames(name, engineNames);
-  throw badInput("engine-unknown", {
-    where: "--engine",
-    key: "engine",
-    found: name,
-    expected: `${near.length > 0 ? `perhaps ${near.join(", ")}? ` : ""}one of ${engineNames.join(", ")}`,
-  });
+const profiles = new Map<string, Engine>();
+
+/** @throws NsquaredError `engine-unknown`, with the nearest names */
+function engineNamed(name: string, device: DeviceClass, bits: Bits): Engine {
+  const known = engineNames.find((one) => one === name.toLowerCase());
+  if (known === undefined) {
+    const near = nearestNames(name, engineNames);
+    throw badInput("engine-unknown", {
+      where: "--engine",
+      key: "engine",
+      found: name,
+      expected: `${near.length > 0 ? `perhaps ${near.join(", ")}? ` : ""}one of ${engineNames.join(", ")}`,
+    });
+  }
+  const key = `${known} ${device} ${bits}`;
+  const profile = profiles.get(key) ?? profileOf(known, device, bits);
+  profiles.set(key, profile);
+  return profile;
+}
+
+/** Bits that products with the weights run in under an engine. */
+function productBits(name: string, { weights, activations }: Pick<Dtypes, "weights" | "activations">): Bits {
+  const narrow = bitsOf(weights);
+  if (narrow === "16") return "16";
+  return name === "llama.cpp-cuda" ? "8" : bytesPerElement(activations) < 2 || narrow === "8" ? narrow : "4";
 }
 
 /** The engine that people mostly run on a class of devices. */
@@ -173,13 +213,19 @@ function usualEngine(device: DeviceClass): EngineName {
   return "vllm";
 }
 
+const plainDtypes = { weights: "bfloat16", activations: "bfloat16" } as const;
+
 /**
  * The engine a prediction is for: the measured one on a calibrated machine, otherwise the one that is asked for, or what
  * people mostly run on such a device.
  *
  * @throws NsquaredError `engine-unknown`
  */
-export function engineOf(device: DeviceRecord, name: string | null = null): Engine {
+export function engineOf(
+  device: DeviceRecord,
+  name: string | null = null,
+  dtypes: Pick<Dtypes, "weights" | "activations"> = plainDtypes,
+): Engine {
   const { calibration } = device;
   if (calibration !== null && (name === null || name === calibration.engine)) {
     return {
@@ -198,5 +244,6 @@ export function engineOf(device: DeviceRecord, name: string | null = null): Engi
       basis: "calibrated",
     };
   }
-  return engineNamed(name ?? usualEngine(device.class));
+  const chosen = name ?? usualEngine(device.class);
+  return engineNamed(chosen, device.class, productBits(chosen.toLowerCase(), dtypes));
 }

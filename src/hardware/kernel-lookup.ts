@@ -1,6 +1,6 @@
-import { type Dtype, bytesPerElement } from "../base/units.js";
+import type { Dtype } from "../base/units.js";
 import { classEfficiency } from "./efficiency.js";
-import type { Bits, Fits, KernelKind } from "./kernel-rows.js";
+import { type Bits, type Fits, type KernelKind, bitsOf } from "./kernel-rows.js";
 import { type PooledFit, kernelFits } from "./kernel-tables.js";
 import type { DeviceRecord } from "./record.js";
 
@@ -15,11 +15,6 @@ export interface Found<Fit> {
 
 /** Tables of other engines are taken where an engine has none of its own, in this order. */
 const engines = ["vllm", "tensorrt-llm", "sglang", "other"] as const;
-
-export function bitsOf(dtype: Dtype): Bits {
-  const bytes = bytesPerElement(dtype);
-  return bytes >= 2 ? "16" : bytes >= 1 ? "8" : "4";
-}
 
 /** Fits of other engines' kernels say a little less of this one's. */
 const otherEngineSpread = 0.08;

@@ -1,8 +1,14 @@
+import { type Dtype, bytesPerElement } from "../base/units.js";
 import type { AttentionFit, DecodeFit, GemmFit } from "./kernels.js";
 import type { DeviceClass } from "./record.js";
 
 /** Bits of the operands that are multiplied. */
 export type Bits = "16" | "8" | "4";
+
+export function bitsOf(dtype: Dtype): Bits {
+  const bytes = bytesPerElement(dtype);
+  return bytes >= 2 ? "16" : bytes >= 1 ? "8" : "4";
+}
 
 export interface Fits {
   readonly gemm: GemmFit;

@@ -20,6 +20,9 @@ function model(): ModelDescription {
   return found;
 }
 
+/** Sums in another order round differently. */
+const almost = 1 - 1e-12;
+
 describe("rooflineTime", () => {
   const rows = priceGraph(buildGraph(model()));
 
@@ -32,8 +35,8 @@ describe("rooflineTime", () => {
           const { matmulFlops, readBytes, writtenBytes, launches } = row.cost;
           const at = { n, c: 0, b: 2 };
           const bytes = readBytes.at(at) + writtenBytes.at(at);
-          expect(time.work(n)).toBeGreaterThanOrEqual(matmulFlops.at(at) / peakOf(device, "bfloat16").value);
-          expect(time.work(n)).toBeGreaterThanOrEqual(bytes / device.bandwidth.value);
+          expect(time.work(n)).toBeGreaterThanOrEqual(almost * (matmulFlops.at(at) / peakOf(device, "bfloat16").value));
+          expect(time.work(n)).toBeGreaterThanOrEqual((almost * bytes) / device.bandwidth.value);
           expect(time.overhead).toBeGreaterThanOrEqual(launches * 1e-7);
         }
       }

@@ -3,7 +3,8 @@ import type { OperatorCost } from "../cost/table.js";
 import { compiledCost } from "./compiled.js";
 import { type OperatorClass, classEfficiency } from "./efficiency.js";
 import type { Engine } from "./engine.js";
-import { bitsOf, kernelOn } from "./kernel-lookup.js";
+import { kernelOn } from "./kernel-lookup.js";
+import { bitsOf } from "./kernel-rows.js";
 import { attentionSeconds, decodeSeconds, gemmSeconds } from "./kernels.js";
 import { type OperatorTime, type Setting, classOf } from "./operator-time.js";
 import type { DeviceRecord, Sourced } from "./record.js";
@@ -57,10 +58,17 @@ export function rooflineTime(row: OperatorCost, device: DeviceRecord, setting: S
   const dtype = operandDtype(row, setting.operands ?? engine.operandsOf(row));
   const found = kernelTime(row, device, setting, engine, operators, computeDtype(device, dtype));
   const factor = engine.factors[operators] ?? 1;
+  const { matmulFlops, movedBytes } = compiledCost(row, setting);
+  const [perFlop, perByte] = [1 / peakOf(device, computeDtype(device, dtype)).value, 1 / device.bandwidth.value];
   return {
     class: operators,
     overhead: found.overhead * row.cost.launches * (engine.factors.overhead ?? 1),
-    work: factor === 1 ? found.work : (length) => found.work(length) * factor,
+    // No engine beats the data sheet, whatever its runs seem to say of the class.
+    work:
+      factor >= 1
+        ? (length) => found.work(length) * factor
+        : (length) =>
+            Math.max(found.work(length) * factor, matmulFlops(length) * perFlop, movedBytes(length) * perByte),
     bound: found.bound,
   };
 }

@@ -52,7 +52,7 @@ export interface Plan extends PlanOptions {
 
 /** @throws NsquaredError `parallel-divide`, `no-interconnect`, `engine-unknown` */
 export function makePlan(model: ModelDescription, device: DeviceRecord, options: Partial<PlanOptions> = {}): Plan {
-  const engine = engineOf(device, options.engineName ?? null);
+  const engine = engineOf(device, options.engineName ?? null, model.dtypes);
   const chosen = { ...defaultPlanOptions, attention: engine.attention, ...options };
   const { parallel } = chosen;
   const devices = devicesOf(parallel);

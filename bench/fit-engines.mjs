@@ -1,0 +1,52 @@
+// Fits what engines take beyond their kernels to published whole runs and writes src/hardware/engine-fits.ts.
+//
+//   npm run fit-engines -- [--data folder] [--write]
+//
+// Needs a build, and the kernels' fits (npm run fit-kernels) first.
+import { writeFileSync } from "node:fs";
+import { parseArgs } from "node:util";
+import { engineFits, fittedSeconds, timed } from "./engine-fit.mjs";
+import { readTimings } from "./hardware-data.mjs";
+import { quantile } from "./robust-fit.mjs";
+import { runsOf } from "./runs-data.mjs";
+
+const { values } = parseArgs({ options: { data: { type: "string" }, write: { type: "boolean" } } });
+const { runs, left } = runsOf(readTimings("prefill", values.data), readTimings("decode", values.data));
+for (const [reason, count] of left) console.log(`left out: ${count} of ${reason}`);
+const rows = runs.flatMap((run) => timed(run) ?? []);
+const fits = engineFits(rows);
+for (const fit of fits) {
+  const own = rows.filter(
+    (row) =>
+      row.run.engine === fit.engine &&
+      (fit.class === "any" || row.run.device.class === fit.class) &&
+      (fit.bits === "any" || row.bits === fit.bits),
+  );
+  const errors = own.flatMap((row) => {
+    const found = fittedSeconds([fit], { ...row, bits: fit.bits });
+    return found === null ? [] : [Math.abs(Math.log(found.seconds / row.run.seconds))];
+  });
+  const shown = Object.entries(fit.factors).map(([name, factor]) => `${name} ${factor.toFixed(2)}`);
+  console.log(
+    `${fit.engine} | ${fit.class} | ${fit.bits} bits: ${fit.rows} runs, median error ${(100 * quantile(errors, 0.5)).toFixed(1)} %; ${shown.join(", ")}; step ${(fit.perStep * 1e6).toFixed(0)} µs`,
+  );
+}
+if (values.write === true) {
+  const short = (/** @type {number} */ value) => Number(value.toPrecision(3));
+  const lines = fits.map(({ engine, class: name, bits, rows: count, factors, perStep, spread }) => {
+    const kept = ["gemm", "attention", "gemv", "decode-attention", "vector", "overhead", "network"].map((key) =>
+      short(factors[key] ?? 1),
+    );
+    return `  ${JSON.stringify([engine, name, bits, count, short(spread), short(perStep * 1e6), kept])},\n`;
+  });
+  writeFileSync(
+    new URL("../src/hardware/engine-fits.ts", import.meta.url),
+    `import type { EngineRow } from "./engine-rows.js";
+
+/* Made by \`npm run fit-engines -- --write\` from published whole runs; bench/data/README.md names their sources. */
+
+export const engineRows: readonly EngineRow[] = [
+${lines.join("")}];
+`,
+  );
+}

@@ -1,0 +1,25 @@
+import type { OperatorClass } from "./efficiency.js";
+import type { Bits } from "./kernel-rows.js";
+import type { DeviceClass } from "./record.js";
+
+/** What published runs of an engine show beyond its kernels; perStep in microseconds, factors in the order of `factored`. */
+export type EngineRow = readonly [
+  engine: string,
+  devices: DeviceClass | "any",
+  bits: Bits | "any",
+  runs: number,
+  spread: number,
+  perStep: number,
+  factors: readonly number[],
+];
+
+/** Classes that a row has factors of; copies go with the vectors. */
+export const factored = [
+  "gemm",
+  "attention",
+  "gemv",
+  "decode-attention",
+  "vector",
+  "overhead",
+  "network",
+] as const satisfies readonly OperatorClass[];
