@@ -11,14 +11,15 @@ import { lengthOf, type Run } from "../runs/schema.js";
 import type { MeasureDocument } from "../study/documents/measure.js";
 import { measuredPhases } from "../study/fit.js";
 import { type MeasureOptions, contextWarnings, defaultMeasureOptions, measureModel } from "../study/measure.js";
+import { type Scaling, scaled } from "../variants/scale.js";
 import { type Io, type SetUp, emit, say } from "./io.js";
 import { type EndpointFlags, askServer, declined, endpointOptions, isEndpoint } from "./measure-endpoint.js";
 import { measureOptions, type MeasureFlags } from "./measure-options.js";
-import { lengthsOption } from "./options.js";
+import { lengthsOption, scalingOptions } from "./options.js";
 import { progressView } from "./progress.js";
 import { modelArgument } from "./words.js";
 
-interface Options extends MeasureFlags, EndpointFlags {
+interface Options extends MeasureFlags, EndpointFlags, Scaling {
   readonly lengths: number[];
   readonly resume?: string;
   readonly json?: boolean;
@@ -33,7 +34,7 @@ export const setUpMeasure: SetUp = (command, io, setExitCode) => {
     )
     .argument("<model>", `${modelArgument}; or a server's address, with --model-name`)
     .addOption(lengthsOption("lengths to measure").default([...defaultMeasureOptions.lengths], "128..2k"));
-  for (const option of [...measureOptions(), ...endpointOptions()]) command.addOption(option);
+  for (const option of [...measureOptions(), ...scalingOptions(), ...endpointOptions()]) command.addOption(option);
   command
     .addOption(new Option("--resume <run>", "measure what a run that ended early lacks, as a new run that names it"))
     .addOption(new Option("--out <file>", "where the run goes (default: runs/<model>-<time>.json)"))
@@ -63,7 +64,8 @@ Exit codes: 0 done, 2 bad input, 3 some cells failed, 130 stopped by Ctrl-C (wha
         setExitCode(exitCodeOf(asked.run));
         return;
       }
-      const model = await loadModel(location, nodeAccess());
+      const model = scaled(await loadModel(location, nodeAccess()), options);
+      for (const note of model.notes.filter((text) => text.startsWith("scaled"))) say(io, note);
       const doubts = contextWarnings(model, options.lengths);
       for (const { message } of doubts) say(io, `warning: ${message}`);
       const recorded = await measureWithProgress(io, (world) =>
@@ -95,10 +97,10 @@ export function plainOptions(flags: MeasureFlags): Partial<MeasureOptions> {
 }
 
 /** Measures with a bar, or lines, on standard error. */
-export async function measureWithProgress(
+export async function measureWithProgress<T>(
   io: Io,
-  measure: (world: Parameters<typeof measureModel>[2]) => Promise<Recorded>,
-): Promise<Recorded> {
+  measure: (world: Parameters<typeof measureModel>[2]) => Promise<T>,
+): Promise<T> {
   const view = progressView(io);
   try {
     return await measure({

@@ -24,6 +24,17 @@ export function duration(text: string): number {
   return value;
 }
 
+/** `--layers`, `--hidden`, `--vocabulary`. */
+export function scalingOptions(): Option[] {
+  const count = (flags: string, text: string, most: number): Option =>
+    new Option(flags, text).argParser(wholeNumber(1, most));
+  return [
+    count("--layers <k>", "so many layers of the model's own pattern instead of all", 10_000),
+    count("--hidden <width>", "another hidden size, with as many heads as fill it", 2 ** 20),
+    count("--vocabulary <words>", "another vocabulary", 2 ** 24),
+  ];
+}
+
 /** `--lengths`. */
 export const lengthsOption = (description: string): Option =>
   new Option("--lengths <list>", `${description}: 128..8k (doubling) or 512,2k,8k`).argParser((text: string) =>

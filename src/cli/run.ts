@@ -45,6 +45,11 @@ const entries: readonly Entry[] = [
     load: async () => (await import("./measure.js")).setUpMeasure,
   },
   {
+    name: "compare",
+    summary: "variants of a model, or several models, run side by side: which is faster from which length on",
+    load: async () => (await import("./compare.js")).setUpCompare,
+  },
+  {
     name: "fit",
     summary: "the law that samples follow, with intervals, and what longer input will cost",
     load: async () => (await import("./fit.js")).setUpFit,

@@ -35,7 +35,9 @@ function sizeOf(cell: Cell): number {
 }
 
 export function createEstimator(): Estimator {
-  const seen = new Map<Phase, Map<string, Seen>>();
+  // Variants of a comparison foretell nothing of each other.
+  const groupOf = ({ phase, variant }: Cell): string => `${phase} ${variant ?? ""}`;
+  const seen = new Map<string, Map<string, Seen>>();
 
   const extrapolated = (cell: Cell, points: readonly Seen[]): Seconds | null => {
     const size = sizeOf(cell);
@@ -56,7 +58,7 @@ export function createEstimator(): Estimator {
   };
 
   const of = (cell: Cell): Seconds | null => {
-    const ofPhase = seen.get(cell.phase);
+    const ofPhase = seen.get(groupOf(cell));
     if (ofPhase === undefined) return null;
     const exact = ofPhase.get(cellKey(cell));
     return exact === undefined ? extrapolated(cell, [...ofPhase.values()]) : mean(exact.walls);
@@ -66,8 +68,8 @@ export function createEstimator(): Estimator {
     of,
     sum: (cells) => cells.reduce((total, cell) => total + (of(cell) ?? 0), 0),
     note: (cell, wall) => {
-      const ofPhase = seen.get(cell.phase) ?? new Map<string, Seen>();
-      seen.set(cell.phase, ofPhase);
+      const ofPhase = seen.get(groupOf(cell)) ?? new Map<string, Seen>();
+      seen.set(groupOf(cell), ofPhase);
       const key = cellKey(cell);
       const entry = ofPhase.get(key) ?? { length: sizeOf(cell), walls: [] };
       ofPhase.set(key, entry);

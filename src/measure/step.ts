@@ -63,6 +63,7 @@ export function sampleOf(cell: Cell, outcome: Outcome, place: Pick<Sample, "bloc
     n: cell.n,
     depth: cell.depth,
     batch: cell.batch,
+    ...(cell.variant === undefined ? {} : { variant: cell.variant }),
     seconds: isTimed(outcome) ? outcome.seconds : null,
     steps: isTimed(outcome) ? outcome.steps : 1,
     ...place,

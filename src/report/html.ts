@@ -2,9 +2,9 @@ import { tokens } from "../base/format.js";
 import type { Fact, PartsPoint, PhaseReport, ReportData } from "./data.js";
 import { definitions } from "./definitions.js";
 import { aboutTokens, printable, tokensInterval } from "./labels.js";
-import { html, type Markup, serialise, trusted } from "./markup.js";
+import { html, type Markup } from "./markup.js";
 import { factGroups } from "./page-facts.js";
-import { pageStyle } from "./page-style.js";
+import { pageOf } from "./page.js";
 import { lawTables, measuredTable, memoryTable, partsTable, predictedTable } from "./page-tables.js";
 import { type Drawing, loadDrawing, type Picture } from "./pictures/drawing.js";
 import { memoryPicture } from "./pictures/memory.js";
@@ -21,37 +21,17 @@ import { answer, phaseTitle } from "./words.js";
 export async function htmlReport(data: ReportData): Promise<string> {
   const draw = await loadDrawing();
   const title = `${printable(data.model.name)}: how inference slows with length`;
-  const page = html`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src '${await digest(pageStyle)}'; base-uri 'none'; form-action 'none'">
-<meta name="color-scheme" content="light dark">
-<meta name="generator" content="nsquared ${data.version}">
-<title>${title}</title>
-<style>${trusted(pageStyle)}</style>
-</head>
-<body>
-<main>
-${header(data)}
+  return pageOf(
+    title,
+    data.version,
+    data.created,
+    html`${header(data)}
 ${plain(data)}
 ${data.phases.map((phase) => phaseSection(data, phase, draw))}
 ${memorySection(data, draw)}
 ${factsSection(data)}
-${definitionsSection(data)}
-<footer><p>Made by nsquared ${data.version} on ${data.created}.</p></footer>
-</main>
-</body>
-</html>
-`;
-  return serialise(page);
-}
-
-/** The style sheet's digest as a content security policy names it: no other style applies, even if one slipped in. */
-async function digest(text: string): Promise<string> {
-  const hash = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
-  return `sha256-${btoa(String.fromCharCode(...new Uint8Array(hash)))}`;
+${definitionsSection(data)}`,
+  );
 }
 
 function header(data: ReportData): Markup {

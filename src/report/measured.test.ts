@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
 import type { Sample } from "../runs/schema.js";
 import { prefillReport } from "../../test/fixtures/report-data.js";
-import { agreement, measuredLengths, median } from "./measured.js";
+import { median } from "../math/median.js";
+import { agreement, measuredLengths } from "./measured.js";
 
 function sample(change: Partial<Sample>): Sample {
   return {

@@ -1,13 +1,6 @@
+import { median } from "../math/median.js";
 import { isUsable, lengthOf, type Phase, type Sample } from "../runs/schema.js";
 import type { MeasuredLength, PhaseReport, PredictedPoint } from "./data.js";
-
-/** The middle value; the mean of the two middle ones where their number is even. NaN for none. */
-export function median(values: readonly number[]): number {
-  const sorted = values.toSorted((left, right) => left - right);
-  const upper = sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
-  const lower = sorted[Math.ceil(sorted.length / 2) - 1] ?? Number.NaN;
-  return (lower + upper) / 2;
-}
 
 /** The samples of one phase and batch by length, ascending. Warm-ups are left out; lengths without a usable sample too. */
 export function measuredLengths(samples: readonly Sample[], phase: Phase, batch = 1): MeasuredLength[] {

@@ -23,6 +23,8 @@ export const cellSchema = z.object({
     .min(1)
     .max(2 ** 20)
     .default(1),
+  /** Which of several models or variants is timed, in a run that compares them. */
+  variant: z.string().max(200).optional(),
 });
 export type Cell = z.infer<typeof cellSchema>;
 
@@ -84,7 +86,8 @@ export function lengthOf(cell: Pick<Cell, "phase" | "n" | "depth">): number {
 
 /** A text that is equal for equal cells: a key for maps and messages. */
 export function cellKey(cell: Cell): string {
-  return `${cell.phase} n=${cell.n} depth=${cell.depth} batch=${cell.batch}`;
+  const of = cell.variant === undefined ? "" : `${cell.variant}: `;
+  return `${of}${cell.phase} n=${cell.n} depth=${cell.depth} batch=${cell.batch}`;
 }
 
 const optionValue = z.union([text, z.number(), z.boolean(), z.null()]);

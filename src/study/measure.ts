@@ -62,10 +62,10 @@ export interface MeasureWorld {
 }
 
 /** Watched for drift in every block. */
-const reference: Cell = { phase: "reference", n: 512, depth: 0, batch: 1 };
+export const reference: Cell = { phase: "reference", n: 512, depth: 0, batch: 1 };
 
 /** The cell that times a phase at a length. */
-function cellOf(phase: MeasuredPhase, length: number, batch: number): Cell {
+export function cellOf(phase: MeasuredPhase, length: number, batch: number): Cell {
   return phase === "decode" ? { phase, n: 1, depth: length, batch } : { phase, n: length, depth: 0, batch };
 }
 

@@ -254,6 +254,14 @@ const runPhases: readonly SeriesPhase[] = ["prefill", "decode", "decode-uncached
 /** One of our runs as samples: warm-ups and rejected ones left out, blocks kept. */
 export function samplesOfRun(run: Run, path: string): SampleSet {
   const usable = run.samples.filter(isUsable);
+  if (usable.some(({ variant }) => variant !== undefined)) {
+    throw badInput("several-variants", {
+      where: path,
+      key: "samples",
+      found: "of several variants",
+      expected: "the run of a comparison holds several laws; nsquared compare fits each of them",
+    });
+  }
   const series = runPhases.flatMap((phase): Series[] => {
     const own = usable.filter((sample) => sample.phase === phase);
     const [first] = own;

@@ -5,6 +5,7 @@ import { runSchema } from "../../runs/schema.js";
 import { calibrateDocument } from "./calibrate.js";
 import { checkDocument } from "./check.js";
 import { demoServerDocument } from "./demo-server.js";
+import { compareDocument } from "./compare.js";
 import { costComparisonDocument, costDocument } from "./cost.js";
 import { describeDocument } from "./describe.js";
 import { fitDocument, scenariosDocument } from "./fit.js";
@@ -22,6 +23,7 @@ export const documents = {
   "nsquared/predict-table@1": predictTableDocument,
   "nsquared/calibrate@1": calibrateDocument,
   "nsquared/measure@1": measureDocument,
+  "nsquared/compare@1": compareDocument,
   "nsquared/fit@1": fitDocument,
   "nsquared/scenarios@1": scenariosDocument,
   "nsquared/check@1": checkDocument,

@@ -1,0 +1,231 @@
+import { badInput } from "../base/errors.js";
+import type { Attention, Ffn, Indexer, Layer, Mixer, ModelDescription } from "../model/types.js";
+import { changeLayers, mixerKinds } from "./layers.js";
+
+/** A model made small enough for the machine: fewer layers, a narrower stream, a shorter vocabulary. */
+export interface Scaling {
+  readonly layers?: number;
+  readonly hidden?: number;
+  readonly vocabulary?: number;
+}
+
+/**
+ * The model with as many layers, as wide and with as many words as asked for. Its pattern of layers stays: the first
+ * ones are kept, and more than there are repeat from the first. Narrower means fewer heads of the same size. Notes say
+ * that it was scaled, and what was lost.
+ *
+ * @throws NsquaredError `scaling-invalid`
+ */
+export function scaled(model: ModelDescription, { layers, hidden, vocabulary }: Scaling): ModelDescription {
+  let result = model;
+  if (layers !== undefined) result = withLayers(result, layers);
+  if (hidden !== undefined && hidden !== model.hiddenSize) result = withHidden(result, hidden);
+  if (vocabulary !== undefined) result = withVocabulary(result, vocabulary);
+  return result;
+}
+
+function noted(model: ModelDescription, note: string): ModelDescription {
+  return { ...model, notes: [...model.notes, note] };
+}
+
+function withLayers(model: ModelDescription, wanted: number): ModelDescription {
+  const before = model.stacks.map(({ layers }) => layers.length);
+  const stacks = model.stacks.map((stack) => {
+    if (stack.kind === "vision" || stack.kind === "audio" || stack.length?.kind === "absent") return stack;
+    const layers = Array.from({ length: wanted }, (_, index) => stack.layers[index % stack.layers.length]);
+    return { ...stack, layers: layers.filter((layer) => layer !== undefined) };
+  });
+  const result = { ...model, stacks };
+  const lost = mixerKinds(model).filter((kind) => !mixerKinds(result).includes(kind));
+  const missing = lost.length === 0 ? "" : `; none of them mixes by ${lost.join(" or ")}, as others of the model do`;
+  return noted(result, `scaled: ${wanted} layers instead of ${before.join(" + ")}${missing}`);
+}
+
+function withVocabulary(model: ModelDescription, wanted: number): ModelDescription {
+  const { rows: _rows, ...head } = model.head;
+  return noted(
+    { ...model, vocabularySize: wanted, embedding: { ...model.embedding, rows: wanted }, head },
+    `scaled: a vocabulary of ${wanted} instead of ${model.vocabularySize}`,
+  );
+}
+
+function withHidden(model: ModelDescription, wanted: number): ModelDescription {
+  const refuse = (found: unknown, expected: string): Error =>
+    badInput("scaling-invalid", { where: model.name, key: "--hidden", found, expected });
+  const unknown =
+    model.extras !== undefined ||
+    model.stacks.some(
+      (stack) =>
+        stack.hiddenSize !== undefined ||
+        stack.extras !== undefined ||
+        stack.layers.some(({ extras }) => extras !== undefined),
+    );
+  if (unknown)
+    throw refuse(wanted, "no other width: this model has parts of fixed widths beside its layers; take --layers");
+  const scaler = new Scaler(model.hiddenSize, wanted, refuse);
+  const { embedding, head } = model;
+  const width = (old: number): number => (old === model.hiddenSize ? wanted : scaler.width(old));
+  const changed = changeLayers(
+    model,
+    (layer): Layer => ({
+      ...layer,
+      mixers: layer.mixers.map((mixer) => scaler.mixer(mixer)),
+      ffns: layer.ffns.map((ffn) => scaler.ffn(ffn)),
+    }),
+  );
+  const rootScale = embedding.scale !== null && Math.abs(embedding.scale ** 2 / model.hiddenSize - 1) < 0.01;
+  return noted(
+    {
+      ...changed,
+      hiddenSize: wanted,
+      embedding: {
+        ...embedding,
+        width: embedding.projection === undefined ? wanted : embedding.width,
+        scale: rootScale ? Math.sqrt(wanted) : embedding.scale,
+        ...(embedding.tables === undefined
+          ? {}
+          : {
+              tables: embedding.tables.map((table) => ({
+                ...table,
+                width: table.width === embedding.width && embedding.projection === undefined ? wanted : table.width,
+              })),
+            }),
+      },
+      head: {
+        ...head,
+        ...(head.transform === undefined
+          ? {}
+          : { transform: { ...head.transform, width: width(head.transform.width) } }),
+        ...(head.inWidth === undefined ? {} : { inWidth: width(head.inWidth) }),
+        ...(head.pooler === undefined ? {} : { pooler: width(head.pooler) }),
+      },
+    },
+    `scaled: a hidden size of ${wanted} instead of ${model.hiddenSize}`,
+  );
+}
+
+/** Widths below this make no sense for matrix products of any hardware. */
+const granule = 8;
+
+class Scaler {
+  private readonly ratio: number;
+
+  constructor(
+    private readonly from: number,
+    private readonly to: number,
+    private readonly refuse: (found: unknown, expected: string) => Error,
+  ) {
+    this.ratio = to / from;
+  }
+
+  width(old: number): number {
+    return Math.max(granule, Math.round((old * this.ratio) / granule) * granule);
+  }
+
+  /** Fewer heads of the same size; where heads fill the stream, they must still. */
+  heads(old: number, dim: number): number {
+    if (old * dim === this.from) {
+      if (this.to % dim !== 0) throw this.refuse(this.to, `a multiple of ${dim}, the size of a head`);
+      return this.to / dim;
+    }
+    return Math.max(1, Math.round(old * this.ratio));
+  }
+
+  ffn(ffn: Ffn): Ffn {
+    const { width } = ffn;
+    if (ffn.kind !== "moe") return { ...ffn, width: this.width(width) };
+    return {
+      ...ffn,
+      width: this.width(width),
+      ...(ffn.latentWidth === undefined ? {} : { latentWidth: this.width(ffn.latentWidth) }),
+      ...(ffn.routerWidth === undefined ? {} : { routerWidth: this.width(ffn.routerWidth) }),
+      ...(ffn.shared === undefined ? {} : { shared: { ...ffn.shared, width: this.width(ffn.shared.width) } }),
+    };
+  }
+
+  mixer(mixer: Mixer): Mixer {
+    switch (mixer.kind) {
+      case "attention":
+        return this.attention(mixer);
+      case "latent": {
+        const queryRank = mixer.queryRank === null ? null : this.width(mixer.queryRank);
+        return {
+          ...mixer,
+          heads: Math.max(1, Math.round(mixer.heads * this.ratio)),
+          queryRank,
+          kvRank: this.width(mixer.kvRank),
+          ...(mixer.indexer === undefined ? {} : { indexer: this.indexer(mixer.indexer, queryRank) }),
+        };
+      }
+      case "mamba1":
+        return {
+          ...mixer,
+          width: this.width(mixer.width),
+          timeRank: Math.max(1, Math.round(mixer.timeRank * this.ratio)),
+        };
+      case "mamba2": {
+        const heads = Math.max(1, Math.round(mixer.heads * this.ratio));
+        return { ...mixer, heads, groups: divisorBelow(heads, mixer.groups) };
+      }
+      case "delta": {
+        const keyHeads = Math.max(1, Math.round(mixer.keyHeads * this.ratio));
+        return { ...mixer, keyHeads, valueHeads: (keyHeads * mixer.valueHeads) / mixer.keyHeads };
+      }
+      case "lightning":
+        return { ...mixer, heads: this.heads(mixer.heads, mixer.headDim) };
+      case "linear":
+        return { ...mixer, heads: this.heads(mixer.heads, mixer.valueDim) };
+      case "linformer":
+        return { ...mixer, heads: this.heads(mixer.heads, mixer.headDim) };
+      case "cell":
+        return { ...mixer, width: mixer.width === this.from ? this.to : this.width(mixer.width) };
+      case "rwkv":
+        return { ...mixer, width: this.heads(mixer.width / mixer.headDim, mixer.headDim) * mixer.headDim };
+      case "mlstm":
+        return { ...mixer, heads: this.heads(mixer.heads, mixer.valueDim) };
+      case "nystrom":
+        return { ...mixer, heads: this.heads(mixer.heads, mixer.headDim) };
+      case "rg-lru": {
+        const width = this.width(mixer.width);
+        return { ...mixer, width, heads: divisorBelow(width, mixer.heads) };
+      }
+      case "short-convolution":
+      case "rwkv4":
+        return { ...mixer, width: this.width(mixer.width) };
+      case "fourier":
+        return mixer;
+      case "relative":
+      case "compressed":
+        throw this.refuse(this.to, `no other width: ${mixer.kind} mixers cannot be scaled; take --layers`);
+    }
+  }
+
+  private attention(mixer: Attention): Attention {
+    const fixed = [mixer.inputWidth, mixer.outputWidth, mixer.sourceWidth, mixer.groups, mixer.projectionExperts];
+    if (fixed.some((part) => part !== undefined)) {
+      throw this.refuse(this.to, "no other width: its attention has widths of its own; take --layers");
+    }
+    const heads = this.heads(mixer.heads, mixer.keyDim);
+    return {
+      ...mixer,
+      heads,
+      kvHeads: divisorBelow(heads, Math.max(1, Math.round(mixer.kvHeads * this.ratio))),
+      ...(mixer.indexer === undefined ? {} : { indexer: this.indexer(mixer.indexer, null) }),
+    };
+  }
+
+  private indexer(indexer: Indexer, queryRank: number | null): Indexer {
+    return {
+      ...indexer,
+      heads: Math.max(1, Math.round(indexer.heads * this.ratio)),
+      queryWidth: queryRank ?? (indexer.queryWidth === this.from ? this.to : this.width(indexer.queryWidth)),
+    };
+  }
+}
+
+/** The greatest divisor of `value` that is at most `most`. */
+function divisorBelow(value: number, most: number): number {
+  let divisor = Math.max(1, Math.min(value, most));
+  while (value % divisor !== 0) divisor -= 1;
+  return divisor;
+}

@@ -1,0 +1,101 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { compareDocument } from "../../src/study/documents/compare.js";
+import { command, temporaryFolder, writeConfig } from "./harness.js";
+
+const folder = temporaryFolder();
+let config = "";
+beforeAll(() => {
+  config = writeConfig(folder.path);
+});
+afterAll(folder.remove);
+
+describe("compare", () => {
+  test("runs variants in interleaved rounds, skips by name what cannot run, draws a page", async () => {
+    const out = join(folder.path, "compared.json");
+    const variants = ["full", "mqa", "window:8", "naive", "uncached", "bigbird"];
+    const words = ["compare", ...variants.slice(0, 5), "--like", config, "--layers", "3", "--lengths", "8,16,32,64"];
+    const { code, out: printed } = await command([
+      ...words,
+      "--request",
+      "32:8",
+      "--no-memory",
+      "--out",
+      out,
+      "--json",
+    ]);
+    expect(code).toBe(0);
+    const document = compareDocument.parse(JSON.parse(printed));
+    expect(document.contenders.map(({ name }) => name)).toEqual(variants.slice(0, 5));
+    for (const contender of document.contenders) {
+      expect(contender.notes).toEqual(["scaled: 3 layers instead of 2"]);
+      expect(contender.phases.map(({ points }) => points.map(({ n }) => n))).toEqual([
+        [8, 16, 32, 64],
+        [8, 16, 32, 64],
+      ]);
+      expect(contender.phases[0]?.points.every(({ samples, seconds }) => samples === 3 && seconds > 0)).toBe(true);
+      expect(contender.request?.seconds.value).toBeGreaterThan(contender.request?.firstToken ?? Infinity);
+      expect(contender.memory.map(({ n }) => n)).toEqual([8, 16, 32, 64]);
+    }
+    expect(document.contenders.at(-1)?.phases[1]?.phase).toBe("decode-uncached");
+    expect(document.contenders[0]?.phases[0]?.overtake).toBeNull();
+    const fewer = document.contenders[2]?.phases[0]?.overtake?.predicted.flops ?? 0;
+    expect(fewer).toBeGreaterThan(7);
+    expect(fewer).toBeLessThan(10);
+    const run = JSON.parse(readFileSync(out, "utf8")) as {
+      samples: { variant?: string; block: number; phase: string }[];
+    };
+    const round = run.samples.filter(({ block, phase }) => block === 1 && phase !== "reference");
+    expect(new Set(round.map(({ variant }) => variant))).toEqual(new Set(variants.slice(0, 5)));
+    const page = readFileSync(join(folder.path, "compared.html"), "utf8");
+    expect(page).toContain("window:8");
+    expect(page.match(/<svg/g)?.length).toBe(2 * 3);
+
+    const fit = await command(["fit", out]);
+    expect(fit.code).toBe(2);
+    expect(fit.err).toContain("of several variants");
+  });
+
+  test("says in one line what cannot be", async () => {
+    for (const [words, expected] of [
+      [["full", "gqa:3", "--like", config], "a divisor of 4"],
+      [["full", "mqa"], "--like"],
+      [["full", "full", "--like", config], "each one once"],
+      [["full", "windw:8", "--like", config], "window:W"],
+      [["full", "--like", config, "--hidden", "33"], "a multiple of 8"],
+    ] as const) {
+      const { code, err } = await command(["compare", ...words]);
+      expect(code).toBe(2);
+      expect(err).toContain(expected);
+      expect(
+        err
+          .trim()
+          .split("\n")
+          .filter((line) => line.startsWith("nsquared:")),
+      ).toHaveLength(1);
+    }
+  });
+
+  test("skips what is too large for the memory or not lowered, and goes on", async () => {
+    const out = join(folder.path, "skipped.json");
+    const words = [
+      "compare",
+      "full",
+      "topk:4",
+      "--like",
+      config,
+      "--lengths",
+      "8,16",
+      "--repeat",
+      "1",
+      "--phase",
+      "prefill",
+    ];
+    const { code, out: printed } = await command([...words, "--no-memory", "--no-page", "--out", out, "--json"]);
+    const document = compareDocument.parse(JSON.parse(printed));
+    expect(code).toBe(0);
+    expect([...document.contenders, ...document.skipped].map(({ name }) => name).sort()).toEqual(["full", "topk:4"]);
+    expect(existsSync(join(folder.path, "skipped.html"))).toBe(false);
+  });
+});
