@@ -145,8 +145,8 @@ class Demo {
       return;
     }
     if (request.method === "GET" && path === "/v1/models") {
-      const { contextLimit } = this.options.law;
-      json({ object: "list", data: [{ id: this.model, object: "model", max_model_len: contextLimit }] });
+      const limit = this.has("unnamed-limit") ? {} : { max_model_len: this.options.law.contextLimit };
+      json({ object: "list", data: [{ id: this.model, object: "model", owned_by: "nsquared-demo", ...limit }] });
       return;
     }
     if (request.method !== "POST") throw new Refusal(404, `no ${request.method} ${path}`);
@@ -188,6 +188,9 @@ class Demo {
     const answer = Number(body["max_completion_tokens"] ?? body["max_tokens"] ?? 16);
     if (!(Number.isInteger(answer) && answer >= 1 && answer <= mostAnswer)) {
       throw new Refusal(400, `max_tokens must be between 1 and ${mostAnswer}, got ${answer}`);
+    }
+    if (this.has("no-stream-options") && body["stream_options"] !== undefined) {
+      throw new Refusal(400, "Unrecognized request argument supplied: stream_options");
     }
     const usage = Reflect.get(Object(body["stream_options"]), "include_usage") === true;
     const all = api === "chat" ? this.chatTokens(body["messages"]) : this.promptTokens(body["prompt"]);

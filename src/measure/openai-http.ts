@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import { type IncomingHttpHeaders, type IncomingMessage, Agent as HttpAgent, request as httpRequest } from "node:http";
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
 import type { Seconds } from "../base/units.js";
@@ -5,6 +6,8 @@ import type { Clock } from "./clock.js";
 
 /** Longest answer that is read in all. */
 const longestAnswer = 256 * 1024 * 1024;
+/** As many kept connections may have been closed at the same moment. */
+const mostStale = 8;
 
 export interface Exchange {
   readonly status: number;
@@ -19,7 +22,8 @@ export interface ExchangeOptions {
   readonly method: "GET" | "POST";
   /** Path behind the base address, or a whole path where it begins with two slashes. */
   readonly path: string;
-  readonly body?: unknown;
+  /** JSON, written before the clock starts. */
+  readonly body?: string;
   readonly clock: Clock;
   readonly signal: AbortSignal;
   readonly timeoutSeconds: Seconds;
@@ -27,11 +31,14 @@ export interface ExchangeOptions {
   readonly data: (bytes: Uint8Array, arrived: Seconds) => void;
 }
 
-/** A request that got no answer: refused, reset, not resolved, a bad certificate, or late. */
+/** A request that got no answer, or no whole one: refused, reset, not resolved, a bad certificate, or late. */
 export class NoAnswer extends Error {
   constructor(
     readonly code: string,
     message: string,
+    readonly sentAt: Seconds,
+    /** It was sent on a kept connection that the server had just closed: it never saw the request. */
+    readonly stale: boolean,
   ) {
     super(message);
   }
@@ -54,13 +61,26 @@ export class Connection {
   }
 
   /** @throws NoAnswer where no answer came, or none in time */
-  exchange(options: ExchangeOptions): Promise<Exchange> {
-    const { method, path, body, clock, signal, timeoutSeconds, data } = options;
-    const text = body === undefined ? null : JSON.stringify(body);
+  async exchange(options: ExchangeOptions): Promise<Exchange> {
+    // Servers close idle connections when they like; a request that met such a close is sent once more.
+    for (let turn = 0; ; turn += 1) {
+      try {
+        return await this.once(options);
+      } catch (error) {
+        if (!(error instanceof NoAnswer && error.stale) || turn >= mostStale || options.signal.aborted) throw error;
+      }
+    }
+  }
+
+  private once(options: ExchangeOptions): Promise<Exchange> {
+    const { method, path, body: text = null, clock, signal, timeoutSeconds, data } = options;
+    // Each request at once listens for Ctrl-C: many listeners are no leak here.
+    setMaxListeners(0, signal);
     const start = path.startsWith("//") ? "" : this.base.pathname.replace(/\/$/, "");
     const send = this.base.protocol === "https:" ? httpsRequest : httpRequest;
     return new Promise((resolve, reject) => {
       let sentAt = clock.now();
+      let answered = false;
       const request = send({
         protocol: this.base.protocol,
         hostname: this.base.hostname.replace(/^\[|\]$/g, ""),
@@ -77,7 +97,8 @@ export class Connection {
       const fail = (code: string, message: string): void => {
         finish();
         request.destroy();
-        reject(new NoAnswer(code, message));
+        const stale = request.reusedSocket && !answered && (code === "ECONNRESET" || code === "EPIPE");
+        reject(new NoAnswer(code, message, sentAt, stale));
       };
       const late = setTimeout(
         () => {
@@ -101,6 +122,7 @@ export class Connection {
         return;
       }
       request.on("response", (response: IncomingMessage) => {
+        answered = true;
         let size = 0;
         const end = (whole: boolean): void => {
           finish();

@@ -3,15 +3,28 @@ import type { Random } from "../base/random.js";
 import type { Seconds } from "../base/units.js";
 import { type Connection, NoAnswer } from "./openai-http.js";
 import { plainScale, randomPrompt, scaleOf, type TokenScale } from "./openai-prompt.js";
-import { type Api, type Asking, type Completion, complete, type Dialect } from "./openai-request.js";
+import {
+  type Api,
+  type Asking,
+  type Completion,
+  type Dialect,
+  type Prompt,
+  complete,
+  questionOf,
+} from "./openai-request.js";
 
 /** What a server can do, found out by asking it. */
 export interface Probe {
   readonly dialect: Dialect;
   readonly prompts: "ids" | "text";
   readonly scale: TokenScale;
-  /** The server counts prompts; otherwise lengths are taken on trust. */
+  /** Name and version of the server as it gives them; null where it does not. */
+  readonly server: string | null;
+  readonly version: string | null;
+  /** The server counts each prompt; otherwise lengths rest on the scale. */
   readonly counts: boolean;
+  /** The scale rests on prompts that the server counted; otherwise a word is taken for a token. */
+  readonly scaled: boolean;
   readonly serverTimings: boolean;
   readonly reportsCached: boolean;
   readonly tokenizes: boolean;
@@ -66,6 +79,7 @@ function unreachable(connection: Connection, { code, message }: NoAnswer): Nsqua
 
 interface Listing {
   readonly models: readonly string[];
+  readonly owner: string | null;
   readonly contextLimit: number | null;
   readonly connectSeconds: Seconds;
 }
@@ -104,7 +118,13 @@ async function listModels(connection: Connection, options: ProbeOptions): Promis
     });
   }
   const own = list.find((item) => Reflect.get(Object(item), "id") === options.model);
-  return { models, contextLimit: limitOf(own), connectSeconds };
+  const owner: unknown = Reflect.get(Object(own), "owned_by");
+  return { models, owner: nameOf(owner), contextLimit: limitOf(own), connectSeconds };
+}
+
+/** A short text from outside, as a name. */
+function nameOf(value: unknown): string | null {
+  return typeof value === "string" && /^[\x20-\x7e]{1,100}$/.test(value) ? value : null;
 }
 
 function limitOf(model: unknown): number | null {
@@ -131,7 +151,7 @@ async function get(
     const { status } = await connection.exchange({
       method: body === undefined ? "GET" : "POST",
       path,
-      ...(body === undefined ? {} : { body }),
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       ...asking,
       data: (bytes) => {
         pieces.push(bytes);
@@ -158,24 +178,40 @@ interface Way {
   readonly prompts: "ids" | "text";
 }
 
+/** How an answer may be wanted: streamed with counts at its end, streamed without, whole. */
+const manners = [
+  { stream: true, streamUsage: true },
+  { stream: true, streamUsage: false },
+  { stream: false, streamUsage: false },
+] as const;
+
+/** Options that not every server knows. */
+const extras = [
+  { fixedLength: true, cachePrompt: true, completionTokens: false },
+  { fixedLength: true, cachePrompt: false, completionTokens: false },
+  { fixedLength: false, cachePrompt: false, completionTokens: false },
+  { fixedLength: false, cachePrompt: false, completionTokens: true },
+] as const;
+
 function waysOf(api: Api | "auto"): Way[] {
-  const ways: Way[] = [];
   const apis: readonly Api[] = api === "auto" ? ["completions", "chat"] : [api];
-  for (const one of apis) {
-    for (const prompts of one === "chat" ? (["text"] as const) : (["ids", "text"] as const)) {
-      for (const stream of [true, false]) {
-        for (const fixedLength of [true, false]) {
-          for (const cachePrompt of fixedLength ? [true, false] : [false]) {
-            for (const completionTokens of one === "chat" && !fixedLength ? [false, true] : [false]) {
-              const dialect = { api: one, stream, streamUsage: stream, fixedLength, cachePrompt, completionTokens };
-              ways.push({ prompts, dialect });
-            }
-          }
-        }
-      }
-    }
-  }
-  return ways;
+  return apis.flatMap((one) => {
+    const kinds = one === "chat" ? (["text"] as const) : (["ids", "text"] as const);
+    const known = extras.filter(({ completionTokens }) => one === "chat" || !completionTokens);
+    return kinds.flatMap((prompts) =>
+      manners.flatMap((manner) => known.map((extra): Way => ({ prompts, dialect: { api: one, ...manner, ...extra } }))),
+    );
+  });
+}
+
+function askSmall(
+  connection: Connection,
+  prompt: Prompt,
+  dialect: Dialect,
+  options: ProbeOptions,
+): Promise<Completion> {
+  const asked = { model: options.model, prompt, answer: probeAnswer, reusesCache: false };
+  return complete(connection, questionOf(asked, dialect), dialect, options);
 }
 
 /** The first way of asking that the server takes, with its answer. */
@@ -184,10 +220,11 @@ async function firstWay(
   options: ProbeOptions,
 ): Promise<{ readonly way: Way; readonly completion: Completion }> {
   let last: Completion | null = null;
+  const absent = new Set<Api>();
   for (const way of waysOf(options.api)) {
+    if (absent.has(way.dialect.api)) continue;
     const prompt = randomPrompt(way.prompts, probeUnits[0], options.random);
-    const asked = { model: options.model, prompt, answer: probeAnswer, reusesCache: false };
-    const completion = await complete(connection, asked, way.dialect, options);
+    const completion = await askSmall(connection, prompt, way.dialect, options);
     if (completion.problem === null) return { way, completion };
     if (completion.status === 401 || completion.status === 403) {
       throw badInput("unauthorised", {
@@ -206,8 +243,10 @@ async function firstWay(
       });
     }
     last = completion;
+    if (completion.status === 404 || completion.status === 405) absent.add(way.dialect.api);
     // Only a refusal may be mended by asking in other words.
-    if (completion.status < 400 || completion.status >= 500 || completion.status === 429) break;
+    const refused = completion.status >= 400 && completion.status < 500 && completion.status !== 429;
+    if (!refused && completion.status !== 501) break;
   }
   throw noServer(connection, last?.problem ?? "no answer", "a completion with some content, streamed or not");
 }
@@ -228,28 +267,25 @@ export async function probeServer(connection: Connection, options: ProbeOptions)
   }
   const { way, completion } = await firstWay(connection, options);
   const [short, long] = probeUnits;
-  const second = await complete(
-    connection,
-    {
-      model: options.model,
-      prompt: randomPrompt(way.prompts, long, options.random),
-      answer: probeAnswer,
-      reusesCache: false,
-    },
-    way.dialect,
-    options,
-  );
+  const prompt = (units: number): Prompt => randomPrompt(way.prompts, units, options.random);
+  const second = await askSmall(connection, prompt(long), way.dialect, options);
   const first = completion.request.promptTokens;
   const other = second.request.promptTokens;
   const counts = first !== null && other !== null;
+  const counted = counts ? [first, other] : way.dialect.stream ? await countWhole(connection, way, options) : null;
+  const [few = null, many = null] = counted ?? [];
+  const scaled = few !== null && many !== null;
   const tokenize = await get(connection, "//tokenize", options, { prompt: "the of and", content: "the of and" }).catch(
     () => null,
   );
   return {
     dialect: way.dialect,
     prompts: way.prompts,
-    scale: counts ? scaleOf([short, first], [long, other]) : plainScale,
+    scale: scaled ? scaleOf([short, few], [long, many]) : plainScale,
+    server: listing.owner,
+    version: await versionOf(connection, options),
     counts,
+    scaled,
     serverTimings: completion.request.serverPrefillSeconds !== null,
     reportsCached: completion.request.cachedTokens !== null,
     tokenizes: tokenize?.status === 200 && jsonOf(tokenize.text) !== undefined,
@@ -263,4 +299,28 @@ export async function probeServer(connection: Connection, options: ProbeOptions)
     ],
     tokenSeconds: second.request.tokenSeconds ?? completion.request.tokenSeconds,
   };
+}
+
+/** How the server counts the two small prompts where it counts only in answers that are not streamed. */
+async function countWhole(connection: Connection, way: Way, options: ProbeOptions): Promise<(number | null)[]> {
+  const dialect = { ...way.dialect, stream: false, streamUsage: false };
+  const found: (number | null)[] = [];
+  for (const units of probeUnits) {
+    const prompt = randomPrompt(way.prompts, units, options.random);
+    found.push((await askSmall(connection, prompt, dialect, options)).request.promptTokens);
+  }
+  return found;
+}
+
+/** `/version` as vLLM has it, or the build in llama.cpp's `/props`. */
+async function versionOf(connection: Connection, options: ProbeOptions): Promise<string | null> {
+  for (const [path, key] of [
+    ["//version", "version"],
+    ["//props", "build_info"],
+  ] as const) {
+    const answer = await get(connection, path, options).catch(() => null);
+    const version = answer?.status === 200 ? nameOf(Reflect.get(Object(jsonOf(answer.text)), key)) : null;
+    if (version !== null) return version;
+  }
+  return null;
 }

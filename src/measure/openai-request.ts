@@ -47,19 +47,27 @@ const firstBackoff = 0.25;
 const longestBackoff = 30;
 const longestError = 64 * 1024;
 
-function bodyOf(asked: Asked, dialect: Dialect): Record<string, unknown> {
+/** A request as it goes over the wire. */
+export interface Question {
+  readonly body: string;
+}
+
+/** Writes a request down, so that nothing but sending is left when the clock starts. */
+export function questionOf(asked: Asked, dialect: Dialect): Question {
   const { prompt, answer, model, reusesCache } = asked;
   const text = typeof prompt === "string" ? prompt : "";
-  return {
+  const fields = {
     model,
     ...(dialect.api === "chat" ? { messages: [{ role: "user", content: text }] } : { prompt }),
     [dialect.completionTokens ? "max_completion_tokens" : "max_tokens"]: answer,
-    temperature: 0,
+    // Reasoning models, which want the new name for the limit, take no temperature.
+    ...(dialect.completionTokens ? {} : { temperature: 0 }),
     ...(dialect.stream ? { stream: true } : {}),
     ...(dialect.stream && dialect.streamUsage ? { stream_options: { include_usage: true } } : {}),
     ...(dialect.fixedLength ? { ignore_eos: true, min_tokens: answer } : {}),
     ...(dialect.cachePrompt ? { cache_prompt: reusesCache } : {}),
   };
+  return { body: JSON.stringify(fields) };
 }
 
 function pathOf(api: Api): string {
@@ -67,7 +75,7 @@ function pathOf(api: Api): string {
 }
 
 /** Refusals that pass: too many requests, or a server that is not ready. */
-function passes(status: number): boolean {
+export function passes(status: number): boolean {
   return status === 429 || status === 500 || status === 502 || status === 503 || status === 504 || status === 529;
 }
 
@@ -77,12 +85,12 @@ function passes(status: number): boolean {
  */
 export async function complete(
   connection: Connection,
-  asked: Asked,
+  question: Question,
   dialect: Dialect,
   asking: Asking,
 ): Promise<Completion> {
   for (let retries = 0; ; retries += 1) {
-    const tried = await once(connection, asked, dialect, asking, retries);
+    const tried = await once(connection, question.body, dialect, asking, retries);
     const again = passes(tried.status) && retries < mostRetries && !asking.signal.aborted;
     if (!again) return tried.completion;
     await asking.clock.sleep(tried.pause ?? Math.min(longestBackoff, firstBackoff * 2 ** retries), asking.signal);
@@ -91,7 +99,7 @@ export async function complete(
 
 async function once(
   connection: Connection,
-  asked: Asked,
+  body: string,
   dialect: Dialect,
   asking: Asking,
   retries: number,
@@ -106,7 +114,7 @@ async function once(
     exchange = await connection.exchange({
       method: "POST",
       path: pathOf(dialect.api),
-      body: bodyOf(asked, dialect),
+      body,
       ...asking,
       data: (bytes, arrived) => {
         whole.at = arrived;
@@ -131,7 +139,12 @@ async function once(
   return {
     status,
     pause: retryAfter(exchange),
-    completion: { status, stream, problem, request: factsOf(exchange, stream, retries, lost?.code === "timeout") },
+    completion: {
+      status,
+      stream,
+      problem,
+      request: factsOf({ exchange, lost, stream, retries, cutAt: asking.clock.now() }),
+    },
   };
 }
 
@@ -153,7 +166,8 @@ function problemOf(
   if (exchange.status !== 200) {
     const body = text();
     const said = errorText(parsed(body)) ?? (/<html|<!doctype/i.test(body) ? "a web page" : body.slice(0, 200).trim());
-    return `HTTP ${exchange.status}${said === "" ? "" : `: ${said}`}`;
+    const elsewhere = exchange.headers.location === undefined ? "" : ` to ${exchange.headers.location.slice(0, 200)}`;
+    return `HTTP ${exchange.status}${elsewhere}${said === "" ? "" : `: ${said}`}`;
   }
   if (stream.problem !== null) return stream.problem;
   if (!exchange.whole || (stream.finish === null && !stream.done && stream.firstAt !== null)) {
@@ -171,20 +185,30 @@ function retryAfter(exchange: Exchange | null): Seconds | null {
   return Number.isFinite(wanted) && wanted >= 0 ? Math.min(longestBackoff, wanted) : null;
 }
 
-function factsOf(exchange: Exchange | null, stream: StreamFacts, retries: number, timedOut: boolean): RequestFacts {
-  const since = (time: Seconds | null): Seconds | null =>
-    time === null || exchange === null ? null : time - exchange.sentAt;
+interface Ended {
+  readonly exchange: Exchange | null;
+  readonly lost: NoAnswer | null;
+  readonly stream: StreamFacts;
+  readonly retries: number;
+  readonly cutAt: Seconds;
+}
+
+/** What the request showed; of an answer that did not come to its end, as far as it came. */
+function factsOf({ exchange, lost, stream, retries, cutAt }: Ended): RequestFacts {
+  const sentAt = exchange?.sentAt ?? lost?.sentAt ?? null;
+  const since = (time: Seconds | null): Seconds | null => (time === null || sentAt === null ? null : time - sentAt);
   return {
     promptTokens: stream.promptTokens,
     outputTokens: stream.outputTokens,
     cachedTokens: stream.cachedTokens,
     firstTokenSeconds: since(stream.firstAt),
-    endToEndSeconds: exchange === null ? null : since(stream.lastAt ?? exchange.endedAt),
+    endToEndSeconds: since(stream.lastAt ?? exchange?.endedAt ?? cutAt),
     tokenSeconds: tokenSeconds(stream),
+    medianGapSeconds: stream.medianGap,
     longestGapSeconds: stream.longestGap,
     serverPrefillSeconds: stream.serverPrefill,
     serverTokenSeconds: stream.serverToken,
     retries,
-    timedOut,
+    timedOut: lost?.code === "timeout",
   };
 }

@@ -1,5 +1,6 @@
 import { type EventSourceMessage, createParser } from "eventsource-parser";
 import type { Seconds } from "../base/units.js";
+import { median } from "./quantiles.js";
 
 /** What one answer's stream showed, as far as it came. Counts are the server's; null where it does not say. */
 export interface StreamFacts {
@@ -8,6 +9,8 @@ export interface StreamFacts {
   readonly lastAt: Seconds | null;
   /** Chunks with content; one may hold several tokens. */
   readonly contentChunks: number;
+  /** Between chunks with content (ITL): the middle one and the longest; null where there is only one chunk. */
+  readonly medianGap: Seconds | null;
   readonly longestGap: Seconds | null;
   readonly promptTokens: number | null;
   readonly outputTokens: number | null;
@@ -24,6 +27,8 @@ export interface StreamFacts {
 
 /** Longest event that is read; a chunk of a real server has some hundred bytes. */
 const longestEvent = 4 * 1024 * 1024;
+/** Gaps that the median is of: the first ones of a very long answer. */
+const mostGaps = 65_536;
 
 const at = (value: unknown, ...path: readonly (string | number)[]): unknown =>
   path.reduce<unknown>(
@@ -74,10 +79,12 @@ export class StreamReader {
     },
   });
   private now: Seconds = 0;
+  private readonly gaps: Seconds[] = [];
   private readonly facts: { -readonly [Key in keyof StreamFacts]: StreamFacts[Key] } = {
     firstAt: null,
     lastAt: null,
     contentChunks: 0,
+    medianGap: null,
     longestGap: null,
     promptTokens: null,
     outputTokens: null,
@@ -96,7 +103,8 @@ export class StreamReader {
 
   /** @returns what came, once the connection ended */
   end(): StreamFacts {
-    return { ...this.facts };
+    const medianGap = this.gaps.length === 0 ? null : median(this.gaps);
+    return { ...this.facts, medianGap };
   }
 
   /** A whole answer that was not streamed. */
@@ -135,7 +143,11 @@ export class StreamReader {
 
   private token(): void {
     const { facts, now } = this;
-    if (facts.lastAt !== null) facts.longestGap = Math.max(facts.longestGap ?? 0, now - facts.lastAt);
+    if (facts.lastAt !== null) {
+      const gap = now - facts.lastAt;
+      facts.longestGap = Math.max(facts.longestGap ?? 0, gap);
+      if (this.gaps.length < mostGaps) this.gaps.push(gap);
+    }
     facts.firstAt ??= now;
     facts.lastAt = now;
     facts.contentChunks += 1;

@@ -15,22 +15,22 @@ const fast: DemoLaw = {
   jitter: 0,
 };
 const context = { clock: systemClock, signal: new AbortController().signal };
+const asked: Omit<OpenAiOptions, "address"> = {
+  model: "demo",
+  api: "auto",
+  key: null,
+  seed: 1,
+  nonce: 1,
+  timeoutSeconds: 20,
+  decodeSteps: 8,
+};
 const servers: DemoServer[] = [];
 const runners: OpenAiRunner[] = [];
 
 async function open(quirks: readonly Quirk[], more: Partial<OpenAiOptions> = {}): Promise<OpenAiRunner> {
   const server = await startDemoServer({ law: fast, seed: 1, quirks });
   servers.push(server);
-  const options: OpenAiOptions = {
-    address: new URL(server.url),
-    model: "demo",
-    api: "auto",
-    key: null,
-    seed: 1,
-    timeoutSeconds: 20,
-    decodeSteps: 8,
-    ...more,
-  };
+  const options: OpenAiOptions = { ...asked, address: new URL(server.url), ...more };
   const runner = await openOpenAiRunner(options, context);
   runners.push(runner);
   return runner;
@@ -56,7 +56,9 @@ describe("the probe", () => {
     [["no-completions"], { prompts: "text" }, { api: "chat" }],
     [["no-ignore-eos"], { prompts: "ids" }, { fixedLength: false }],
     [["no-stream"], { prompts: "ids" }, { stream: false }],
-    [["no-usage"], { counts: false }, {}],
+    [["no-usage"], { counts: false, scaled: true }, { stream: true }],
+    [["no-stream-options"], { counts: false, scaled: true }, { stream: true, streamUsage: false }],
+    [["unnamed-limit"], { contextLimit: null, server: "nsquared-demo" }, {}],
     [["llama-timings"], { serverTimings: true, reportsCached: true }, {}],
     [["no-tokenize"], { tokenizes: false }, {}],
   ])("with %s it asks in other words", async (quirks, found, dialect) => {
@@ -123,8 +125,9 @@ describe("a sample", () => {
       expect(first.request?.firstTokenSeconds).toBeGreaterThan(0.0085);
       const further = await runner.run(decode(300), context);
       expect(further).toMatchObject({ status: "ok", steps: 8 });
-      // A first token that comes late leaves less time for the others.
-      expect(further.request?.tokenSeconds).toBeGreaterThan(0.001);
+      // 7 ms and eight steps of 2 ms; how that divides between the first token and the others is up to timers.
+      expect(further.request?.endToEndSeconds).toBeGreaterThan(0.0225);
+      expect(further.request?.tokenSeconds).toBeGreaterThan(0);
     }
   });
 
@@ -158,6 +161,53 @@ describe("a sample", () => {
     }
     const deep = await runner.run(prefill(64, { depth: 640 }), context);
     expect(deep).toMatchObject({ status: "ok", request: { promptTokens: 704, cachedTokens: 640 } });
+  });
+
+  test("a later run with the same seed finds nothing of an earlier one in the server's cache", async () => {
+    const first = await open(["reports-cached"]);
+    const address = new URL(servers.at(-1)?.url ?? "");
+    const later = await openOpenAiRunner({ ...asked, address, nonce: 2 }, context);
+    runners.push(later);
+    for (const runner of [first, later]) {
+      expect(await runner.run(prefill(640), context)).toMatchObject({ status: "ok", request: { cachedTokens: 0 } });
+    }
+  });
+
+  test("of requests at once is rejected where the server refused some of them at first", async () => {
+    const runner = await open(["rate-limited"]);
+    expect(await runner.run(prefill(100, { batch: 6 }), context)).toMatchObject({
+      status: "rejected",
+      reason: expect.stringMatching(/\d of 6 requests were refused at first/),
+    });
+  });
+
+  test("is doubted where this process was too busy to stamp it, and only there", async () => {
+    const runner = await open([]);
+    await runner.run(decode(128), context);
+    await runner.run(prefill(20_000), context);
+    expect(runner.warnings()).toEqual([]);
+    let running = true;
+    const spin = (): void => {
+      const end = performance.now() + 5;
+      while (performance.now() < end);
+      if (running) setImmediate(spin);
+    };
+    spin();
+    await runner.run(prefill(20_000), context);
+    running = false;
+    expect(runner.warnings()).toMatchObject([{ code: "client-saturated" }]);
+  });
+
+  test("where nobody counts the prompts is doubted", async () => {
+    expect((await open(["no-usage"])).warnings()).toMatchObject([{ code: "uncounted" }]);
+  });
+
+  test("that ran out of time keeps what came before", async () => {
+    const runner = await open([], { timeoutSeconds: 0.15, decodeSteps: 400 });
+    const outcome = await runner.run(decode(1000), context);
+    expect(outcome).toMatchObject({ status: "failed", request: { timedOut: true } });
+    expect(outcome.request?.firstTokenSeconds).toBeGreaterThan(0.01);
+    expect(outcome.request?.endToEndSeconds).toBeGreaterThan(outcome.request?.firstTokenSeconds ?? 1);
   });
 
   test("is the middle of requests at once", async () => {

@@ -4,7 +4,16 @@ import type { Cell, RequestFacts, RuntimeInfo, Warning } from "../runs/schema.js
 import { Connection } from "./openai-http.js";
 import { type Probe, probeServer } from "./openai-probe.js";
 import { randomPrompt, unitsFor } from "./openai-prompt.js";
-import { type Api, type Asking, type Completion, type Prompt, complete } from "./openai-request.js";
+import {
+  type Api,
+  type Asking,
+  type Completion,
+  type Prompt,
+  type Question,
+  complete,
+  passes,
+  questionOf,
+} from "./openai-request.js";
 import type { Capabilities, Outcome, RunContext, Runner } from "./runner.js";
 
 export interface OpenAiOptions {
@@ -15,6 +24,8 @@ export interface OpenAiOptions {
   /** Sent as a bearer token, kept nowhere. */
   readonly key: string | null;
   readonly seed: number;
+  /** Differs between runs, so that no server finds a prompt of an earlier run in its cache. */
+  readonly nonce: number;
   readonly timeoutSeconds: Seconds;
   /** Tokens of the answer that a decode step is the mean of. */
   readonly decodeSteps: number;
@@ -40,8 +51,14 @@ const lengthTolerance = 0.002;
 /** Tokens found in a cache that are the template's, or chance. */
 const cachedAllowance = 16;
 const cachedShare = 0.02;
+/** By this share random words may be more or fewer tokens than the scale says. */
+const wordScatter = 0.02;
+/** A prompt that the server counts as shorter by this share was cut, not miscounted. */
+const cutShare = 0.1;
 /** Share of the time that this process computed, above which it may have been late. */
 const saturation = 0.85;
+/** Steps shorter than this say nothing about how busy this process was. */
+const shortestWatch = 0.1;
 const mostConcurrent = 4096;
 
 /**
@@ -54,7 +71,7 @@ const mostConcurrent = 4096;
 export async function openOpenAiRunner(options: OpenAiOptions, context: RunContext): Promise<OpenAiRunner> {
   const connection = new Connection(options.address, options.key);
   try {
-    const random = seededRandom(options.seed);
+    const random = seededRandom(freshSeed(options));
     const asking = { ...context, timeoutSeconds: options.timeoutSeconds };
     const probe = await probeServer(connection, { ...asking, model: options.model, api: options.api, random });
     return new Server(connection, options, probe, random);
@@ -62,6 +79,21 @@ export async function openOpenAiRunner(options: OpenAiOptions, context: RunConte
     connection.close();
     throw error;
   }
+}
+
+function freshSeed({ seed, nonce }: Pick<OpenAiOptions, "seed" | "nonce">): number {
+  return (seed ^ Math.imul(nonce % 2 ** 32, 0x9e3779b1)) >>> 0;
+}
+
+/** One request of a cell, written down before anything is sent. */
+interface Prepared {
+  readonly question: Question;
+  /** Tokens that the prompt must have; how many of them the server must have cached, null where it may. */
+  readonly tokens: number;
+  readonly depth: number | null;
+  /** Tokens of the answer; of one token the first is timed, of more the rest. */
+  readonly answer: number;
+  readonly words: number;
 }
 
 class Server implements OpenAiRunner {
@@ -91,8 +123,8 @@ class Server implements OpenAiRunner {
     const { dialect } = probe;
     return {
       runner: this.name,
-      name: "OpenAI-compatible server",
-      version: "unknown",
+      name: probe.server ?? "OpenAI-compatible server",
+      version: probe.version ?? "unknown",
       provider: options.address.host,
       threads: null,
       dtype: null,
@@ -123,7 +155,10 @@ class Server implements OpenAiRunner {
       models: probe.models.slice(0, 20).join(", ").slice(0, 1000),
       streams: probe.dialect.stream,
       "token-id prompts": probe.prompts === "ids",
-      "usage in answers": probe.counts,
+      server: probe.server,
+      version: probe.version,
+      "prompts counted": probe.counts,
+      "tokens per word": probe.scaled ? probe.scale.perUnit : null,
       "ignore_eos and min_tokens": probe.dialect.fixedLength,
       "server timings": probe.serverTimings,
       "cached tokens reported": probe.reportsCached,
@@ -137,21 +172,41 @@ class Server implements OpenAiRunner {
   }
 
   warnings(): Warning[] {
-    if (this.busiest < saturation) return [];
-    const message = `this process was busy for ${Math.round(100 * this.busiest)} % of a step: it may have stamped tokens late; ask for fewer requests at once`;
-    return [{ code: "client-saturated", message }];
+    const found: Warning[] = [];
+    if (!this.probe.counts) {
+      const rest = this.probe.scaled ? "two small prompts that it did count" : "words taken for tokens";
+      const message = `the server does not count the prompts it streams an answer to: their lengths rest on ${rest}`;
+      found.push({ code: "uncounted", message });
+    }
+    if (this.busiest >= saturation) {
+      const message = `this process was busy for ${Math.round(100 * this.busiest)} % of a step: it may have stamped tokens late; ask for fewer requests at once`;
+      found.push({ code: "client-saturated", message });
+    }
+    return found;
   }
 
   async accepts(tokens: number, context: RunContext): Promise<boolean> {
-    const { status, problem } = await this.ask(this.fresh(tokens), 1, false, context);
-    return problem === null || (status !== 400 && status !== 413 && status !== 422);
+    const prepared = this.prepared({ prompt: this.fresh(tokens), tokens, depth: 0, answer: 1 });
+    const { status, problem, request } = await this.ask(prepared, context);
+    if (problem === null) return request.promptTokens === null || request.promptTokens >= (1 - wordScatter) * tokens;
+    // Overload and lost connections say nothing about the length; an error inside a stream has status 200.
+    return status === 0 || (passes(status) && status !== 500);
   }
 
   async run(cell: Cell, context: RunContext): Promise<Outcome> {
     if (this.closed) return { status: "failed", reason: "the runner is closed" };
+    if (!this.capabilities.phases.includes(cell.phase)) {
+      return { status: "failed", reason: `a server cannot be asked for ${cell.phase}` };
+    }
+    if (cell.phase === "prefill" && cell.depth > 0) await this.remember(cell.depth, context);
+    // Written down first: making a long prompt while an answer arrives would make that answer's stamp late.
+    const requests = Array.from({ length: cell.batch }, () => this.requestOf(cell));
     const before = performance.eventLoopUtilization();
-    const all = await Promise.all(Array.from({ length: cell.batch }, () => this.one(cell, context)));
-    this.busiest = Math.max(this.busiest, performance.eventLoopUtilization(before).utilization);
+    const start = context.clock.now();
+    const all = await Promise.all(requests.map((request) => this.timed(request, context)));
+    if (context.clock.now() - start >= shortestWatch) {
+      this.busiest = Math.max(this.busiest, performance.eventLoopUtilization(before).utilization);
+    }
     context.signal.throwIfAborted();
     return middle(all);
   }
@@ -162,51 +217,53 @@ class Server implements OpenAiRunner {
     return Promise.resolve();
   }
 
-  private async one(cell: Cell, context: RunContext): Promise<Outcome> {
-    if (cell.phase === "reference") return this.first(referenceTokens, this.fresh(referenceTokens), 0, context);
-    if (cell.phase === "decode") return this.further(cell, context);
-    const { n, depth } = cell;
-    if (depth === 0) return this.first(n, this.fresh(n), 0, context);
-    // A prefix that the server has seen, then new tokens.
-    const prefix = this.repeated(depth);
-    await this.ask(prefix, 1, true, context);
-    return this.first(n + depth, joined(prefix, this.fresh(n, false)), depth, context);
+  private requestOf({ phase, n, depth }: Cell): Prepared {
+    if (phase === "reference") {
+      return this.prepared({ prompt: this.fresh(referenceTokens), tokens: referenceTokens, depth: 0, answer: 1 });
+    }
+    if (phase === "decode") {
+      // The same prompt each time, so that a prefix cache may help to get there.
+      const steps = Math.min(this.options.decodeSteps, Math.max(2, 2 * depth - 1));
+      const tokens = Math.max(1, depth - Math.floor(steps / 2));
+      return this.prepared({ prompt: this.repeated(tokens), tokens, depth: null, answer: steps + 1 });
+    }
+    if (depth === 0) return this.prepared({ prompt: this.fresh(n), tokens: n, depth, answer: 1 });
+    const prompt = joined(this.repeated(depth), this.fresh(n, false));
+    return this.prepared({ prompt, tokens: n + depth, depth, answer: 1 });
   }
 
-  /** Time to the first token of a prompt that must have `tokens` tokens, `depth` of them cached. */
-  private async first(tokens: number, prompt: Prompt, depth: number, context: RunContext): Promise<Outcome> {
-    const { request, problem } = await this.ask(prompt, 1, depth > 0, context);
-    if (problem !== null) return { status: "failed", reason: problem, request };
-    const seconds = request.firstTokenSeconds ?? 0;
-    const reason = this.doubt(tokens, depth, 1, request);
-    return reason === null
-      ? { status: "ok", seconds, steps: 1, request }
-      : { status: "rejected", seconds, steps: 1, reason, request };
+  /** Lets the server see a prefix, so that it is in its cache. */
+  private async remember(depth: number, context: RunContext): Promise<void> {
+    await this.ask(this.prepared({ prompt: this.repeated(depth), tokens: depth, depth: null, answer: 1 }), context);
   }
 
-  /** Mean time per further token around a context; the prompt is the same each time, so a prefix cache may help. */
-  private async further({ depth }: Cell, context: RunContext): Promise<Outcome> {
-    const steps = Math.min(this.options.decodeSteps, Math.max(2, 2 * depth - 1));
-    const tokens = Math.max(1, depth - Math.floor(steps / 2));
-    const { request, problem } = await this.ask(this.repeated(tokens), steps + 1, true, context);
+  private prepared({ prompt, ...rest }: Omit<Prepared, "question" | "words"> & { readonly prompt: Prompt }): Prepared {
+    const asked = { model: this.options.model, prompt, answer: rest.answer, reusesCache: rest.depth !== 0 };
+    const words = typeof prompt === "string" ? prompt.split(" ").length : prompt.length;
+    return { ...rest, words, question: questionOf(asked, this.probe.dialect) };
+  }
+
+  /** Time to the first token (TTFT) of an answer of one, else the mean time per further token (TPOT). */
+  private async timed(prepared: Prepared, context: RunContext): Promise<Outcome> {
+    const { request, problem } = await this.ask(prepared, context);
     if (problem !== null) return { status: "failed", reason: problem, request };
-    const seconds = request.tokenSeconds;
-    if (seconds === null)
-      return { status: "failed", reason: "the answer came in one piece: no time per token", request };
-    const reason = this.doubt(tokens, null, steps + 1, request);
+    const steps = Math.max(1, prepared.answer - 1);
+    const seconds = prepared.answer === 1 ? request.firstTokenSeconds : request.tokenSeconds;
+    const reason = this.doubt(prepared, request);
+    if (seconds === null) {
+      return { status: "failed", reason: reason ?? "the answer came in one piece: no time per token", request };
+    }
     return reason === null
       ? { status: "ok", seconds, steps, request }
       : { status: "rejected", seconds, steps, reason, request };
   }
 
-  private async ask(prompt: Prompt, answer: number, reusesCache: boolean, context: RunContext): Promise<Completion> {
+  private async ask(prepared: Prepared, context: RunContext): Promise<Completion> {
     const asking: Asking = { ...context, timeoutSeconds: this.options.timeoutSeconds };
-    const asked = { model: this.options.model, prompt, answer, reusesCache };
-    const completion = await complete(this.connection, asked, this.probe.dialect, asking);
+    const completion = await complete(this.connection, prepared.question, this.probe.dialect, asking);
     const { promptTokens, outputTokens } = completion.request;
-    const length = typeof prompt === "string" ? prompt.split(" ").length : prompt.length;
-    this.spent.input += promptTokens ?? length;
-    this.spent.output += outputTokens ?? answer;
+    this.spent.input += promptTokens ?? prepared.words;
+    this.spent.output += outputTokens ?? prepared.answer;
     return completion;
   }
 
@@ -227,13 +284,11 @@ class Server implements OpenAiRunner {
   }
 
   /** Why a timed answer must not be used, or null. */
-  private doubt(tokens: number, depth: number | null, answer: number, request: RequestFacts): string | null {
+  private doubt({ tokens, depth, answer }: Prepared, request: RequestFacts): string | null {
     const { promptTokens, outputTokens, cachedTokens } = request;
+    if (promptTokens !== null && promptTokens !== tokens) this.correct(tokens, promptTokens);
     if (promptTokens !== null && Math.abs(promptTokens - tokens) > Math.max(1, lengthTolerance * tokens)) {
-      const { perUnit } = this.probe.scale;
-      const missed = Math.round((tokens - promptTokens) / perUnit);
-      if (Math.abs(missed) < tokens / 10) this.corrections.set(tokens, (this.corrections.get(tokens) ?? 0) + missed);
-      const cut = promptTokens < 0.9 * tokens ? "; the server cuts prompts silently" : "";
+      const cut = promptTokens < (1 - cutShare) * tokens ? "; the server cuts prompts silently" : "";
       return `a prompt of ${tokens} tokens was sent, the server counted ${promptTokens}${cut}`;
     }
     if (depth === 0 && cachedTokens !== null && cachedTokens > cachedAllowance + cachedShare * tokens) {
@@ -249,6 +304,14 @@ class Server implements OpenAiRunner {
     }
     return null;
   }
+
+  /** Lets the next prompt of this length have so many words more or fewer as this one was off. */
+  private correct(tokens: number, counted: number): void {
+    const missed = Math.round((tokens - counted) / this.probe.scale.perUnit);
+    if (Math.abs(missed) < cutShare * tokens) {
+      this.corrections.set(tokens, (this.corrections.get(tokens) ?? 0) + missed);
+    }
+  }
 }
 
 function joined(prefix: Prompt, rest: Prompt): Prompt {
@@ -262,5 +325,10 @@ function middle(all: readonly Outcome[]): Outcome {
   if (bad !== undefined) return bad;
   const timed = all.flatMap((outcome) => (outcome.status === "ok" ? [outcome] : []));
   const sorted = timed.sort((left, right) => left.seconds - right.seconds);
-  return sorted[(sorted.length - 1) >> 1] ?? { status: "failed", reason: "no request was sent" };
+  const found = sorted[(sorted.length - 1) >> 1];
+  if (found === undefined) return { status: "failed", reason: "no request was sent" };
+  const refused = all.filter(({ request }) => (request?.retries ?? 0) > 0).length;
+  if (refused === 0 || all.length === 1) return found;
+  const reason = `${refused} of ${all.length} requests were refused at first: they did not run at once`;
+  return { ...found, status: "rejected", reason };
 }

@@ -43,8 +43,9 @@ export const requestSchema = z.object({
   /** From sending the request to the first token's arrival (TTFT), and to the end of the stream. */
   firstTokenSeconds: some,
   endToEndSeconds: some,
-  /** Mean seconds from token to token behind the first one (TPOT), and the longest gap between two chunks (ITL). */
+  /** Mean seconds from token to token behind the first one (TPOT); the middle and the longest gap between chunks (ITL). */
   tokenSeconds: some,
+  medianGapSeconds: some.default(null),
   longestGapSeconds: some,
   /** The server's own clock: its prefill, and its mean seconds per token. */
   serverPrefillSeconds: some,

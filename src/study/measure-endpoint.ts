@@ -9,10 +9,10 @@ import type { ProgressEvent } from "../measure/progress.js";
 import { type Recorded, recordRun } from "../measure/record.js";
 import { type OpenAiOptions, type OpenAiRunner, openOpenAiRunner } from "../measure/openai.js";
 import { contentDigest } from "../runs/digest.js";
-import type { Cell, Plan, Run, RunHeader, Warning } from "../runs/schema.js";
+import { type Cell, type Plan, type Run, type RunHeader, type Warning, lengthOf } from "../runs/schema.js";
 import { remainderOf } from "./resume.js";
 
-export interface EndpointOptions extends Omit<OpenAiOptions, "decodeSteps" | "timeoutSeconds"> {
+export interface EndpointOptions extends Omit<OpenAiOptions, "decodeSteps" | "timeoutSeconds" | "nonce"> {
   readonly phases: readonly ("prefill" | "decode")[];
   readonly lengths: readonly number[];
   /** Requests at once, each a batch of its own. */
@@ -78,7 +78,12 @@ export async function measureEndpoint(
   const decodeSteps = options.decodeSteps ?? defaultDecodeSteps;
   world.say(`asking ${options.address.host} what it can do`);
   const runner = await openOpenAiRunner(
-    { ...options, decodeSteps, timeoutSeconds: options.timeoutSeconds ?? defaultTimeout },
+    {
+      ...options,
+      decodeSteps,
+      timeoutSeconds: options.timeoutSeconds ?? defaultTimeout,
+      nonce: world.created.getTime(),
+    },
     context,
   );
   try {
@@ -87,18 +92,26 @@ export async function measureEndpoint(
     const remainder = options.resume === undefined ? null : remainderOf(options.resume, model, runner.name);
     const warnings: Warning[] = [];
     const wanted = remainder?.plan.cells ?? cellsOf(options, runner);
-    const fitting = await withinContext(wanted, runner, decodeSteps, context, warnings);
-    const cells = withinTokens(fitting, options, decodeSteps, warnings);
-    const plan: Plan = {
+    const named = withinContext(wanted, runner.probe.contextLimit, decodeSteps, warnings);
+    const affordable = withinTokens(named, options, decodeSteps, warnings);
+    const planOf = (cells: Cell[]): Plan => ({
       cells,
       reference: referenceCell,
       repeat: remainder?.plan.repeat ?? options.repeat,
       warmups: options.warmups,
       timeLimitSeconds: options.timeLimitSeconds,
-    };
-    const estimate = estimateOf(plan, runner, options, decodeSteps);
+    });
+    // The longest cells are asked for once more where the limit must be found.
+    const estimate = estimateOf(planOf(affordable), runner, options, decodeSteps);
     for (const { message } of warnings) world.say(`warning: ${message}`);
+    const said = warnings.length;
     if (!(await world.agree(estimate))) return null;
+    const cells =
+      runner.probe.contextLimit === null
+        ? await withinFoundContext(affordable, runner, decodeSteps, context, warnings)
+        : affordable;
+    for (const { message } of warnings.slice(said)) world.say(`warning: ${message}`);
+    const plan = planOf(cells);
     const next = stopAtTokens(remainder?.next, plan, runner, options, decodeSteps, warnings);
     const recorded = await recordRun({
       runner,
@@ -163,36 +176,60 @@ function sizeOf({ phase, n, depth }: Cell, decodeSteps: number): { readonly inpu
   return { input: Math.max(1, depth - Math.floor(steps / 2)), output: steps + 1 };
 }
 
-/** The cells that the server's context holds. Where it names no limit, the ladder itself finds it. */
-async function withinContext(
+/** Tokens of a cell's prompt and answer together. */
+function wholeOf(cell: Cell, decodeSteps: number): number {
+  const { input, output } = sizeOf(cell, decodeSteps);
+  return input + output;
+}
+
+/** The cells that a context of so many tokens holds; all of them where the limit is not known. */
+function withinContext(cells: readonly Cell[], limit: number | null, decodeSteps: number, warnings: Warning[]): Cell[] {
+  if (limit === null) return [...cells];
+  const whole = (cell: Cell): number => wholeOf(cell, decodeSteps);
+  const kept = cells.filter((cell) => whole(cell) <= limit);
+  if (kept.length === 0) {
+    throw badInput("context", {
+      where: "--lengths",
+      key: "shortest",
+      found: Math.min(...cells.map(whole)),
+      expected: `at most ${limit} tokens, prompt and answer together, the server's context`,
+    });
+  }
+  if (kept.length < cells.length) {
+    const message = `the server's context ends at ${tokens(limit)} tokens: ${leftOut(cells, kept)} are left out`;
+    warnings.push({ code: "context-limit", message });
+  }
+  return kept;
+}
+
+/** The cells that the server takes where it names no limit: the ladder itself finds it. */
+async function withinFoundContext(
   cells: readonly Cell[],
   runner: OpenAiRunner,
   decodeSteps: number,
   context: { readonly clock: typeof systemClock; readonly signal: AbortSignal },
   warnings: Warning[],
 ): Promise<Cell[]> {
-  const whole = (cell: Cell): number => {
-    const { input, output } = sizeOf(cell, decodeSteps);
-    return input + output;
-  };
-  const sizes = [...new Set(cells.map(whole))].sort((a, b) => a - b);
-  const limit = runner.probe.contextLimit ?? (await longestAccepted(sizes, runner, context));
-  const kept = cells.filter((cell) => whole(cell) <= limit);
-  const shortest = sizes[0] ?? 0;
-  if (kept.length === 0) {
-    throw badInput("context", {
-      where: "--lengths",
-      key: "shortest",
-      found: shortest,
-      expected: `at most ${limit} tokens, prompt and answer together, the server's context`,
-    });
+  const sizes = [...new Set(cells.map((cell) => wholeOf(cell, decodeSteps)))].sort((a, b) => a - b);
+  const longest = await longestAccepted(sizes, runner, context);
+  const kept = cells.filter((cell) => wholeOf(cell, decodeSteps) <= longest);
+  if (kept.length > 0) {
+    if (kept.length < cells.length) {
+      const message = `the server refused or cut longer prompts than ${tokens(longest)} tokens: ${leftOut(cells, kept)} are left out`;
+      warnings.push({ code: "context-limit", message });
+    }
+    return kept;
   }
-  if (kept.length < cells.length) {
-    const left = [...new Set(cells.filter((cell) => whole(cell) > limit).map((cell) => cell.n + cell.depth))];
-    const message = `the server's context ends at ${tokens(limit)} tokens: ${left.map(tokens).join(", ")} are left out`;
-    warnings.push({ code: "context-limit", message });
-  }
-  return kept;
+  throw badInput("context", {
+    where: "--lengths",
+    key: "shortest",
+    found: sizes[0] ?? 0,
+    expected: "a length that the server takes; it refused, or cut, each of these",
+  });
+}
+
+function leftOut(cells: readonly Cell[], kept: readonly Cell[]): string {
+  return [...new Set(cells.filter((cell) => !kept.includes(cell)).map(lengthOf))].map(tokens).join(", ");
 }
 
 /** The longest of the sizes that the server takes, by bisection; 0 where it takes none. */

@@ -101,6 +101,25 @@ describe("nsquared measure <address>", () => {
     expect([none.code, none.err]).toEqual([2, expect.stringContaining("at most 300 tokens")]);
   });
 
+  test("finds a limit that is not named, whether longer prompts are refused or cut", async () => {
+    for (const [quirk, limit] of [
+      ["no-tokenize", 600],
+      ["truncates", 8192],
+    ] as const) {
+      const out = file("run.json");
+      const url = await serve({ contextLimit: limit, linear: 0 }, "unnamed-limit", quirk);
+      const ran = await measure(url, out, "--lengths", "128..4k", "--repeat", "1");
+      expect([ran.code, ran.err]).toEqual([
+        0,
+        expect.stringMatching(/refused or cut longer prompts.* 4k are left out/),
+      ]);
+      // The quirk cuts at 1,000 tokens.
+      const { plan, samples } = await readRun(out);
+      expect(Math.max(...plan.cells.map(({ n }) => n))).toBe(512);
+      expect(samples.every(({ rejected }) => rejected === null)).toBe(true);
+    }
+  });
+
   test("a server that dies leaves its samples, an incomplete run and exit code 3", async () => {
     const out = file("run.json");
     const { code } = await measure(await serve({}, "dies"), out, "--lengths", "64..512", "--repeat", "4");

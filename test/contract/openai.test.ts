@@ -17,6 +17,7 @@ runnerContract("openai", async () => {
       api: "auto",
       key: null,
       seed: 1,
+      nonce: 1,
       timeoutSeconds: 20,
       decodeSteps: 8,
     },

@@ -1,0 +1,211 @@
+/**
+ * How far the client's stamps of tokens are from the times at which a server sent them, and how many tokens per second
+ * one core follows. The server is the demo server in a process of its own; each of its chunks says when it was sent, by
+ * the clock that both processes share.
+ *
+ *   npm run build && node bench/client-error.mjs [--requests 500] [--streams 256] [--rate 50] [--seconds 10]
+ *                                                [--rates 50,75,100,150,200] [--json]
+ *
+ * Errors are seconds from sending to the client's stamp, transport included: an upper bound of the stamp's own error.
+ * The requests go through the code that `nsquared measure` uses, only with the bytes kept aside.
+ */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { parseArgs } from "node:util";
+import { fileURLToPath } from "node:url";
+import { Connection } from "../dist/measure/openai-http.js";
+import { complete, questionOf } from "../dist/measure/openai-request.js";
+import { StreamReader } from "../dist/measure/openai-stream.js";
+
+const { values: options } = parseArgs({
+  options: {
+    requests: { type: "string", default: "500" },
+    streams: { type: "string", default: "256" },
+    rate: { type: "string", default: "50" },
+    seconds: { type: "string", default: "10" },
+    rates: { type: "string", default: "50,75,100,150,200" },
+    json: { type: "boolean", default: false },
+  },
+});
+
+/** The system's monotonic clock in seconds, the same zero in every process of the machine. */
+const clock = { now: () => Number(process.hrtime.bigint()) / 1e9, sleep: () => Promise.resolve() };
+const dialect = {
+  api: "completions",
+  stream: true,
+  streamUsage: true,
+  fixedLength: true,
+  cachePrompt: true,
+  completionTokens: false,
+};
+const asking = { clock, signal: new AbortController().signal, timeoutSeconds: 300 };
+
+/** @param {string[]} flags */
+async function serve(...flags) {
+  const main = fileURLToPath(new URL("../dist/cli/main.js", import.meta.url));
+  const child = spawn(
+    process.execPath,
+    [main, "demo-server", "--port", "0", "--stamps", "--jitter", "0", "--json", ...flags],
+    {
+      stdio: ["ignore", "pipe", "ignore"],
+    },
+  );
+  let text = "";
+  for await (const piece of child.stdout) {
+    text += piece;
+    if (text.trimEnd().endsWith("}")) break;
+  }
+  return {
+    url: new URL(JSON.parse(text).url),
+    async close() {
+      child.kill("SIGINT");
+      await once(child, "exit");
+    },
+  };
+}
+
+/** A connection that keeps each piece of an answer with the time it was stamped with. */
+class Watched extends Connection {
+  /** @type {{ bytes: Uint8Array, arrived: number }[][]} */
+  pieces = [];
+
+  /** @param {any} asked */
+  exchange(asked) {
+    /** @type {{ bytes: Uint8Array, arrived: number }[]} */
+    const kept = [];
+    this.pieces.push(kept);
+    return super.exchange({
+      ...asked,
+      /** @param {Uint8Array} bytes @param {number} arrived */
+      data(bytes, arrived) {
+        kept.push({ bytes, arrived });
+        asked.data(bytes, arrived);
+      },
+    });
+  }
+}
+
+/** Seconds from sending to stamp of each chunk with content. @param {{ bytes: Uint8Array, arrived: number }[]} pieces */
+function errorsOf(pieces) {
+  const found = [];
+  let rest = "";
+  for (const { bytes, arrived } of pieces) {
+    const events = (rest + Buffer.from(bytes).toString("latin1")).split("\n\n");
+    rest = events.pop() ?? "";
+    for (const event of events) {
+      const sent = /"nsquared_sent":([\d.]+)/.exec(event)?.[1];
+      if (sent !== undefined && /"text":"[^"]/.test(event)) found.push(arrived - Number(sent));
+    }
+  }
+  return found;
+}
+
+/** @param {number[]} values @param {number} share */
+function quantile(values, share) {
+  const sorted = Float64Array.from(values).sort();
+  return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? Number.NaN;
+}
+
+/** @param {number} index @param {number} answer */
+function ask(index, answer) {
+  const prompt = Array.from({ length: 64 }, (_, word) => 300 + ((index * 64 + word * 7) % 3000));
+  return questionOf({ model: "demo", prompt, answer, reusesCache: false }, dialect);
+}
+
+/** @param {number} requests */
+async function oneStream(requests) {
+  const server = await serve("--constant", "20ms", "--quadratic", "0");
+  const connection = new Watched(server.url, null);
+  const errors = [];
+  const beyondLaw = [];
+  const law = 0.02 + 4e-5 * 64;
+  for (let index = 0; index < requests; index += 1) {
+    const { problem, request } = await complete(connection, ask(index, 1), dialect, asking);
+    if (problem !== null) throw new Error(problem);
+    errors.push(...errorsOf(connection.pieces.pop() ?? []).slice(0, 1));
+    beyondLaw.push((request.firstTokenSeconds ?? Number.NaN) - law);
+  }
+  connection.close();
+  await server.close();
+  return {
+    requests,
+    medianSeconds: quantile(errors, 0.5),
+    p99Seconds: quantile(errors, 0.99),
+    worstSeconds: Math.max(...errors),
+    ttftBeyondLaw: { medianSeconds: quantile(beyondLaw, 0.5), p99Seconds: quantile(beyondLaw, 0.99) },
+  };
+}
+
+/** @param {number} streams @param {number} rate tokens per second of each stream @param {number} seconds */
+async function manyStreams(streams, rate, seconds) {
+  const answer = Math.round(rate * seconds);
+  const server = await serve("--constant", "200ms", "--decode", `${1000 / rate}ms`, "--per-context", "0");
+  const connection = new Watched(server.url, null);
+  const questions = Array.from({ length: streams }, (_, index) => ask(index, answer));
+  const before = performance.eventLoopUtilization();
+  const cpu = process.cpuUsage();
+  const start = clock.now();
+  const answers = await Promise.all(questions.map((question) => complete(connection, question, dialect, asking)));
+  const wall = clock.now() - start;
+  const { utilization } = performance.eventLoopUtilization(before);
+  const { user, system } = process.cpuUsage(cpu);
+  const errors = connection.pieces.flatMap(errorsOf);
+  const chunks = answers.reduce((sum, { stream }) => sum + stream.contentChunks, 0);
+  const lost = streams * answer - chunks;
+  const failed = answers.filter(({ problem }) => problem !== null).length;
+  connection.close();
+  await server.close();
+  return {
+    streams,
+    wantedPerSecond: streams * rate,
+    // What the server managed; where it is well below what was wanted, the server is the limit and not the client.
+    deliveredPerSecond: chunks / wall,
+    medianSeconds: quantile(errors, 0.5),
+    p99Seconds: quantile(errors, 0.99),
+    lost,
+    failed,
+    busy: utilization,
+    processorShare: (user + system) / 1e6 / wall,
+  };
+}
+
+/** Events that the parser reads in a second with nothing else to do. */
+function parserAlone() {
+  const event = Buffer.from(
+    `data: ${JSON.stringify({ id: "demo", object: "text_completion", created: 0, model: "demo", choices: [{ index: 0, text: " of", finish_reason: null }] })}\n\n`,
+  );
+  const count = 200_000;
+  let reader = new StreamReader();
+  for (let index = 0; index < 20_000; index += 1) reader.push(event, index);
+  reader = new StreamReader();
+  const start = clock.now();
+  for (let index = 0; index < count; index += 1) reader.push(event, index);
+  return count / (clock.now() - start);
+}
+
+/** @param {number} seconds */
+const ms = (seconds) => `${(seconds * 1000).toFixed(3)} ms`;
+
+const one = await oneStream(Number(options.requests));
+const many = await manyStreams(Number(options.streams), Number(options.rate), Number(options.seconds));
+const ladder = [];
+for (const rate of options.rates.split(",").map(Number)) {
+  ladder.push(await manyStreams(Number(options.streams), rate, Math.min(5, Number(options.seconds))));
+}
+const parsed = parserAlone();
+
+if (options.json) {
+  process.stdout.write(`${JSON.stringify({ one, many, ladder, parsed }, null, 2)}\n`);
+} else {
+  const row = (/** @type {Awaited<ReturnType<typeof manyStreams>>} */ line) =>
+    `${line.wantedPerSecond} wanted, ${Math.round(line.deliveredPerSecond)} delivered /s: median ${ms(line.medianSeconds)}, p99 ${ms(line.p99Seconds)}, lost ${line.lost}, failed ${line.failed}, busy ${Math.round(100 * line.busy)} %, processor ${Math.round(100 * line.processorShare)} %`;
+  const lines = [
+    `one stream, ${one.requests} requests: |TTFT error| median ${ms(one.medianSeconds)}, p99 ${ms(one.p99Seconds)}, worst ${ms(one.worstSeconds)}`,
+    `  TTFT beyond the injected law: median ${ms(one.ttftBeyondLaw.medianSeconds)}, p99 ${ms(one.ttftBeyondLaw.p99Seconds)}`,
+    `${many.streams} streams: ${row(many)}`,
+    "rates:",
+    ...ladder.map((line) => `  ${row(line)}`),
+    `parser alone: ${Math.round(parsed)} events/s`,
+  ];
+  process.stdout.write(`${lines.join("\n")}\n`);
+}
