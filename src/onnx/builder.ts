@@ -95,6 +95,11 @@ export class ModelBuilder {
     return this.constant(`repeated_${value}_${length}`, "float32", [length], new Float32Array(length).fill(value));
   }
 
+  /** A vector of few numbers. */
+  floats(values: readonly number[]): string {
+    return this.constant(`floats_${values.join("_")}`, "float32", [values.length], Float32Array.from(values));
+  }
+
   /** A list of integers: a shape, axes, indices. */
   integers(values: readonly number[]): string {
     const data = BigInt64Array.from(values, (value) => BigInt(value));

@@ -1,6 +1,6 @@
 import type { Part } from "../graph/types.js";
 import { addLinear, addStackedLinear, type Projection } from "./linear.js";
-import { type AttributeValue, elementTypes, float, int, ints, microsoft, type OnnxValue } from "./proto.js";
+import { type AttributeValue, elementTypes, float, int, ints, microsoft, type OnnxValue, string } from "./proto.js";
 import type { Scope } from "./scope.js";
 
 type Attributes = Readonly<Record<string, AttributeValue>>;
@@ -134,6 +134,17 @@ export class Emitter {
     return this.node("Sigmoid", [a]);
   }
 
+  gelu(a: string, approximate: "none" | "tanh"): string {
+    return this.node("Gelu", [a], { approximate: string(approximate) });
+  }
+
+  /** The last dimension normed, without parameters. */
+  normalised(input: string, kind: "rms" | "layer", width: number, epsilon: number): string {
+    const op = kind === "rms" ? "SimplifiedLayerNormalization" : "LayerNormalization";
+    const ones = this.scope.builder.repeated(1, width);
+    return this.node(op, [input, ones], { axis: int(-1), epsilon: float(epsilon) });
+  }
+
   /** RMS norm of the last dimension; the weight may be any value of that size. */
   rms(input: string, weight: string, epsilon: number): string {
     return this.node("SimplifiedLayerNormalization", [input, weight], { axis: int(-1), epsilon: float(epsilon) });
@@ -169,6 +180,12 @@ export class Emitter {
   /** Parts of the last dimension, one after the other. */
   split(a: string, sizes: readonly number[]): string[] {
     return this.nodes("Split", [a, this.list(sizes)], sizes.length, { axis: int(-1) });
+  }
+
+  /** Rows of a matrix, one by one, as vectors. */
+  rows(a: string, count: number): string[] {
+    const parts = this.nodes("Split", [a], count, { axis: int(0), num_outputs: int(count) });
+    return parts.map((part) => this.reshape(part, [-1]));
   }
 
   concat(parts: readonly string[], axis: number): string {

@@ -131,7 +131,7 @@ function lowerInstance({ block, scope }: BlockInstance, index: number, stream: s
       bindings.set(local, binding);
       return binding;
     },
-    state: (local, shape) => bindState(block, local, shape, target),
+    state: (shape) => bindState(shape, target),
   };
   const packed = packedProjections(block);
   const skipped = new Set<Operator>([...packed.values()].flat());
@@ -174,11 +174,7 @@ function wholeModules(block: Block, options: GraphOptions): Map<Operator, WholeM
   return found;
 }
 
-function bindState(block: Block, local: string, shape: readonly number[], { builder, states }: Target): StateBinding {
-  const elements = (block.states.get(local)?.shape ?? []).slice(1).reduce((all, size) => all * size.at({}), 1);
-  if (shape.reduce((all, size) => all * size, 1) !== elements) {
-    throw new Error(`state ${local} of block ${block.name} has ${elements} elements, not [${shape.join(", ")}]`);
-  }
+function bindState(shape: readonly number[], { builder, states }: Target): StateBinding {
   const past = builder.input(`past.state.${states.length}`, "float32", ["b", ...shape]);
   const binding = { past, present: `present.state.${states.length}`, shape };
   states.push(binding);

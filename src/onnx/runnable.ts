@@ -1,6 +1,7 @@
 import { buildGraph } from "../graph/build.js";
 import type { Graph, GraphOptions } from "../graph/types.js";
-import type { Layer, Mixer, ModelDescription } from "../model/types.js";
+import type { Ffn, Layer, Mixer, ModelDescription } from "../model/types.js";
+import { missingInModule } from "./mixers/whole.js";
 import { unsupported } from "./unsupported.js";
 
 /** What may be there, per part of a description, for the graph to compute what the model computes. */
@@ -9,25 +10,6 @@ const known = {
   head: ["kind", "tied", "bias", "softcap"],
   stack: ["kind", "layers", "finalNorm", "length"],
   layer: ["mixers", "ffns", "norm", "normPlacement", "arrangement", "weightsOf"],
-  attention: [
-    "kind",
-    "heads",
-    "kvHeads",
-    "keyDim",
-    "valueDim",
-    "bias",
-    "queryKeyNorm",
-    "queryKeyLayerNorm",
-    "rotary",
-    "span",
-    "causal",
-    "scale",
-    "softcap",
-    "maskedWindow",
-    "sinks",
-    "gate",
-    "keyValue",
-  ],
   norm: ["kind", "bias", "epsilon", "offset"],
 } as const;
 
@@ -71,15 +53,23 @@ function missingInLayer(layer: Layer): string[] {
     ...strange("norm", norm, known.norm),
     ...(arrangement === "sequence" || arrangement === "parallel" ? [] : [`arrangement "${arrangement}"`]),
     ...mixers.flatMap(missingInMixer),
-    ...ffns.flatMap((ffn) => (ffn.kind === "dense" ? [] : [`feed-forward "${ffn.kind}"`])),
+    ...ffns.flatMap(missingInFfn),
   ];
 }
 
+function missingInFfn(ffn: Ffn): string[] {
+  if (ffn.kind === "dense") return ffn.groups === undefined ? [] : ["dense.groups"];
+  const missing = missingInModule(ffn);
+  return missing[0] === ffn.kind ? [`feed-forward "${ffn.kind}"`] : missing;
+}
+
 function missingInMixer(mixer: Mixer): string[] {
-  if (mixer.kind !== "attention") return [`mixer "${mixer.kind}"`];
+  const missing = missingInModule(mixer);
+  if (missing[0] === mixer.kind) return [`mixer "${mixer.kind}"`];
+  if (mixer.kind !== "attention") return missing;
   const { keyValue, span } = mixer;
   return [
-    ...strange("attention", mixer, known.attention),
+    ...missing,
     ...(keyValue === "shared" ? ["attention over another layer's cache"] : []),
     ...(span.kind === "full" || span.kind === "window" || span.kind === "chunk" ? [] : [`${span.kind} span`]),
   ];

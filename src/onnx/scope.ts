@@ -73,6 +73,6 @@ export interface Scope {
   hasWeight(local: string): boolean;
   /** The cache of that name; `kept` is of interest where it is asked for first. */
   cache(local: string, kept?: Kept): CacheBinding;
-  /** A state of the block, [b, …shape]; its shape may be another than the graph's with as many elements. */
-  state(local: string, shape: readonly number[]): StateBinding;
+  /** A new state, [b, …shape]. */
+  state(shape: readonly number[]): StateBinding;
 }

@@ -1,4 +1,4 @@
-import type { Attention, ModelDescription } from "../../src/model/types.js";
+import type { Attention, Ffn, LinearAttention, Mixer, ModelDescription, Norm } from "../../src/model/types.js";
 import { smallModel } from "./shapes.js";
 
 const small = { hidden: 32, heads: 4, kvHeads: 2, headDim: 8, ffn: 48, layers: 2, vocabulary: 50 };
@@ -28,4 +28,143 @@ export const attentionModels: readonly ModelDescription[] = [
   attentionModel("key-is-value", { keyValue: "key-is-value" }),
   attentionModel("narrow-values", { valueDim: 4 }, { valueDim: 4, span: { kind: "window", size: 5 } }),
   attentionModel("wide-values", { valueDim: 12, kvHeads: 4 }, { valueDim: 12, kvHeads: 1, sinks: true }),
+];
+
+/** A model whose every layer has this mixer, or every second one plain attention. */
+function mixerModel(
+  name: string,
+  mixer: Mixer,
+  choices: { readonly hybrid?: boolean; readonly norm?: Partial<Norm>; readonly ffn?: Ffn } = {},
+): ModelDescription {
+  const model = smallModel({ ...small, name }, { norm: choices.norm ?? {}, secondLayer: {} });
+  const [stack] = model.stacks;
+  if (stack === undefined) throw new Error("a small model has a stack");
+  const layers = stack.layers.map((layer, index) =>
+    choices.hybrid === true && index % 2 === 1
+      ? layer
+      : { ...layer, mixers: [mixer], ffns: choices.ffn === undefined ? layer.ffns : [choices.ffn] },
+  );
+  return { ...model, stacks: [{ ...stack, layers }] };
+}
+
+const delta = {
+  kind: "delta",
+  keyHeads: 2,
+  valueHeads: 4,
+  keyDim: 8,
+  valueDim: 6,
+  convolution: 4,
+  chunk: 64,
+  decay: "per-head",
+  decayRank: null,
+  gateRank: null,
+} as const;
+const mamba1 = {
+  kind: "mamba1",
+  width: 24,
+  stateDim: 5,
+  convolution: 4,
+  timeRank: 3,
+  convolutionBias: true,
+  bias: false,
+  innerNorms: false,
+} as const;
+const mamba2 = {
+  kind: "mamba2",
+  heads: 6,
+  headDim: 4,
+  stateDim: 8,
+  groups: 2,
+  convolution: 4,
+  chunk: 256,
+  convolutionBias: true,
+  bias: false,
+  gatedNorm: true,
+} as const;
+const linear: LinearAttention = {
+  kind: "linear",
+  heads: 4,
+  keyDim: 8,
+  valueDim: 6,
+  chunk: 64,
+  causal: true,
+  feature: "elu",
+  scale: 1,
+  normalised: true,
+  decay: "none",
+  rotary: null,
+  gated: false,
+};
+const retnet: LinearAttention = {
+  ...linear,
+  feature: "none",
+  normalised: false,
+  scale: 8 ** -0.5,
+  decay: "fixed",
+  rotary: { dims: 8, theta: 10_000, interleaved: false },
+  gated: true,
+};
+const rwkv = {
+  kind: "rwkv",
+  width: 32,
+  headDim: 8,
+  chunk: 64,
+  ranks: { mix: 4, decay: 5, rate: 3, value: 3, gate: 6 },
+} as const;
+
+/** Mixers whose memory is a state of constant size. */
+export const stateModels: readonly ModelDescription[] = [
+  mixerModel("linear", linear),
+  mixerModel("performer", { ...linear, feature: { random: 12 } }, { hybrid: true }),
+  mixerModel("retnet", retnet),
+  mixerModel("gla", { ...retnet, decay: { rank: 3 }, rotary: null }, { norm: { offset: true } }),
+  mixerModel("lstm", { kind: "cell", cell: "lstm", width: 32, bias: true }),
+  mixerModel("lstm-narrow", { kind: "cell", cell: "lstm", width: 20, bias: false }, { hybrid: true }),
+  mixerModel("gru", { kind: "cell", cell: "gru", width: 24, bias: true }),
+  mixerModel("rwkv4", { kind: "rwkv4", width: 24 }, { ffn: { kind: "rwkv4-ffn", width: 40 } }),
+  mixerModel("rwkv5", { ...rwkv, version: 5 }, { norm: { kind: "layer", bias: true } }),
+  mixerModel("rwkv6", { ...rwkv, version: 6 }, { ffn: { kind: "rwkv4-ffn", width: 40, ungated: true } }),
+  mixerModel("gated-deltanet", delta),
+  mixerModel("qwen3-next", delta, { hybrid: true, norm: { offset: true } }),
+  mixerModel("kda", { ...delta, keyHeads: 4, decay: "per-channel", decayRank: 4, gateRank: 5 }),
+  mixerModel("mamba", mamba1),
+  mixerModel("jamba", { ...mamba1, innerNorms: true, bias: true, convolutionBias: false }, { hybrid: true }),
+  mixerModel("mamba2", mamba2),
+  mixerModel("bamba", { ...mamba2, groups: 1, bias: true, gatedNorm: false }, { hybrid: true }),
+  mixerModel("lightning", { kind: "lightning", heads: 4, headDim: 8, block: 256 }, { hybrid: true }),
+  mixerModel("xlstm", { kind: "mlstm", heads: 3, keyDim: 4, valueDim: 8, chunk: 64 }),
+  mixerModel(
+    "xlstm-layer-norm",
+    { kind: "mlstm", heads: 2, keyDim: 8, valueDim: 5, chunk: 64 },
+    { norm: { kind: "layer", bias: true } },
+  ),
+  mixerModel("recurrentgemma", { kind: "rg-lru", width: 24, heads: 3, convolution: 4 }, { hybrid: true }),
+  mixerModel("lfm2", { kind: "short-convolution", width: 20, convolution: 3, bias: false }, { hybrid: true }),
+  mixerModel("short-convolution-biased", { kind: "short-convolution", width: 20, convolution: 2, bias: true }),
+];
+
+/** Mixers that look both ways, which no token can be decoded with. */
+export const bothWaysModels: readonly ModelDescription[] = [
+  mixerModel("linear-both-ways", { ...linear, causal: false }),
+  mixerModel("performer-both-ways", { ...linear, causal: false, feature: { random: 10 }, gated: true }),
+  mixerModel("linformer", {
+    kind: "linformer",
+    heads: 4,
+    headDim: 8,
+    length: 5,
+    positions: 24,
+    shared: false,
+    bias: true,
+  }),
+  mixerModel("linformer-shared", {
+    kind: "linformer",
+    heads: 2,
+    headDim: 8,
+    length: 3,
+    positions: 19,
+    shared: true,
+    bias: false,
+  }),
+  mixerModel("nystromformer", { kind: "nystrom", heads: 4, headDim: 8, landmarks: 4, convolution: 5 }),
+  mixerModel("nystromformer-plain", { kind: "nystrom", heads: 2, headDim: 8, landmarks: 6, convolution: null }),
 ];

@@ -108,7 +108,7 @@ function sees({ span, causal }: Attention, position: number, other: number): boo
 }
 
 /** Turns pairs of the first `dims` dimensions by position·theta^(−2i/dims). */
-function rotate(head: Vector, position: number, rotary: Rotary | null): Vector {
+export function rotate(head: Vector, position: number, rotary: Rotary | null): Vector {
   if (rotary === null) return head;
   const result = head.slice();
   const half = rotary.dims / 2;

@@ -1,7 +1,8 @@
-import type { DenseFfn, Layer, ModelDescription } from "../../src/model/types.js";
+import type { DenseFfn, Ffn, Layer, ModelDescription } from "../../src/model/types.js";
 import type { WeightSource } from "../../src/onnx/weights.js";
-import { runAttention } from "./attention.js";
+import { runMixer } from "./mixers.js";
 import { Parameters, runNorm } from "./parameters.js";
+import { runRwkvFfn } from "./rwkv.js";
 import { type Linear, type Sequence, activate, at, cap, linear, map, row } from "./vectors.js";
 
 /**
@@ -42,12 +43,10 @@ async function runLayer(stream: Sequence, layer: Layer, hidden: number, paramete
   let result = stream;
   const branches: { name: string; run: (x: Sequence, own: Parameters) => Promise<Sequence> }[] = [];
   for (const mixer of layer.mixers) {
-    if (mixer.kind !== "attention") throw new Error(`no reference for ${mixer.kind}`);
-    branches.push({ name: "mixer.", run: (x, own) => runAttention(x, mixer, layer.norm, hidden, own) });
+    branches.push({ name: "mixer.", run: (x, own) => runMixer(x, mixer, layer.norm, hidden, own) });
   }
   for (const ffn of layer.ffns) {
-    if (ffn.kind !== "dense") throw new Error(`no reference for ${ffn.kind}`);
-    branches.push({ name: "ffn.", run: (x, own) => runFfn(x, ffn, hidden, own) });
+    branches.push({ name: "ffn.", run: (x, own) => runAnyFfn(x, ffn, hidden, own) });
   }
   if (layer.arrangement === "parallel") {
     const normed = await runNorm(result, layer.norm, hidden, parameters.within("branch.pre_norm."));
@@ -78,6 +77,17 @@ async function runLayer(stream: Sequence, layer: Layer, hidden: number, paramete
 
 function addUp(a: Sequence, b: Sequence): Sequence {
   return a.map((x, i) => map(x, (value, j) => value + at(b[i], j)));
+}
+
+function runAnyFfn(inputs: Sequence, ffn: Ffn, hidden: number, parameters: Parameters): Promise<Sequence> {
+  switch (ffn.kind) {
+    case "dense":
+      return runFfn(inputs, ffn, hidden, parameters);
+    case "rwkv4-ffn":
+      return runRwkvFfn(inputs, ffn, hidden, parameters);
+    case "moe":
+      throw new Error("no reference for moe");
+  }
 }
 
 async function runFfn(inputs: Sequence, ffn: DenseFfn, hidden: number, parameters: Parameters): Promise<Sequence> {

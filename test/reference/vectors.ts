@@ -54,6 +54,8 @@ function errorFunction(x: number): number {
 
 export const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
 
+export const softplus = (x: number): number => Math.log1p(Math.exp(x));
+
 export const cap = (x: number, limit: number): number => limit * Math.tanh(x / limit);
 
 export function softmax(scores: readonly number[]): number[] {

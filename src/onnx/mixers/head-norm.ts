@@ -23,8 +23,7 @@ export function addHeadNorm(
   let normed: string;
   if (queryKeyNorm === "each-head") {
     // Weights differ by head: normalise alone, then scale.
-    const plain = e.node(op, [apart, e.scope.builder.repeated(1, keyDim)], attributes);
-    normed = e.multiply(plain, weight);
+    normed = e.multiply(e.normalised(apart, layerNorm ? "layer" : "rms", keyDim, epsilon), weight);
     if (bias !== null) normed = e.add(normed, bias);
   } else {
     normed = e.node(op, bias === null ? [apart, weight] : [apart, weight, bias], attributes);

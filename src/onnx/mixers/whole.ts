@@ -4,6 +4,13 @@ import { Emitter } from "../emitter.js";
 import type { Scope } from "../scope.js";
 import type { Around } from "./around.js";
 import { addWholeAttention, isPlainAttention } from "./attention.js";
+import { addLinformer, addNystrom } from "./approximate.js";
+import { addCell } from "./cell.js";
+import { addDeltaRule } from "./delta.js";
+import { addLightning, addMatrixLstm, addRgLru, addShortConvolution } from "./gated-linear.js";
+import { addLinearAttention } from "./linear-attention.js";
+import { addMamba1, addMamba2 } from "./mamba.js";
+import { addRwkv, addRwkv4, addRwkvFfn } from "./rwkv.js";
 
 type Description = Mixer | Ffn;
 type Kind = Description["kind"];
@@ -15,10 +22,108 @@ type Lower<K extends Kind> = (
   around: Around,
 ) => string;
 
-/** From the input of a module, by its name in the model, to its output: [b, n, hidden] both. */
-const lowerings: { readonly [K in Kind]?: Lower<K> } = {
-  attention: addWholeAttention,
+interface Whole<K extends Kind> {
+  /** From the input of a module, by its name in the model, to its output: [b, n, hidden] both. */
+  readonly lower: Lower<K>;
+  /** What of the description it computes; a module that says more is refused. */
+  readonly known: readonly (keyof Extract<Description, { kind: K }>)[];
+}
+
+const lowerings: { readonly [K in Kind]?: Whole<K> } = {
+  attention: {
+    lower: addWholeAttention,
+    known: [
+      "kind",
+      "heads",
+      "kvHeads",
+      "keyDim",
+      "valueDim",
+      "bias",
+      "scale",
+      "softcap",
+      "rotary",
+      "queryKeyNorm",
+      "queryKeyLayerNorm",
+      "span",
+      "causal",
+      "maskedWindow",
+      "sinks",
+      "gate",
+      "keyValue",
+    ],
+  },
+  delta: {
+    lower: addDeltaRule,
+    known: [
+      "kind",
+      "keyHeads",
+      "valueHeads",
+      "keyDim",
+      "valueDim",
+      "convolution",
+      "chunk",
+      "decay",
+      "decayRank",
+      "gateRank",
+    ],
+  },
+  cell: { lower: addCell, known: ["kind", "cell", "width", "bias"] },
+  linear: {
+    lower: addLinearAttention,
+    known: [
+      "kind",
+      "heads",
+      "keyDim",
+      "valueDim",
+      "chunk",
+      "causal",
+      "feature",
+      "scale",
+      "normalised",
+      "decay",
+      "rotary",
+      "gated",
+    ],
+  },
+  linformer: { lower: addLinformer, known: ["kind", "heads", "headDim", "length", "positions", "shared", "bias"] },
+  nystrom: { lower: addNystrom, known: ["kind", "heads", "headDim", "landmarks", "convolution"] },
+  rwkv: { lower: addRwkv, known: ["kind", "version", "width", "headDim", "chunk", "ranks"] },
+  rwkv4: { lower: addRwkv4, known: ["kind", "width"] },
+  "rwkv4-ffn": { lower: addRwkvFfn, known: ["kind", "width", "ungated"] },
+  lightning: { lower: addLightning, known: ["kind", "heads", "headDim", "block"] },
+  mamba1: {
+    lower: addMamba1,
+    known: ["kind", "width", "stateDim", "convolution", "timeRank", "convolutionBias", "bias", "innerNorms"],
+  },
+  mamba2: {
+    lower: addMamba2,
+    known: [
+      "kind",
+      "heads",
+      "headDim",
+      "stateDim",
+      "groups",
+      "convolution",
+      "chunk",
+      "convolutionBias",
+      "bias",
+      "gatedNorm",
+    ],
+  },
+  mlstm: { lower: addMatrixLstm, known: ["kind", "heads", "keyDim", "valueDim", "chunk"] },
+  "rg-lru": { lower: addRgLru, known: ["kind", "width", "heads", "convolution"] },
+  "short-convolution": { lower: addShortConvolution, known: ["kind", "width", "convolution", "bias"] },
 };
+
+/** What of a description no lowering computes, in words: nothing where all of it runs. */
+export function missingInModule(description: Description): string[] {
+  const whole = lowerings[description.kind];
+  if (whole === undefined) return [description.kind];
+  const known: readonly string[] = whole.known;
+  return Object.entries(description).flatMap(([name, value]) =>
+    known.includes(name) || value === undefined || value === false ? [] : [`${description.kind}.${name}`],
+  );
+}
 
 /** How a module is executed as a whole: from its input to its output, both by their names in the model. */
 export type WholeLowering = (input: string, scope: Scope) => string;
@@ -27,12 +132,13 @@ export type WholeLowering = (input: string, scope: Scope) => string;
 export function wholeLowering(module: GraphModule, options: GraphOptions): WholeLowering | null {
   const { description, name, norm } = module;
   if (description.kind === "attention" && isPlainAttention(description)) return null;
-  const lower = lowerings[description.kind];
-  if (lower === undefined) return null;
+  const whole = lowerings[description.kind];
+  if (whole === undefined) return null;
   const part = module.operators.some((operator) => operator.part === "attention") ? "attention" : "ffn";
   return (input, scope) => {
     // The table pairs each kind with its own lowering.
-    const run = lower as Lower<Kind>;
-    return run(new Emitter(scope, name, part), input, description, { norm, naive: options.attention === "naive" });
+    const run = whole.lower as Lower<Kind>;
+    const around = { norm, hidden: scope.width(module.input), naive: options.attention === "naive" };
+    return run(new Emitter(scope, name, part), input, description, around);
   };
 }

@@ -1,0 +1,61 @@
+import type { DeltaRule } from "../../model/types.js";
+import type { Emitter } from "../emitter.js";
+import type { Around } from "./around.js";
+import { addConvolution } from "./convolution.js";
+import { addLinearRecurrence } from "./linear-recurrence.js";
+
+/** Added to the sum of squares under the root that queries and keys are divided by. */
+const lengthEpsilon = 1e-6;
+
+/**
+ * Gated delta rule. Queries, keys and values pass a convolution and SiLU; queries and keys are normed to length 1.
+ * Gated DeltaNet (arXiv:2412.06464): decay exp(−exp(decay_base)·softplus(a + time_bias)) per head, output gated by
+ * SiLU. Kimi Delta Attention (arXiv:2510.26692): the same decay per channel of the key, output gated by a sigmoid.
+ */
+export function addDeltaRule(e: Emitter, input: string, mixer: DeltaRule, { norm }: Around): string {
+  const { keyHeads, valueHeads, keyDim, valueDim } = mixer;
+  const { builder } = e.scope;
+  const [keys, values] = [keyHeads * keyDim, valueHeads * valueDim];
+  const perChannel = mixer.decay === "per-channel";
+  const projected = e.linear("query_key_value", input);
+  const width = 2 * keys + values;
+  const convolved = addConvolution(e, projected, "convolution", {
+    width,
+    kernel: mixer.convolution,
+    activation: "silu",
+  });
+  const [query = "", key = "", value = ""] = e.split(convolved, [keys, keys, values]);
+  const unit = (from: string): string => {
+    const heads = e.reshape(from, [0, 0, keyHeads, keyDim]);
+    // An RMS norm divides by the root of the mean instead of the sum.
+    const epsilon = lengthEpsilon / keyDim;
+    return e.reshape(e.rms(heads, builder.repeated(1 / Math.sqrt(keyDim), keyDim), epsilon), [0, 0, keys]);
+  };
+  const through = (name: string, rank: number | null): string =>
+    rank === null ? e.linear(name, input) : e.linear(`${name}_up`, e.linear(`${name}_down`, input));
+  const times = e.node("Softplus", [e.add(through("decay", mixer.decayRank), e.weight("time_bias"))]);
+  const rate = e.node("Neg", [e.node("Exp", [e.weight("decay_base")])]);
+  const decay = perChannel
+    ? e.reshape(e.multiply(e.reshape(times, [0, 0, valueHeads, keyDim]), e.reshape(rate, [valueHeads, 1])), [
+        0,
+        0,
+        valueHeads * keyDim,
+      ])
+    : e.multiply(times, rate);
+  const mixed = addLinearRecurrence(e, {
+    queryHeads: keyHeads,
+    heads: valueHeads,
+    keyDim,
+    valueDim,
+    query: unit(query),
+    key: unit(key),
+    value,
+    decay,
+    strength: e.sigmoid(e.linear("strength", input)),
+    scale: keyDim ** -0.5,
+  });
+  const heads = e.reshape(mixed, [0, 0, valueHeads, valueDim]);
+  const normed = e.reshape(e.rms(heads, e.weight("norm.weight", norm.offset), norm.epsilon), [0, 0, values]);
+  const gate = through("gate", mixer.gateRank);
+  return e.linear("out", e.multiply(normed, perChannel ? e.sigmoid(gate) : e.silu(gate)));
+}
