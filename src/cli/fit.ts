@@ -18,13 +18,14 @@ import type { MeasuredPhase } from "../study/measure.js";
 import { columnsOption, levelOption, noiseOption } from "./fit-options.js";
 import { fitText, scenariosText } from "./fit-text.js";
 import { type Io, type SetUp, emit, styleFor } from "./io.js";
-import { duration } from "./options.js";
+import { duration, wholeNumber } from "./options.js";
 import { modelArgument } from "./words.js";
 
 interface Options {
   readonly point: readonly string[];
   readonly phase?: MeasuredPhase;
   readonly axis?: Axis;
+  readonly batch?: number;
   readonly columns?: ColumnChoice;
   readonly at?: number[];
   readonly law: "auto" | "linear" | "quadratic";
@@ -62,6 +63,11 @@ export const setUpFit: SetUp = (command, io) => {
     )
     .addOption(
       new Option("--axis <axis>", "over new tokens, or over tokens cached before them").choices(["length", "depth"]),
+    )
+    .addOption(
+      new Option("--batch <b>", "samples of so many sequences, or requests, at once").argParser(
+        wholeNumber(1, 2 ** 20),
+      ),
     )
     .addOption(columnsOption())
     .addOption(

@@ -76,6 +76,19 @@ function addressOf(location: string): URL {
   return address;
 }
 
+/** The key without the spaces and line ends that files and shells leave around it. No message ever shows it. */
+function keyFrom(value: string | undefined, variable: string): string | null {
+  const key = value?.trim() ?? "";
+  if (key === "") return null;
+  if (/^[\x21-\x7e]+$/.test(key)) return key;
+  throw badInput("bad-key", {
+    where: variable,
+    key: "API key",
+    found: "a text with spaces or characters outside of ASCII",
+    expected: "one word of printable ASCII",
+  });
+}
+
 /** Asks a server; null where the estimate was declined. */
 export async function askServer(
   location: string,
@@ -97,7 +110,7 @@ export async function askServer(
     address,
     model: modelName,
     api: flags.api,
-    key: io.environment[flags.apiKeyEnv] ?? null,
+    key: keyFrom(io.environment[flags.apiKeyEnv], flags.apiKeyEnv),
     seed: flags.seed,
     phases: flags.phase.filter((phase) => phase !== "decode-uncached"),
     lengths: flags.lengths,

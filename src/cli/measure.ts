@@ -5,9 +5,10 @@ import { nodeAccess } from "../files/node.js";
 import { loadModel } from "../model/load.js";
 import { measuredLengths } from "../report/measured.js";
 import { table } from "../report/table.js";
+import { median as middle } from "../math/median.js";
 import type { Recorded } from "../measure/record.js";
 import { readRun } from "../runs/read.js";
-import { lengthOf, type Run } from "../runs/schema.js";
+import { type Run, isOfServer, isUsable, lengthOf } from "../runs/schema.js";
 import type { MeasureDocument } from "../study/documents/measure.js";
 import { measuredPhases } from "../study/fit.js";
 import { type MeasureOptions, contextWarnings, defaultMeasureOptions, measureModel } from "../study/measure.js";
@@ -144,28 +145,49 @@ export function measureDocumentOf({ run, path }: Recorded, doubts: MeasureDocume
   };
 }
 
-function runtimeText({ runtime, model }: Run): string {
-  if (runtime.runner === "openai") return `${model.source}, time to the first token and per further token`;
+function runtimeText(run: Run): string {
+  const { runtime, model } = run;
+  if (isOfServer(run)) return `${model.source}, time to the first token and per further token`;
   return `${runtime.name} ${runtime.version}, ${runtime.threads ?? "?"} threads, ${runtime.attention ?? "?"} attention`;
 }
 
-function measureText({ run, path }: Recorded, document: MeasureDocument): string {
-  const text = table(
-    ["phase", "n", "median", "spread", "samples"],
-    measuredPhases(run).flatMap((phase) =>
-      measuredLengths(run.samples, phase, run.plan.cells[0]?.batch).map(({ n, median, fastest, slowest, samples }) => [
+/** One row per phase, batch and length. Of a server that tells its own times, these stand beside the client's. */
+function samplesTable(run: Run): string {
+  const batches = [...new Set(run.plan.cells.map(({ batch }) => batch))].sort((left, right) => left - right);
+  const several = batches.length > 1;
+  const ownTimes = run.samples.some(({ request }) => (request?.serverPrefillSeconds ?? null) !== null);
+  const rows = measuredPhases(run).flatMap((phase) =>
+    batches.flatMap((batch) =>
+      measuredLengths(run.samples, phase, batch).map(({ n, median, fastest, slowest, samples }) => [
         phase,
+        ...(several ? [String(batch)] : []),
         tokens(n),
         seconds(median),
+        ...(ownTimes ? [serverTime(run, phase, n, batch)] : []),
         percent((slowest - fastest) / median),
         String(samples.length),
       ]),
     ),
   );
+  const batchName = isOfServer(run) ? "at once" : "batch";
+  const head = ["phase", ...(several ? [batchName] : []), "n", "median", ...(ownTimes ? ["server's own"] : [])];
+  return table([...head, "spread", "samples"], rows);
+}
+
+function serverTime(run: Run, phase: string, n: number, batch: number): string {
+  const times = run.samples.filter(isUsable).flatMap((sample) => {
+    if (sample.phase !== phase || sample.batch !== batch || lengthOf(sample) !== n) return [];
+    const { request } = sample;
+    return (phase === "decode" ? request?.serverTokenSeconds : request?.serverPrefillSeconds) ?? [];
+  });
+  return times.length === 0 ? "–" : seconds(middle(times));
+}
+
+function measureText({ run, path }: Recorded, document: MeasureDocument): string {
   return [
     `${run.model.name}: ${runtimeText(run)}, ${run.status} in ${seconds(run.seconds)}`,
     "",
-    text,
+    samplesTable(run),
     "",
     ...document.warnings.map(({ message }) => `warning: ${message}`),
     `run: ${path}`,

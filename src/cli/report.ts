@@ -8,7 +8,7 @@ import type { ReportData } from "../report/data.js";
 import { terminalReport } from "../report/terminal.js";
 import { writeText } from "../runs/output.js";
 import { readRun } from "../runs/read.js";
-import type { Run } from "../runs/schema.js";
+import { type Run, isOfServer } from "../runs/schema.js";
 import { loadDevice } from "../study/devices.js";
 import { modelOfRun } from "../study/measure.js";
 import { reportData } from "../study/report-data.js";
@@ -49,7 +49,7 @@ Examples:
     .action(async (path: string, options: Options) => {
       const run = await readRun(path);
       const model = await modelFor(run, options.model);
-      const device = await deviceFor(options.on, io);
+      const device = await deviceFor(run, options.on, io);
       const data = reportData({
         run,
         path,
@@ -81,6 +81,14 @@ export function reportText(data: ReportData, html: string | null, io: Io): strin
 
 /** The model a run measured: as asked for, or where the run says it came from. It must be the same model. */
 async function modelFor(run: Run, asked: string | undefined): Promise<ModelDescription> {
+  if (isOfServer(run)) {
+    if (asked !== undefined) return loadModel(asked, nodeAccess());
+    throw badInput("no-model", {
+      where: run.id,
+      key: "--model",
+      expected: `a server does not tell the architecture of ${run.model.name}: a built-in name, a config.json, a GGUF file`,
+    });
+  }
   const tried = asked ?? (run.model.source.startsWith("built-in") ? run.model.name : run.model.source);
   let model: ModelDescription;
   try {
@@ -105,9 +113,13 @@ async function modelFor(run: Run, asked: string | undefined): Promise<ModelDescr
   return model;
 }
 
-/** The device asked for; without a wish this machine's record where there is one, else none. */
-async function deviceFor(asked: string | undefined, io: Io): Promise<DeviceRecord | null> {
+/** The device asked for; without a wish this machine's record where there is one, else none. A server may be elsewhere. */
+async function deviceFor(run: Run, asked: string | undefined, io: Io): Promise<DeviceRecord | null> {
   if (asked !== undefined) return loadDevice(asked, io.environment);
+  if (isOfServer(run)) {
+    say(io, "no prediction: name the server's device with --on");
+    return null;
+  }
   try {
     return await loadDevice("local", io.environment);
   } catch (error) {

@@ -216,3 +216,8 @@ export type UsableSample = Sample & { readonly seconds: number };
 export function isUsable(sample: Sample): sample is UsableSample {
   return !sample.warmup && sample.rejected === null && sample.seconds !== null;
 }
+
+/** Whether the run timed a server from outside: its model's architecture and machine are not the run's to know. */
+export function isOfServer({ runtime }: Pick<Run, "runtime">): boolean {
+  return runtime.runner === "openai";
+}

@@ -16,6 +16,7 @@ import { physicalCurve } from "./physical.js";
 export interface SeriesChoice {
   readonly phase?: MeasuredPhase;
   readonly axis?: Axis;
+  readonly batch?: number;
 }
 
 /** A series in words: `prefill over length, 0 cached, 7 lengths`. */
@@ -41,14 +42,28 @@ export function chooseSeries(set: SampleSet, choice: SeriesChoice = {}): Series 
   const series = set.series.find(
     (one) =>
       (choice.phase === undefined || one.phase === choice.phase) &&
-      (choice.axis === undefined || one.axis === choice.axis),
+      (choice.axis === undefined || one.axis === choice.axis) &&
+      (choice.batch === undefined || one.batch === choice.batch),
   );
   const there = set.series.map(seriesName).join("; ");
   if (series === undefined) {
     throw badInput("no-samples", {
       where: set.path,
-      key: choice.phase === undefined && choice.axis !== undefined ? "axis" : "phase",
-      found: [choice.phase, choice.axis].filter((one) => one !== undefined).join(" over ") || "none",
+      key:
+        choice.phase !== undefined
+          ? "phase"
+          : choice.axis !== undefined
+            ? "axis"
+            : choice.batch !== undefined
+              ? "batch"
+              : "phase",
+      found:
+        [
+          [choice.phase, choice.axis].filter((one) => one !== undefined).join(" over "),
+          choice.batch === undefined ? "" : `batch ${choice.batch}`,
+        ]
+          .filter((one) => one !== "")
+          .join(", ") || "none",
       expected: there === "" ? "no usable samples there" : `it has ${there}`,
     });
   }
@@ -103,7 +118,10 @@ export function curveOfSeries(
 
 /** A fit of samples from anywhere as one plain document. */
 export function samplesDocument(set: SampleSet, series: Series, fit: RunFit, questions: FitQuestions): FitDocument {
-  const others = set.series.filter((one) => one !== series && one.lengths > 1).map(seriesName);
+  // Of our own runs the phases are no surprise; samples of the same phase that were left out are.
+  const others = set.series
+    .filter((one) => one !== series && one.lengths > 1 && (set.run === null || one.phase === series.phase))
+    .map(seriesName);
   const notes: FitDocument["warnings"] = set.run === null ? [...set.notes] : [];
   if (set.run === null && series.points.length < series.count) {
     notes.push({
@@ -111,11 +129,11 @@ export function samplesDocument(set: SampleSet, series: Series, fit: RunFit, que
       message: `${series.points.length} of ${series.count} samples stand for all: at most 2,000 of each length, drawn at random`,
     });
   }
-  if (set.run === null && others.length > 0) {
+  if (others.length > 0) {
     const shown = others.slice(0, 3).join("; ");
     notes.push({
       code: "other-series",
-      message: `fitted ${seriesName(series)}; also there: ${shown}${others.length > 3 ? ` and ${others.length - 3} more` : ""} (--phase, --axis)`,
+      message: `fitted ${seriesName(series)}; also there: ${shown}${others.length > 3 ? ` and ${others.length - 3} more` : ""} (--phase, --axis, --batch)`,
     });
   }
   const subject = { path: set.path, model: set.model ?? "unnamed model", warnings: notes };

@@ -38,10 +38,16 @@ export interface RunFit {
 
 const order: readonly MeasuredPhase[] = ["prefill", "decode", "decode-uncached"];
 
+/** The batch, or number of requests at once, that a report is about: the plan's first. */
+export function batchOf(run: Run): number {
+  return run.plan.cells[0]?.batch ?? 1;
+}
+
 /** Usable samples of a phase, as the statistics want them. */
 function pointsOf(run: Run, phase: MeasuredPhase): Point[] {
+  const batch = batchOf(run);
   return run.samples
-    .filter((sample) => sample.phase === phase)
+    .filter((sample) => sample.phase === phase && sample.batch === batch)
     .filter(isUsable)
     .map((sample) => ({ n: lengthOf(sample), seconds: sample.seconds, block: sample.block }));
 }

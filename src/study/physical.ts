@@ -4,7 +4,7 @@ import type { ModelDescription } from "../model/types.js";
 import { type Curve, predictCurve } from "../predict/curve.js";
 import { withDtype } from "../variants/dtype.js";
 import type { Run } from "../runs/schema.js";
-import { measuredPhases } from "./fit.js";
+import { batchOf, measuredPhases } from "./fit.js";
 import type { MeasuredPhase } from "./measure.js";
 
 /** Predicted seconds of a model the way a run executed it: its attention, its batch, the device's own dtype. */
@@ -12,7 +12,7 @@ export function curveOfRun(run: Run, model: ModelDescription, device: DeviceReco
   const typed = device.calibration === null ? model : withDtype(model, device.calibration.dtype);
   return predictCurve(typed, device, {
     phase: phase === "decode" ? "decode" : "prefill",
-    batch: run.plan.cells[0]?.batch ?? 1,
+    batch: batchOf(run),
     attention: run.runtime.attention === "naive" ? "naive" : "fused",
   });
 }

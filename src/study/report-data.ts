@@ -22,9 +22,9 @@ import type {
   ReportData,
 } from "../report/data.js";
 import { measuredLengths } from "../report/measured.js";
-import { type Run, isUsable, lengthOf } from "../runs/schema.js";
+import { type Run, isOfServer, isUsable, lengthOf } from "../runs/schema.js";
 import { describeModel } from "./describe.js";
-import { type RunFit, crossoverOf, fitRun, measuredPhases, polynomialOf, warningsOf } from "./fit.js";
+import { type RunFit, batchOf, crossoverOf, fitRun, measuredPhases, polynomialOf, warningsOf } from "./fit.js";
 import { type MeasuredPhase, contextWarnings } from "./measure.js";
 import { curveOfRun, physicalCurve } from "./physical.js";
 
@@ -103,18 +103,18 @@ export function reportData(options: ReportOptions): ReportData {
     },
     warnings: [...contextWarnings(model, lengths), ...run.warnings],
     assumptions: [
-      "Weights are synthetic numbers of the true shapes: times are the model's, its answers would mean nothing.",
-      "One request at a time: no queue, no network, no tokenizer.",
+      ...(isOfServer(run)
+        ? ["Times are of a server seen from outside: network, tokenizer and whatever else it does are in them."]
+        : [
+            "Weights are synthetic numbers of the true shapes: times are the model's, its answers would mean nothing.",
+            "One request at a time: no queue, no network, no tokenizer.",
+          ]),
       ...(prediction?.notes ?? []),
     ],
     commands: options.commands,
     created: options.created.toISOString(),
     version,
   };
-}
-
-function batchOf(run: Run): number {
-  return run.plan.cells[0]?.batch ?? 1;
 }
 
 function lengthsOf(run: Run, phases: readonly MeasuredPhase[]): number[] {

@@ -92,6 +92,39 @@ describe("nsquared measure <address>", () => {
     expect([err, readFileSync(out, "utf8")].some((text) => bearer.test(text))).toBe(false);
   });
 
+  test("keeps requests at once apart: a law and a row for each number of them", async () => {
+    const out = file("run.json");
+    const flags = ["--lengths", "64..512", "--repeat", "2", "--concurrency", "1,3"];
+    const { code, out: shown } = await measure(await serve({}, "llama-timings"), out, ...flags);
+    expect(code).toBe(0);
+    expect(shown).toMatch(/phase +at once +n +median +server's own/);
+    expect(shown.match(/^prefill +3 /gm)).toHaveLength(4);
+    const samplesOf = async (...more: string[]): Promise<number> => {
+      const fitted = await command(["fit", out, "--json", ...more]);
+      return (JSON.parse(fitted.out) as { samples: number }).samples;
+    };
+    expect([await samplesOf(), await samplesOf("--batch", "3")]).toEqual([8, 8]);
+    const fitted = await command(["fit", out, "--no-plot"]);
+    expect(fitted.out).toContain("also there: prefill over length, batch 3, 4 lengths");
+    const absent = await command(["fit", out, "--batch", "2"]);
+    expect([absent.code, absent.err]).toEqual([2, expect.stringContaining('batch is "batch 2"')]);
+  });
+
+  test("gates and reports take its runs; a report wants the model named", async () => {
+    const out = file("run.json");
+    await measure(await serve(), out, "--lengths", "64..512", "--repeat", "3");
+    const gate = await command(["check", out, "--limit", "ttft@512<10s", "--limit", "ttft@512<1ms"]);
+    expect([gate.code, gate.out]).toEqual([1, expect.stringContaining("ttft@512<1ms")]);
+    const nameless = await command(["report", out, "--no-html"]);
+    expect([nameless.code, nameless.err]).toEqual([
+      2,
+      expect.stringContaining("a server does not tell the architecture"),
+    ]);
+    const report = await command(["report", out, "--no-html", "--model", "SmolLM2-135M"]);
+    expect([report.code, report.err]).toEqual([0, expect.stringContaining("name the server's device with --on")]);
+    expect(report.out).toContain("512");
+  });
+
   test("cuts the ladder at the context the server names, or finds it by bisection", async () => {
     const out = file("run.json");
     const named = await measure(await serve({ contextLimit: 300 }), out, "--lengths", "64..1k", "--repeat", "1");
@@ -195,6 +228,24 @@ describe("bad input about servers", () => {
   ])("%s", async (_, quirk, message) => {
     const { code, err } = await measure(await serve({}, quirk), file("r.json"));
     expect([code, err]).toEqual([2, expect.stringContaining(message)]);
+  });
+
+  test("a key with odd characters, without showing it", async () => {
+    let err = "";
+    const code = await run(["measure", "http://127.0.0.1:9/v1", ...quick, "--api-key-env", "ODD_KEY"], {
+      out: () => undefined,
+      err: (text) => {
+        err += text;
+      },
+      outIsTerminal: false,
+      errIsTerminal: false,
+      columns: 100,
+      environment: { ODD_KEY: "se cret" },
+      directory: ".",
+      signal: new AbortController().signal,
+    });
+    expect([code, err]).toEqual([2, expect.stringContaining("ODD_KEY: API key is")]);
+    expect(err).not.toContain("cret");
   });
 
   test("no server, TLS where there is none, a password in the address", async () => {

@@ -262,23 +262,27 @@ export function samplesOfRun(run: Run, path: string): SampleSet {
       expected: "the run of a comparison holds several laws; nsquared compare fits each of them",
     });
   }
-  const series = runPhases.flatMap((phase): Series[] => {
-    const own = usable.filter((sample) => sample.phase === phase);
-    const [first] = own;
-    if (first === undefined) return [];
-    return [
-      {
-        phase,
-        axis: phase === "decode" ? "depth" : "length",
-        fixed: phase === "decode" ? first.n : first.depth,
-        batch: first.batch,
-        points: own.map((sample) => ({ n: lengthOf(sample), seconds: sample.seconds, block: sample.block })),
-        count: own.length,
-        lengths: new Set(own.map(lengthOf)).size,
-        spread: null,
-      },
-    ];
-  });
+  // Each batch, or number of requests at once, has a law of its own.
+  const batches = [...new Set(usable.map(({ batch }) => batch))].sort((left, right) => left - right);
+  const series = runPhases.flatMap((phase) =>
+    batches.flatMap((batch): Series[] => {
+      const own = usable.filter((sample) => sample.phase === phase && sample.batch === batch);
+      const [first] = own;
+      if (first === undefined) return [];
+      return [
+        {
+          phase,
+          axis: phase === "decode" ? "depth" : "length",
+          fixed: phase === "decode" ? first.n : first.depth,
+          batch,
+          points: own.map((sample) => ({ n: lengthOf(sample), seconds: sample.seconds, block: sample.block })),
+          count: own.length,
+          lengths: new Set(own.map(lengthOf)).size,
+          spread: null,
+        },
+      ];
+    }),
+  );
   const identity = { model: run.model.name, "model.digest": run.model.digest, machine: run.machine.cpu };
   return { path, format: "run", model: run.model.name, identity, units: [], series, notes: run.warnings, run };
 }
