@@ -1,5 +1,6 @@
 import { InvalidArgumentError, Option } from "commander";
 import { type MeasuredPhase, defaultMeasureOptions } from "../study/measure.js";
+import { type VariantWeights, weightFormats } from "../variants/variant.js";
 import { duration, wholeNumber } from "./options.js";
 
 /** What `measure` and `profile` share. */
@@ -11,6 +12,7 @@ export interface MeasureFlags {
   readonly time?: number;
   readonly threads?: number;
   readonly attention: "fused" | "naive";
+  readonly weights: VariantWeights;
   readonly seed: number;
   readonly out?: string;
 }
@@ -40,6 +42,9 @@ export function measureOptions(defaults = defaultMeasureOptions): Option[] {
     new Option("--attention <kernel>", "fused, or naive with n × n scores in memory")
       .choices(["fused", "naive"])
       .default(defaults.attention),
+    new Option("--weights <format>", "how matrices are stored: float32, or blocks of 8 or 4 bits")
+      .choices([...weightFormats])
+      .default(defaults.weights),
     new Option("--batch <b>", "sequences at once").argParser(wholeNumber(1, 2 ** 16)).default(defaults.batch),
     new Option("--seed <s>", "of weights, tokens and order")
       .argParser(wholeNumber(0, 2 ** 32 - 1))

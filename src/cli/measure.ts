@@ -92,6 +92,7 @@ export function plainOptions(flags: MeasureFlags): Partial<MeasureOptions> {
     timeLimitSeconds: flags.time ?? null,
     threads: flags.threads ?? null,
     attention: flags.attention,
+    weights: flags.weights,
     seed: flags.seed,
     ...(flags.out === undefined ? {} : { output: { file: flags.out } }),
   };

@@ -7,6 +7,7 @@ import type { ModelDescription } from "../model/types.js";
 import { type LoweredModel, lowerGraph } from "../onnx/lower.js";
 import { openingBytes, passBytes } from "../onnx/memory.js";
 import { runnableGraph } from "../onnx/runnable.js";
+import type { WeightFormat } from "../onnx/scope.js";
 import { type WeightSource, syntheticWeights } from "../onnx/weights.js";
 import { type Cell, cellKey } from "../runs/schema.js";
 import { cacheFiller, fillStates } from "./onnx-node-cache.js";
@@ -25,6 +26,8 @@ export interface OnnxNodeOptions {
   readonly maxLength: number;
   /** Bytes of memory that are free now. */
   readonly availableBytes: () => Bytes;
+  /** How matrices are stored; float32 where it is left out. */
+  readonly weightFormat?: WeightFormat;
   /** Parameters; synthetic ones from the seed where it is left out. */
   readonly weights?: WeightSource;
 }
@@ -76,7 +79,10 @@ export function inputIds(model: ModelDescription, { batch, n }: Cell, seed: numb
 export async function openOnnxNodeRunner(model: ModelDescription, options: OnnxNodeOptions): Promise<Runner> {
   const { version } = await loadOnnxRuntime();
   const graph = runnableGraph(model, options.attention);
-  const lowered = lowerGraph(graph, { positions: options.maxLength });
+  const lowered = lowerGraph(graph, {
+    positions: options.maxLength,
+    ...(options.weightFormat === undefined ? {} : { weights: options.weightFormat }),
+  });
   assertModelFits(model, lowered, options);
   const source = options.weights ?? syntheticWeights(options.seed);
   const session = { threads: options.threads, profilePrefix: null };
@@ -108,7 +114,7 @@ class OnnxNodeRunner implements Runner {
   }
 
   describe() {
-    const { attention, threads, seed, maxLength, weights } = this.options;
+    const { attention, threads, seed, maxLength, weights, weightFormat = "f32" } = this.options;
     return {
       runner: this.name,
       name: "onnxruntime-node",
@@ -117,7 +123,12 @@ class OnnxNodeRunner implements Runner {
       threads,
       dtype: "float32",
       attention,
-      options: { seed, weights: weights === undefined ? "synthetic" : "given", positions: maxLength },
+      options: {
+        seed,
+        weights: weights === undefined ? "synthetic" : "given",
+        positions: maxLength,
+        format: weightFormat,
+      },
     };
   }
 

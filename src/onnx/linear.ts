@@ -1,5 +1,7 @@
 import type { LinearOperator } from "../graph/types.js";
+import type { ParameterPart } from "./parameters.js";
 import { int, microsoft } from "./proto.js";
+import { type QuantisedBits, quantisedBlock } from "./quantise.js";
 import type { Scope } from "./scope.js";
 
 /** Weights stay [out, in], as checkpoints store them: ONNX Runtime packs the transposed right side just as well. */
@@ -16,9 +18,9 @@ export function lowerLinear(operator: LinearOperator, scope: Scope): string {
 /** The same for a value by its name in the model. @returns `output` */
 export function addLinear(input: string, { weight, bias }: Projection, output: string, scope: Scope): string {
   const { builder } = scope;
-  const inputs = [input, scope.parameter(weight)];
-  if (bias === null) return builder.node(output, "FusedMatMul", inputs, transposed);
-  const product = builder.node(`${output}.product`, "FusedMatMul", inputs, transposed);
+  const parts = [{ ...scope.weight(weight), offset: false }];
+  if (bias === null) return addProduct(input, scope.qualified(weight), parts, output, scope);
+  const product = addProduct(input, scope.qualified(weight), parts, `${output}.product`, scope);
   return builder.node(output, "Add", [product, scope.parameter(bias)]);
 }
 
@@ -41,13 +43,9 @@ export function addStackedLinear(
   const { builder, layout } = scope;
   const output = scope.fresh(name);
   const label = scope.qualified(name);
-  const weight = layout.stacked(
-    `${label}.weight`,
-    projections.map((projection) => ({ ...scope.weight(projection.weight), offset: false })),
-  );
-  const inputs = [input, weight];
+  const parts = projections.map((projection) => ({ ...scope.weight(projection.weight), offset: false }));
   if (projections.every((projection) => projection.bias === null)) {
-    return builder.node(output, "FusedMatMul", inputs, transposed);
+    return addProduct(input, `${label}.weight`, parts, output, scope);
   }
   const bias = layout.stacked(
     `${label}.bias`,
@@ -57,6 +55,33 @@ export function addStackedLinear(
       return { name: null, weight: { shape: shape.slice(0, 1), dtype, init: "zero" }, offset: false };
     }),
   );
-  const product = builder.node(`${output}.product`, "FusedMatMul", inputs, transposed);
+  const product = addProduct(input, `${label}.weight`, parts, `${output}.product`, scope);
   return builder.node(output, "Add", [product, bias]);
+}
+
+/** Input times the parts' rows, one below the other: float32, or MatMulNBits where the weights are quantised. */
+function addProduct(
+  input: string,
+  name: string,
+  parts: readonly ParameterPart[],
+  output: string,
+  { builder, layout, options }: Scope,
+): string {
+  const [first] = parts;
+  const columns = first?.weight.shape[1] ?? 0;
+  const bits = bitsOf(options.weights);
+  if (bits === null || columns < quantisedBlock || first?.weight.shape.length !== 2) {
+    return builder.node(output, "FusedMatMul", [input, layout.stacked(name, parts)], transposed);
+  }
+  const rows = parts.reduce((sum, { weight }) => sum + (weight.shape[0] ?? 0), 0);
+  const { packed, scales } = layout.quantised(name, parts, bits);
+  return builder.node(output, "MatMulNBits", [input, packed, scales], {
+    domain: microsoft,
+    attributes: { K: int(columns), N: int(rows), bits: int(bits), block_size: int(quantisedBlock) },
+  });
+}
+
+function bitsOf(weights: Scope["options"]["weights"]): QuantisedBits | null {
+  if (weights === "q4") return 4;
+  return weights === "q8" ? 8 : null;
 }

@@ -57,6 +57,12 @@ export interface LoweredModel {
  * @throws NsquaredError `unsupported-operator` where ONNX Runtime has no such operator
  */
 export function lowerGraph(graph: Graph, options: LoweringOptions): LoweredModel {
+  if (options.weights === "f16") {
+    throw unsupported(
+      graph.model,
+      "ONNX Runtime's CPU provider turns float16 weights into float32 when it opens a model, so nothing is gained; take f32, q8 or q4",
+    );
+  }
   const builder = new ModelBuilder();
   const layout = new ParameterLayout();
   const caches: CacheBinding[] = [];

@@ -1,6 +1,7 @@
 import { badInput } from "../base/errors.js";
 import type { Weight } from "../graph/types.js";
-import type { OnnxInitializer } from "./proto.js";
+import type { ElementType, OnnxInitializer } from "./proto.js";
+import { type QuantisedBits, blockBytes, blocksOf, quantise } from "./quantise.js";
 import { type RotaryTable, fillRotary } from "./rotary.js";
 import type { ExternalFile } from "./tensors.js";
 import type { WeightSource } from "./weights.js";
@@ -21,10 +22,17 @@ export interface ParameterPart {
   readonly offset: boolean;
 }
 
+type Content =
+  | { readonly parts: readonly ParameterPart[] }
+  | { readonly rotary: RotaryTable }
+  /** One side of parts that are quantised: [rows, blocks, bytes] of levels, or [rows · blocks] scales. */
+  | { readonly quantised: readonly ParameterPart[]; readonly bits: QuantisedBits; readonly side: "packed" | "scales" };
+
 interface Region {
   readonly initializer: string;
+  readonly type: ElementType;
   readonly shape: readonly number[];
-  readonly content: { readonly parts: readonly ParameterPart[] } | { readonly rotary: RotaryTable };
+  readonly content: Content;
   readonly file: number;
   readonly start: number;
   readonly bytes: number;
@@ -51,14 +59,31 @@ export class ParameterLayout {
     return this.place(name, [rows, ...(first?.weight.shape.slice(1) ?? [])], { parts });
   }
 
+  /** The same in blocks of few bits, with their scales. */
+  quantised(name: string, parts: readonly ParameterPart[], bits: QuantisedBits): { packed: string; scales: string } {
+    const rows = parts.reduce((sum, part) => sum + (part.weight.shape[0] ?? 0), 0);
+    const blocks = blocksOf(parts[0]?.weight.shape[1] ?? 0);
+    const content = { quantised: parts, bits };
+    const packed = [rows, blocks, blockBytes(bits)];
+    return {
+      packed: this.place(`${name}.q${bits}`, packed, { ...content, side: "packed" }, "uint8"),
+      scales: this.place(`${name}.q${bits}.scales`, [rows * blocks], { ...content, side: "scales" }),
+    };
+  }
+
   rotary(table: RotaryTable): string {
     const name = `rotary.${table.function}.${table.dims}.${table.theta}`;
     return this.place(name, [table.positions, table.dims / 2], { rotary: table });
   }
 
-  private place(initializer: string, shape: readonly number[], content: Region["content"]): string {
+  private place(
+    initializer: string,
+    shape: readonly number[],
+    content: Content,
+    type: "float32" | "uint8" = "float32",
+  ): string {
     if (this.regions.has(initializer)) return initializer;
-    const bytes = elementsOf(shape) * floatBytes;
+    const bytes = elementsOf(shape) * (type === "float32" ? floatBytes : 1);
     if (bytes > largestTensor) {
       throw badInput("tensor-too-large", {
         where: initializer,
@@ -71,7 +96,7 @@ export class ParameterLayout {
     if ((this.sizes[file] ?? 0) > 0 && (this.sizes[file] ?? 0) + bytes > fileBytes) file += 1;
     const start = Math.ceil((this.sizes[file] ?? 0) / alignment) * alignment;
     this.sizes[file] = start + bytes;
-    this.regions.set(initializer, { initializer, shape, content, file, start, bytes });
+    this.regions.set(initializer, { initializer, type, shape, content, file, start, bytes });
     return initializer;
   }
 
@@ -81,9 +106,9 @@ export class ParameterLayout {
   }
 
   initializers(): OnnxInitializer[] {
-    return [...this.regions.values()].map(({ initializer, shape, file, start, bytes }) => ({
+    return [...this.regions.values()].map(({ initializer, type, shape, file, start, bytes }) => ({
       name: initializer,
-      type: "float32",
+      type,
       shape,
       data: { path: pathOf(file), offset: start, length: bytes },
     }));
@@ -95,9 +120,14 @@ export class ParameterLayout {
     for (const region of this.regions.values()) {
       const file = files[region.file];
       if (file === undefined) throw new Error(`no file ${region.file}`);
+      const { content } = region;
+      if ("quantised" in content) {
+        await fillQuantised(content, source, file.data.subarray(region.start, region.start + region.bytes));
+        continue;
+      }
       const target = new Float32Array(file.data.buffer, region.start, region.bytes / floatBytes);
-      if ("rotary" in region.content) fillRotary(region.content.rotary, target);
-      else await fillParts(region.content.parts, source, target);
+      if ("rotary" in content) fillRotary(content.rotary, target);
+      else await fillParts(content.parts, source, target);
     }
     return files;
   }
@@ -115,5 +145,28 @@ async function fillParts(parts: readonly ParameterPart[], source: WeightSource, 
     if (name !== null) await source.read(name, weight, stretch);
     if (offset) for (let i = 0; i < length; i += 1) stretch[i] = (stretch[i] ?? 0) + 1;
     start += length;
+  }
+}
+
+async function fillQuantised(
+  { quantised, bits, side }: Extract<Content, { readonly quantised: unknown }>,
+  source: WeightSource,
+  target: Uint8Array,
+): Promise<void> {
+  let start = 0;
+  for (const part of quantised) {
+    const [rows = 0, columns = 0] = part.weight.shape;
+    const values = new Float32Array(rows * columns);
+    await fillParts([part], source, values);
+    const blocks = rows * blocksOf(columns);
+    if (side === "packed") {
+      const bytes = blocks * blockBytes(bits);
+      quantise(values, columns, bits, target.subarray(start, start + bytes), null);
+      start += bytes;
+    } else {
+      const scales = new Float32Array(target.buffer, target.byteOffset + start, blocks);
+      quantise(values, columns, bits, null, scales);
+      start += blocks * floatBytes;
+    }
   }
 }

@@ -2,9 +2,14 @@ import type { Weight } from "../graph/types.js";
 import type { ModelBuilder } from "./builder.js";
 import type { ParameterLayout } from "./parameters.js";
 
+/** How matrices that activations are multiplied by are stored: float32, or blocks of 8 or 4 bits (MatMulNBits). */
+export type WeightFormat = "f32" | "f16" | "q8" | "q4";
+
 export interface LoweringOptions {
   /** Longest c + n that the session will see: the length of the rotary tables. */
   readonly positions: number;
+  /** float32 where it is left out. */
+  readonly weights?: WeightFormat;
 }
 
 /** Which of the earlier tokens a cache holds: all, the last so many, or those of the chunk that is not full yet. */

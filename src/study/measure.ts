@@ -10,6 +10,7 @@ import type { ProgressEvent } from "../measure/progress.js";
 import { type Recorded, recordRun } from "../measure/record.js";
 import { openingBytes, passBytes, residentBytes } from "../onnx/memory.js";
 import { runnableGraph } from "../onnx/runnable.js";
+import type { WeightFormat } from "../onnx/scope.js";
 import type { LoadedModel } from "../model/stored.js";
 import type { ModelDescription } from "../model/types.js";
 import { contentDigest } from "../runs/digest.js";
@@ -31,6 +32,8 @@ export interface MeasureOptions {
   /** Threads of one operator; the runtime decides where it is null. */
   readonly threads: number | null;
   readonly attention: OnnxNodeOptions["attention"];
+  /** How matrices are stored. */
+  readonly weights: WeightFormat;
   readonly seed: number;
   /** A file, or a folder that gets `<model>-<time>.json`. */
   readonly output: { readonly file: string } | { readonly folder: string };
@@ -47,6 +50,7 @@ export const defaultMeasureOptions: MeasureOptions = {
   timeLimitSeconds: null,
   threads: null,
   attention: "fused",
+  weights: "f32",
   seed: 1,
   output: { folder: "runs" },
 };
@@ -90,10 +94,11 @@ export async function measureModel(
   const machine = await readMachine();
   const threads = options.threads ?? machine.cores;
   world.say?.(
-    `opening ${model.name} in ONNX Runtime on ${threads} ${threads === 1 ? "thread" : "threads"}, float32, synthetic weights`,
+    `opening ${model.name} in ONNX Runtime on ${threads} ${threads === 1 ? "thread" : "threads"}, float32, synthetic weights${options.weights === "f32" ? "" : ` stored as ${options.weights}`}`,
   );
   const runner = await openOnnxNodeRunner(model, {
     attention: options.attention,
+    weightFormat: options.weights,
     threads,
     seed: options.seed,
     maxLength: Math.max(...cells.map((cell) => cell.n + cell.depth)),
