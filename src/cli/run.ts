@@ -50,6 +50,11 @@ const entries: readonly Entry[] = [
     load: async () => (await import("./compare.js")).setUpCompare,
   },
   {
+    name: "generate",
+    summary: "continue a prompt with a model's real weights, by the graph that is priced and timed",
+    load: async () => (await import("./generate.js")).setUpGenerate,
+  },
+  {
     name: "fit",
     summary: "the law that samples follow, with intervals, and what longer input will cost",
     load: async () => (await import("./fit.js")).setUpFit,

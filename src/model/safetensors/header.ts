@@ -40,6 +40,13 @@ const entrySchema = z.object({
   data_offsets: z.tuple([offset, offset]),
 });
 
+/** A tensor and where its bytes lie in the file. */
+export interface PlacedTensor extends StoredTensor {
+  readonly shape: readonly number[];
+  /** First byte, from the file's beginning. */
+  readonly from: number;
+}
+
 /**
  * The tensors of a safetensors file from its header: eight bytes of length, then JSON. Each tensor must take the bytes
  * that its shape and dtype ask for, and together they must fill the file without gaps or overlaps.
@@ -47,6 +54,11 @@ const entrySchema = z.object({
  * @throws bad input when the header is cut off or damaged, or the tensors cannot be in the file
  */
 export async function readSafetensors(source: ByteSource): Promise<StoredTensor[]> {
+  return (await readPlacedTensors(source)).map(({ name, type, elements, bytes }) => ({ name, type, elements, bytes }));
+}
+
+/** The same with shapes and places, for those who read the numbers. */
+export async function readPlacedTensors(source: ByteSource): Promise<PlacedTensor[]> {
   const where = source.name;
   const prefix = await source.read(0, 8);
   if (prefix.length < 8) {
@@ -73,7 +85,7 @@ export async function readSafetensors(source: ByteSource): Promise<StoredTensor[
   const entries = Object.entries(header).filter(([name]) => name !== "__metadata__");
   const tensors = entries.map(([name, value]) => tensorOf(name, value, where));
   checkLayout(tensors, source.size === null ? null : source.size - end, where);
-  return tensors.map(({ name, type, elements, bytes: size }) => ({ name, type, elements, bytes: size }));
+  return tensors.map((tensor) => ({ ...tensor, from: tensor.from + end }));
 }
 
 function decoded(bytes: Uint8Array, where: string): string {
@@ -82,10 +94,6 @@ function decoded(bytes: Uint8Array, where: string): string {
   } catch {
     throw badInput("not-utf8", { where, expected: "the header is not UTF-8" });
   }
-}
-
-interface PlacedTensor extends StoredTensor {
-  readonly from: number;
 }
 
 function tensorOf(name: string, value: unknown, where: string): PlacedTensor {
@@ -102,7 +110,7 @@ function tensorOf(name: string, value: unknown, where: string): PlacedTensor {
   if (!Number.isSafeInteger(elements) || to - from !== bytes) {
     throw bad("data_offsets", offsets, `${dtype} of shape [${shape.join(", ")}] takes ${bytes} bytes`);
   }
-  return { name, type: dtype, elements, bytes, from };
+  return { name, type: dtype, elements, bytes, shape, from };
 }
 
 function checkLayout(tensors: readonly PlacedTensor[], room: number | null, where: string): void {

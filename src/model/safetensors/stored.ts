@@ -12,6 +12,29 @@ const mostFiles = 4096;
 const indexFile = "model.safetensors.index.json";
 const singleFile = "model.safetensors";
 
+/**
+ * The safetensors files of a model folder: those its index names, or its one file.
+ *
+ * @throws bad input when there are none, or a file that the index names is not there
+ */
+export async function openSafetensors(open: OpenBeside, where: string): Promise<ByteSource[]> {
+  const index = await open(indexFile);
+  const names = index === null ? [singleFile] : parseIndex(await readText(index, longestIndex), index.name).values();
+  const files: ByteSource[] = [];
+  for (const name of [...new Set(names)].sort().slice(0, mostFiles)) {
+    const file = await open(name);
+    if (file === null) {
+      throw badInput("no-weights", {
+        where,
+        key: name,
+        expected: "the weights must lie beside the config, as on the hub",
+      });
+    }
+    files.push(file);
+  }
+  return files;
+}
+
 /** What a model folder's safetensors files hold, and what is wrong with them in words. */
 export interface FoundWeights {
   readonly stored: StoredWeights | null;

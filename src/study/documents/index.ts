@@ -9,6 +9,7 @@ import { compareDocument } from "./compare.js";
 import { costComparisonDocument, costDocument } from "./cost.js";
 import { describeDocument } from "./describe.js";
 import { fitDocument, scenariosDocument } from "./fit.js";
+import { generateDocument } from "./generate.js";
 import { measureDocument } from "./measure.js";
 import { predictDocument, predictTableDocument } from "./predict.js";
 import { profileDocument } from "./profile.js";
@@ -25,6 +26,7 @@ export const documents = {
   "nsquared/measure@1": measureDocument,
   "nsquared/compare@1": compareDocument,
   "nsquared/fit@1": fitDocument,
+  "nsquared/generate@1": generateDocument,
   "nsquared/scenarios@1": scenariosDocument,
   "nsquared/check@1": checkDocument,
   "nsquared/report@1": reportDocument,

@@ -1,0 +1,280 @@
+import { Tokenizer } from "@huggingface/tokenizers";
+import { NsquaredError, badInput } from "../base/errors.js";
+import { bytes } from "../base/format.js";
+import { seededRandom } from "../base/random.js";
+import type { Access } from "../files/access.js";
+import { type OpenBeside, beside } from "../files/beside.js";
+import { readText } from "../files/byte-source.js";
+import { isAddress } from "../files/url-source.js";
+import type { Clock } from "../measure/clock.js";
+import { readMachine } from "../measure/environment.js";
+import { availableMemory } from "../measure/onnx-node.js";
+import { type Engine, type Memory, openEngine } from "../measure/onnx-node-engine.js";
+import { parseJsonObject } from "../model/hf/json.js";
+import { loadModel } from "../model/load.js";
+import { openSafetensors } from "../model/safetensors/stored.js";
+import { lowerGraph } from "../onnx/lower.js";
+import { openingBytes, passBytes, residentBytes } from "../onnx/memory.js";
+import { runnableGraph } from "../onnx/runnable.js";
+import { safetensorsWeights } from "../onnx/safetensors-weights.js";
+import type { WeightFormat } from "../onnx/scope.js";
+import type { GenerateDocument } from "./documents/generate.js";
+import { type SamplingOptions, sample } from "./sampling.js";
+
+export interface GenerateOptions extends SamplingOptions {
+  readonly maxTokens: number;
+  readonly seed: number;
+  readonly weights: WeightFormat;
+  readonly threads: number | null;
+}
+
+export const defaultGenerateOptions: GenerateOptions = {
+  maxTokens: 128,
+  temperature: 0,
+  topP: 1,
+  seed: 1,
+  weights: "f32",
+  threads: null,
+};
+
+export interface GenerateWorld {
+  readonly access: Access;
+  readonly clock: Clock;
+  /** Called with each stretch of text as it is known. */
+  readonly write: (text: string) => void;
+  readonly say?: (text: string) => void;
+  readonly signal?: AbortSignal;
+}
+
+/** Longest tokenizer file that is read; the largest known, with half a million merges, has 35 MB. */
+const longestTokenizer = 128 * 1024 * 1024;
+const longestSmallFile = 16 * 1024 * 1024;
+
+/**
+ * Continues a prompt with a model of this machine: a folder as on the hub, with config.json, safetensors and
+ * tokenizer.json. The prompt is one prefill, each further token one decode step from the cache.
+ *
+ * @throws NsquaredError where a file is missing or the model cannot be run
+ */
+export async function generate(
+  location: string,
+  prompt: string,
+  wanted: Partial<GenerateOptions>,
+  world: GenerateWorld,
+): Promise<GenerateDocument> {
+  const options = { ...defaultGenerateOptions, ...wanted };
+  const { clock } = world;
+  const model = await loadModel(location, world.access);
+  if (isAddress(model.source) || model.source.startsWith("built-in")) {
+    throw badInput("no-weights", {
+      where: model.name,
+      key: "folder",
+      found: model.source,
+      expected: "a folder on this machine with config.json, safetensors and tokenizer.json, as on the hub",
+    });
+  }
+  const open = beside(model.source, world.access);
+  await assertPlainRotary(open, model.source);
+  const tokenizer = await tokenizerOf(open, model.source);
+  const ends = await endTokens(open);
+  const ids = tokenizer.encode(prompt).ids;
+  if (ids.length === 0) {
+    throw badInput("prompt-empty", {
+      where: "--prompt",
+      key: "tokens",
+      found: 0,
+      expected: "a prompt of at least one token",
+    });
+  }
+  const unknown = ids.find((id: number) => id >= model.vocabularySize);
+  if (unknown !== undefined) {
+    throw badInput("tokenizer-mismatch", {
+      where: model.source,
+      key: "token id",
+      found: unknown,
+      expected: `below the vocabulary of ${model.vocabularySize}`,
+    });
+  }
+  const positions = ids.length + options.maxTokens;
+  if (model.contextLength !== null && positions > model.contextLength) {
+    world.say?.(`warning: ${positions} tokens go beyond the ${model.contextLength} that ${model.name} was made for`);
+  }
+  const graph = runnableGraph(model, "fused");
+  const lowered = lowerGraph(graph, { positions, weights: options.weights });
+  const passes = passBytes(graph, { batch: 1, n: ids.length, depth: 0 });
+  const needed = Math.max(openingBytes(lowered), residentBytes(lowered) + passes);
+  const available = availableMemory();
+  if (needed > available) {
+    throw badInput("memory", {
+      where: model.name,
+      key: "memory needed",
+      found: bytes(needed),
+      expected: `${bytes(available)} are available; try --weights q4`,
+    });
+  }
+  const threads = options.threads ?? (await readMachine()).cores;
+  const source = await safetensorsWeights(model, await openSafetensors(open, model.source));
+  world.say?.(
+    `loading ${model.name}: ${bytes(lowered.parameterBytes)} of weights as ${options.weights}, ${threads} threads`,
+  );
+  const start = clock.now();
+  const engine = await openEngine(lowered, await lowered.parameters(source), { threads, profilePrefix: null });
+  const loadSeconds = clock.now() - start;
+  try {
+    const told = await tell(engine, tokenizer, ids, ends, options, world);
+    const further = told.tokens.length - 1;
+    return {
+      schema: "nsquared/generate@1",
+      model: model.name,
+      source: model.source,
+      weights: options.weights,
+      threads,
+      prompt: { tokens: ids.length },
+      text: told.text,
+      tokens: told.tokens,
+      finish: told.finish,
+      temperature: options.temperature,
+      topP: options.topP,
+      seed: options.seed,
+      firstTokenSeconds: told.first,
+      tokenSeconds: further > 0 ? told.rest / further : null,
+      prefillTokensPerSecond: ids.length / told.first,
+      loadSeconds,
+    };
+  } finally {
+    await engine.close();
+  }
+}
+
+interface Told {
+  readonly tokens: number[];
+  readonly text: string;
+  readonly finish: GenerateDocument["finish"];
+  readonly first: number;
+  readonly rest: number;
+}
+
+async function tell(
+  engine: Engine,
+  tokenizer: Tokenizer,
+  prompt: readonly number[],
+  ends: ReadonlySet<number>,
+  options: GenerateOptions,
+  { clock, write, signal }: GenerateWorld,
+): Promise<Told> {
+  const random = seededRandom(options.seed);
+  const stream = textStream(tokenizer, write);
+  const tokens: number[] = [];
+  let memory: Memory = {
+    caches: engine.caches.map(() => ({ key: new Float32Array(0), value: new Float32Array(0) })),
+    states: [],
+  };
+  let input = prompt;
+  let depth = 0;
+  let first = 0;
+  const start = clock.now();
+  let finish: GenerateDocument["finish"] = "length";
+  while (tokens.length < options.maxTokens) {
+    const step = engine.prepare({
+      batch: 1,
+      n: input.length,
+      depth,
+      ids: BigInt64Array.from(input, BigInt),
+      past: memory.caches,
+      states: memory.states,
+    });
+    const result = await engine.logitsAndCaches(step);
+    depth += input.length;
+    memory = result;
+    const token = sample(result.logits, options, random);
+    tokens.push(token);
+    if (tokens.length === 1) first = clock.now() - start;
+    if (ends.has(token)) {
+      finish = "end";
+      break;
+    }
+    stream.add(token);
+    if (signal?.aborted === true) {
+      finish = "interrupted";
+      break;
+    }
+    input = [token];
+  }
+  return { tokens, text: stream.end(), finish, first, rest: clock.now() - start - first };
+}
+
+/** Tokens may hold parts of a character: text is handed on once it is whole. */
+function textStream(
+  tokenizer: Tokenizer,
+  write: (text: string) => void,
+): { add: (token: number) => void; end: () => string } {
+  const ids: number[] = [];
+  let written = "";
+  const hand = (text: string): void => {
+    if (text.length <= written.length) return;
+    write(text.slice(written.length));
+    written = text;
+  };
+  const decoded = (): string => tokenizer.decode(ids, { skip_special_tokens: true });
+  return {
+    add: (token) => {
+      ids.push(token);
+      const text = decoded();
+      if (!text.endsWith("\uFFFD")) hand(text);
+    },
+    end: () => {
+      hand(decoded());
+      return written;
+    },
+  };
+}
+
+async function jsonBeside(open: OpenBeside, file: string, limit: number): Promise<Record<string, unknown> | null> {
+  const source = await open(file);
+  return source === null ? null : parseJsonObject(await readText(source, limit), source.name);
+}
+
+async function tokenizerOf(open: OpenBeside, where: string): Promise<Tokenizer> {
+  const content = await jsonBeside(open, "tokenizer.json", longestTokenizer);
+  if (content === null) {
+    throw badInput("no-tokenizer", {
+      where,
+      key: "tokenizer.json beside it",
+      expected: "the tokenizer's file, as on the hub",
+    });
+  }
+  const config = (await jsonBeside(open, "tokenizer_config.json", longestSmallFile)) ?? {};
+  try {
+    return new Tokenizer(content, config);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new NsquaredError("tokenizer-invalid", `${where}: tokenizer.json cannot be used (${reason.split("\n")[0]})`, {
+      where,
+    });
+  }
+}
+
+/** Ids that end an answer, by generation_config.json and config.json. */
+async function endTokens(open: OpenBeside): Promise<Set<number>> {
+  const ends = new Set<number>();
+  for (const file of ["generation_config.json", "config.json"]) {
+    const value = (await jsonBeside(open, file, longestSmallFile))?.["eos_token_id"];
+    for (const id of Array.isArray(value) ? value : [value]) if (typeof id === "number") ends.add(id);
+  }
+  return ends;
+}
+
+/** Positions are rotated as the plain formula says; other schemes would give other answers. */
+async function assertPlainRotary(open: OpenBeside, where: string): Promise<void> {
+  const config = await jsonBeside(open, "config.json", longestSmallFile);
+  const scaling = config?.["rope_scaling"] ?? config?.["rope_parameters"];
+  if (typeof scaling !== "object" || scaling === null) return;
+  const kind: unknown = Reflect.get(scaling, "rope_type") ?? Reflect.get(scaling, "type") ?? "default";
+  if (kind === "default") return;
+  throw badInput("rope-scaling", {
+    where,
+    key: "rope_scaling",
+    found: kind,
+    expected: "plain rotary positions; scaled ones are priced and timed, but not computed",
+  });
+}
