@@ -1,4 +1,3 @@
-import { Tokenizer } from "@huggingface/tokenizers";
 import { NsquaredError, badInput } from "../base/errors.js";
 import { bytes } from "../base/format.js";
 import { seededRandom } from "../base/random.js";
@@ -19,6 +18,7 @@ import { runnableGraph } from "../onnx/runnable.js";
 import { safetensorsWeights } from "../onnx/safetensors-weights.js";
 import type { WeightFormat } from "../onnx/scope.js";
 import type { GenerateDocument } from "./documents/generate.js";
+import { type Tokenizer, makeTokenizer } from "./tokenizer.js";
 import { type SamplingOptions, sample } from "./sampling.js";
 
 export interface GenerateOptions extends SamplingOptions {
@@ -86,7 +86,7 @@ export async function generate(
       expected: "a prompt of at least one token",
     });
   }
-  const unknown = ids.find((id: number) => id >= model.vocabularySize);
+  const unknown = ids.find((id) => id >= model.vocabularySize);
   if (unknown !== undefined) {
     throw badInput("tokenizer-mismatch", {
       where: model.source,
@@ -245,7 +245,7 @@ async function tokenizerOf(open: OpenBeside, where: string): Promise<Tokenizer> 
   }
   const config = (await jsonBeside(open, "tokenizer_config.json", longestSmallFile)) ?? {};
   try {
-    return new Tokenizer(content, config);
+    return makeTokenizer(content, config);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new NsquaredError("tokenizer-invalid", `${where}: tokenizer.json cannot be used (${reason.split("\n")[0]})`, {
