@@ -138,6 +138,10 @@ export async function askServer(
       },
       agree: (estimate) => agree(estimate, flags.yes === true, io),
     });
+  } catch (error) {
+    // Ctrl-C before the first sample: there is nothing to keep.
+    if (io.signal.aborted && error instanceof Error && error.name === "AbortError") return null;
+    throw error;
   } finally {
     view.stop();
   }
@@ -159,5 +163,26 @@ async function agree(estimate: EndpointEstimate, yes: boolean, io: Io): Promise<
   return io.confirm("Go on?");
 }
 
-/** Exit code where the estimate was declined. */
-export const declined = exitCodes.input;
+/** Exit code where nothing was measured: the estimate was declined, or Ctrl-C came before the first sample. */
+export function nothingMeasured({ signal }: Io): number {
+  return signal.aborted ? exitCodes.interrupted : exitCodes.input;
+}
+
+/** @throws NsquaredError where a flag has no meaning for what is measured */
+export function refuseStrangers(location: string, flags: MeasureFlags & EndpointFlags): void {
+  const server = isEndpoint(location, flags);
+  const strangers: readonly (readonly [string, boolean, string])[] = server
+    ? [
+        ["--batch", flags.batch !== 1, "--concurrency: a server decides which requests it computes together"],
+        ["--threads", flags.threads !== undefined, "nothing: a server's threads are its own"],
+        ["--attention", flags.attention !== "fused", "nothing: a server's kernels are its own"],
+      ]
+    : [
+        ["--model-name", flags.modelName !== undefined, "the address of a server, as http://127.0.0.1:8000/v1"],
+        ["--concurrency", flags.concurrency.some((count) => count !== 1), "--batch, or the address of a server"],
+        ["--max-tokens", flags.maxTokens !== undefined, "the address of a server, as http://127.0.0.1:8000/v1"],
+      ];
+  const stranger = strangers.find(([, given]) => given);
+  if (stranger === undefined) return;
+  throw badInput("option-alone", { where: stranger[0], key: "measured", found: location, expected: stranger[2] });
+}

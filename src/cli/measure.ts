@@ -14,7 +14,14 @@ import { measuredPhases } from "../study/fit.js";
 import { type MeasureOptions, contextWarnings, defaultMeasureOptions, measureModel } from "../study/measure.js";
 import { type Scaling, scaled } from "../variants/scale.js";
 import { type Io, type SetUp, emit, say } from "./io.js";
-import { type EndpointFlags, askServer, declined, endpointOptions, isEndpoint } from "./measure-endpoint.js";
+import {
+  type EndpointFlags,
+  askServer,
+  endpointOptions,
+  isEndpoint,
+  nothingMeasured,
+  refuseStrangers,
+} from "./measure-endpoint.js";
 import { measureOptions, type MeasureFlags } from "./measure-options.js";
 import { lengthsOption, scalingOptions } from "./options.js";
 import { progressView } from "./progress.js";
@@ -53,11 +60,12 @@ Exit codes: 0 done, 2 bad input, 3 some cells failed, 130 stopped by Ctrl-C (wha
     )
     .action(async (location: string, options: Options) => {
       const resume = options.resume === undefined ? null : await readRun(options.resume);
+      refuseStrangers(location, options);
       if (isEndpoint(location, options)) {
         const asked = await askServer(location, options, resume, io);
         if (asked === null) {
           say(io, "nothing was measured");
-          setExitCode(declined);
+          setExitCode(nothingMeasured(io));
           return;
         }
         const document = measureDocumentOf(asked);

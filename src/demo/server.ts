@@ -64,6 +64,7 @@ interface Wanted {
   readonly stream: boolean;
   readonly usage: boolean;
   readonly cache: boolean;
+  readonly progress: boolean;
 }
 
 /**
@@ -203,7 +204,9 @@ class Demo {
         "BadRequestError",
       );
     }
-    return { api, tokens, answer, stream, usage, cache: body["cache_prompt"] !== false && !this.has("no-cache") };
+    const cache = body["cache_prompt"] !== false && !this.has("no-cache");
+    const progress = body["return_progress"] === true && this.has("llama-timings");
+    return { api, tokens, answer, stream, usage, cache, progress };
   }
 
   private promptTokens(prompt: unknown): string[] {
@@ -270,6 +273,7 @@ class Demo {
     const writer = new EventWriter(response, this.has, this.options.stamps === true);
     const common = { api: wanted.api, model: this.model };
     if (this.has("role-first") && wanted.api === "chat") await writer.send(chunkOf({ ...common, role: true }));
+    if (wanted.progress) await this.reportProgress(writer, common, tokens.length, cached, arrived, serverSeconds);
     const perChunk = this.has("several-tokens") ? 3 : 1;
     for (let index = 0; index < written; index += perChunk) {
       const last = Math.min(written, index + perChunk);
@@ -287,6 +291,7 @@ class Demo {
           return;
         }
       }
+      if (this.has("silent-first") && index === 0) continue;
       const text = Array.from({ length: last - index }, (_, offset) => wordOf(index + offset)).join("");
       const reasoning = this.has("reasoning") && wanted.api === "chat" && index < written / 2;
       const soFar = { ...usage, completion_tokens: last, total_tokens: tokens.length + last };
@@ -297,6 +302,25 @@ class Demo {
     if (wanted.usage && !this.has("no-usage")) await writer.send(chunkOf({ ...common, withoutChoices: true, usage }));
     await writer.send("[DONE]");
     response.end();
+  }
+
+  /** An event after each chunk of the prompt; every token of it takes equally long here. */
+  private async reportProgress(
+    writer: EventWriter,
+    common: { readonly api: Api; readonly model: string },
+    total: number,
+    cached: number,
+    arrived: number,
+    seconds: number,
+  ): Promise<void> {
+    const { chunk } = this.options.law;
+    for (let processed = cached; processed < total; ) {
+      processed = Math.min(total, processed + chunk);
+      const spent = (seconds * (processed - cached)) / (total - cached);
+      await until(arrived + spent);
+      const prompt_progress = { total, cache: cached, processed, time_ms: 1000 * spent };
+      await writer.send(chunkOf({ ...common, more: { prompt_progress } }));
+    }
   }
 }
 

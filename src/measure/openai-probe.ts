@@ -67,14 +67,16 @@ const causes: Readonly<Record<string, string>> = {
 };
 
 function unreachable(connection: Connection, { code, message }: NoAnswer): NsquaredError {
-  const tls =
-    code.startsWith("CERT_") ||
-    code.includes("CERTIFICATE") ||
-    code.startsWith("ERR_SSL") ||
-    code.startsWith("ERR_TLS");
-  const cause =
-    causes[code] ?? (tls ? "the TLS connection failed: its certificate is not trusted, or http is meant" : message);
-  return noServer(connection, code, cause);
+  return noServer(connection, code, causes[code] ?? causeOf(code) ?? message);
+}
+
+/** What a family of codes means. */
+function causeOf(code: string): string | null {
+  if (/CERT|SIGNATURE/.test(code)) {
+    return "its certificate is not trusted; NODE_EXTRA_CA_CERTS may name a file with the authority's";
+  }
+  if (/^ERR_(SSL|TLS)/.test(code)) return "the TLS connection failed; http where https is meant?";
+  return code.startsWith("HPE_") ? "what listens there does not speak HTTP; is the port right?" : null;
 }
 
 interface Listing {
@@ -159,6 +161,7 @@ async function get(
     });
     return { status, text: Buffer.concat(pieces).toString("utf8") };
   } catch (error) {
+    asking.signal.throwIfAborted();
     if (error instanceof NoAnswer) throw unreachable(connection, error);
     throw error;
   }
@@ -225,6 +228,7 @@ async function firstWay(
     if (absent.has(way.dialect.api)) continue;
     const prompt = randomPrompt(way.prompts, probeUnits[0], options.random);
     const completion = await askSmall(connection, prompt, way.dialect, options);
+    options.signal.throwIfAborted();
     if (completion.problem === null) return { way, completion };
     if (completion.status === 401 || completion.status === 403) {
       throw badInput("unauthorised", {
@@ -294,11 +298,15 @@ export async function probeServer(connection: Connection, options: ProbeOptions)
     connectSeconds: listing.connectSeconds,
     models: listing.models,
     small: [
-      { tokens: first ?? short, seconds: completion.request.firstTokenSeconds ?? 0 },
-      { tokens: other ?? long, seconds: second.request.firstTokenSeconds ?? 0 },
+      { tokens: first ?? short, seconds: firstSeconds(completion) },
+      { tokens: other ?? long, seconds: firstSeconds(second) },
     ],
     tokenSeconds: second.request.tokenSeconds ?? completion.request.tokenSeconds,
   };
+}
+
+function firstSeconds({ request }: Completion): Seconds {
+  return request.firstTokenSeconds ?? request.endToEndSeconds ?? 0;
 }
 
 /** How the server counts the two small prompts where it counts only in answers that are not streamed. */

@@ -66,6 +66,8 @@ export function questionOf(asked: Asked, dialect: Dialect): Question {
     ...(dialect.stream && dialect.streamUsage ? { stream_options: { include_usage: true } } : {}),
     ...(dialect.fixedLength ? { ignore_eos: true, min_tokens: answer } : {}),
     ...(dialect.cachePrompt ? { cache_prompt: reusesCache } : {}),
+    // llama.cpp's name, too; it streams how far it is in a long prompt.
+    ...(dialect.cachePrompt && dialect.stream ? { return_progress: true } : {}),
   };
   return { body: JSON.stringify(fields) };
 }
@@ -173,11 +175,16 @@ function problemOf(
   if (!exchange.whole || (stream.finish === null && !stream.done && stream.firstAt !== null)) {
     return "the connection was cut in the middle of the answer";
   }
-  if (stream.firstAt === null) {
+  if (stream.firstAt === null && !isSilent(stream)) {
     const html = /<html|<!doctype/i.test(text().slice(0, 500));
     return html ? "the answer is a web page, no completion" : "an answer without any content";
   }
   return null;
+}
+
+/** Tokens were computed, but they have no text: half a character, or the mark that opens the reasoning. */
+function isSilent({ firstAt, outputTokens, finish }: StreamFacts): boolean {
+  return firstAt === null && outputTokens !== null && outputTokens > 0 && finish !== null;
 }
 
 function retryAfter(exchange: Exchange | null): Seconds | null {
@@ -196,18 +203,21 @@ interface Ended {
 /** What the request showed; of an answer that did not come to its end, as far as it came. */
 function factsOf({ exchange, lost, stream, retries, cutAt }: Ended): RequestFacts {
   const sentAt = exchange?.sentAt ?? lost?.sentAt ?? null;
+  // The only token of an answer is there when its end is, text or not.
+  const firstAt = stream.outputTokens === 1 && isSilent(stream) ? stream.finishAt : stream.firstAt;
   const since = (time: Seconds | null): Seconds | null => (time === null || sentAt === null ? null : time - sentAt);
   return {
     promptTokens: stream.promptTokens,
     outputTokens: stream.outputTokens,
     cachedTokens: stream.cachedTokens,
-    firstTokenSeconds: since(stream.firstAt),
-    endToEndSeconds: since(stream.lastAt ?? exchange?.endedAt ?? cutAt),
+    firstTokenSeconds: since(firstAt),
+    endToEndSeconds: since(stream.lastAt ?? stream.finishAt ?? exchange?.endedAt ?? cutAt),
     tokenSeconds: tokenSeconds(stream),
     medianGapSeconds: stream.medianGap,
     longestGapSeconds: stream.longestGap,
     serverPrefillSeconds: stream.serverPrefill,
     serverTokenSeconds: stream.serverToken,
+    ...(stream.progress.length === 0 ? {} : { serverProgress: [...stream.progress] }),
     retries,
     timedOut: lost?.code === "timeout",
   };

@@ -77,6 +77,11 @@ describe("a stream of server-sent events", () => {
     expect(read("data: {oops\n\n").problem).toContain("no JSON");
   });
 
+  test("an answer whose tokens have no text ends when its end arrives", () => {
+    const facts = read(delta({ role: "assistant", content: "" }), text("", "length"), "data: [DONE]\n\n");
+    expect(facts).toMatchObject({ firstAt: null, finishAt: 2, finish: "length" });
+  });
+
   test("counts from outside are bounded", () => {
     const facts = read(data({ choices: [{ text: "a" }], usage: { prompt_tokens: 1e300, completion_tokens: -1 } }));
     expect(facts).toMatchObject({ promptTokens: null, outputTokens: null });

@@ -19,6 +19,10 @@ export interface StreamFacts {
   readonly serverPrefill: Seconds | null;
   readonly serverToken: Seconds | null;
   readonly finish: string | null;
+  /** When the chunk that ends the answer arrived. */
+  readonly finishAt: Seconds | null;
+  /** llama.cpp's progress through the prompt: tokens processed and its own seconds until then. */
+  readonly progress: readonly { readonly tokens: number; readonly seconds: Seconds }[];
   /** An error that the server sent inside the stream, or what made the stream unreadable. */
   readonly problem: string | null;
   /** The end mark came. */
@@ -27,6 +31,8 @@ export interface StreamFacts {
 
 /** Longest event that is read; a chunk of a real server has some hundred bytes. */
 const longestEvent = 4 * 1024 * 1024;
+/** Reports of progress that are kept. */
+const mostProgress = 256;
 /** Gaps that the median is of: the first ones of a very long answer. */
 const mostGaps = 65_536;
 
@@ -92,6 +98,8 @@ export class StreamReader {
     serverPrefill: null,
     serverToken: null,
     finish: null,
+    finishAt: null,
+    progress: [],
     problem: null,
     done: false,
   };
@@ -114,7 +122,7 @@ export class StreamReader {
     const choice = at(value, "choices", 0);
     const message = at(choice, "message");
     if (contentOf(message === undefined ? choice : { delta: message }) !== "") this.token();
-    this.facts.finish = finishOf(choice);
+    this.finished(choice);
     this.facts.done = true;
   }
 
@@ -138,7 +146,14 @@ export class StreamReader {
     this.counts(value);
     const choice = at(value, "choices", 0);
     if (contentOf(choice) !== "") this.token();
-    facts.finish = finishOf(choice) ?? facts.finish;
+    this.finished(choice);
+  }
+
+  private finished(choice: unknown): void {
+    const reason = finishOf(choice);
+    if (reason === null) return;
+    this.facts.finish = reason;
+    this.facts.finishAt ??= this.now;
   }
 
   private token(): void {
@@ -164,6 +179,11 @@ export class StreamReader {
     facts.serverPrefill = milliseconds(at(timings, "prompt_ms")) ?? facts.serverPrefill;
     facts.cachedTokens = count(at(timings, "cache_n")) ?? facts.cachedTokens;
     facts.outputTokens ??= predicted;
+    const progress = at(value, "prompt_progress");
+    const [processed, spent] = [count(at(progress, "processed")), milliseconds(at(progress, "time_ms"))];
+    if (processed !== null && spent !== null && facts.progress.length < mostProgress) {
+      facts.progress = [...facts.progress, { tokens: processed, seconds: spent }];
+    }
     const decode = milliseconds(at(timings, "predicted_ms"));
     if (decode !== null && predicted !== null && predicted > 1) facts.serverToken = decode / (predicted - 1);
   }

@@ -113,6 +113,7 @@ describe("a sample", () => {
     "usage-every",
     "several-tokens",
     "reasoning",
+    "silent-first",
     "rate-limited",
     "unavailable",
   ];
@@ -129,6 +130,14 @@ describe("a sample", () => {
       expect(further.request?.endToEndSeconds).toBeGreaterThan(0.0225);
       expect(further.request?.tokenSeconds).toBeGreaterThan(0);
     }
+  });
+
+  test("has the server's own progress through the prompt beside it", async () => {
+    const { request } = await (await open(["llama-timings"])).run(prefill(5000), context);
+    expect(request?.serverProgress?.map(({ tokens }) => tokens)).toEqual([2048, 4096, 5000]);
+    expect(request?.serverProgress?.at(-1)?.seconds).toBeCloseTo(request?.serverPrefillSeconds ?? 0, 9);
+    // Progress is no token.
+    expect(request?.firstTokenSeconds).toBeGreaterThan(0.053);
   });
 
   test("counts the refusals before it", async () => {

@@ -188,6 +188,7 @@ class Server implements OpenAiRunner {
   async accepts(tokens: number, context: RunContext): Promise<boolean> {
     const prepared = this.prepared({ prompt: this.fresh(tokens), tokens, depth: 0, answer: 1 });
     const { status, problem, request } = await this.ask(prepared, context);
+    context.signal.throwIfAborted();
     if (problem === null) return request.promptTokens === null || request.promptTokens >= (1 - wordScatter) * tokens;
     // Overload and lost connections say nothing about the length; an error inside a stream has status 200.
     return status === 0 || (passes(status) && status !== 500);

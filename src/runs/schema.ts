@@ -50,6 +50,11 @@ export const requestSchema = z.object({
   /** The server's own clock: its prefill, and its mean seconds per token. */
   serverPrefillSeconds: some,
   serverTokenSeconds: some,
+  /** The server's own progress through the prompt: seconds until so many of its tokens were processed. */
+  serverProgress: z
+    .array(z.object({ tokens: count, seconds: z.number().min(0).max(1e9) }))
+    .max(256)
+    .optional(),
   /** Refusals (429, 5xx) before the one that counted. */
   retries: z.number().int().min(0).max(1000),
   /** No answer within the time-out. */

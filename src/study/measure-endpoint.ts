@@ -101,7 +101,7 @@ export async function measureEndpoint(
       warmups: options.warmups,
       timeLimitSeconds: options.timeLimitSeconds,
     });
-    // The longest cells are asked for once more where the limit must be found.
+    // An upper bound where the limit must be found: what it cuts off costs nothing but the search.
     const estimate = estimateOf(planOf(affordable), runner, options, decodeSteps);
     for (const { message } of warnings) world.say(`warning: ${message}`);
     const said = warnings.length;
@@ -298,7 +298,7 @@ function stopAtTokens(
 }
 
 function estimateOf(
-  { cells, repeat, warmups }: Plan,
+  { cells, reference, repeat, warmups }: Plan,
   { probe }: OpenAiRunner,
   { prices }: EndpointOptions,
   decodeSteps: number,
@@ -309,13 +309,16 @@ function estimateOf(
   const fixed = Math.min(...probe.small.map(({ seconds }) => seconds));
   const turns = repeat + warmups;
   const sums = { requests: 0, input: 0, output: 0, seconds: 0 };
-  for (const cell of cells) {
+  const add = (cell: Cell, times: number): void => {
     const { input, output } = sizeOf(cell, decodeSteps);
-    sums.requests += turns * cell.batch;
-    sums.input += turns * cell.batch * input;
-    sums.output += turns * cell.batch * output;
-    sums.seconds += turns * (fixed + slope * input + (output - 1) * (probe.tokenSeconds ?? 0));
-  }
+    sums.requests += times * cell.batch;
+    sums.input += times * cell.batch * input;
+    sums.output += times * cell.batch * output;
+    sums.seconds += times * (fixed + slope * input + (output - 1) * (probe.tokenSeconds ?? 0));
+  };
+  for (const cell of cells) add(cell, turns);
+  // First and last in each block.
+  if (reference !== null) add(reference, 2 * repeat + warmups);
   return {
     requests: sums.requests,
     inputTokens: sums.input,

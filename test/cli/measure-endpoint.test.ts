@@ -230,6 +230,55 @@ describe("bad input about servers", () => {
     expect([code, err]).toEqual([2, expect.stringContaining(message)]);
   });
 
+  test.each<[string, readonly string[], string]>([
+    ["a batch", ["--batch", "4"], "--concurrency"],
+    ["threads", ["--threads", "2"], "a server's threads are its own"],
+  ])("%s of its own", async (_, flags, message) => {
+    const { code, err } = await measure(await serve(), file("r.json"), ...flags);
+    expect([code, err]).toEqual([2, expect.stringContaining(message)]);
+  });
+
+  test("flags of servers for a model", async () => {
+    const { code, err } = await command(["measure", "SmolLM2-135M", "--concurrency", "1,4"]);
+    expect([code, err]).toEqual([2, expect.stringContaining("--batch, or the address of a server")]);
+  });
+
+  test("another protocol on that port", async () => {
+    const server = createServer((socket) => {
+      socket.on("error", () => undefined);
+      socket.end("SSH-2.0-OpenSSH_9.2\r\n");
+    });
+    await new Promise<void>((resolve) => {
+      server.listen(0, "127.0.0.1", resolve);
+    });
+    const address = server.address();
+    const port = typeof address === "object" && address !== null ? address.port : 1;
+    const { code, err } = await measure(`http://127.0.0.1:${port}/v1`, file("r.json"));
+    server.close();
+    expect([code, err]).toEqual([2, expect.stringContaining("does not speak HTTP")]);
+  });
+
+  test("Ctrl-C before the first sample measures nothing", async () => {
+    const stop = new AbortController();
+    let err = "";
+    const running = run(["measure", await serve({}, "hangs"), ...quick], {
+      out: () => undefined,
+      err: (text) => {
+        err += text;
+      },
+      outIsTerminal: false,
+      errIsTerminal: false,
+      columns: 100,
+      environment: {},
+      directory: ".",
+      signal: stop.signal,
+    });
+    setTimeout(() => {
+      stop.abort();
+    }, 50);
+    expect([await running, err]).toEqual([130, expect.stringContaining("nothing was measured")]);
+  });
+
   test("a key with odd characters, without showing it", async () => {
     let err = "";
     const code = await run(["measure", "http://127.0.0.1:9/v1", ...quick, "--api-key-env", "ODD_KEY"], {
