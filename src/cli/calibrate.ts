@@ -1,18 +1,35 @@
 import { Option } from "commander";
-import { percent, seconds, si, tokens } from "../base/format.js";
+import { badInput } from "../base/errors.js";
+import { percent, seconds, si, significant, tokens } from "../base/format.js";
+import type { Dtype } from "../base/units.js";
+import { nodeAccess } from "../files/node.js";
+import { engineNames } from "../hardware/engine.js";
+import { plainName } from "../hardware/names.js";
 import type { DeviceRecord } from "../hardware/record.js";
+import { loadModel } from "../model/load.js";
+import type { FileType } from "../model/storage.js";
+import { ownFormats, withFormats } from "../predict/formats.js";
+import { writeText } from "../runs/output.js";
 import type { CalibrateProgress } from "../study/calibrate.js";
-import { localDevicePath } from "../study/devices.js";
+import { calibrateFrom } from "../study/calibrate-from.js";
+import { loadDevice, localDevicePath } from "../study/devices.js";
 import type { CalibrateDocument } from "../study/documents/calibrate.js";
 import { measureMachine } from "../study/local-device.js";
 import { type Io, type SetUp, emit, say } from "./io.js";
-import { duration, wholeNumber } from "./options.js";
+import { dtypeOption, duration, wholeNumber } from "./options.js";
+import { modelArgument } from "./words.js";
 
 interface Options {
   readonly quick?: boolean;
   readonly threads?: number;
   readonly time?: number;
   readonly out?: string;
+  readonly from?: readonly string[];
+  readonly on?: string;
+  readonly model?: string;
+  readonly dtype?: Dtype | FileType;
+  readonly engine?: string;
+  readonly name?: string;
   readonly json?: boolean;
 }
 
@@ -20,7 +37,8 @@ export const setUpCalibrate: SetUp = (command, io) => {
   command
     .description(
       "Measures this machine with the kernels that models run: matrix products at several sizes, fused attention, memory " +
-        "bandwidth at each cache level, overhead per operator. Afterwards `--on local` predicts for this machine.",
+        "bandwidth at each cache level, overhead per operator. Afterwards `--on local` predicts for this machine. With --from it\n" +
+        "fits a device that is elsewhere to timings made there: tables of kernels, or whole runs of a known model.",
     )
     .option("--quick", "fewer sizes and repeats, for a rough answer in half the time")
     .addOption(
@@ -35,14 +53,32 @@ export const setUpCalibrate: SetUp = (command, io) => {
         "where the record goes (default: the user's cache folder, where `local` is looked up)",
       ),
     )
+    .addOption(
+      new Option(
+        "--from <files...>",
+        "fit --on to these instead: CSV of kernels (m,n,k,ms or heads,kv_heads,head_dim,n_q,n_kv,ms, with dtype), or whole runs (--model) as nsquared fit reads them",
+      ),
+    )
+    .option("--on <device>", "with --from: the device that was timed, by name or as a file with its data sheet")
+    .option("--model <model>", `with --from: what whole runs are of: ${modelArgument}`)
+    .addOption(dtypeOption())
+    .option("--engine <name>", `with --from: the runtime that was timed: ${engineNames.join(", ")}`)
+    .option("--name <name>", "with --from: the name of the record (default: the device's)")
     .addHelpText(
       "after",
       `
 Examples:
   nsquared calibrate
-  nsquared calibrate --threads 1 --out one-thread.json && nsquared predict SmolLM2-135M --on one-thread.json`,
+  nsquared calibrate --threads 1 --out one-thread.json && nsquared predict SmolLM2-135M --on one-thread.json
+  nsquared calibrate --from gemm.csv attention.csv --on h100 --out my-h100.json
+  nsquared calibrate --from llama-bench.json --model meta-llama/Llama-3.1-8B --dtype Q4_K_M --on rtx-4090 --engine llama.cpp-cuda --out my-4090.json`,
     )
     .action(async (options: Options) => {
+      if (options.from !== undefined) {
+        await fitToFiles(options.from, options, io);
+        return;
+      }
+      refuseWithoutFrom(options);
       const path = options.out ?? localDevicePath(io.environment);
       say(io, "measuring this machine with ONNX Runtime's kernels; other work on it would be measured too");
       const { record, warnings } = await measureMachine(path, {
@@ -58,6 +94,79 @@ Examples:
       emit(io, options.json, document, () => calibrateText(record, path));
     });
 };
+
+/** Options that only mean something with --from. */
+function refuseWithoutFrom(options: Options): void {
+  for (const key of ["on", "model", "dtype", "engine", "name"] as const) {
+    if (options[key] === undefined) continue;
+    throw badInput("needs-from", {
+      where: `--${key}`,
+      key,
+      found: options[key],
+      expected: "only with --from <files>; without it this machine is measured",
+    });
+  }
+}
+
+async function fitToFiles(paths: readonly string[], options: Options, io: Io): Promise<void> {
+  if (options.on === undefined) {
+    throw badInput("no-device", {
+      where: "--from",
+      key: "--on",
+      expected: "say which device was timed, as --on h100, or --on my-device.json with its data sheet",
+    });
+  }
+  const device = await loadDevice(options.on, io.environment);
+  const loaded = options.model === undefined ? null : await loadModel(options.model, nodeAccess());
+  const model =
+    loaded === null ? null : withFormats(loaded, device, { ...ownFormats, dtype: options.dtype ?? null }).model;
+  const { record, kernels, engine, warnings } = await calibrateFrom(paths, {
+    device,
+    model,
+    engineName: options.engine ?? null,
+    ...(options.name === undefined ? {} : { name: options.name }),
+  });
+  for (const { message } of warnings) say(io, `warning: ${message}`);
+  const path = options.out ?? `${plainName(record.name)}.json`;
+  await writeText(path, `${JSON.stringify(record, null, 1)}\n`);
+  const fits = [
+    ...kernels.map(({ kernel, before, after }) => ({
+      of: `${kernel.kind} at ${kernel.bits} bits`,
+      samples: kernel.rows,
+      before,
+      after,
+    })),
+    ...(engine === null
+      ? []
+      : [{ of: engine.engine.engine, samples: engine.engine.samples, before: engine.before, after: engine.after }]),
+  ];
+  const document: CalibrateDocument = {
+    schema: "nsquared/calibrate@1",
+    path,
+    record,
+    fits,
+    warnings: [...warnings],
+  };
+  emit(io, options.json, document, () =>
+    [
+      `${record.name}, fitted to ${paths.join(", ")}`,
+      ...fits.map(
+        ({ of, samples, before, after }) =>
+          `  ${of.padEnd(22)} ${String(samples).padStart(5)} timings; predictions missed them by ${percent(before)} (median), now by ${percent(after)}`,
+      ),
+      ...engineLines(record),
+      `record: ${path}; use it as --on ${path}`,
+    ].join("\n"),
+  );
+}
+
+/** How this device's engine differs from its published profile, where samples decide it. */
+function engineLines(record: DeviceRecord): string[] {
+  return (record.fitted?.engines ?? []).map(({ engine, factors }) => {
+    const shown = Object.entries(factors).map(([name, factor]) => `${name} × ${significant(factor, 2)}`);
+    return `  seconds over ${engine}'s published profile: ${shown.join(", ")}`;
+  });
+}
 
 /** A line per round on standard error. */
 export function roundLines(io: Io): (progress: CalibrateProgress) => void {

@@ -1,6 +1,7 @@
 import type { Dtype } from "../base/units.js";
 import type { Engine } from "./engine.js";
 import { kernelOn } from "./kernel-lookup.js";
+import { bitsOf } from "./kernel-rows.js";
 import type { DeviceRecord } from "./record.js";
 import { computeDtype } from "./roofline.js";
 
@@ -23,6 +24,11 @@ export function dataOf(
     return { basis: "calibrated", range: { from: 1, to: calibration.longest } };
   }
   const runs = computeDtype(device, dtype);
+  const sampled = device.fitted?.engines.find((one) => one.engine === engine.name);
+  if (sampled !== undefined) return { basis: "end-to-end", range: sampled.range };
+  const timed = device.fitted?.kernels.filter((one) => one.bits === bitsOf(runs)) ?? [];
+  if (timed.length > 0)
+    return { basis: "kernels", range: { from: 1, to: Math.max(...timed.map((one) => one.longest)) } };
   const own = [kernelOn("gemm", device, engine.kernels, runs), kernelOn("attention", device, engine.kernels, runs)];
   if (own.every(({ basis }) => basis === "kernels")) return { basis: "kernels", range: { from: 1, to: longestKernel } };
   return { basis: engine.basis === "end-to-end" ? "end-to-end" : "class", range: null };

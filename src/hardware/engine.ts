@@ -5,6 +5,7 @@ import type { Dtypes } from "../model/types.js";
 import type { OperatorClass } from "./efficiency.js";
 import { engineRows } from "./engine-fits.js";
 import { type EngineRow, factored } from "./engine-rows.js";
+import type { FittedEngine } from "./fitted.js";
 import { type Bits, bitsOf } from "./kernel-rows.js";
 import { nearestNames } from "./names.js";
 import type { DeviceClass, DeviceRecord } from "./record.js";
@@ -38,6 +39,8 @@ export interface Engine {
   readonly perStep: Seconds;
   /** Number format that a product runs in where the engine casts; null for the operands' own. */
   readonly operandsOf: (row: OperatorCost) => Dtype | null;
+  /** Standard deviation of log seconds of classes of operators, where samples of the very device say it. */
+  readonly spreads?: Partial<Readonly<Record<OperatorClass, number>>>;
   /** Seconds of a whole pass over the sum of its kernels. */
   readonly factor: number;
   /** Standard deviation of the logarithm of whole passes about the prediction. */
@@ -244,6 +247,26 @@ export function engineOf(
       basis: "calibrated",
     };
   }
-  const chosen = name ?? usualEngine(device.class);
-  return engineNamed(chosen, device.class, productBits(chosen.toLowerCase(), dtypes));
+  const sampled = device.fitted?.engines ?? [];
+  const chosen = name ?? sampled[0]?.engine ?? usualEngine(device.class);
+  const profile = engineNamed(chosen, device.class, productBits(chosen.toLowerCase(), dtypes));
+  const own = sampled.find(({ engine }) => engine === profile.name);
+  return own === undefined ? profile : corrected(profile, own);
+}
+
+/** A profile as samples of this very device correct it. */
+function corrected(profile: Engine, { factors, spreads, spread, samples }: FittedEngine): Engine {
+  const own = { ...factors, lookup: factors.vector };
+  const product = Object.fromEntries(
+    Object.entries(own).map(([key, factor]) => [key, factor * (profile.factors[key as keyof typeof own] ?? 1)]),
+  );
+  return {
+    ...profile,
+    factors: { ...profile.factors, ...product },
+    perStep: profile.perStep * factors.overhead,
+    spreads,
+    logSpread: spread,
+    source: `fitted to ${samples} samples of this device`,
+    basis: "end-to-end",
+  };
 }

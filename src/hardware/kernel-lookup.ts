@@ -31,6 +31,8 @@ export function kernelOn<Kind extends KernelKind>(
   dtype: Dtype,
 ): Found<Fits[Kind]> {
   const bits = bitsOf(dtype);
+  const fitted = device.fitted?.kernels.find((one) => one.kind === kind && one.bits === bits);
+  if (fitted !== undefined) return { fit: fitted.fit as Fits[Kind], spread: fitted.spread, basis: "kernels" };
   const key = `${kind} ${device.name} ${device.class} ${engine} ${bits}`;
   const found = known.get(key) ?? lookUp(kind, device, engine, bits, dtype);
   if (known.size > mostKnown) known.clear();

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { badInput } from "../base/errors.js";
 import { dtypes } from "../base/units.js";
 import { calibrationSchema } from "./calibration.js";
+import { fittedSchema } from "./fitted.js";
 
 const deviceSchemaName = "nsquared/device@1";
 
@@ -52,6 +53,8 @@ export const deviceRecordSchema = z.strictObject({
     .default([]),
   /** What this very machine was measured to do; null for a data sheet. */
   calibration: calibrationSchema.nullable().default(null),
+  /** What timings from elsewhere say of this device; null for a data sheet. */
+  fitted: fittedSchema.nullish(),
 });
 export type DeviceRecord = z.infer<typeof deviceRecordSchema>;
 

@@ -51,6 +51,8 @@ export function classSpread(
   engine: Engine = engineOf(device),
 ): number {
   if (operators === "network") return networkSpread;
+  const sampled = engine.spreads?.[operators];
+  if (sampled !== undefined) return sampled;
   return device.calibration === null
     ? rooflineSpread(operators, device, dtype, engine)
     : device.calibration.spreads[operators];

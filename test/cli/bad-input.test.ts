@@ -95,6 +95,11 @@ describe("options that cannot be right are refused with the option, the value an
     writeFileSync(path, JSON.stringify({ schema: "nsquared/device@9" }));
     await refuses(["predict", good, "--on", path], "device.json", "schema", "nsquared/device@9");
   });
+  test("samples of an unnamed device, and options of samples without any", async () => {
+    await refuses(["calibrate", "--from", "gemm.csv"], "--on is missing", "--on h100");
+    await refuses(["calibrate", "--on", "h100"], "--on", "--from");
+    await refuses(["calibrate", "--from", "nowhere.csv", "--on", "h100"], "nowhere.csv", "cannot be read (ENOENT)");
+  });
   test("an unknown command and an unknown option", async () => {
     expect((await command(["costs", good])).code).toBe(2);
     expect((await command(["cost", good, "--bach", "2"])).code).toBe(2);

@@ -1,0 +1,184 @@
+import Papa from "papaparse";
+import { badInput } from "../base/errors.js";
+import { type Dtype, type Seconds, bytesPerElement } from "../base/units.js";
+import { plainName } from "../hardware/names.js";
+import type { DeviceRecord } from "../hardware/record.js";
+
+/** A timed matrix product [m, k] × [k, n]. */
+export interface GemmTiming {
+  readonly kind: "gemm";
+  readonly dtype: Dtype;
+  readonly seconds: Seconds;
+  readonly m: number;
+  readonly n: number;
+  readonly k: number;
+  /** Bytes of one element of the operands, scales of blocks included. */
+  readonly elementBytes: number;
+}
+
+/** Timed fused attention: `queries` new tokens over `keys` of each of `batch` sequences. */
+export interface AttentionTiming {
+  readonly kind: "attention" | "decode";
+  readonly dtype: Dtype;
+  readonly seconds: Seconds;
+  readonly heads: number;
+  readonly kvHeads: number;
+  readonly keyDim: number;
+  readonly valueDim: number;
+  readonly batch: number;
+  readonly queries: number;
+  readonly keys: number;
+  readonly causal: boolean;
+  readonly cacheBytes: number;
+}
+export type KernelTiming = GemmTiming | AttentionTiming;
+
+export interface KernelTable {
+  readonly timings: readonly KernelTiming[];
+  /** Rows left out, by reason. */
+  readonly left: ReadonlyMap<string, number>;
+}
+
+type Row = Readonly<Record<string, string | undefined>>;
+
+/** Number format, and bytes of an element with the scales of its block. */
+const formats: Readonly<Record<string, readonly [Dtype, number]>> = {
+  bf16: ["bfloat16", 2],
+  bfloat16: ["bfloat16", 2],
+  fp16: ["float16", 2],
+  f16: ["float16", 2],
+  float16: ["float16", 2],
+  "fp16/bf16": ["float16", 2],
+  fp8: ["float8", 1],
+  float8: ["float8", 1],
+  fp8_block: ["float8", 1],
+  mxfp8: ["float8", 33 / 32],
+  int8: ["int8", 1],
+  int4: ["int4", 0.5],
+  fp4: ["float4", 17 / 32],
+  mxfp4: ["float4", 17 / 32],
+  nvfp4: ["float4", 9 / 16],
+};
+
+const timeColumns: Readonly<Record<string, number>> = { seconds: 1, s: 1, ms: 1e-3, us: 1e-6, ns: 1e-9 };
+const gemmColumns = ["m", "n", "k"] as const;
+const attentionColumns = ["heads", "kv_heads", "head_dim", "n_q", "n_kv"] as const;
+const mostRows = 200_000;
+const largest = 2 ** 40;
+
+/** Whether a CSV's header is that of a table of kernels: `m, n, k` or `heads, kv_heads, head_dim, n_q, n_kv`. */
+export function isKernelTable(header: readonly string[]): boolean {
+  const names = new Set(header.map((name) => name.trim().toLowerCase()));
+  return [gemmColumns, attentionColumns].some((columns) => columns.every((name) => names.has(name)));
+}
+
+/**
+ * Timings of kernels out of a CSV: matrix products (`m, n, k`, a time as `seconds`, `ms` or `us`, `dtype`) or attention (`heads,
+ * kv_heads, head_dim, n_q, n_kv`, and where given `batch`, `causal`, `kv_dtype`). Where rows name their device (`hw_key` or
+ * `hardware`), those of others are left out.
+ *
+ * @throws NsquaredError `kernel-row` on a number that cannot be, `no-samples` where no row is left
+ */
+export function readKernelTable(text: string, path: string, device: DeviceRecord): KernelTable {
+  const { data, meta } = Papa.parse<Row>(text, {
+    header: true,
+    skipEmptyLines: true,
+    transformHeader: (name) => name.trim().toLowerCase(),
+  });
+  if (data.length > mostRows) {
+    throw badInput("too-many-rows", { where: path, key: "rows", found: data.length, expected: `at most ${mostRows}` });
+  }
+  const columns = meta.fields ?? [];
+  const time = columns.find((name) => timeColumns[name] !== undefined);
+  if (time === undefined) {
+    throw badInput("kernel-columns", {
+      where: path,
+      key: "columns",
+      found: columns.join(", "),
+      expected: "a column of times: seconds, ms or us",
+    });
+  }
+  const gemm = gemmColumns.every((name) => columns.includes(name));
+  const left = new Map<string, number>();
+  const leave = (reason: string): [] => {
+    left.set(reason, (left.get(reason) ?? 0) + 1);
+    return [];
+  };
+  const own = data.filter((row) => isOf(device, row));
+  if (own.length < data.length) left.set("of another device", data.length - own.length);
+  const said = new Set(own.map(dtypeOf));
+  const timings = data.flatMap((row, index): KernelTiming[] => {
+    if (!isOf(device, row)) return [];
+    if (row["check"] !== undefined && row["check"] !== "" && row["check"] !== "ok") return leave("marked as doubtful");
+    if ((row["window"] ?? "0") !== "0" && row["window"] !== "") return leave("with a window");
+    const dtype = dtypeOf(row);
+    if (dtype.endsWith(blocked) && said.has(dtype.slice(0, -blocked.length)))
+      return leave(`${dtype} beside plain ones`);
+    const format = formats[dtype];
+    if (format === undefined) return leave(`of a dtype that is not known: ${dtype}`);
+    const cell = (name: string, otherwise?: number): number =>
+      number(row, name, `${path}, row ${index + 2}`, otherwise);
+    const seconds = cell(time) * (timeColumns[time] ?? 1);
+    return [gemm ? gemmOf(cell, format, seconds) : attentionOf(row, cell, format, seconds)];
+  });
+  if (timings.length === 0) {
+    const reasons = [...left].map(([reason, count]) => `${count} ${reason}`).join(", ");
+    throw badInput("no-samples", {
+      where: path,
+      key: "rows",
+      found: 0,
+      expected: `timings of ${device.name}${reasons === "" ? "" : `; left out: ${reasons}`}`,
+    });
+  }
+  return { timings, left };
+}
+
+/** Products scaled block by block are other kernels, with other overheads, than plain ones of the same bits. */
+const blocked = "_block";
+
+function dtypeOf(row: Row): string {
+  return (row["dtype"] ?? "bf16").trim().toLowerCase();
+}
+
+function isOf(device: DeviceRecord, row: Row): boolean {
+  const said = row["hw_key"] ?? row["hardware"] ?? "";
+  return said === "" || [device.name, ...device.aliases].some((name) => plainName(name) === plainName(said));
+}
+
+function number(row: Row, name: string, where: string, otherwise?: number): number {
+  const text = row[name]?.trim() ?? "";
+  if (text === "" && otherwise !== undefined) return otherwise;
+  const value = Number(text);
+  if (text === "" || !(value > 0 && value <= largest)) {
+    throw badInput("kernel-row", { where, key: name, found: text, expected: `a number above 0, at most ${largest}` });
+  }
+  return value;
+}
+
+type Cell = (name: string, otherwise?: number) => number;
+
+function gemmOf(cell: Cell, [dtype, elementBytes]: readonly [Dtype, number], seconds: Seconds): GemmTiming {
+  return { kind: "gemm", dtype, seconds, m: cell("m"), n: cell("n"), k: cell("k"), elementBytes };
+}
+
+function attentionOf(row: Row, cell: Cell, [dtype]: readonly [Dtype, number], seconds: Seconds): AttentionTiming {
+  const queries = cell("n_q");
+  // Keys and values of different widths are written `192/128`.
+  const dims = (row["head_dim"] ?? "").split("/").map(Number);
+  const keyDim = dims.length === 2 && dims.every((dim) => dim > 0) ? (dims[0] ?? 1) : cell("head_dim");
+  const cached = formats[(row["kv_dtype"] ?? "").toLowerCase()];
+  return {
+    kind: queries === 1 ? "decode" : "attention",
+    dtype,
+    seconds,
+    heads: cell("heads"),
+    kvHeads: cell("kv_heads"),
+    keyDim,
+    valueDim: dims[1] ?? keyDim,
+    batch: cell("batch", 1),
+    queries,
+    keys: cell("n_kv"),
+    causal: !["0", "false", "no"].includes((row["causal"] ?? "1").toLowerCase()),
+    cacheBytes: cached?.[1] ?? bytesPerElement(dtype),
+  };
+}
