@@ -1,7 +1,9 @@
-import { Option } from "commander";
-import { exitCodes } from "../base/errors.js";
-import { percent, seconds, tokens } from "../base/format.js";
+import { InvalidArgumentError, Option } from "commander";
+import { badInput, exitCodes, NsquaredError } from "../base/errors.js";
+import { percent, seconds, significant, tokens } from "../base/format.js";
+import { parseLength } from "../base/lengths.js";
 import { nodeAccess } from "../files/node.js";
+import type { DeviceRecord } from "../hardware/record.js";
 import { loadModel } from "../model/load.js";
 import { measuredLengths } from "../report/measured.js";
 import { table } from "../report/table.js";
@@ -9,10 +11,14 @@ import { median as middle } from "../math/median.js";
 import type { Recorded } from "../measure/record.js";
 import { readRun } from "../runs/read.js";
 import { type Run, isOfServer, isUsable, lengthOf } from "../runs/schema.js";
-import type { MeasureDocument } from "../study/documents/measure.js";
+import { loadDevice } from "../study/devices.js";
+import type { MeasureDocument, UntilDocument } from "../study/documents/measure.js";
 import { measuredPhases } from "../study/fit.js";
 import { type MeasureOptions, contextWarnings, defaultMeasureOptions, measureModel } from "../study/measure.js";
+import { measureUntil, startLengths } from "../study/measure-until.js";
+import type { Goal } from "../study/until.js";
 import { type Scaling, scaled } from "../variants/scale.js";
+import { shareFrom } from "./fit-options.js";
 import { type Io, type SetUp, emit, say } from "./io.js";
 import {
   type EndpointFlags,
@@ -30,6 +36,7 @@ import { modelArgument } from "./words.js";
 interface Options extends MeasureFlags, EndpointFlags, Scaling {
   readonly lengths: number[];
   readonly resume?: string;
+  readonly until?: Goal;
   readonly json?: boolean;
 }
 
@@ -44,6 +51,12 @@ export const setUpMeasure: SetUp = (command, io, setExitCode) => {
     .addOption(lengthsOption("lengths to measure").default([...defaultMeasureOptions.lengths], "128..2k"));
   for (const option of [...measureOptions(), ...scalingOptions(), ...endpointOptions()]) command.addOption(option);
   command
+    .addOption(
+      new Option(
+        "--until <share@length>",
+        "measure whatever tells this length best, until its interval is this narrow or --time is spent, as 10%@32k",
+      ).argParser(goal),
+    )
     .addOption(new Option("--resume <run>", "measure what a run that ended early lacks, as a new run that names it"))
     .addOption(new Option("--out <file>", "where the run goes (default: runs/<model>-<time>.json)"))
     .addHelpText(
@@ -53,6 +66,7 @@ Examples:
   nsquared measure SmolLM2-135M --lengths 128..2k --repeat 5
   nsquared measure ./config.json --phase prefill,decode --time 90s --threads 2
   nsquared measure SmolLM2-135M --attention naive --lengths 128..1k --json
+  nsquared measure SmolLM2-135M --until 10%@32k --time 2m
   nsquared measure http://127.0.0.1:8000/v1 --model-name my-model --lengths 256..16k --phase prefill,decode --yes
   nsquared measure SmolLM2-135M --resume runs/SmolLM2-135M-20261123-120000.json
 
@@ -61,6 +75,7 @@ Exit codes: 0 done, 2 bad input, 3 some cells failed, 130 stopped by Ctrl-C (wha
     .action(async (location: string, options: Options) => {
       const resume = options.resume === undefined ? null : await readRun(options.resume);
       refuseStrangers(location, options);
+      assertUntil(location, options);
       if (isEndpoint(location, options)) {
         const asked = await askServer(location, options, resume, io);
         if (asked === null) {
@@ -75,8 +90,23 @@ Exit codes: 0 done, 2 bad input, 3 some cells failed, 130 stopped by Ctrl-C (wha
       }
       const model = scaled(await loadModel(location, nodeAccess()), options);
       for (const note of model.notes.filter((text) => text.startsWith("scaled"))) say(io, note);
-      const doubts = contextWarnings(model, options.lengths);
+      const aim = options.until;
+      const chosen = command.getOptionValueSource("lengths") !== "default";
+      const lengths = aim === undefined || chosen ? options.lengths : startLengths(aim);
+      const doubts = contextWarnings(model, aim === undefined ? lengths : [...lengths, aim.n]);
       for (const { message } of doubts) say(io, `warning: ${message}`);
+      if (aim !== undefined) {
+        const device = await calibrated(io);
+        if (device === null) say(io, "this machine is not calibrated: the interval will be of the samples alone");
+        const { recorded, until } = await measureWithProgress(io, (world) => {
+          const wanted = { ...plainOptions(options), lengths, timeLimitSeconds: options.time ?? 0 };
+          return measureUntil(model, wanted, aim, device, world);
+        });
+        const document = { ...measureDocumentOf(recorded, doubts), until };
+        emit(io, options.json, document, () => measureText(recorded, document));
+        setExitCode(exitCodeOf(recorded.run));
+        return;
+      }
       const recorded = await measureWithProgress(io, (world) =>
         measureModel(
           model,
@@ -89,6 +119,34 @@ Exit codes: 0 done, 2 bad input, 3 some cells failed, 130 stopped by Ctrl-C (wha
       setExitCode(exitCodeOf(recorded.run));
     });
 };
+
+/** `10%@32k`. */
+function goal(text: string): Goal {
+  const [share = "", length] = text.split("@");
+  if (length === undefined) throw new InvalidArgumentError("expected share@length, such as 10%@32k.");
+  return { halfWidth: shareFrom(leastHalfWidth)(share), n: parseLength(length, "--until") };
+}
+
+const leastHalfWidth = 1e-4;
+
+function assertUntil(location: string, options: Options): void {
+  const { until, time, resume } = options;
+  if (until === undefined) return;
+  const wrong = (key: string, expected: string) => badInput("option-alone", { where: "--until", key, expected });
+  if (time === undefined) throw wrong("--time", "how long may measuring take at most, as 2m");
+  if (resume !== undefined) throw wrong("--resume", "a run that decides its own lengths is not resumed; leave one out");
+  if (isEndpoint(location, options)) throw wrong("model", "a model of this machine, not a server");
+}
+
+/** This machine's calibration; null where it has none. */
+async function calibrated(io: Io): Promise<DeviceRecord | null> {
+  try {
+    return await loadDevice("local", io.environment);
+  } catch (error) {
+    if (error instanceof NsquaredError && error.code === "not-calibrated") return null;
+    throw error;
+  }
+}
 
 /** The flags as the study wants them. */
 export function plainOptions(flags: MeasureFlags): Partial<MeasureOptions> {
@@ -198,8 +256,29 @@ function measureText({ run, path }: Recorded, document: MeasureDocument): string
     "",
     samplesTable(run),
     "",
+    ...(document.until === undefined ? [] : [untilText(document.until), ""]),
     ...document.warnings.map(({ message }) => `warning: ${message}`),
     `run: ${path}`,
     `next: nsquared fit ${path}`,
   ].join("\n");
+}
+
+const stopped = {
+  reached: "reached",
+  time: "not reached: the time is spent",
+  "no-better-length": "not reached: no length that can be measured in the time left would narrow it",
+  interrupted: "not reached: stopped by hand",
+} as const;
+
+/** Whether the wanted interval was reached, and of which law it is. */
+function untilText({ n, wanted, reason, law, ...at }: UntilDocument): string {
+  const head = `±${percent(wanted)} at ${tokens(n)}: ${stopped[reason]}`;
+  if (at.seconds === null || at.low === null || at.high === null || at.halfWidth === null) return head;
+  const far = at.factor !== null && at.factor > 1 ? `, ${significant(at.factor)} times the longest measured` : "";
+  const doubt = at.canTell ? "" : "; but the samples can't tell (nsquared fit says why)";
+  const whose =
+    law === "physical"
+      ? "physical law (the model's operators on this machine)"
+      : `${law ?? ""} law of the samples alone`;
+  return `${head}; ${seconds(at.seconds)} (${seconds(at.low)} – ${seconds(at.high)}, ±${percent(at.halfWidth)})${far}, by the ${whose}${doubt}`;
 }

@@ -6,6 +6,7 @@ import { countParameters } from "../cost/parameters.js";
 import { systemClock } from "../measure/clock.js";
 import { readMachine } from "../measure/environment.js";
 import { type OnnxNodeOptions, availableMemory, openOnnxNodeRunner } from "../measure/onnx-node.js";
+import type { NextBlock } from "../measure/plan.js";
 import type { ProgressEvent } from "../measure/progress.js";
 import { type Recorded, recordRun } from "../measure/record.js";
 import { openingBytes, passBytes, residentBytes } from "../onnx/memory.js";
@@ -39,6 +40,8 @@ export interface MeasureOptions {
   readonly output: { readonly file: string } | { readonly folder: string };
   /** A run that ended early, whose missing samples are measured; it decides lengths and repeats. */
   readonly resume?: Run;
+  /** Decides the blocks while measuring, from cells of at most `longest` tokens; `lengths` are only the first of them. */
+  readonly adaptive?: { readonly next: NextBlock; readonly longest: number };
 }
 
 export const defaultMeasureOptions: MeasureOptions = {
@@ -101,7 +104,7 @@ export async function measureModel(
     weightFormat: options.weights,
     threads,
     seed: options.seed,
-    maxLength: Math.max(...cells.map((cell) => cell.n + cell.depth)),
+    maxLength: Math.max(...cells.map((cell) => cell.n + cell.depth), (options.adaptive?.longest ?? 0) + 1),
     availableBytes,
   });
   try {
@@ -122,6 +125,7 @@ export async function measureModel(
       created: world.created,
       output: options.output,
       ...(remainder === null ? {} : { next: remainder.next, parent: remainder.parent }),
+      ...(options.adaptive === undefined ? {} : { next: options.adaptive.next }),
       ...(world.progress === undefined ? {} : { progress: world.progress }),
       ...(world.signal === undefined ? {} : { signal: world.signal }),
     });
@@ -146,6 +150,23 @@ export function contextWarnings(model: ModelDescription, lengths: readonly numbe
   if (contextLength === null || beyond.length === 0) return [];
   const message = `${beyond.map(tokens).join(", ")}: beyond the ${tokens(contextLength)} tokens ${model.name} was made for; the times hold, its answers would not`;
   return [{ code: "beyond-context", message }];
+}
+
+/** The longest length up to `wanted`, in steps of √2 from it, whose pass fits the memory that is available; 0 if none does. */
+export function longestThatFits(
+  model: ModelDescription,
+  phase: MeasuredPhase,
+  wanted: number,
+  { attention, batch }: Pick<MeasureOptions, "attention" | "batch">,
+  available: Bytes,
+): number {
+  const graph = runnableGraph(model, attention);
+  const resident = residentBytes({ parameterBytes: countParameters(graph).total * bytesPerElement("float32") });
+  let length = wanted;
+  while (length >= 1 && resident + passBytes(graph, cellOf(phase, length, batch)) > available) {
+    length = Math.floor(length / Math.SQRT2);
+  }
+  return length;
 }
 
 function assertEachFits(

@@ -7,24 +7,26 @@ import type { Run } from "../runs/schema.js";
 import { batchOf, measuredPhases } from "./fit.js";
 import type { MeasuredPhase } from "./measure.js";
 
-/** Predicted seconds of a model the way a run executed it: its attention, its batch, the device's own dtype. */
-export function curveOfRun(run: Run, model: ModelDescription, device: DeviceRecord, phase: MeasuredPhase): Curve {
-  const typed = device.calibration === null ? model : withDtype(model, device.calibration.dtype);
-  return predictCurve(typed, device, {
-    phase: phase === "decode" ? "decode" : "prefill",
-    batch: batchOf(run),
-    attention: run.runtime.attention === "naive" ? "naive" : "fused",
-  });
+/** How a model is executed, as far as its seconds depend on it. */
+interface Execution {
+  readonly phase: MeasuredPhase;
+  readonly batch: number;
+  readonly attention: "fused" | "naive";
 }
 
-/** The same as the physical law wants it: one component per class of operators, each with its prior spread. */
-export function physicalCurve(
-  run: Run,
-  model: ModelDescription,
-  device: DeviceRecord,
-  phase: MeasuredPhase = measuredPhases(run)[0] ?? "prefill",
-): PhysicalCurve {
-  const curve = curveOfRun(run, model, device, phase);
+function curveOf(model: ModelDescription, device: DeviceRecord, { phase, batch, attention }: Execution): Curve {
+  const typed = device.calibration === null ? model : withDtype(model, device.calibration.dtype);
+  return predictCurve(typed, device, { phase: phase === "decode" ? "decode" : "prefill", batch, attention });
+}
+
+/** Predicted seconds of a model the way a run executed it: its attention, its batch, the device's own dtype. */
+export function curveOfRun(run: Run, model: ModelDescription, device: DeviceRecord, phase: MeasuredPhase): Curve {
+  const attention = run.runtime.attention === "naive" ? "naive" : "fused";
+  return curveOf(model, device, { phase, batch: batchOf(run), attention });
+}
+
+/** A curve as the physical law wants it: one component per class of operators, each with its prior spread. */
+function components(curve: Curve): PhysicalCurve {
   return {
     components: curve.components.map(({ name, seconds, logSpread }) => ({
       name,
@@ -33,4 +35,19 @@ export function physicalCurve(
       logSpread: Math.hypot(logSpread, curve.commonSpread),
     })),
   };
+}
+
+/** The physical law of a model that is about to be executed. */
+export function curveToMeasure(model: ModelDescription, device: DeviceRecord, execution: Execution): PhysicalCurve {
+  return components(curveOf(model, device, execution));
+}
+
+/** The physical law of a run. */
+export function physicalCurve(
+  run: Run,
+  model: ModelDescription,
+  device: DeviceRecord,
+  phase: MeasuredPhase = measuredPhases(run)[0] ?? "prefill",
+): PhysicalCurve {
+  return components(curveOfRun(run, model, device, phase));
 }

@@ -108,6 +108,28 @@ describe("the command line", () => {
     expect(reported.phases[0]?.law).toBe("physical");
   });
 
+  test("measures until a length is known well enough, and says which law's interval it is", async () => {
+    const goal = ["--until", "60%@64", "--time", "20s", "--lengths", "8,16,32"];
+    const { until, samples } = measureDocument.parse(
+      await json(["measure", config, ...goal, "--out", `${folder.path}/u.json`]),
+    );
+    expect(until).toMatchObject({ n: 64, wanted: 0.6 });
+    expect(["reached", "time", "no-better-length"]).toContain(until?.reason);
+    expect(until?.reached).toBe(until?.reason === "reached");
+    expect(until?.law).not.toBe("physical");
+    expect(until?.low).toBeLessThanOrEqual(until?.seconds ?? 0);
+    expect(samples.length).toBeGreaterThan(9);
+    for (const [words, message] of [
+      [["--until", "10%@64"], "--time is missing"],
+      [["--until", "ten@64", "--time", "1s"], "expected a share"],
+      [["--until", "10%@64", "--time", "1s", "--phase", "prefill,decode"], "one phase"],
+    ] as const) {
+      const refused = await command(["measure", config, ...words]);
+      expect(refused.code).toBe(2);
+      expect(refused.err).toContain(message);
+    }
+  });
+
   test("warns, but measures, beyond the model's own context", async () => {
     const { code, err } = await command([
       "measure",

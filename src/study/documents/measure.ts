@@ -22,6 +22,26 @@ export const measureDocument = z.object({
       rejected: z.string().nullable(),
     }),
   ),
+  /** With `--until`: how well the wanted length is known, and why measuring stopped. */
+  until: z
+    .object({
+      n: amount,
+      /** Wanted half-width of the interval over the time, and the one that was reached; null without an interval. */
+      wanted: amount,
+      halfWidth: amount.nullable(),
+      reached: z.boolean(),
+      reason: z.enum(["reached", "time", "no-better-length", "interrupted"]),
+      /** The law that the interval is of: `physical`, or one of the samples alone. */
+      law: z.string().nullable(),
+      seconds: amount.nullable(),
+      low: amount.nullable(),
+      high: amount.nullable(),
+      /** n over the longest length measured. */
+      factor: amount.nullable(),
+      canTell: z.boolean(),
+    })
+    .optional(),
   warnings: z.array(warning),
 });
+export type UntilDocument = NonNullable<MeasureDocument["until"]>;
 export type MeasureDocument = z.infer<typeof measureDocument>;

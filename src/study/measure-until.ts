@@ -1,0 +1,97 @@
+import { badInput } from "../base/errors.js";
+import type { DeviceRecord } from "../hardware/record.js";
+import { availableMemory } from "../measure/onnx-node.js";
+import type { Recorded } from "../measure/record.js";
+import type { LoadedModel } from "../model/stored.js";
+import type { UntilDocument } from "./documents/measure.js";
+import {
+  defaultMeasureOptions,
+  longestThatFits,
+  type MeasureOptions,
+  measureModel,
+  type MeasureWorld,
+} from "./measure.js";
+import { curveToMeasure } from "./physical.js";
+import { type Goal, reachedBy, untilRule } from "./until.js";
+
+const defaultStart = [128, 256, 512, 1024];
+/** Start lengths stay this far below the goal, so that there is something left to decide. */
+const farBelow = 4;
+
+/** First lengths for a goal, where nobody names them. */
+export function startLengths(goal: Goal): readonly number[] {
+  const start = defaultStart.filter((n) => n * farBelow <= goal.n);
+  return start.length >= 3 ? start : [1, 2, 4, 8].map((part) => Math.max(1, Math.round((goal.n * part) / 8)));
+}
+
+/** Whether a device's calibration is of what will be executed: its threads, matrices as float32. */
+function isCalibrated(device: DeviceRecord | null, options: MeasureOptions): device is DeviceRecord {
+  const calibration = device?.calibration ?? null;
+  return (
+    calibration !== null &&
+    (options.threads ?? calibration.threads) === calibration.threads &&
+    options.weights === "f32"
+  );
+}
+
+/**
+ * Measures until the interval at a length is as narrow as wanted, or the time is spent. Which lengths come next is decided
+ * while measuring, by the law so far.
+ *
+ * @param device this machine's calibration, where there is one: the interval is then the physical law's
+ * @throws NsquaredError as `measureModel` does, and where more than one phase is asked for
+ */
+export async function measureUntil(
+  model: LoadedModel,
+  wanted: Partial<MeasureOptions> & { readonly timeLimitSeconds: number },
+  goal: Goal,
+  device: DeviceRecord | null,
+  world: MeasureWorld,
+): Promise<{ readonly recorded: Recorded; readonly until: UntilDocument }> {
+  const options = { ...defaultMeasureOptions, ...wanted };
+  const [phase, more] = options.phases;
+  if (phase === undefined || more !== undefined) {
+    throw badInput("until-phases", {
+      where: "--until",
+      key: "--phase",
+      found: options.phases.join(","),
+      expected: "one phase: the interval is of one law",
+    });
+  }
+  const available = (world.availableBytes ?? availableMemory)();
+  const plan = {
+    goal,
+    phase,
+    batch: options.batch,
+    start: options.lengths,
+    repeat: options.repeat,
+    warmups: options.warmups,
+    seconds: wanted.timeLimitSeconds,
+    longest: longestThatFits(model, phase, goal.n, options, available),
+    curve: isCalibrated(device, options)
+      ? curveToMeasure(model, device, { phase, batch: options.batch, attention: options.attention })
+      : null,
+  };
+  const rule = untilRule(plan);
+  const adaptive = { next: rule.next, longest: plan.longest };
+  const recorded = await measureModel(model, { ...options, adaptive }, world);
+  const found = reachedBy(recorded.run.samples, plan);
+  const interrupted = recorded.run.status === "interrupted";
+  const at = found?.prediction;
+  return {
+    recorded,
+    until: {
+      n: goal.n,
+      wanted: goal.halfWidth,
+      halfWidth: found?.halfWidth ?? null,
+      reached: found?.reached ?? false,
+      reason: found?.reached === true ? "reached" : interrupted ? "interrupted" : rule.stoppedFor(),
+      law: found?.law ?? null,
+      seconds: at?.seconds ?? null,
+      low: at?.low ?? null,
+      high: at?.high ?? null,
+      factor: at?.factor ?? null,
+      canTell: at?.canTell ?? false,
+    },
+  };
+}

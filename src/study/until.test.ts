@@ -1,0 +1,80 @@
+import { describe, expect, test } from "vitest";
+import { seededRandom } from "../base/random.js";
+import { manualClock } from "../measure/clock.js";
+import { measure } from "../measure/loop.js";
+import { syntheticRunner } from "../measure/synthetic.js";
+import { memoryJournal } from "../runs/memory-journal.js";
+import { cellOf } from "./measure.js";
+import { reachedBy, untilRule, type UntilPlan } from "./until.js";
+
+const law = { constant: 0.01, linear: 1e-4, quadratic: 2e-8 };
+const secondsAt = (n: number) => law.constant + law.linear * n + law.quadratic * n * n;
+
+async function measured(wanted: Partial<UntilPlan>, noise = 0.02) {
+  const plan: UntilPlan = {
+    goal: { halfWidth: 0.1, n: 32_768 },
+    phase: "prefill",
+    batch: 1,
+    start: [128, 256, 512, 1024],
+    repeat: 3,
+    warmups: 1,
+    seconds: 120,
+    longest: 32_768,
+    curve: null,
+    ...wanted,
+  };
+  const rule = untilRule(plan);
+  const clock = manualClock();
+  const run = await measure(
+    syntheticRunner({ laws: { prefill: law }, noise, seed: 4 }),
+    {
+      cells: plan.start.map((n) => cellOf("prefill", n, 1)),
+      reference: null,
+      repeat: plan.repeat,
+      warmups: plan.warmups,
+      timeLimitSeconds: plan.seconds,
+    },
+    { clock, journal: memoryJournal(), random: seededRandom(1), next: rule.next },
+  );
+  return { run, reason: rule.stoppedFor(), reached: reachedBy(run.samples, plan), plan };
+}
+
+describe("measuring until an interval is narrow enough", () => {
+  test("stops when it is, in less than measuring the length itself would take, and the interval holds the truth", async () => {
+    const { run, reason, reached } = await measured({});
+    expect(reason).toBe("reached");
+    expect(reached?.reached).toBe(true);
+    expect(reached?.halfWidth).toBeLessThanOrEqual(0.1);
+    expect(reached?.prediction.low).toBeLessThan(secondsAt(32_768));
+    expect(reached?.prediction.high).toBeGreaterThan(secondsAt(32_768));
+    expect(run.seconds).toBeLessThan(3 * secondsAt(32_768));
+    expect(new Set(run.samples.map(({ n }) => n)).size).toBeGreaterThan(4);
+  });
+
+  test("stops when the time is spent, with what it has", async () => {
+    const { run, reason, reached } = await measured({ goal: { halfWidth: 0.001, n: 32_768 }, seconds: 10 });
+    expect(reason).toBe("time");
+    expect(reached?.reached).toBe(false);
+    expect(run.seconds).toBeLessThanOrEqual(10 * 1.1);
+    expect(run.seconds).toBeGreaterThan(5);
+  });
+
+  test("asks for nothing longer than the machine can run", async () => {
+    const { run } = await measured({ longest: 4096, seconds: 8 });
+    expect(Math.max(...run.samples.map(({ n }) => n))).toBeLessThanOrEqual(4096);
+  });
+
+  test("the physical law reaches the goal with less measuring, where its spreads are narrow", async () => {
+    const { run: blind } = await measured({});
+    const curve = {
+      components: [
+        { name: "gemm", seconds: (n: number) => law.constant + law.linear * n, logSpread: 0.02 },
+        { name: "attention", seconds: (n: number) => law.quadratic * n * n, logSpread: 0.02 },
+      ],
+    };
+    const { run, reason, reached } = await measured({ curve });
+    expect(reason).toBe("reached");
+    expect(reached?.law).toBe("physical");
+    expect(run.seconds).toBeLessThan(blind.seconds);
+  });
+});

@@ -1,0 +1,133 @@
+import {
+  fitLaw,
+  fitPhysical,
+  type LawFit,
+  type LawPrediction,
+  nextLengths,
+  type PhysicalCurve,
+  type Point,
+} from "../fit/index.js";
+import type { NextBlock } from "../measure/plan.js";
+import { type Cell, cellKey, isUsable, lengthOf, type Sample } from "../runs/schema.js";
+import { cellOf, type MeasuredPhase } from "./measure.js";
+
+/** How well a length is wanted to be known: `10%@32k`. */
+export interface Goal {
+  /** Wanted half-width of the interval of the typical time, over that time. */
+  readonly halfWidth: number;
+  readonly n: number;
+}
+
+export interface UntilPlan {
+  readonly goal: Goal;
+  readonly phase: MeasuredPhase;
+  readonly batch: number;
+  /** Lengths of the first blocks, ascending. */
+  readonly start: readonly number[];
+  /** First blocks, before anything is decided: their repeats tell the noise. */
+  readonly repeat: number;
+  readonly warmups: number;
+  readonly seconds: number;
+  /** Longest length that the machine can run. */
+  readonly longest: number;
+  /** Where the device is known: the interval is then the physical law's. */
+  readonly curve: PhysicalCurve | null;
+}
+
+/** What is known of the goal's length. */
+export interface Reached {
+  readonly law: string;
+  readonly prediction: LawPrediction;
+  /** Half the interval over the time. */
+  readonly halfWidth: number;
+  /** The interval is narrow enough, and is believed. */
+  readonly reached: boolean;
+}
+
+export type UntilReason = "reached" | "time" | "no-better-length" | "interrupted";
+
+/** Lengths of one block that the design asks for. */
+const mostPerBlock = 4;
+/** Share of the time left that a block may be planned to take: foresight is not exact. */
+const planned = 0.9;
+const fewestLengths = 2;
+
+function pointsOf(samples: readonly Sample[], { phase, batch }: UntilPlan): Point[] {
+  return samples
+    .filter((sample) => sample.phase === phase && sample.batch === batch)
+    .filter(isUsable)
+    .map((sample) => ({ n: lengthOf(sample), seconds: sample.seconds, block: sample.block }));
+}
+
+function fitted(samples: readonly Sample[], plan: UntilPlan): { blind: LawFit; reached: Reached } | null {
+  const points = pointsOf(samples, plan);
+  if (new Set(points.map(({ n }) => n)).size < fewestLengths) return null;
+  const blind = fitLaw(points);
+  const physical = plan.curve === null ? null : fitPhysical(plan.curve, points);
+  const prediction = (physical ?? blind).predict(plan.goal.n);
+  const halfWidth = (prediction.high - prediction.low) / (2 * prediction.seconds);
+  return {
+    blind,
+    reached: {
+      law: (physical ?? blind).law.kind,
+      prediction,
+      halfWidth,
+      reached: prediction.canTell && halfWidth <= plan.goal.halfWidth,
+    },
+  };
+}
+
+/** How well the samples so far tell the goal's length; null below two lengths. */
+export function reachedBy(samples: readonly Sample[], plan: UntilPlan): Reached | null {
+  return fitted(samples, plan)?.reached ?? null;
+}
+
+/** The cells of the next block: lengths that narrow the interval at the goal most for their time. */
+function designed(blind: LawFit, samples: readonly Sample[], plan: UntilPlan): Cell[] {
+  const { goal, phase, batch, longest, warmups } = plan;
+  const left = (plan.seconds - (samples.at(-1)?.at ?? 0)) * planned;
+  if (!(left > 0)) return [];
+  const target = Math.max(goal.n, blind.range.from);
+  const design = (seconds: number) => nextLengths(blind, { target, seconds, repeats: 1, longest });
+  const known = new Set(samples.map(cellKey));
+  const cells: Cell[] = [];
+  let cost = 0;
+  const take = (n: number, seconds: number): void => {
+    const cell = cellOf(phase, n, batch);
+    const key = cellKey(cell);
+    const whole = known.has(key) ? seconds : seconds * (1 + warmups);
+    if (cells.length >= mostPerBlock || cost + whole > left || cells.some((one) => cellKey(one) === key)) return;
+    cells.push(cell);
+    cost += whole;
+  };
+  // A new length is warmed up first, so what fits the time once may not fit it twice.
+  for (const { n, seconds } of design(left / (1 + warmups))) take(n, seconds);
+  if (cells.length === 0) for (const { n, seconds } of design(left)) take(n, seconds);
+  return cells;
+}
+
+/**
+ * The stop rule and the adaptive plan of `measure --until`: after the first blocks the law is fitted again before each
+ * block, which then holds the lengths of the optimal design (`nextLengths`).
+ */
+export function untilRule(plan: UntilPlan): { readonly next: NextBlock; readonly stoppedFor: () => UntilReason } {
+  let reason: UntilReason = "time";
+  const first = plan.start.map((n) => cellOf(plan.phase, n, plan.batch));
+  return {
+    next: (samples, block) => {
+      if (block < plan.repeat) return first;
+      const now = fitted(samples, plan);
+      if (now === null) return first;
+      if (now.reached.reached) {
+        reason = "reached";
+        return null;
+      }
+      const cells = designed(now.blind, samples, plan);
+      if (cells.length > 0) return cells;
+      const { seconds } = plan;
+      reason = (samples.at(-1)?.at ?? 0) > seconds / 2 ? "time" : "no-better-length";
+      return null;
+    },
+    stoppedFor: () => reason,
+  };
+}
