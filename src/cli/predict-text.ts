@@ -1,6 +1,5 @@
 import { bytes, percent, seconds, significant, si, tokens } from "../base/format.js";
 import { type Style, plainStyle, table } from "../report/table.js";
-import { terminalPlot } from "../report/terminal-plot.js";
 import type { PredictDocument } from "../study/documents/predict.js";
 
 interface Range {
@@ -11,8 +10,8 @@ interface Range {
 
 export interface TextOptions {
   readonly style?: Style;
-  /** Columns for a picture; none is drawn where null. */
-  readonly plot?: number | null;
+  /** Seconds over the length, drawn; empty for none. */
+  readonly picture?: string;
 }
 
 const range = ({ low, high }: Range): string => `${seconds(low)} – ${seconds(high)}`;
@@ -21,11 +20,11 @@ const letters = { compute: "c", bandwidth: "b", latency: "l", network: "n" } as 
 
 /** A prediction for people. */
 export function predictText(document: PredictDocument, options: TextOptions = {}): string {
-  const { style = plainStyle, plot = null } = options;
+  const { style = plainStyle, picture = "" } = options;
   const sections = [
     headline(document),
     pointsTable(document, style),
-    plot === null ? "" : picture(document, plot, style),
+    picture,
     sharesTable(document, style),
     degreesTable(document, style),
     crossings(document),
@@ -242,35 +241,4 @@ function exceededText({ exceeded }: PredictDocument, style: Style): string {
           return `  fits with ${change}: ${bytes(left)}${change.startsWith("at most") ? "" : `, ${reach}`}`;
         })),
   ].join("\n");
-}
-
-function picture({ points }: PredictDocument, columns: number, style: Style): string {
-  const line = (label: string, of: (point: PredictDocument["points"][number]) => Range | null) => ({
-    label,
-    points: points.flatMap((point) => {
-      const value = of(point);
-      return value === null ? [] : [{ n: point.n, seconds: value.seconds }];
-    }),
-  });
-  const bands = [
-    { ...line("prefill", ({ prefill }) => prefill), emphasis: "blue", pattern: "solid" },
-    { ...line("decode / token", ({ decode }) => decode), emphasis: "green", pattern: "solid" },
-    {
-      ...line("attention in prefill", ({ prefill }) => {
-        const part = prefill.parts.find(({ name }) => name === "attention");
-        return part === undefined ? null : { seconds: part.seconds, low: 0, high: 0 };
-      }),
-      emphasis: "magenta",
-      pattern: "dotted",
-    },
-  ] as const;
-  return terminalPlot(
-    {
-      lines: bands.filter(({ points: drawn }) => drawn.length > 1),
-      dots: [],
-      width: Math.min(columns, 100),
-      height: 22,
-    },
-    style,
-  );
 }

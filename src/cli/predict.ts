@@ -3,8 +3,11 @@ import { exitCodes } from "../base/errors.js";
 import type { Dtype } from "../base/units.js";
 import { nodeAccess } from "../files/node.js";
 import { devices as catalog } from "../hardware/catalog/devices.js";
+import type { DeviceRecord } from "../hardware/record.js";
 import { loadModel } from "../model/load.js";
 import type { FileType } from "../model/storage.js";
+import type { ModelDescription } from "../model/types.js";
+import { deploy } from "../predict/deployment.js";
 import type { LatencyWanted } from "../predict/latency.js";
 import type { Request, Turns } from "../predict/requests.js";
 import { loadDevice } from "../study/devices.js";
@@ -24,6 +27,7 @@ import {
   shareBelowOne,
   turns,
 } from "./predict-options.js";
+import { predictPlot } from "./predict-plot.js";
 import { predictTableText } from "./predict-table-text.js";
 import { predictText } from "./predict-text.js";
 import { modelArgument } from "./words.js";
@@ -56,6 +60,7 @@ interface Options {
   readonly sort: SortKey;
   readonly operators?: boolean;
   readonly plot?: boolean;
+  readonly html?: string;
   readonly mustFit?: boolean;
   readonly allowPartial?: boolean;
   readonly json?: boolean;
@@ -136,6 +141,7 @@ export const setUpPredict: SetUp = (command, io, setExitCode) => {
     .addOption(new Option("--sort <key>", "order of a table").choices(sortKeys).default("seconds"))
     .option("--operators", "with --json: list every operator at every length")
     .option("--plot", "draw seconds over the length")
+    .option("--html <file>", "write a page with pictures: time, shares and memory over the length")
     .option("--must-fit", "exit code 1 where a length asked for does not fit in memory")
     .addOption(partialOption())
     .addHelpText(
@@ -157,9 +163,17 @@ Examples:
       const style = styleFor(io, io.outIsTerminal);
       const [only] = options.on;
       if (options.on.length === 1 && only !== undefined && only.toLowerCase() !== "all") {
-        const document = predictModel(model, await loadDevice(only, io.environment), asked);
-        const plot = options.plot === true ? io.columns : null;
-        emit(io, options.json, document, () => predictText(document, { style, plot }));
+        const device = await loadDevice(only, io.environment);
+        const document = predictModel(model, device, asked);
+        const [from, to] = [document.points[0]?.n ?? 1, document.points.at(-1)?.n ?? 1];
+        const draw = options.plot === true && to > from;
+        emit(io, options.json, document, () =>
+          predictText(document, {
+            style,
+            picture: draw ? predictPlot(deploy(model, device, asked), from, to, io.columns, style) : "",
+          }),
+        );
+        if (options.html !== undefined) await writePage(model, device, asked, options.html);
         if (options.mustFit === true && document.exceeded !== null) setExitCode(exitCodes.gate);
         return;
       }
@@ -170,6 +184,25 @@ Examples:
       if (options.mustFit === true && !document.rows.some(({ memory }) => memory.fits)) setExitCode(exitCodes.gate);
     });
 };
+
+/** What draws is loaded only here: a prediction without a page starts without it. */
+async function writePage(
+  model: ModelDescription,
+  device: DeviceRecord,
+  asked: PredictModelOptions,
+  path: string,
+): Promise<void> {
+  const [{ predictionReport }, { htmlReport }, { writeText }] = await Promise.all([
+    import("../study/prediction-report.js"),
+    import("../report/html.js"),
+    import("../runs/output.js"),
+  ]);
+  const data = predictionReport(model, device, asked, {
+    created: new Date(),
+    commands: [`nsquared predict ${model.name} --on ${device.name}`],
+  });
+  await writeText(path, await htmlReport(data));
+}
 
 function optionsOf(options: Options): PredictModelOptions {
   const { network, tokenizer } = options;

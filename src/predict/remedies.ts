@@ -29,6 +29,8 @@ export interface Exceeded {
 interface Change {
   readonly change: string;
   readonly options: Partial<DeploymentOptions>;
+  /** Whether the weights get smaller. */
+  readonly weights?: boolean;
 }
 
 const usualChunk = 2048;
@@ -59,12 +61,24 @@ export function exceededAt(deployment: Deployment, n: number): Exceeded | null {
         found({ change: change.change + chunkText, options: { ...change.options, ...chunk } });
       }
     }
-    for (const tensor of groups) {
-      const parallel = { ...options.parallel, tensor };
-      if (tensor <= options.parallel.tensor) continue;
-      if (found({ change: `--tp ${tensor}`, options: { parallel } })) break;
-      if (found({ change: `--tp ${tensor}${chunkText}`, options: { parallel, ...chunk } })) break;
-    }
+    const alone = remedies.length > 0;
+    const more = (change: Change): void => {
+      for (const tensor of groups) {
+        const parallel = { ...options.parallel, tensor };
+        if (tensor <= options.parallel.tensor) continue;
+        const text = `${change.change} --tp ${tensor}`.trim();
+        if (found({ change: text, options: { ...change.options, parallel } })) return;
+        if (
+          chunkText !== "" &&
+          found({ change: text + chunkText, options: { ...change.options, parallel, ...chunk } })
+        ) {
+          return;
+        }
+      }
+    };
+    more({ change: "", options: {} });
+    // Fewer devices where the weights are smaller, too.
+    if (!alone) for (const change of formatChanges(deployment).filter(({ weights }) => weights)) more(change);
   }
   const longest = longestThatFits(memory, available);
   if (longest !== null && longest > 0) {
@@ -84,6 +98,7 @@ function formatChanges({ options, device, plan }: Deployment): readonly Change[]
       ...(kvDtype === null ? [] : [`--kv-dtype ${shortNames[kvDtype] ?? kvDtype}`]),
     ].join(" "),
     options: { dtype: dtype ?? options.dtype, kvDtype: kvDtype ?? options.kvDtype },
+    weights: dtype !== null && kvDtype === null,
   });
   return [
     ...(wide(kv) ? [change(null, eight)] : []),

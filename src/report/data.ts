@@ -96,7 +96,7 @@ export interface PredictedPoint extends CurvePoint {
 /** Seconds of one step by the part of the model they are spent in. */
 export interface PartsPoint {
   readonly n: number;
-  readonly seconds: Readonly<Partial<Record<Part, number>>>;
+  readonly seconds: Readonly<Partial<Record<Part | "network", number>>>;
 }
 
 /** The usable samples of one length. */

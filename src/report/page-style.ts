@@ -7,13 +7,13 @@ export const pageStyle = `
   color-scheme: light dark;
   --page: #fcfcfa; --raised: #f3f3ee; --ink: #1b1d1f; --quiet: #5c6166; --faint: #e3e3dc; --rule: #cfcfc6;
   --measured: #1b1d1f; --predicted: #0072b2; --law: #a85200; --mark: #b0004e; --good: #00704f;
-  --part-1: #d55e00; --part-2: #56b4e9; --part-3: #009e73; --part-4: #cc79a7; --part-5: #a9adb0; --on-part: #111;
+  --part-1: #d55e00; --part-2: #56b4e9; --part-3: #009e73; --part-4: #cc79a7; --part-5: #a9adb0; --part-6: #e6ac00; --on-part: #111;
 }
 @media (prefers-color-scheme: dark) {
   :root {
     --page: #15171a; --raised: #1f2226; --ink: #eceae4; --quiet: #a3a8ad; --faint: #2c3035; --rule: #41464c;
     --measured: #f4f2ec; --predicted: #56b4e9; --law: #e69f00; --mark: #ff7fb0; --good: #3ecf9e;
-    --part-1: #c65a06; --part-2: #2f7fae; --part-3: #0b7d5d; --part-4: #a75f86; --part-5: #5f656a; --on-part: #fff;
+    --part-1: #c65a06; --part-2: #2f7fae; --part-3: #0b7d5d; --part-4: #a75f86; --part-5: #5f656a; --part-6: #8a6a00; --on-part: #fff;
   }
 }
 * { box-sizing: border-box; }
@@ -78,7 +78,7 @@ footer { margin-top: 3rem; color: var(--quiet); font-size: .85rem; }
     color-scheme: light;
     --page: #fff; --raised: #f5f5f5; --ink: #000; --quiet: #444; --faint: #ddd; --rule: #999;
     --measured: #000; --predicted: #0072b2; --law: #a85200; --mark: #b0004e; --good: #00704f;
-    --part-1: #d55e00; --part-2: #56b4e9; --part-3: #009e73; --part-4: #cc79a7; --part-5: #a9adb0; --on-part: #111;
+    --part-1: #d55e00; --part-2: #56b4e9; --part-3: #009e73; --part-4: #cc79a7; --part-5: #a9adb0; --part-6: #e6ac00; --on-part: #111;
   }
   html, body { font-size: 13px; }
   p, dd, li, .answer li { max-width: none; }

@@ -153,12 +153,15 @@ function predictionDocument(
     request: request === null ? null : requestDocument(request, terms, expense),
     conversation: options.turns == null ? null : conversationDocument(prediction, options.turns, expense),
     trace: options.trace == null ? null : traceDocument(prediction, options.trace, expense),
-    notes: [...prediction.notes, ...rateNotes(rates, prediction.device)],
+    notes: [...prediction.notes, ...rateNotes(rates, options, prediction.device)],
   };
 }
 
-function rateNotes({ watts, wattsFrom }: Rates, device: string): string[] {
-  return wattsFrom === "tdp" ? [`energy at the ${watts ?? 0} W that ${device} is designed to draw: at most`] : [];
+function rateNotes({ watts, wattsFrom }: Rates, options: PredictModelOptions, device: string): string[] {
+  const shown = options.request != null || options.turns != null || options.trace != null;
+  return shown && wattsFrom === "tdp"
+    ? [`energy at the ${watts ?? 0} W that ${device} is designed to draw: at most`]
+    : [];
 }
 
 function requestDocument(

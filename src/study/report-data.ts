@@ -1,21 +1,13 @@
-import { bytes, scientific, seconds as showSeconds } from "../base/format.js";
 import { version } from "../base/version.js";
-import { costLaw } from "../cost/law.js";
-import { priceGraph } from "../cost/table.js";
-import { buildGraph } from "../graph/build.js";
-import { parts as allParts } from "../graph/types.js";
 import type { DeviceRecord } from "../hardware/record.js";
 import type { ModelDescription } from "../model/types.js";
 import type { Curve } from "../predict/curve.js";
 import { intervalLevel } from "../predict/interval.js";
 import { predict } from "../predict/predict.js";
-import { splitAt } from "../predict/split.js";
 import type {
-  Crossing,
   CurvePoint,
   MeasuredLength,
   MemoryReport,
-  PartsPoint,
   PhaseLaw,
   PhasePrediction,
   PhaseReport,
@@ -23,9 +15,9 @@ import type {
 } from "../report/data.js";
 import { measuredLengths } from "../report/measured.js";
 import { type Run, isOfServer, isUsable, lengthOf } from "../runs/schema.js";
-import { describeModel } from "./describe.js";
 import { type RunFit, batchOf, crossoverOf, fitRun, measuredPhases, polynomialOf, warningsOf } from "./fit.js";
 import { type MeasuredPhase, contextWarnings } from "./measure.js";
+import { crossing, deviceFacts, geometric, modelFacts, partsPoint } from "./report-parts.js";
 import { curveOfRun, physicalCurve } from "./physical.js";
 
 export interface ReportOptions {
@@ -42,17 +34,13 @@ export interface ReportOptions {
 
 /** Curves are drawn this far beyond the longest measured length. */
 const drawnBeyond = 8;
-/** Points per doubling of a drawn curve. */
-const density = 6;
 /** Longer inputs people ask about, as multiples of the longest measured length. */
 const asked = [2, 4, 8, 10];
 
 /** Everything a report says about a run: measured, predicted, fitted, side by side. */
 export function reportData(options: ReportOptions): ReportData {
   const { run, model, device } = options;
-  const description = describeModel(model);
   const attention = run.runtime.attention === "naive" ? "naive" : "fused";
-  const rows = priceGraph(buildGraph(model, { attention }));
   const phases = measuredPhases(run);
   const lengths = lengthsOf(run, phases);
   const longest = (lengths.at(-1) ?? 1) * drawnBeyond;
@@ -61,24 +49,7 @@ export function reportData(options: ReportOptions): ReportData {
       ? null
       : predict(model, device, { lengths: lengths.length === 0 ? [1] : lengths, attention, batch: batchOf(run) });
   return {
-    model: {
-      name: model.name,
-      source: model.source,
-      parameters: description.parameters,
-      contextLength: model.contextLength,
-      cache: { bytesPerToken: description.cache.bytesPerToken },
-      flops: {
-        prefill: costLaw(rows, "prefill").flops.toString(),
-        decode: costLaw(rows, "decode").flops.toString(),
-      },
-      facts: [
-        { label: "Family", value: model.modelType },
-        { label: "Hidden size", value: String(model.hiddenSize) },
-        { label: "Vocabulary", value: model.vocabularySize.toLocaleString("en-US") },
-        ...description.layerKinds.map((kind) => ({ label: `${kind.count} layers`, value: kind.description })),
-        { label: "Weights as published", value: `${bytes(description.weightBytes)} in ${description.dtypes.weights}` },
-      ],
-    },
+    model: modelFacts(model, attention),
     run: {
       id: run.id,
       path: options.path,
@@ -121,19 +92,6 @@ function lengthsOf(run: Run, phases: readonly MeasuredPhase[]): number[] {
   const wanted = new Set<string>(phases);
   const lengths = run.samples.filter((sample) => isUsable(sample) && wanted.has(sample.phase)).map(lengthOf);
   return [...new Set(lengths)].sort((a, b) => a - b);
-}
-
-function deviceFacts(device: DeviceRecord): { label: string; value: string }[] {
-  const peaks = Object.entries(device.peaks).map(([dtype, peak]) => ({
-    label: `Peak, ${dtype}`,
-    value: `${scientific(peak.value)} FLOP/s (${peak.source})`,
-  }));
-  return [
-    ...peaks,
-    { label: "Memory bandwidth", value: `${scientific(device.bandwidth.value)} bytes/s (${device.bandwidth.source})` },
-    { label: "Memory", value: `${bytes(device.memory.value)} (${device.memory.source})` },
-    { label: "Overhead per operator", value: `${showSeconds(device.launch.value)} (${device.launch.source})` },
-  ];
 }
 
 function phaseReport(phase: MeasuredPhase, options: ReportOptions, longest: number): PhaseReport {
@@ -179,22 +137,6 @@ function phasePrediction(
     },
     parts: grid.map((n) => partsPoint(curve, n)),
   };
-}
-
-function crossing(
-  at: { readonly n: number; readonly low: number | null; readonly high: number | null } | null,
-): Crossing | null {
-  return at === null ? null : { n: at.n, low: at.low ?? 0, high: at.high ?? Number.POSITIVE_INFINITY };
-}
-
-function partsPoint(curve: Curve, n: number): PartsPoint {
-  const shares = splitAt(curve, n).parts;
-  const seconds: Partial<Record<(typeof allParts)[number], number>> = {};
-  for (const part of allParts) {
-    const share = shares.find(({ name }) => name === part);
-    if (share !== undefined) seconds[part] = share.seconds;
-  }
-  return { n, seconds };
 }
 
 function phaseLaw(phase: MeasuredPhase, { run, model, device }: ReportOptions, grid: readonly number[]): PhaseLaw {
@@ -255,11 +197,4 @@ function memoryReport(prediction: ReturnType<typeof predict>, longest: number, r
     })),
     limitBytes: run.machine.memoryBytes,
   };
-}
-
-/** Lengths from first to last, evenly spaced on a logarithmic axis, whole. */
-function geometric(first: number, last: number): number[] {
-  const steps = Math.max(1, Math.ceil(Math.log2(last / first) * density));
-  const lengths = Array.from({ length: steps + 1 }, (_, step) => Math.round(first * (last / first) ** (step / steps)));
-  return [...new Set(lengths)];
 }

@@ -19,6 +19,13 @@ test("every part of a graph belongs to a band", () => {
   expect(bandShares([{ n: 1, seconds }]).reduce((sum, { share }) => sum + share, 0)).toBeCloseTo(1, 12);
 });
 
+test("what devices exchange is a band where there are several, and none otherwise", () => {
+  const names = (seconds: { readonly attention: number; readonly network?: number }) =>
+    bandShares([{ n: 1, seconds }]).map(({ name }) => name);
+  expect(names({ attention: 1, network: 1 })).toContain("between devices");
+  expect(names({ attention: 1 })).not.toContain("between devices");
+});
+
 test("bands too thin for their name are told for the caption, absent ones are not", () => {
   expect(unnamedBands(points)).toEqual(["output head"]);
   expect(unnamedBands([128, 1024].map((n) => ({ n, seconds: { attention: 1 } })))).not.toContain("FFN");

@@ -7,7 +7,7 @@ import { frame, ink, innerWidth, lengthAxis, type Picture, type Size, sizes, tex
 interface Band {
   readonly name: string;
   readonly colour: string;
-  readonly parts: readonly Part[];
+  readonly parts: readonly (Part | "network")[];
 }
 
 /** From the bottom up: what grows with n² stands on the axis, where growth is seen best. */
@@ -18,6 +18,12 @@ const bands: readonly Band[] = [
   { name: "output head", colour: "var(--part-4)", parts: ["head"] },
   { name: "norms, sums, embedding", colour: "var(--part-5)", parts: ["embedding", "norm", "residual"] },
 ];
+const exchange: Band = { name: "between devices", colour: "var(--part-6)", parts: ["network"] };
+
+/** What several devices exchange is a band only where there are several. */
+function bandsOf(points: readonly PartsPoint[]): readonly Band[] {
+  return points.some(({ seconds }) => seconds.network !== undefined) ? [...bands, exchange] : bands;
+}
 
 export interface BandShare {
   readonly n: number;
@@ -30,10 +36,11 @@ export interface BandShare {
 
 /** Shares of all seconds by band, bottom up, for each length. Every length adds up to 1. */
 export function bandShares(points: readonly PartsPoint[]): BandShare[] {
+  const shown = bandsOf(points);
   return points.flatMap((point) => {
     const total = Object.values(point.seconds).reduce((sum, value) => sum + value, 0);
     let below = 0;
-    return bands.map(({ name, colour, parts }) => {
+    return shown.map(({ name, colour, parts }) => {
       const share = total > 0 ? parts.reduce((sum, part) => sum + (point.seconds[part] ?? 0), 0) / total : 0;
       below += share;
       return { n: point.n, name, colour, share, below: below - share };
@@ -53,7 +60,7 @@ interface BandLabel {
 /** Each name where its band leaves the most room for it, upright and along the axis; names without room are left out. */
 function bandLabels(points: readonly PartsPoint[], size: Size): BandLabel[] {
   const shares = bandShares(points);
-  return bands.flatMap(({ name }) => {
+  return bandsOf(points).flatMap(({ name }) => {
     const own = shares.filter((share) => share.name === name);
     const first = own[0];
     const last = own.at(-1);
@@ -76,7 +83,7 @@ function bandLabels(points: readonly PartsPoint[], size: Size): BandLabel[] {
 export function unnamedBands(points: readonly PartsPoint[], size: Size = sizes[0]): string[] {
   const shares = bandShares(points);
   const named = new Set(bandLabels(points, size).map((label) => label.name));
-  return bands
+  return bandsOf(points)
     .map(({ name }) => name)
     .filter((name) => !named.has(name) && shares.some((share) => share.name === name && share.share > 0.005));
 }
@@ -97,7 +104,7 @@ export function partsPicture(points: readonly PartsPoint[], source: "predicted" 
       x: { type: "log", base: 2, domain: [first.n, last.n], label: null },
       y: { domain: [0, 1], label: null },
       marks: [
-        ...bands.map(({ name, colour }) =>
+        ...bandsOf(points).map(({ name, colour }) =>
           plot.areaY(
             shares.filter((share) => share.name === name),
             { x: "n", y1: "below", y2: top, fill: colour, stroke: ink.page, strokeWidth: 1 },
