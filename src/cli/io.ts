@@ -17,8 +17,14 @@ export interface Io {
   readonly confirm?: (question: string) => Promise<boolean>;
 }
 
-/** What a command's file gives: its arguments, options and action, added to an empty command. */
-export type SetUp = (command: Command, io: Io, setExitCode: (code: number) => void) => void;
+/** What a command's file gives: its arguments, options and action, added to an empty command. `words` is the whole line. */
+export type SetUp = (command: Command, io: Io, setExitCode: (code: number) => void, words: readonly string[]) => void;
+
+/** A command line that a shell reads back as the same words. */
+export function commandLine(words: readonly string[]): string {
+  const quoted = words.map((word) => (/^[\w./:,=@%+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`));
+  return ["nsquared", ...quoted].join(" ");
+}
 
 type Format = Parameters<typeof styleText>[0];
 /** Wraps text in a terminal style, or returns it as it is. */

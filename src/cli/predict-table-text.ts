@@ -57,7 +57,9 @@ export function predictTableText(document: PredictTableDocument, style: Style = 
     `${document.name} (${document.dtype}, batch ${document.batch}${document.depth > 0 ? `, after ${tokens(document.depth)} cached tokens` : ""}): sorted by ${document.sort}; ${percent(document.level)} intervals`,
     ...tables,
     [
-      ...document.left.map(({ device, reason }) => `left out: ${device}: ${reason}`),
+      ...document.left.map(
+        ({ device, engine, reason }) => `left out: ${[device, engine].filter(Boolean).join(" with ")}: ${reason}`,
+      ),
       ...document.notes.map((note) => `note: ${note}`),
     ].join("\n"),
   ].join("\n\n");

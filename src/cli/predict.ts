@@ -2,6 +2,7 @@ import { Option } from "commander";
 import { exitCodes } from "../base/errors.js";
 import type { Dtype } from "../base/units.js";
 import { nodeAccess } from "../files/node.js";
+import { engineNames } from "../hardware/engine.js";
 import { devices as catalog } from "../hardware/catalog/devices.js";
 import type { DeviceRecord } from "../hardware/record.js";
 import { loadModel } from "../model/load.js";
@@ -14,7 +15,7 @@ import { loadDevice } from "../study/devices.js";
 import { type SortKey, predictTable, sortKeys } from "../study/predict-table.js";
 import { type PredictModelOptions, predictModel } from "../study/predict.js";
 import { readTrace } from "../study/trace.js";
-import { type SetUp, emit, styleFor } from "./io.js";
+import { type SetUp, commandLine, emit, styleFor } from "./io.js";
 import { cacheDtypeOption, dtype, dtypeOption, lengthsOption, partialOption, wholeNumber } from "./options.js";
 import {
   depth,
@@ -34,16 +35,17 @@ import { modelArgument } from "./words.js";
 
 interface Options {
   readonly on: readonly string[];
+  readonly engine?: readonly string[];
   readonly lengths?: number[];
   readonly batch: number;
   readonly depth: number;
-  readonly chunk?: number;
+  readonly chunk?: number | "none";
   readonly prefixCached: number;
   readonly request?: Request;
   readonly turns?: Turns;
   readonly trace?: string;
   readonly encoderLength?: number;
-  readonly attention: "fused" | "naive";
+  readonly attention?: "fused" | "naive";
   readonly dtype?: Dtype | FileType;
   readonly kvDtype?: Dtype;
   readonly activationDtype?: Dtype;
@@ -69,7 +71,7 @@ interface Options {
 const count = (flag: string, what: string): Option =>
   new Option(`${flag} <devices>`, what).argParser(wholeNumber(1, 65_536)).default(1);
 
-export const setUpPredict: SetUp = (command, io, setExitCode) => {
+export const setUpPredict: SetUp = (command, io, setExitCode, words) => {
   command
     .description(
       "Predicts prefill seconds, decode seconds per token and memory over the length, with intervals, split by operator, " +
@@ -84,10 +86,21 @@ export const setUpPredict: SetUp = (command, io, setExitCode) => {
         .argParser(names)
         .makeOptionMandatory(),
     )
+    .addOption(
+      new Option(
+        "--engine <engines>",
+        `runtime: ${engineNames.join(", ")}; several with commas between for a table (default: what people mostly run on the device)`,
+      ).argParser(names),
+    )
     .addOption(lengthsOption("lengths to predict at"))
     .addOption(new Option("--batch <b>", "sequences at once").argParser(wholeNumber(1, 2 ** 20)).default(1))
     .addOption(new Option("--depth <c>", "tokens already cached before the prefill").argParser(depth).default(0))
-    .addOption(new Option("--chunk <n>", "prefill in chunks of that many tokens").argParser(length("--chunk")))
+    .addOption(
+      new Option(
+        "--chunk <n>",
+        "prefill in chunks of that many tokens, or none (default: as the engine does)",
+      ).argParser((text) => (text === "none" ? text : length("--chunk")(text))),
+    )
     .addOption(
       new Option("--prefix-cached <share>", "share of the prompt whose keys and values are cached")
         .argParser(shareBelowOne)
@@ -102,9 +115,10 @@ export const setUpPredict: SetUp = (command, io, setExitCode) => {
       ),
     )
     .addOption(
-      new Option("--attention <kernel>", "fused, or naive with n × n scores in memory")
-        .choices(["fused", "naive"])
-        .default("fused"),
+      new Option(
+        "--attention <kernel>",
+        "fused, or naive with n × n scores in memory (default: as the engine does)",
+      ).choices(["fused", "naive"]),
     )
     .addOption(dtypeOption())
     .addOption(cacheDtypeOption())
@@ -152,6 +166,7 @@ Examples:
   nsquared predict Llama-3.1-8B --on rtx4090 --dtype Q4_K_M --kv-dtype fp8 --request 4k:512
   nsquared predict Llama-3.1-8B --on h100 --tp 4 --limit "ttft<2s" --limit "tpot<20ms" --network 20ms
   nsquared predict Llama-3.1-8B --on h100,a100-80gb,l4 --lengths 8k --price 2.5
+  nsquared predict Llama-3.1-8B --on rtx4090 --engine vllm,llama.cpp-cuda --lengths 2k,8k
   nsquared predict Llama-3.1-8B --on all --lengths 8k,64k --request 8k:256 --sort energy
   nsquared calibrate && nsquared predict SmolLM2-135M --on local
   nsquared predict ./config.json --on my-device.json --json`,
@@ -162,7 +177,8 @@ Examples:
       const asked = { ...optionsOf(options), trace };
       const style = styleFor(io, io.outIsTerminal);
       const [only] = options.on;
-      if (options.on.length === 1 && only !== undefined && only.toLowerCase() !== "all") {
+      const engines = options.engine ?? [];
+      if (options.on.length === 1 && engines.length < 2 && only !== undefined && only.toLowerCase() !== "all") {
         const device = await loadDevice(only, io.environment);
         const document = predictModel(model, device, asked);
         const [from, to] = [document.points[0]?.n ?? 1, document.points.at(-1)?.n ?? 1];
@@ -173,13 +189,15 @@ Examples:
             picture: draw ? predictPlot(deploy(model, device, asked), from, to, io.columns, style) : "",
           }),
         );
-        if (options.html !== undefined) await writePage(model, device, asked, options.html);
+        if (options.html !== undefined) {
+          await writePage(model, device, asked, options.html, commandLine(words));
+        }
         if (options.mustFit === true && document.exceeded !== null) setExitCode(exitCodes.gate);
         return;
       }
       const all = options.on.some((name) => name.toLowerCase() === "all");
       const devices = all ? catalog : await Promise.all(options.on.map((name) => loadDevice(name, io.environment)));
-      const document = predictTable(model, devices, { ...asked, sort: options.sort });
+      const document = predictTable(model, devices, { ...asked, engines, sort: options.sort });
       emit(io, options.json, document, () => predictTableText(document, style));
       if (options.mustFit === true && !document.rows.some(({ memory }) => memory.fits)) setExitCode(exitCodes.gate);
     });
@@ -191,6 +209,7 @@ async function writePage(
   device: DeviceRecord,
   asked: PredictModelOptions,
   path: string,
+  line: string,
 ): Promise<void> {
   const [{ predictionReport }, { htmlReport }, { writeText }] = await Promise.all([
     import("../study/prediction-report.js"),
@@ -199,7 +218,7 @@ async function writePage(
   ]);
   const data = predictionReport(model, device, asked, {
     created: new Date(),
-    commands: [`nsquared predict ${model.name} --on ${device.name}`],
+    commands: [line],
   });
   await writeText(path, await htmlReport(data));
 }
@@ -210,9 +229,10 @@ function optionsOf(options: Options): PredictModelOptions {
     ...(options.lengths === undefined ? {} : { lengths: options.lengths }),
     batch: options.batch,
     depth: options.depth,
-    chunk: options.chunk ?? null,
+    ...(options.chunk === undefined ? {} : { chunk: options.chunk === "none" ? null : options.chunk }),
     cachedShare: options.prefixCached,
-    attention: options.attention,
+    ...(options.attention === undefined ? {} : { attention: options.attention }),
+    engineName: options.engine?.[0] ?? null,
     dtype: options.dtype ?? null,
     kvDtype: options.kvDtype ?? null,
     activationDtype: options.activationDtype ?? null,

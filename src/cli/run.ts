@@ -100,9 +100,8 @@ export async function run(words: readonly string[], io: Io): Promise<number> {
     for (const { name, summary, load } of entries) {
       const command = program.command(name).summary(summary).description(summary);
       if (name !== wanted) continue;
-      (await load())(command, io, (code) => {
-        exitCode = code;
-      });
+      const setUp = await load();
+      setUp(command, io, (code) => (exitCode = code), words);
       command.option("--json", "one JSON document on standard output, nothing else").option("--debug", "stack traces");
     }
     await program.parseAsync(words, { from: "user" });

@@ -8,7 +8,7 @@ import { type EngineRow, factored } from "./engine-rows.js";
 import type { FittedEngine } from "./fitted.js";
 import { type Bits, bitsOf } from "./kernel-rows.js";
 import { nearestNames } from "./names.js";
-import type { DeviceClass, DeviceRecord } from "./record.js";
+import { type DeviceClass, type DeviceRecord, deviceClasses } from "./record.js";
 
 export const engineNames = [
   "vllm",
@@ -99,14 +99,9 @@ interface Character {
 const served = { attention: "fused", operandsOf: ownOperands, memory: plainMemory } as const;
 
 const characters: Readonly<Record<EngineName, Character>> = {
-  vllm: { ...served, kernels: "vllm", chunk: 8192, about: "FlashAttention, chunked prefill (max_num_batched_tokens)" },
-  sglang: {
-    ...served,
-    kernels: "sglang",
-    chunk: 8192,
-    about: "FlashInfer or FlashAttention, chunked_prefill_size 8192",
-  },
-  "tensorrt-llm": { ...served, kernels: "tensorrt-llm", chunk: 8192, about: "its own kernels, max_num_tokens 8192" },
+  vllm: { ...served, kernels: "vllm", chunk: null, about: "FlashAttention, prefill at once" },
+  sglang: { ...served, kernels: "sglang", chunk: null, about: "FlashInfer or FlashAttention, prefill at once" },
+  "tensorrt-llm": { ...served, kernels: "tensorrt-llm", chunk: null, about: "its own kernels, prefill at once" },
   "hf-eager": { ...served, attention: "naive", kernels: "vllm", chunk: null, about: "PyTorch, scores in memory" },
   "hf-sdpa": { ...served, kernels: "vllm", chunk: null, about: "PyTorch, scaled_dot_product_attention" },
   "llama.cpp-cuda": {
@@ -182,9 +177,24 @@ function profileOf(name: EngineName, device: DeviceClass, bits: Bits): Engine {
 /** What runs on other devices say of these is less sure by this much. */
 const otherClassSpread = 0.15;
 
+const gpus = ["datacenter-gpu", "workstation-gpu", "consumer-gpu"] as const;
+/** Classes of devices that an engine has kernels for. */
+const runsOn: Readonly<Record<EngineName, readonly DeviceClass[]>> = {
+  vllm: [...gpus, "accelerator", "cpu"],
+  sglang: [...gpus, "accelerator", "cpu"],
+  "tensorrt-llm": gpus,
+  "hf-eager": deviceClasses,
+  "hf-sdpa": deviceClasses,
+  "llama.cpp-cuda": gpus,
+  "llama.cpp-metal": ["apple-gpu"],
+  "llama.cpp-cpu": ["cpu", "apple-gpu"],
+  mlx: ["apple-gpu"],
+  onnxruntime: [...gpus, "cpu"],
+};
+
 const profiles = new Map<string, Engine>();
 
-/** @throws NsquaredError `engine-unknown`, with the nearest names */
+/** @throws NsquaredError `engine-unknown`, with the nearest names; `engine-device` where it has no kernels for the device */
 function engineNamed(name: string, device: DeviceClass, bits: Bits): Engine {
   const known = engineNames.find((one) => one === name.toLowerCase());
   if (known === undefined) {
@@ -197,6 +207,14 @@ function engineNamed(name: string, device: DeviceClass, bits: Bits): Engine {
     });
   }
   const key = `${known} ${device} ${bits}`;
+  if (!runsOn[known].includes(device)) {
+    throw badInput("engine-device", {
+      where: "--engine",
+      key: "engine",
+      found: `${known} on a ${device}`,
+      expected: `one of ${engineNames.filter((one) => runsOn[one].includes(device)).join(", ")}`,
+    });
+  }
   const profile = profiles.get(key) ?? profileOf(known, device, bits);
   profiles.set(key, profile);
   return profile;
@@ -222,7 +240,7 @@ const plainDtypes = { weights: "bfloat16", activations: "bfloat16" } as const;
  * The engine a prediction is for: the measured one on a calibrated machine, otherwise the one that is asked for, or what
  * people mostly run on such a device.
  *
- * @throws NsquaredError `engine-unknown`
+ * @throws NsquaredError `engine-unknown`, `engine-device`
  */
 export function engineOf(
   device: DeviceRecord,

@@ -1,5 +1,6 @@
 import type { Dtype } from "../base/units.js";
 import type { GraphOptions } from "../graph/types.js";
+import { engineOf } from "../hardware/engine.js";
 import type { DeviceRecord } from "../hardware/record.js";
 import type { FileType } from "../model/storage.js";
 import type { ModelDescription } from "../model/types.js";
@@ -18,6 +19,8 @@ export interface DeploymentOptions extends Formats, Schedule {
   readonly interconnect: number | null;
   /** Tokens of an encoder's input; as many as the length where null. */
   readonly encoderLength: number | null;
+  /** Runtime that runs it; the measured one, or what people mostly run on the device, where null. */
+  readonly engineName: string | null;
 }
 
 export const defaultDeployment: DeploymentOptions = {
@@ -27,7 +30,14 @@ export const defaultDeployment: DeploymentOptions = {
   parallel: noParallelism,
   interconnect: null,
   encoderLength: null,
+  engineName: null,
 };
+
+/** What is not asked for, as the engine does it: its attention, and the chunks that it computes a prefill in. */
+export function deploymentOptions(device: DeviceRecord, options: Partial<DeploymentOptions>): DeploymentOptions {
+  const { attention, chunk } = engineOf(device, options.engineName ?? null);
+  return { ...defaultDeployment, attention, chunk, ...options };
+}
 
 /** A model on hardware, ready to be asked. */
 export interface Deployment {
@@ -56,19 +66,20 @@ export function hasEncoder(model: ModelDescription): boolean {
   return model.stacks.some(({ length }) => length?.kind === "encoder");
 }
 
-/** @throws NsquaredError `parallel-divide`, `no-interconnect` */
+/** @throws NsquaredError `parallel-divide`, `no-interconnect`, `engine-unknown`, `engine-device` */
 export function deploy(
   model: ModelDescription,
   device: DeviceRecord,
   options: Partial<DeploymentOptions> = {},
 ): Deployment {
-  const chosen = { ...defaultDeployment, ...options };
+  const chosen = deploymentOptions(device, options);
   const formatted = withFormats(model, device, chosen);
-  const { attention, parallel, interconnect, encoderLength } = chosen;
+  const { attention, parallel, interconnect, encoderLength, engineName } = chosen;
   const plan = makePlan(formatted.model, device, {
     attention,
     parallel,
     interconnect,
+    engineName,
     encoderLength: hasEncoder(model) ? encoderLength : 0,
     operands: formatted.operands,
   });

@@ -11,7 +11,7 @@ import type { ModelDescription } from "../model/types.js";
 import { type Capacity, capacityOf } from "./capacity.js";
 import { type LengthInterval, attentionHalfSeconds, crossoverSeconds } from "./crossing.js";
 import type { Curve } from "./curve.js";
-import { type Deployment, type DeploymentOptions, defaultDeployment, deploy } from "./deployment.js";
+import { type Deployment, type DeploymentOptions, defaultDeployment, deploy, deploymentOptions } from "./deployment.js";
 import { type Interval, intervalLevel } from "./interval.js";
 import { type LatencyReach, type LatencyWanted, reachOf } from "./latency.js";
 import { type MemoryCurve, fits, longestThatFits, needs } from "./memory.js";
@@ -94,7 +94,7 @@ export function predict(
   device: DeviceRecord,
   options: Partial<PredictOptions> = {},
 ): Prediction {
-  const chosen = { ...defaultPredictOptions, ...options };
+  const chosen = { ...defaultPredictOptions, ...options, ...deploymentOptions(device, options) };
   const { lengths, depth, attention, terms, limits } = chosen;
   check(chosen);
   const deployment = deploy(model, device, chosen);

@@ -17,44 +17,47 @@ export type SortKey = (typeof sortKeys)[number];
 
 type Row = PredictTableDocument["rows"][number];
 
-/** Tables of at most this many devices carry the whole prediction of each. */
-const fewDevices = 8;
-/** Most rows: devices times lengths. */
+/** Tables of at most this many devices and engines carry the whole prediction of each. */
+const fewPredictions = 8;
+/** Most rows: devices times engines times lengths. */
 const mostRows = 100_000;
 
 /**
- * A model on many devices side by side, at every length. What cannot run there is left out with the reason; what does not
+ * A model on many devices, and under many engines, side by side, at every length. What cannot run there is left out with the reason; what does not
  * fit is kept and marked.
  */
 export function predictTable(
   model: ModelDescription,
   devices: readonly DeviceRecord[],
-  options: PredictModelOptions & { readonly sort?: SortKey } = {},
+  options: PredictModelOptions & { readonly sort?: SortKey; readonly engines?: readonly string[] } = {},
 ): PredictTableDocument {
   const chosen = { ...defaultPredictOptions, ...options };
   const { sort = "seconds", lengths, batch, depth } = chosen;
-  if (devices.length * lengths.length > mostRows) {
+  const engines = options.engines === undefined || options.engines.length === 0 ? [null] : options.engines;
+  const pairs = devices.flatMap((device) => engines.map((engineName) => ({ device, engineName })));
+  if (pairs.length * lengths.length > mostRows) {
     throw badInput("table-large", {
       where: "--on",
       key: "rows",
-      found: devices.length * lengths.length,
+      found: pairs.length * lengths.length,
       expected: `at most ${mostRows}: fewer lengths`,
     });
   }
   const rows: Row[] = [];
   const left: PredictTableDocument["left"] = [];
-  const fitting: DeviceRecord[] = [];
-  for (const device of devices) {
+  const fitting: typeof pairs = [];
+  for (const pair of pairs) {
+    const { device, engineName } = pair;
     try {
-      rows.push(...rowsOf(model, device, options));
-      fitting.push(device);
+      rows.push(...rowsOf(model, device, { ...options, engineName }));
+      fitting.push(pair);
     } catch (error) {
-      // With one device there is nothing else to show.
-      if (!(error instanceof NsquaredError) || devices.length === 1) throw error;
-      left.push({ device: device.name, engine: "", reason: error.message });
+      // A name that no device knows is a mistake; with one row there is nothing else to show.
+      if (!(error instanceof NsquaredError) || error.code === "engine-unknown" || pairs.length === 1) throw error;
+      left.push({ device: device.name, engine: engineName ?? "", reason: error.message });
     }
   }
-  const few = devices.length <= fewDevices;
+  const few = pairs.length <= fewPredictions;
   return {
     schema: "nsquared/predict-table@1",
     name: model.name,
@@ -67,7 +70,9 @@ export function predictTable(
     sort,
     rows: sorted(rows, sort),
     left,
-    predictions: few ? fitting.map((device) => predictModel(model, device, options)) : [],
+    predictions: few
+      ? fitting.map(({ device, engineName }) => predictModel(model, device, { ...options, engineName }))
+      : [],
     notes: ["rows that do not fit in memory are kept and come last; one request at a time, no queueing"],
   };
 }

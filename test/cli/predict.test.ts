@@ -1,4 +1,4 @@
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import type { PredictDocument, PredictTableDocument } from "../../src/study/documents/predict.js";
@@ -34,6 +34,8 @@ async function refuses(words: readonly string[], ...wanted: (string | RegExp)[])
 describe("nsquared predict refuses", () => {
   test.each<[string, string[], (string | RegExp)[]]>([
     ["an unknown device, with the nearest names", ["--on", "h1000"], ["h1000", "perhaps", "h100"]],
+    ["an unknown engine, with the nearest names", ["--engine", "vlm"], ["vlm", "perhaps vllm"]],
+    ["an engine without kernels for the device", ["--engine", "mlx"], ["mlx on a datacenter-gpu", "one of vllm"]],
     ["devices that do not divide the heads", ["--tp", "3"], ["--tp", "3", "32 heads", "1, 2, 4, 8"]],
     ["devices between two numbers of KV heads", ["--tp", "32", "--cp", "0"], ["--cp", "0"]],
     ["stages that do not divide the layers", ["--pp", "5"], ["--pp", "5", "32 layers"]],
@@ -212,4 +214,46 @@ describe("nsquared predict on several devices", () => {
     expect(table.rows.length).toBeGreaterThan(3);
     expect(table.left.some(({ reason }) => reason.includes("--interconnect"))).toBe(true);
   });
+});
+
+describe("nsquared predict --engine", () => {
+  test("predicts the runtime asked for, computing as that one does", async () => {
+    const [served, consumer] = [
+      await predicted(...llama, "--engine", "hf-eager"),
+      await predicted(...llama, "--engine", "llama.cpp-cuda"),
+    ];
+    expect(served.engine).toBe("hf-eager");
+    expect(served.attention).toBe("naive");
+    expect(consumer.engine).toBe("llama.cpp-cuda");
+    expect([consumer.attention, consumer.chunk]).toEqual(["fused", 512]);
+    expect((await predicted(...llama, "--engine", "llama.cpp-cuda", "--chunk", "none")).chunk).toBeNull();
+  });
+
+  test("puts engines side by side and leaves out those that do not run there, with the reason", async () => {
+    const { out, err, code } = await command([...llama, "--engine", "vllm,hf-eager,mlx", "--json"]);
+    expect([err, code]).toEqual(["", 0]);
+    const table: PredictTableDocument = JSON.parse(out);
+    const at8k = table.rows.filter(({ n }) => n === 8192);
+    expect(at8k.map(({ engine }) => engine)).toEqual(["vllm", "hf-eager"]);
+    expect(at8k[1]?.prefill.seconds).toBeGreaterThan(at8k[0]?.prefill.seconds ?? Number.POSITIVE_INFINITY);
+    expect(table.left).toEqual([expect.objectContaining({ engine: "mlx" })]);
+    expect(table.predictions.map(({ engine }) => engine)).toEqual(["vllm", "hf-eager"]);
+  });
+});
+
+test("nsquared predict --html writes one page that names model, device and engine and needs nothing else", async () => {
+  const path = join(folder.path, "prediction.html");
+  const { code, err } = await command([...llama, "--html", path]);
+  expect([err, code]).toEqual(["", 0]);
+  const page = readFileSync(path, "utf8");
+  for (const text of [
+    "Llama-3.1-8B",
+    "H100-SXM5-80GB",
+    "vllm",
+    "<svg",
+    "predict Llama-3.1-8B --on h100 --lengths 1k,8k",
+  ]) {
+    expect(page).toContain(text);
+  }
+  expect(page).not.toMatch(/(?:src|href)="https?:/);
 });
