@@ -84,7 +84,7 @@ Exit codes: 0 done, 2 bad input, 3 some cells failed, 130 stopped by Ctrl-C (wha
           return;
         }
         const document = measureDocumentOf(asked);
-        emit(io, options.json, document, () => measureText(asked, document));
+        emit(io, options.json, document, () => measureText(asked, document, options.resume));
         setExitCode(exitCodeOf(asked.run));
         return;
       }
@@ -115,7 +115,7 @@ Exit codes: 0 done, 2 bad input, 3 some cells failed, 130 stopped by Ctrl-C (wha
         ),
       );
       const document = measureDocumentOf(recorded, doubts);
-      emit(io, options.json, document, () => measureText(recorded, document));
+      emit(io, options.json, document, () => measureText(recorded, document, options.resume));
       setExitCode(exitCodeOf(recorded.run));
     });
 };
@@ -250,7 +250,7 @@ function serverTime(run: Run, phase: string, n: number, batch: number): string {
   return times.length === 0 ? "–" : seconds(middle(times));
 }
 
-function measureText({ run, path }: Recorded, document: MeasureDocument): string {
+function measureText({ run, path }: Recorded, document: MeasureDocument, resumed: string | undefined): string {
   return [
     `${run.model.name}: ${runtimeText(run)}, ${run.status} in ${seconds(run.seconds)}`,
     "",
@@ -259,7 +259,7 @@ function measureText({ run, path }: Recorded, document: MeasureDocument): string
     ...(document.until === undefined ? [] : [untilText(document.until), ""]),
     ...document.warnings.map(({ message }) => `warning: ${message}`),
     `run: ${path}`,
-    `next: nsquared fit ${path}`,
+    `next: nsquared fit ${resumed === undefined ? "" : `${resumed} `}${path}`,
   ].join("\n");
 }
 

@@ -20,6 +20,7 @@ export const quirks = {
   truncates: "prompts are cut to 1,000 tokens, silently but for the count",
   "stops-early": "answers end after half of the wanted tokens",
   "no-token-ids": "prompts of token ids are refused",
+  "short-tokens": "tokens of at most two letters: many words are two tokens",
   "no-ignore-eos": "ignore_eos and min_tokens are refused as unknown",
   "no-stream": "streaming is refused",
   "unnamed-limit": "/models does not name the context limit",

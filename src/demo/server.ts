@@ -4,7 +4,7 @@ import { setImmediate as nextTick, setTimeout as sleep } from "node:timers/promi
 import { type Api, type Usage, chunkOf, eventBytes, wordOf } from "./chunks.js";
 import { type DemoLaw, type DemoTimes, demoTimes } from "./law.js";
 import type { Quirk } from "./quirks.js";
-import { PrefixCache, templateTokens, tokensOf } from "./tokens.js";
+import { PrefixCache, fewLetters, templateTokens, tokensOf } from "./tokens.js";
 
 export interface DemoOptions {
   readonly law: DemoLaw;
@@ -154,7 +154,7 @@ class Demo {
     const body = await readJson(request);
     if (path === "/tokenize" && !this.has("no-tokenize")) {
       const text = body["prompt"] ?? body["content"];
-      const tokens = tokensOf(typeof text === "string" ? text : "");
+      const tokens = this.tokens(typeof text === "string" ? text : "");
       json({
         count: tokens.length,
         tokens: tokens.map((_, index) => index),
@@ -209,8 +209,12 @@ class Demo {
     return { api, tokens, answer, stream, usage, cache, progress };
   }
 
+  private tokens(text: string): string[] {
+    return tokensOf(text, this.has("short-tokens") ? fewLetters : undefined);
+  }
+
   private promptTokens(prompt: unknown): string[] {
-    if (typeof prompt === "string") return tokensOf(prompt);
+    if (typeof prompt === "string") return this.tokens(prompt);
     const ids: readonly unknown[] = Array.isArray(prompt) ? prompt : [];
     if (ids.length > 0 && ids.every((id) => typeof id === "number") && !this.has("no-token-ids")) return tokensOf(ids);
     throw new Refusal(400, "prompt must be a string");
@@ -222,7 +226,7 @@ class Demo {
     if (texts.length === 0 || texts.some((text) => typeof text !== "string")) {
       throw new Refusal(400, "messages must be a list of texts");
     }
-    return [...Array.from({ length: templateTokens }, (_, index) => `<${index}>`), ...tokensOf(texts.join(" "))];
+    return [...Array.from({ length: templateTokens }, (_, index) => `<${index}>`), ...this.tokens(texts.join(" "))];
   }
 
   private async complete(wanted: Wanted, response: ServerResponse, arrived: number): Promise<void> {

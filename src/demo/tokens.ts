@@ -1,15 +1,16 @@
-/** Letters that one token of the demo's vocabulary stands for at most. */
+/** Letters that one token of the demo's vocabulary stands for at most: its own, and one that splits many words. */
 const lettersPerToken = 4;
+export const fewLetters = 2;
 const mostTokens = 1 << 22;
 
-/** A prompt as the demo server's tokens: its ids, or pieces of at most four letters of each word. */
-export function tokensOf(prompt: string | readonly number[]): string[] {
+/** A prompt as the demo server's tokens: its ids, or pieces of at most so many letters of each word. */
+export function tokensOf(prompt: string | readonly number[], most = lettersPerToken): string[] {
   if (typeof prompt !== "string") return prompt.slice(0, mostTokens).map(String);
   const pieces: string[] = [];
   for (const [word] of prompt.matchAll(/\S+/gu)) {
     const letters = [...word];
-    for (let from = 0; from < letters.length && pieces.length < mostTokens; from += lettersPerToken) {
-      pieces.push(letters.slice(from, from + lettersPerToken).join(""));
+    for (let from = 0; from < letters.length && pieces.length < mostTokens; from += most) {
+      pieces.push(letters.slice(from, from + most).join(""));
     }
   }
   return pieces;

@@ -2,7 +2,7 @@ import { type NsquaredError, badInput } from "../base/errors.js";
 import type { Random } from "../base/random.js";
 import type { Seconds } from "../base/units.js";
 import { type Connection, NoAnswer } from "./openai-http.js";
-import { plainScale, randomPrompt, scaleOf, type TokenScale } from "./openai-prompt.js";
+import { type TokenScale, plainScale, randomPrompt, scaleOf, wordCycle } from "./openai-prompt.js";
 import {
   type Api,
   type Asking,
@@ -47,9 +47,10 @@ export interface ProbeOptions extends Asking {
   readonly random: Random;
 }
 
+const anApi = "an OpenAI-compatible API; its address often ends in /v1";
 const noops = 5;
 /** Words of the two prompts that show how words become tokens. */
-const probeUnits = [24, 120] as const;
+const probeUnits = [wordCycle, 3 * wordCycle] as const;
 const probeAnswer = 2;
 
 /** Any answer that shows the address to be no such server. */
@@ -89,7 +90,7 @@ interface Listing {
 /** `/models`: which models, how long their context; the first request to the server. */
 async function listModels(connection: Connection, options: ProbeOptions): Promise<Listing> {
   const start = options.clock.now();
-  const { status, text } = await get(connection, "/models", options);
+  const { status, text, location } = await get(connection, "/models", options);
   const connectSeconds = options.clock.now() - start;
   if (status === 401 || status === 403) {
     throw badInput("unauthorised", {
@@ -99,14 +100,14 @@ async function listModels(connection: Connection, options: ProbeOptions): Promis
       expected: "a key that the server takes, in the variable that --api-key-env names",
     });
   }
+  if (status >= 300 && status < 400 && location !== null) {
+    const expected = "the address that it points to, as far as that is trusted; redirections are not followed";
+    throw noServer(connection, `HTTP ${status} to ${location.slice(0, 200)}`, expected);
+  }
   const value = jsonOf(text);
   if (status === 200 && value === undefined) {
     const html = /<html|<!doctype/i.test(text);
-    throw noServer(
-      connection,
-      html ? "a web page" : text.slice(0, 60),
-      "an OpenAI-compatible API; its address often ends in /v1",
-    );
+    throw noServer(connection, html ? "a web page" : text.slice(0, 60), anApi);
   }
   const data: unknown = Reflect.get(Object(value), "data");
   const list: readonly unknown[] = status === 200 && Array.isArray(data) ? data.slice(0, 10_000) : [];
@@ -147,10 +148,10 @@ async function get(
   path: string,
   asking: Asking,
   body?: unknown,
-): Promise<{ readonly status: number; readonly text: string }> {
+): Promise<{ readonly status: number; readonly text: string; readonly location: string | null }> {
   const pieces: Uint8Array[] = [];
   try {
-    const { status } = await connection.exchange({
+    const { status, headers } = await connection.exchange({
       method: body === undefined ? "GET" : "POST",
       path,
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
@@ -159,7 +160,7 @@ async function get(
         pieces.push(bytes);
       },
     });
-    return { status, text: Buffer.concat(pieces).toString("utf8") };
+    return { status, text: Buffer.concat(pieces).toString("utf8"), location: headers.location ?? null };
   } catch (error) {
     asking.signal.throwIfAborted();
     if (error instanceof NoAnswer) throw unreachable(connection, error);
@@ -252,7 +253,9 @@ async function firstWay(
     const refused = completion.status >= 400 && completion.status < 500 && completion.status !== 429;
     if (!refused && completion.status !== 501) break;
   }
-  throw noServer(connection, last?.problem ?? "no answer", "a completion with some content, streamed or not");
+  const nothing = absent.size > 0 && (last?.status === 404 || last?.status === 405);
+  const expected = nothing ? anApi : "a completion with some content, streamed or not";
+  throw noServer(connection, last?.problem ?? "no answer", expected);
 }
 
 /**
@@ -270,13 +273,16 @@ export async function probeServer(connection: Connection, options: ProbeOptions)
     times.push(options.clock.now() - start);
   }
   const { way, completion } = await firstWay(connection, options);
-  const [short, long] = probeUnits;
-  const prompt = (units: number): Prompt => randomPrompt(way.prompts, units, options.random);
-  const second = await askSmall(connection, prompt(long), way.dialect, options);
+  const [short] = probeUnits;
+  const { units: long, completion: second } = await secondLength(connection, way, options);
   const first = completion.request.promptTokens;
   const other = second.request.promptTokens;
   const counts = first !== null && other !== null;
-  const counted = counts ? [first, other] : way.dialect.stream ? await countWhole(connection, way, options) : null;
+  const counted = counts
+    ? [first, other]
+    : way.dialect.stream
+      ? await countWhole(connection, way, [short, long], options)
+      : null;
   const [few = null, many = null] = counted ?? [];
   const scaled = few !== null && many !== null;
   const tokenize = await get(connection, "//tokenize", options, { prompt: "the of and", content: "the of and" }).catch(
@@ -305,15 +311,35 @@ export async function probeServer(connection: Connection, options: ProbeOptions)
   };
 }
 
+/** An answer to a prompt of another length: longer, or shorter where the context has no room for that. */
+async function secondLength(
+  connection: Connection,
+  way: Way,
+  options: ProbeOptions,
+): Promise<{ readonly units: number; readonly completion: Completion }> {
+  const ask = (units: number): Promise<Completion> =>
+    askSmall(connection, randomPrompt(way.prompts, units, options.random), way.dialect, options);
+  const [, long] = probeUnits;
+  const completion = await ask(long);
+  if (completion.problem === null) return { units: long, completion };
+  const few = wordCycle >> 2;
+  return { units: few, completion: await ask(few) };
+}
+
 function firstSeconds({ request }: Completion): Seconds {
   return request.firstTokenSeconds ?? request.endToEndSeconds ?? 0;
 }
 
 /** How the server counts the two small prompts where it counts only in answers that are not streamed. */
-async function countWhole(connection: Connection, way: Way, options: ProbeOptions): Promise<(number | null)[]> {
+async function countWhole(
+  connection: Connection,
+  way: Way,
+  lengths: readonly number[],
+  options: ProbeOptions,
+): Promise<(number | null)[]> {
   const dialect = { ...way.dialect, stream: false, streamUsage: false };
   const found: (number | null)[] = [];
-  for (const units of probeUnits) {
+  for (const units of lengths) {
     const prompt = randomPrompt(way.prompts, units, options.random);
     found.push((await askSmall(connection, prompt, dialect, options)).request.promptTokens);
   }

@@ -1,11 +1,14 @@
 import type { Random } from "../base/random.js";
 import type { Prompt } from "./openai-request.js";
 
-/** Short words that are one token in nearly every vocabulary. */
+/** Short words that are one token in nearly every vocabulary; each stretch of them has short ones and longer. */
 const words =
-  "the of and to in is that for it as was with be by on not he his but at are this have from or had an they one you were all her she will more no if out so up said what its than into them can only time new some two may then do any like my now over such our man me even most made".split(
+  "the they then by up made an may be so most had two with out even or some was if me from new as no man have time it more our this only for will such are can that she over at them is her now but into in all my his than to were like he its and you any not what of one do on said".split(
     " ",
   );
+
+/** Words after which they repeat: prompts of whole cycles show best how many tokens a word is. */
+export const wordCycle = words.length;
 
 /** Ids that every vocabulary has and that are no special tokens in known ones. */
 const firstId = 300;
@@ -16,9 +19,17 @@ function randomIds(count: number, random: Random): number[] {
   return Array.from({ length: count }, () => firstId + Math.floor(random() * (lastId - firstId)));
 }
 
-/** `count` random words with spaces between. */
+/**
+ * `count` words with spaces between, in random order. Which words they are depends on the count alone: where a vocabulary
+ * splits some of them, two prompts of so many words are as many tokens all the same.
+ */
 function randomWords(count: number, random: Random): string {
-  return Array.from({ length: count }, () => words[Math.floor(random() * words.length)] ?? "the").join(" ");
+  const chosen = Array.from({ length: count }, (_, index) => words[index % words.length] ?? "the");
+  for (let last = count - 1; last > 0; last -= 1) {
+    const other = Math.floor(random() * (last + 1));
+    [chosen[last], chosen[other]] = [chosen[other] ?? "the", chosen[last] ?? "the"];
+  }
+  return chosen.join(" ");
 }
 
 /** How many of a server's tokens so many words, or ids, are: tokens = perUnit·units + extra. */

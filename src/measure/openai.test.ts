@@ -67,7 +67,12 @@ describe("the probe", () => {
     expect(probe.dialect).toMatchObject(dialect);
   });
 
-  test("a chat's template is found by two lengths", async () => {
+  test("a chat's template is found by two lengths, in a short context, too", async () => {
+    const server = await startDemoServer({ law: { ...fast, contextLimit: 128 }, seed: 1 });
+    servers.push(server);
+    const short = await openOpenAiRunner({ ...asked, api: "chat", address: new URL(server.url) }, context);
+    runners.push(short);
+    expect(short.probe).toMatchObject({ counts: true, scale: { perUnit: 1, extra: 7 } });
     expect((await open([], { api: "chat" })).probe.scale).toEqual({ perUnit: 1, extra: 7 });
   });
 
@@ -139,6 +144,21 @@ describe("a sample", () => {
     // Progress is no token.
     expect(request?.firstTokenSeconds).toBeGreaterThan(0.053);
   });
+
+  test.each([1, 4])(
+    "has its wanted length though the vocabulary splits words, once it was counted: %i at once",
+    async (batch) => {
+      const runner = await open(["short-tokens"], { api: "chat" });
+      for (const n of [333, 4000]) {
+        await runner.run(prefill(n, { batch }), context);
+        for (let turn = 0; turn < 3; turn += 1) {
+          const { status, request } = await runner.run(prefill(n, { batch }), context);
+          expect(status).toBe("ok");
+          expect(Math.abs((request?.promptTokens ?? 0) - n)).toBeLessThanOrEqual(1);
+        }
+      }
+    },
+  );
 
   test("counts the refusals before it", async () => {
     const runner = await open(["rate-limited"]);

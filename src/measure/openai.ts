@@ -94,6 +94,8 @@ interface Prepared {
   /** Tokens of the answer; of one token the first is timed, of more the rest. */
   readonly answer: number;
   readonly words: number;
+  /** Words more or fewer than the scale says. */
+  readonly correction: number;
 }
 
 class Server implements OpenAiRunner {
@@ -238,10 +240,14 @@ class Server implements OpenAiRunner {
     await this.ask(this.prepared({ prompt: this.repeated(depth), tokens: depth, depth: null, answer: 1 }), context);
   }
 
-  private prepared({ prompt, ...rest }: Omit<Prepared, "question" | "words"> & { readonly prompt: Prompt }): Prepared {
+  private prepared({
+    prompt,
+    ...rest
+  }: Pick<Prepared, "tokens" | "depth" | "answer"> & { readonly prompt: Prompt }): Prepared {
     const asked = { model: this.options.model, prompt, answer: rest.answer, reusesCache: rest.depth !== 0 };
     const words = typeof prompt === "string" ? prompt.split(" ").length : prompt.length;
-    return { ...rest, words, question: questionOf(asked, this.probe.dialect) };
+    const correction = this.corrections.get(rest.tokens) ?? 0;
+    return { ...rest, words, correction, question: questionOf(asked, this.probe.dialect) };
   }
 
   /** Time to the first token (TTFT) of an answer of one, else the mean time per further token (TPOT). */
@@ -285,9 +291,10 @@ class Server implements OpenAiRunner {
   }
 
   /** Why a timed answer must not be used, or null. */
-  private doubt({ tokens, depth, answer }: Prepared, request: RequestFacts): string | null {
+  private doubt(prepared: Prepared, request: RequestFacts): string | null {
+    const { tokens, depth, answer } = prepared;
     const { promptTokens, outputTokens, cachedTokens } = request;
-    if (promptTokens !== null && promptTokens !== tokens) this.correct(tokens, promptTokens);
+    if (promptTokens !== null && promptTokens !== tokens) this.correct(prepared, promptTokens);
     if (promptTokens !== null && Math.abs(promptTokens - tokens) > Math.max(1, lengthTolerance * tokens)) {
       const cut = promptTokens < (1 - cutShare) * tokens ? "; the server cuts prompts silently" : "";
       return `a prompt of ${tokens} tokens was sent, the server counted ${promptTokens}${cut}`;
@@ -307,11 +314,9 @@ class Server implements OpenAiRunner {
   }
 
   /** Lets the next prompt of this length have so many words more or fewer as this one was off. */
-  private correct(tokens: number, counted: number): void {
+  private correct({ tokens, correction }: Prepared, counted: number): void {
     const missed = Math.round((tokens - counted) / this.probe.scale.perUnit);
-    if (Math.abs(missed) < cutShare * tokens) {
-      this.corrections.set(tokens, (this.corrections.get(tokens) ?? 0) + missed);
-    }
+    if (Math.abs(missed) < cutShare * tokens) this.corrections.set(tokens, correction + missed);
   }
 }
 
