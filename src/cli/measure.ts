@@ -103,7 +103,7 @@ Exit codes: 0 done, 2 bad input, 3 some cells failed, 130 stopped by Ctrl-C (wha
           return measureUntil(model, wanted, aim, device, world);
         });
         const document = { ...measureDocumentOf(recorded, doubts), until };
-        emit(io, options.json, document, () => measureText(recorded, document));
+        emit(io, options.json, document, () => measureText(recorded, document, options.resume));
         setExitCode(exitCodeOf(recorded.run));
         return;
       }

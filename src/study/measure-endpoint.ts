@@ -303,7 +303,7 @@ function estimateOf(
   { prices }: EndpointOptions,
   decodeSteps: number,
 ): EndpointEstimate {
-  const [short, long] = probe.small;
+  const [short, long] = [...probe.small].sort((left, right) => left.tokens - right.tokens);
   const span = (long?.tokens ?? 1) - (short?.tokens ?? 0);
   const slope = Math.max(0, ((long?.seconds ?? 0) - (short?.seconds ?? 0)) / Math.max(1, span));
   const fixed = Math.min(...probe.small.map(({ seconds }) => seconds));
