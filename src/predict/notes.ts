@@ -4,10 +4,13 @@ import type { Deployment } from "./deployment.js";
 import { generates, hasEncoder } from "./deployment.js";
 import type { Terms } from "./requests.js";
 import { groupsOf } from "./schedule.js";
+import type { LatencyWanted } from "./latency.js";
 
 /** What a prediction takes for granted or leaves out, in words. */
-export function notesOf(deployment: Deployment, terms: Terms | null): string[] {
+export function notesOf(deployment: Deployment, terms: Terms | null, limits: readonly LatencyWanted[] = []): string[] {
+  const untimed = terms === null && limits.some(({ metric }) => metric === "ttft");
   return [
+    ...(untimed ? ["the limit on TTFT holds the prefill alone: --network and --tokenizer add theirs"] : []),
     ...scopeNotes(deployment, terms),
     ...formatNotes(deployment),
     ...parallelNotes(deployment),

@@ -153,7 +153,7 @@ export function predict(
       latency: limits.map((wanted) => reachOf(deployment, wanted, terms ?? { network: 0, tokenizer: 0 })),
     },
     exceeded: last === undefined || needs(memory, last) <= device.memory.value ? null : exceededAt(deployment, last),
-    notes: [...notesOf(deployment, terms), ...slowerNotes(deployment, lengths)],
+    notes: [...notesOf(deployment, terms, limits), ...slowerNotes(deployment, lengths)],
     curves: { prefill, decode, memory },
   };
 }

@@ -1,5 +1,5 @@
 /** Values that are added one by one; longer sums are grouped. */
-const mostSteps = 64;
+const mostSteps = 32;
 
 /**
  * Σ f(from + k·step) over k = 0 … count − 1. Beyond `mostTerms` terms neighbours are grouped and each group is its middle
