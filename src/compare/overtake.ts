@@ -53,6 +53,10 @@ export function overtakeOf(variant: readonly Timed[], baseline: readonly Timed[]
     lastCrossing(pairs.map(({ n, ours, theirs }) => ({ n, log: Math.log(of(ours) / of(theirs)) })));
   const found = cross(median);
   if (typeof found === "string") return { kind: found, n: null, low: null, high: null };
+  // One repeat says nothing of its scatter.
+  if (pairs.some(({ ours, theirs }) => ours.length < 2 || theirs.length < 2)) {
+    return { kind: "overtakes", n: found, low: null, high: null };
+  }
   const redrawn = (samples: readonly number[]): number =>
     median(samples.map(() => samples[Math.floor(random() * samples.length)] ?? Number.NaN));
   // A resample that is faster everywhere crosses before the first length, one that never is behind the last.
@@ -67,14 +71,18 @@ export function overtakeOf(variant: readonly Timed[], baseline: readonly Timed[]
 }
 
 /** d log T / d log n between the two longest lengths, with the range that the fastest and slowest repeats allow. */
-export function localExponent(timed: readonly Timed[]): { n: number; value: number; low: number; high: number } | null {
+export function localExponent(
+  timed: readonly Timed[],
+): { n: number; value: number; low: number | null; high: number | null } | null {
   const [before, after] = timed.slice(-2);
   if (before === undefined || after === undefined) return null;
   const span = Math.log(after.n / before.n);
   const slope = (long: number, short: number): number => Math.log(long / short) / span;
+  const value = slope(median(after.samples), median(before.samples));
+  if (after.samples.length < 2 || before.samples.length < 2) return { n: after.n, value, low: null, high: null };
   return {
     n: after.n,
-    value: slope(median(after.samples), median(before.samples)),
+    value,
     low: slope(Math.min(...after.samples), Math.max(...before.samples)),
     high: slope(Math.max(...after.samples), Math.min(...before.samples)),
   };

@@ -245,5 +245,7 @@ function transformed(
   if (head.transform === undefined) return { stream: input, width: head.inWidth ?? model.hiddenSize };
   const { width, bias, norm } = head.transform;
   const projected = module.linear("projection", input, model.hiddenSize, width, { bias });
-  return { stream: norm === null ? projected : module.normalise("norm", projected, norm, width), width };
+  // Masked language models: projection, GELU, norm. A bare narrowing has neither.
+  if (norm === null) return { stream: projected, width };
+  return { stream: module.normalise("norm", module.elementwise("activated", "gelu", [projected]), norm, width), width };
 }

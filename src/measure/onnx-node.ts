@@ -90,6 +90,11 @@ export async function openOnnxNodeRunner(model: ModelDescription, options: OnnxN
   return new OnnxNodeRunner(model, graph, engine, options, version);
 }
 
+/** Whether a model goes on token by token. */
+export function decodes({ stacks }: Pick<ModelDescription, "stacks">): boolean {
+  return stacks.at(-1)?.kind === "decoder";
+}
+
 class OnnxNodeRunner implements Runner {
   readonly name = onnxNodeName;
   readonly capabilities;
@@ -107,7 +112,10 @@ class OnnxNodeRunner implements Runner {
     private readonly version: string,
   ) {
     this.capabilities = {
-      phases: ["prefill", "decode", "decode-uncached", "reference"] as const,
+      // An encoder reads; nothing is decoded from it.
+      phases: decodes(model)
+        ? (["prefill", "decode", "decode-uncached", "reference"] as const)
+        : (["prefill", "reference"] as const),
       maxLength: options.maxLength,
       maxBatch: 2 ** 20,
     };

@@ -14,6 +14,7 @@ import type { Expression } from "../math/expression.js";
 import { lowerFusedAttention } from "./attention-fused.js";
 import { lowerAppend, lowerMix, lowerScores } from "./attention-naive.js";
 import { ModelBuilder, type Origin } from "./builder.js";
+import { lowerEmbed } from "./embed.js";
 import { lowerElementwise } from "./elementwise.js";
 import { lowerLinear } from "./linear.js";
 import { lowerNorm } from "./norm.js";
@@ -138,6 +139,7 @@ function lowerInstance({ block, scope }: BlockInstance, index: number, stream: s
       return binding;
     },
     state: (shape) => bindState(shape, target),
+    latestCache: () => target.caches.findLast(({ kept }) => kept.kind === "all") ?? null,
   };
   const packed = packedProjections(block);
   const skipped = new Set<Operator>([...packed.values()].flat());
@@ -261,7 +263,7 @@ function lowerOperator(operator: Operator, scope: Scope, packed: ReturnType<type
   const output = scope.fresh(operator.output);
   switch (operator.kind) {
     case "embed":
-      return builder.node(output, "Gather", [scope.parameter(operator.table), scope.value(operator.ids)]);
+      return lowerEmbed(operator, scope);
     case "linear":
       return lowerLinear(operator, scope);
     case "norm":

@@ -6,10 +6,10 @@ import { unsupported } from "./unsupported.js";
 
 /** What may be there, per part of a description, for the graph to compute what the model computes. */
 const known = {
-  embedding: ["rows", "width", "scale"],
-  head: ["kind", "tied", "bias", "softcap"],
-  stack: ["kind", "layers", "finalNorm", "length"],
-  layer: ["mixers", "ffns", "norm", "normPlacement", "arrangement", "weightsOf"],
+  embedding: ["rows", "width", "scale", "tables", "norm", "projection"],
+  head: ["kind", "tied", "bias", "softcap", "transform"],
+  stack: ["kind", "name", "layers", "finalNorm", "length"],
+  layer: ["mixers", "ffns", "norm", "normPlacement", "arrangement", "weightsOf", "withoutMixerNorm"],
   norm: ["kind", "bias", "epsilon", "offset"],
 } as const;
 
@@ -34,10 +34,14 @@ function missingParts(model: ModelDescription): string[] {
   return [
     ...(model.extras === undefined ? [] : ["extras"]),
     ...strange("embedding", model.embedding, known.embedding),
+    ...(model.embedding.tables ?? []).flatMap(({ name, width }) =>
+      (name === "positions" || name === "types") && width === model.embedding.width ? [] : [`embedding table ${name}`],
+    ),
     ...strange("head", model.head, known.head),
+    ...(model.head.kind === "pooler" ? ["a pooler"] : []),
     ...(model.stacks.length === 1 ? [] : [`${model.stacks.length} stacks`]),
     ...model.stacks.flatMap((stack) => [
-      ...(stack.kind === "decoder" ? [] : [`${stack.kind} stack`]),
+      ...(stack.kind === "decoder" || stack.kind === "encoder" ? [] : [`${stack.kind} stack`]),
       ...((stack.length?.kind ?? "new") === "new" ? [] : ["a stack of another length"]),
       ...strange("stack", stack, known.stack),
       ...(stack.finalNorm === null ? [] : strange("norm", stack.finalNorm, known.norm)),
@@ -70,7 +74,7 @@ function missingInMixer(mixer: Mixer): string[] {
   const { keyValue, span } = mixer;
   return [
     ...missing,
-    ...(keyValue === "shared" ? ["attention over another layer's cache"] : []),
+    ...(keyValue === "shared" && span.kind !== "full" ? ["a window over another layer's cache"] : []),
     ...(span.kind === "full" || span.kind === "window" || span.kind === "chunk" ? [] : [`${span.kind} span`]),
   ];
 }
@@ -78,6 +82,12 @@ function missingInMixer(mixer: Mixer): string[] {
 /** Entries of a part that say more than what is known, and are not plain "no". */
 function strange(part: string, content: object, names: readonly string[]): string[] {
   return Object.entries(content).flatMap(([name, value]) =>
-    names.includes(name) || value === undefined || value === false ? [] : [`${part}.${name}`],
+    names.includes(name) || isNothing(value) ? [] : [`${part}.${name}`],
   );
+}
+
+/** Plain "no": absent, false, or an empty list of extras. */
+function isNothing(value: unknown): boolean {
+  if (typeof value !== "object" || value === null) return value === undefined || value === false;
+  return !Array.isArray(value) && Object.keys(value).length === 0;
 }

@@ -76,6 +76,8 @@ export interface Scope {
   /** Name in the model of an initializer that holds this weight. */
   parameter(local: string, offset?: boolean): string;
   hasWeight(local: string): boolean;
+  /** The cache of the last layer before that keeps all tokens; null where there is none. */
+  latestCache(): CacheBinding | null;
   /** The cache of that name; `kept` is of interest where it is asked for first. */
   cache(local: string, kept?: Kept): CacheBinding;
   /** A new state, [b, …shape]. */

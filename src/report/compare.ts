@@ -45,7 +45,12 @@ interface PhaseData {
     readonly predicted: number | null;
   }[];
   readonly law: { readonly kind: string } | null;
-  readonly exponent: { readonly n: number; readonly value: number; readonly low: number; readonly high: number } | null;
+  readonly exponent: {
+    readonly n: number;
+    readonly value: number;
+    readonly low: number | null;
+    readonly high: number | null;
+  } | null;
   readonly overtake: {
     readonly kind: "overtakes" | "always" | "never";
     readonly n: number | null;
@@ -138,9 +143,7 @@ function lawCells(phase: PhaseData, device: string | null): string[] {
   const ratio =
     last === undefined || last.predicted === null ? "–" : `${significant(last.seconds / last.predicted, 2)}×`;
   return [
-    exponent === null
-      ? "–"
-      : `${significant(exponent.value)} (${significant(exponent.low)} – ${significant(exponent.high)})`,
+    exponent === null ? "–" : exponentText(exponent),
     law?.kind ?? "–",
     overtake === null ? "–" : overtakeText(overtake),
     overtake === null || device === null ? "–" : predictedText(overtake.predicted.seconds),
@@ -165,6 +168,11 @@ function lawTable(rows: Rows, data: ComparisonData, style: Style): string {
     rows.map(({ contender, phase }) => [contender.name, ...lawCells(phase, data.device)]),
     style,
   );
+}
+
+function exponentText({ value, low, high }: NonNullable<PhaseData["exponent"]>): string {
+  const range = low === null || high === null ? "" : ` (${significant(low)} – ${significant(high)})`;
+  return `${significant(value)}${range}`;
 }
 
 function overtakeText({ kind, n, low, high }: NonNullable<PhaseData["overtake"]>): string {

@@ -1,12 +1,11 @@
 import { NsquaredError, badInput } from "../base/errors.js";
 import { bytes, tokens } from "../base/format.js";
 import { seededRandom } from "../base/random.js";
-import { type Bytes, bytesPerElement } from "../base/units.js";
-import { countParameters } from "../cost/parameters.js";
+import type { Bytes } from "../base/units.js";
 import type { Graph } from "../graph/types.js";
 import { systemClock } from "../measure/clock.js";
 import { readMachine } from "../measure/environment.js";
-import { availableMemory, openOnnxNodeRunner } from "../measure/onnx-node.js";
+import { availableMemory, decodes, openOnnxNodeRunner } from "../measure/onnx-node.js";
 import type { NextBlock } from "../measure/plan.js";
 import { type Recorded, recordRun } from "../measure/record.js";
 import type { Runner } from "../measure/runner.js";
@@ -218,11 +217,8 @@ async function describeOnce(subjects: readonly Subject[]): Promise<ReturnType<Ru
 function entrantOf(contender: Contender, options: CompareOptions, available: Bytes, notes: Warning[]): Entrant {
   const { model, name } = contender;
   const graph = runnableGraph(model, attentionOf(contender));
-  lowerGraph(graph, {
-    positions: 1,
-    ...(contender.run.weights === undefined ? {} : { weights: contender.run.weights }),
-  });
-  const parameterBytes = countParameters(graph).total * bytesPerElement("float32");
+  const { weights } = contender.run;
+  const { parameterBytes } = lowerGraph(graph, { positions: 1, ...(weights === undefined ? {} : { weights }) });
   if (openingBytes({ parameterBytes }) > available) {
     throw badInput("memory", {
       where: name,
@@ -232,7 +228,8 @@ function entrantOf(contender: Contender, options: CompareOptions, available: Byt
     });
   }
   const resident = residentBytes({ parameterBytes });
-  const all = options.phases.flatMap((phase) =>
+  const phases = options.phases.filter((phase) => phase === "prefill" || decodes(model));
+  const all = phases.flatMap((phase) =>
     options.lengths.map(
       (length): Cell => ({
         ...cellOf(phaseOf(phase, contender), length, options.batch),

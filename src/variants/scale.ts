@@ -1,5 +1,5 @@
 import { badInput } from "../base/errors.js";
-import type { Attention, Ffn, Indexer, Layer, Mixer, ModelDescription } from "../model/types.js";
+import type { Attention, Extras, Ffn, Indexer, Layer, Mixer, ModelDescription } from "../model/types.js";
 import { changeLayers, mixerKinds } from "./layers.js";
 
 /** A model made small enough for the machine: fewer layers, a narrower stream, a shorter vocabulary. */
@@ -52,13 +52,15 @@ function withVocabulary(model: ModelDescription, wanted: number): ModelDescripti
 function withHidden(model: ModelDescription, wanted: number): ModelDescription {
   const refuse = (found: unknown, expected: string): Error =>
     badInput("scaling-invalid", { where: model.name, key: "--hidden", found, expected });
+  const fixed = (extras: Extras | undefined): boolean =>
+    extras !== undefined && Object.values(extras).some((list) => list.length > 0);
   const unknown =
-    model.extras !== undefined ||
+    fixed(model.extras) ||
     model.stacks.some(
       (stack) =>
-        stack.hiddenSize !== undefined ||
-        stack.extras !== undefined ||
-        stack.layers.some(({ extras }) => extras !== undefined),
+        (stack.hiddenSize !== undefined && stack.hiddenSize !== model.hiddenSize) ||
+        fixed(stack.extras) ||
+        stack.layers.some(({ extras }) => fixed(extras)),
     );
   if (unknown)
     throw refuse(wanted, "no other width: this model has parts of fixed widths beside its layers; take --layers");
@@ -73,6 +75,8 @@ function withHidden(model: ModelDescription, wanted: number): ModelDescription {
       ffns: layer.ffns.map((ffn) => scaler.ffn(ffn)),
     }),
   );
+  // A narrower embedding stays as it is, and so does what is compared with it.
+  const narrow = embedding.projection !== undefined;
   const rootScale = embedding.scale !== null && Math.abs(embedding.scale ** 2 / model.hiddenSize - 1) < 0.01;
   return noted(
     {
@@ -95,7 +99,7 @@ function withHidden(model: ModelDescription, wanted: number): ModelDescription {
         ...head,
         ...(head.transform === undefined
           ? {}
-          : { transform: { ...head.transform, width: width(head.transform.width) } }),
+          : { transform: { ...head.transform, width: narrow ? head.transform.width : width(head.transform.width) } }),
         ...(head.inWidth === undefined ? {} : { inWidth: width(head.inWidth) }),
         ...(head.pooler === undefined ? {} : { pooler: width(head.pooler) }),
       },

@@ -56,9 +56,13 @@ export async function runAttention(
     return normed.map((parts, position) => turn(concat(parts), position, count));
   };
   const queries = await prepare("query", heads);
-  const keys = await prepare("key", kvHeads);
-  const valuesFrom = mixer.keyValue === "key-is-value" ? "key" : "value";
-  const values = (await project(valuesFrom, inputs, hidden, kvHeads * valueDim)).map((x) => split(x, kvHeads));
+  const { kept } = parameters;
+  if (mixer.keyValue !== "shared") {
+    kept.keys = await prepare("key", kvHeads);
+    const valuesFrom = mixer.keyValue === "key-is-value" ? "key" : "value";
+    kept.values = (await project(valuesFrom, inputs, hidden, kvHeads * valueDim)).map((x) => split(x, kvHeads));
+  }
+  const { keys, values } = kept;
   const sinks = mixer.sinks === true ? await parameters.vector("sinks", heads, "bias") : null;
 
   const mixed = queries.map((ofPosition, position) =>

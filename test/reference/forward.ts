@@ -17,26 +17,73 @@ export async function referenceLogits(
   ids: readonly number[],
 ): Promise<Sequence> {
   const parameters = new Parameters(model, source);
-  const { rows, width, scale } = model.embedding;
-  const table = await parameters.matrix("embedding.table", rows, width);
-  let stream: Sequence = ids.map((id) => map(row(table, width, id), (x) => x * (scale ?? 1)));
+  let stream = await embed(model, parameters, ids);
   let index = 0;
   for (const stack of model.stacks) {
+    const own = stack.kind === "decoder" ? "" : `${stack.name ?? stack.kind}.`;
     for (const layer of stack.layers) {
-      stream = await runLayer(stream, layer, model.hiddenSize, parameters.within(`layers.${index}.`));
+      const scope = `${own}${layer.weightsOf ?? `layers.${index}`}.`;
+      stream = await runLayer(stream, layer, model.hiddenSize, parameters.within(scope));
       index += 1;
     }
     if (stack.finalNorm !== null) {
-      stream = await runNorm(stream, stack.finalNorm, model.hiddenSize, parameters.within("final_norm.norm."));
+      stream = await runNorm(stream, stack.finalNorm, model.hiddenSize, parameters.within(`${own}final_norm.norm.`));
     }
   }
-  const { tied, bias, softcap } = model.head;
+  const { tied, bias, softcap, transform } = model.head;
+  let width = model.hiddenSize;
+  if (transform !== undefined) {
+    const inside = parameters.within(tied ? "embedding.transform." : "head.transform.");
+    stream = await transformed(stream, transform, model.hiddenSize, inside);
+    width = transform.width;
+  }
   const scope = parameters.within(tied ? "embedding." : "head.");
   const head: Linear = {
-    weight: await scope.matrix(tied ? "table" : "weight", model.vocabularySize, model.hiddenSize),
+    weight: await scope.matrix(tied ? "table" : "weight", model.vocabularySize, width),
     bias: bias ? await scope.vector("bias", model.vocabularySize, "bias") : null,
   };
   return stream.map((x) => map(linear(x, head), (logit) => (softcap === null ? logit : cap(logit, softcap))));
+}
+
+/** Rows of the tables: by token, by position, the first segment; then a norm and a projection where there are any. */
+async function embed(model: ModelDescription, parameters: Parameters, ids: readonly number[]): Promise<Sequence> {
+  const { rows, width, scale, tables = [], norm, projection } = model.embedding;
+  const table = await parameters.matrix("embedding.table", rows, width);
+  let stream: Sequence = ids.map((id) => row(table, width, id));
+  for (const { name, rows: count } of tables) {
+    const extra = await parameters.matrix(`embedding.${name}`, count, width);
+    stream = addUp(
+      stream,
+      ids.map((_, position) => row(extra, width, name === "positions" ? position : 0)),
+    );
+  }
+  if (norm !== undefined) stream = await runNorm(stream, norm, width, parameters.within("embedding.position.norm."));
+  if (projection !== undefined) {
+    const own = parameters.within("embedding.position.projection.");
+    const weights = {
+      weight: await own.matrix("weight", model.hiddenSize, width),
+      bias: projection.bias ? await own.vector("bias", model.hiddenSize, "bias") : null,
+    };
+    stream = stream.map((x) => linear(x, weights));
+  }
+  return stream.map((x) => map(x, (value) => value * (scale ?? 1)));
+}
+
+/** What stands before the logits of masked language models: projection, GELU, norm. */
+async function transformed(
+  stream: Sequence,
+  { width, bias, norm }: NonNullable<ModelDescription["head"]["transform"]>,
+  hidden: number,
+  parameters: Parameters,
+): Promise<Sequence> {
+  const weights = {
+    weight: await parameters.matrix("projection.weight", width, hidden),
+    bias: bias ? await parameters.vector("projection.bias", width, "bias") : null,
+  };
+  const projected = stream.map((x) => linear(x, weights));
+  if (norm === null) return projected;
+  const activated = projected.map((x) => map(x, (value) => activate("gelu", value)));
+  return runNorm(activated, norm, width, parameters.within("norm."));
 }
 
 async function runLayer(stream: Sequence, layer: Layer, hidden: number, parameters: Parameters): Promise<Sequence> {
@@ -59,7 +106,10 @@ async function runLayer(stream: Sequence, layer: Layer, hidden: number, paramete
       runNorm(x, layer.norm, hidden, own.within(`${side}_norm.`));
     switch (layer.normPlacement) {
       case "pre":
-        result = addUp(result, await run(await norm("pre", result), own));
+        result = addUp(
+          result,
+          await run(layer.withoutMixerNorm === true && name === "mixer." ? result : await norm("pre", result), own),
+        );
         break;
       case "post-branch":
         result = addUp(result, await norm("post", await run(result, own)));

@@ -1,7 +1,7 @@
 import type { Weight } from "../../src/graph/types.js";
 import type { ModelDescription, Norm } from "../../src/model/types.js";
 import type { WeightSource } from "../../src/onnx/weights.js";
-import { type Sequence, map, at, rmsNorm } from "./vectors.js";
+import { type Vector, type Sequence, map, at, rmsNorm } from "./vectors.js";
 
 /** Reads parameters by name, below a prefix. */
 export class Parameters {
@@ -9,10 +9,12 @@ export class Parameters {
     private readonly model: ModelDescription,
     private readonly source: WeightSource,
     private readonly prefix = "",
+    /** Keys and values of the last layer that had its own, for layers that read them. */
+    readonly kept: { keys: Vector[][]; values: Vector[][] } = { keys: [], values: [] },
   ) {}
 
   within(prefix: string): Parameters {
-    return new Parameters(this.model, this.source, this.prefix + prefix);
+    return new Parameters(this.model, this.source, this.prefix + prefix, this.kept);
   }
 
   matrix(name: string, rows: number, columns: number): Promise<Float32Array> {

@@ -1,4 +1,4 @@
-import type { Attention } from "../../model/types.js";
+import type { Attention, Norm } from "../../model/types.js";
 import type { Emitter } from "../emitter.js";
 import { float, int, microsoft } from "../proto.js";
 import { addRotary } from "../rotary-embedding.js";
@@ -12,7 +12,7 @@ import type { Around } from "./around.js";
 export function isPlainAttention(mixer: Attention): boolean {
   const { span, sinks, gate, keyValue, indexer, queryKeyNorm, keyDim, valueDim } = mixer;
   const special = [sinks, gate, keyValue, indexer].some((value) => value !== undefined && value !== false);
-  return span.kind === "full" && !special && queryKeyNorm !== "each-head" && keyDim === valueDim;
+  return span.kind === "full" && mixer.causal && !special && queryKeyNorm !== "each-head" && keyDim === valueDim;
 }
 
 /** Tokens that the next ones may look at. */
@@ -33,6 +33,7 @@ export function addWholeAttention(e: Emitter, input: string, mixer: Attention, {
   if (span.kind !== "full" && span.kind !== "window" && span.kind !== "chunk") {
     throw unsupported(e.name, `no lowering of a ${span.kind} span`);
   }
+  if (mixer.keyValue === "shared") return addSharedAttention(e, input, mixer, norm, naive);
   const sides = mixer.keyValue === "key-is-value" ? ["query", "key"] : ["query", "key", "value"];
   const widths = [heads * keyDim, kvHeads * keyDim, kvHeads * valueDim].slice(0, sides.length);
   let [query = "", key = "", value = ""] = e.split(e.linears(sides, input), widths);
@@ -50,12 +51,43 @@ export function addWholeAttention(e: Emitter, input: string, mixer: Attention, {
   }
   const sinks = mixer.sinks === true ? e.weight("sinks") : null;
   const attention = { ...mixer, span, sinks, naive };
-  const fits = span.kind === "full" && mixer.causal && keyDim === valueDim && !naive;
-  const mixed = fits
-    ? addGroupQueryAttention(e, [query, key, value], attention)
-    : addBlockedAttention(e, { query, ...append(e, key, value, mixer, span) }, attention);
+  const fits = span.kind === "full" && keyDim === valueDim && !naive;
+  const bothWays = fits && !mixer.causal && kvHeads === heads && mixer.softcap === null && sinks === null;
+  const mixed = bothWays
+    ? addMultiHeadAttention(e, [query, key, value], mixer)
+    : fits && mixer.causal
+      ? addGroupQueryAttention(e, [query, key, value], attention)
+      : addBlockedAttention(e, { query, ...append(e, key, value, mixer, span) }, attention);
   const gated = mixer.gate === undefined ? mixed : addOutputGate(e, input, mixed, mixer);
   return e.linear("output", gated);
+}
+
+/** Attention over the keys and values that an earlier layer keeps: queries alone are projected here. */
+function addSharedAttention(e: Emitter, input: string, mixer: Attention, norm: Norm, naive: boolean): string {
+  const { heads, kvHeads, keyDim, valueDim, rotary } = mixer;
+  const cache = e.scope.latestCache();
+  if (cache === null || cache.kvHeads !== kvHeads || cache.keyDim !== keyDim || cache.valueDim !== valueDim) {
+    throw unsupported(e.name, "no layer before it keeps keys and values of its shape");
+  }
+  let query = e.linear("query", input);
+  if (mixer.queryKeyNorm !== "none") query = addHeadNorm(e, "query_norm", query, heads, mixer, norm);
+  if (rotary !== null) {
+    const from = query;
+    query = e.tagged(() => addRotary(from, e.fresh("rotated"), { rotary, heads, headDim: keyDim }, e.scope));
+  }
+  const sinks = mixer.sinks === true ? e.weight("sinks") : null;
+  const operands = { query, keys: cache.present.key, values: cache.present.value };
+  const mixed = addBlockedAttention(e, operands, { ...mixer, span: { kind: "full" }, sinks, naive });
+  return e.linear("output", mixer.gate === undefined ? mixed : addOutputGate(e, input, mixed, mixer));
+}
+
+/** Attention that looks both ways, by a kernel that holds no n × n scores. */
+function addMultiHeadAttention(
+  e: Emitter,
+  [query, key, value]: readonly [string, string, string],
+  { heads, scale }: Attention,
+): string {
+  return e.own("MultiHeadAttention", [query, key, value], { num_heads: int(heads), scale: float(scale) });
 }
 
 /** The mixture times the sigmoid of a projection: one number per element, or one per head. */

@@ -22,7 +22,9 @@ const phase = z.object({
   /** The law of the samples; null where there are too few lengths. */
   law: z.object({ kind: z.string(), expression: z.string() }).nullable(),
   /** d log T / d log n between the two longest lengths measured. */
-  exponent: z.object({ n: amount, value: z.number(), low: z.number(), high: z.number() }).nullable(),
+  exponent: z
+    .object({ n: amount, value: z.number(), low: z.number().nullable(), high: z.number().nullable() })
+    .nullable(),
   /** Against the first contender; null for itself, or where they share no length. */
   overtake: z
     .object({

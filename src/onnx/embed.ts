@@ -1,0 +1,34 @@
+import type { EmbedOperator } from "../graph/types.js";
+import { int } from "./proto.js";
+import { type Scope, inputNames } from "./scope.js";
+
+/** Rows of a table: by the token; by its position for the table `positions`; the first row for `types` (one segment). */
+export function lowerEmbed(operator: EmbedOperator, scope: Scope): string {
+  const { builder } = scope;
+  const output = scope.fresh(operator.output);
+  const table = scope.parameter(operator.table);
+  const tokens = scope.value(operator.ids);
+  if (operator.table === "positions") {
+    const rows = scope.weight(operator.table).weight.shape[0] ?? 1;
+    return builder.node(output, "Gather", [table, positions(output, tokens, rows, scope)]);
+  }
+  if (operator.table === "types") {
+    const zeros = builder.node(`${output}.segment`, "Sub", [tokens, tokens]);
+    return builder.node(output, "Gather", [table, zeros]);
+  }
+  return builder.node(output, "Gather", [table, tokens]);
+}
+
+/** Positions c … c + n − 1, [1, n]. Beyond the table they stay at its end: the times hold, the answers would not. */
+function positions(name: string, tokens: string, rows: number, { builder }: Scope): string {
+  const depth = builder.input(inputNames.depth, "int64", [1]);
+  const count = builder.node(`${name}.count`, "Shape", [tokens], { attributes: { start: int(1), end: int(2) } });
+  const fresh = builder.node(`${name}.fresh`, "Range", [
+    builder.integer(0),
+    builder.node(`${name}.n`, "Squeeze", [count]),
+    builder.integer(1),
+  ]);
+  const all = builder.node(`${name}.positions`, "Add", [fresh, depth]);
+  const inside = builder.node(`${name}.inside`, "Min", [all, builder.integers([rows - 1])]);
+  return builder.node(`${name}.row`, "Unsqueeze", [inside, builder.integers([0])]);
+}

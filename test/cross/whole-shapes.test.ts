@@ -1,0 +1,97 @@
+import { describe, expect, test } from "vitest";
+import { readConfigFile } from "../reference/data.js";
+import { openEngine } from "../../src/measure/onnx-node-engine.js";
+import { readConfig } from "../../src/model/hf/read-config.js";
+import type { Layer, ModelDescription } from "../../src/model/types.js";
+import { lowerGraph } from "../../src/onnx/lower.js";
+import { runnableGraph } from "../../src/onnx/runnable.js";
+import { type WeightSource, syntheticWeights } from "../../src/onnx/weights.js";
+import { scaled } from "../../src/variants/scale.js";
+import { parseVariant } from "../../src/variants/variant.js";
+import { expectAgreement, inPieces, longest, open, relativeError, tokenIds } from "./execute.js";
+import { smallModel } from "./shapes.js";
+
+const small = { hidden: 32, heads: 4, kvHeads: 4, headDim: 8, ffn: 48, layers: 4, vocabulary: 50 };
+const real = (name: string, hidden: number, layers: number): ModelDescription =>
+  scaled(readConfig(readConfigFile("class-defaults", `${name}.json`), name, name), { hidden, layers, vocabulary: 50 });
+
+describe.each([
+  ["BERT: learned positions, segments, norms after the residual, a transform before the logits", real("bert", 128, 2)],
+  ["ModernBERT: rotary positions, norms before, one without, windows that look both ways", real("modernbert", 128, 4)],
+  ["ALBERT: one set of weights for all layers, a narrow embedding", real("albert", 128, 3)],
+  ["DistilBERT: no segments", real("distilbert", 128, 2)],
+])("an encoder like %s", (_name, model) => {
+  test.each(["fused", "naive"] as const)("equals the reference with %s attention", async (attention) => {
+    const engine = await open(model, attention, "all");
+    expect(engine.caches).toHaveLength(0);
+    for (const [batch, n] of [
+      [1, 1],
+      [1, 7],
+      [2, longest],
+    ] as const) {
+      const ids = tokenIds(model, batch, n);
+      await expectAgreement(await inPieces(engine, ids, [n]), model, ids);
+    }
+    await engine.close();
+  });
+});
+
+describe("decoders of other shapes", () => {
+  test.each([
+    ["GPT-2: learned positions that go on from the cache", real("gpt2", 128, 2)],
+    ["one cache for two layers", parseVariant("share-kv").apply(smallModel({ ...small, name: "cla" }))],
+    [
+      "one cache for three, two KV heads",
+      parseVariant("share-kv:3").apply(smallModel({ ...small, name: "cla3", kvHeads: 2 })),
+    ],
+    ["shared layers and caches", parseVariant("share-layers+share-kv").apply(smallModel({ ...small, name: "both" }))],
+  ])("%s: equals the reference, whole and in pieces", async (_name, model) => {
+    for (const attention of ["fused", "naive"] as const) {
+      const engine = await open(model, attention, "all");
+      const ids = tokenIds(model, 1, 13);
+      await expectAgreement(await inPieces(engine, ids, [13]), model, ids);
+      await expectAgreement(await inPieces(engine, ids, [6, 1, 4, 1, 1]), model, ids);
+      await engine.close();
+    }
+  });
+
+  test("shared weights give the same numbers as copies, from one copy in memory", async () => {
+    const copies = smallModel({ ...small, name: "copies" });
+    const shared = parseVariant("share-layers").apply(copies);
+    const plain = syntheticWeights(7);
+    // Each copy is the shared layer's weights under its own name.
+    const copied: WeightSource = {
+      read: (name, weight, target) => plain.read(name.replace(/^layers\.\d+\./, "shared.0."), weight, target),
+    };
+    const ids = tokenIds(copies, 2, 9);
+    const run = async (model: ModelDescription, source: WeightSource) => {
+      const lowered = lowerGraph(runnableGraph(model, "fused", "all"), { positions: longest });
+      const engine = await openEngine(lowered, await lowered.parameters(source), { threads: 1, profilePrefix: null });
+      const logits = await inPieces(engine, ids, [5, 1, 1, 1, 1]);
+      await engine.close();
+      return { logits, bytes: lowered.parameterBytes };
+    };
+    const [one, four] = [await run(shared, plain), await run(copies, copied)];
+    one.logits.forEach((sequence, index) => {
+      expect(relativeError(sequence, four.logits[index] ?? [])).toBeLessThan(1e-6);
+    });
+    const layers = four.bytes - one.bytes;
+    const perLayer = 4 * (4 * 32 * 32 + 3 * 32 * 48 + 2 * 32);
+    expect(layers / (3 * perLayer)).toBeCloseTo(1, 1);
+  });
+
+  test("a layer that reads a cache before any layer keeps one is refused", () => {
+    const model = smallModel({ ...small, name: "none before" }, { attention: { keyValue: "shared" } });
+    expect(() => lowerGraph(runnableGraph(model, "fused"), { positions: 1 })).toThrow("no layer before it keeps");
+  });
+});
+
+test("depth is a parameter: a stack twice as deep is the stack run twice with its weights shared", async () => {
+  const shallow = parseVariant("share-layers").apply(smallModel({ ...small, name: "shallow", layers: 2 }));
+  const deep = scaled(shallow, { layers: 6 });
+  expect(new Set(deep.stacks[0]?.layers.map((layer: Layer) => layer.weightsOf))).toEqual(new Set(["shared.0"]));
+  const engine = await open(deep, "fused", "all");
+  const ids = tokenIds(deep, 1, 11);
+  await expectAgreement(await inPieces(engine, ids, [11]), deep, ids);
+  await engine.close();
+});
