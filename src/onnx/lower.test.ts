@@ -84,13 +84,17 @@ describe("runnableGraph refuses by name what is only priced", () => {
   };
 
   test.each<[string, ModelDescription]>([
-    ['mixer "rwkv4"', modelOf([{ ...plain, mixers: [{ kind: "rwkv4", width: 64 }] }])],
-    ['feed-forward "rwkv4-ffn"', modelOf([{ ...plain, ffns: [{ kind: "rwkv4-ffn", width: 64 }] }])],
+    ['mixer "fourier"', modelOf([{ ...plain, mixers: [{ kind: "fourier" }] }])],
     ["attention.relativeBuckets", modelOf([{ ...plain, mixers: [{ ...attention, relativeBuckets: 32 }] }])],
     ["norm.plain", modelOf([{ ...plain, norm: { ...norm, plain: true } }])],
     ['arrangement "parallel-two-norms"', modelOf([{ ...plain, arrangement: "parallel-two-norms" }])],
-    ["embedding.tables", modelOf([plain], { embedding: { rows: 100, width: 64, scale: null, tables: [] } })],
-    ["encoder stack", modelOf([], { stacks: [{ kind: "encoder", layers: [plain], finalNorm: norm }] })],
+    [
+      "embedding table per_layer",
+      modelOf([plain], {
+        embedding: { rows: 100, width: 64, scale: null, tables: [{ name: "per_layer", rows: 100, width: 32 }] },
+      }),
+    ],
+    ["vision stack", modelOf([], { stacks: [{ kind: "vision", layers: [plain], finalNorm: norm }] })],
     ["extras", modelOf([plain], { extras: {} })],
   ])("%s", (part, model) => {
     expect(refusal(model)).toMatchObject({
