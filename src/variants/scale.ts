@@ -53,7 +53,7 @@ function withHidden(model: ModelDescription, wanted: number): ModelDescription {
   const refuse = (found: unknown, expected: string): Error =>
     badInput("scaling-invalid", { where: model.name, key: "--hidden", found, expected });
   const fixed = (extras: Extras | undefined): boolean =>
-    extras !== undefined && Object.values(extras).some((list) => list.length > 0);
+    extras !== undefined && Object.values(extras).some((list: readonly unknown[]) => list.length > 0);
   const unknown =
     fixed(model.extras) ||
     model.stacks.some(
