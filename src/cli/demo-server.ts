@@ -28,6 +28,19 @@ interface Options {
   readonly json?: boolean;
 }
 
+const diseaseUnits: Readonly<Record<Disease, string>> = {
+  "prefix-cache": "share of each prompt that is found in a cache, as 0.9",
+  "fixed-overhead": "seconds that each prefill takes at least, as 0.2",
+  padding: "tokens that prompts are padded to multiples of, as 512; 1: to powers of two",
+  "outside-time": "seconds per token outside of the model, as 2e-5",
+  unfused: "factor of the quadratic part, as 6",
+  regather: "seconds per token that each chunk gathers anew, as 1e-5",
+  "memory-pressure": "factor that is added at the context limit, as 3",
+  throttling: "share by which everything gets slower over forty requests, as 0.3",
+  queueing: "share of its own time that three of ten requests wait, as 1",
+  "idle-window": "1: the model's --window saves nothing",
+};
+
 const list = (names: readonly string[]): string => names.join(", ");
 
 function number(text: string): number {
@@ -55,8 +68,8 @@ export const setUpDemoServer: SetUp = (command, io) => {
   const { constant, linear, quadratic, decode, jitter, contextLimit } = healthyLaw;
   command
     .description(
-      "Serves an OpenAI-compatible API whose times are known exactly: a prefill of n tokens takes constant + linear·n +\n" +
-        "quadratic·n², a decode step at context c takes decode + per-context·c. It computes nothing. Quirks are what real\n" +
+      "Serves an OpenAI-compatible API whose times are known exactly: a prefill of n tokens takes constant + linear·n + " +
+        "quadratic·n², a decode step at context c takes decode + per-context·c. It computes nothing. Quirks are what real " +
         "servers do differently; diseases are what makes them slower than their model. Ctrl-C ends it.",
     )
     .addOption(new Option("--port <port>", "0 lets the system choose").argParser(wholeNumber(0, 65_535)).default(8000))
@@ -79,12 +92,10 @@ export const setUpDemoServer: SetUp = (command, io) => {
         .default(contextLimit),
     )
     .addOption(
-      new Option("--quirk <name>", `may be repeated: ${list(Object.keys(quirks))}`)
-        .argParser(quirk)
-        .default([], "none"),
+      new Option("--quirk <name>", "behave as some server does; may be repeated").argParser(quirk).default([], "none"),
     )
     .addOption(
-      new Option("--disease <name=strength>", `may be repeated: ${list(diseases)}`)
+      new Option("--disease <name=strength>", "be ill in a known way; may be repeated")
         .argParser(disease)
         .default({}, "none"),
     )
@@ -97,7 +108,17 @@ Examples:
   nsquared demo-server --port 8000
   nsquared measure http://127.0.0.1:8000/v1 --model-name demo --lengths 256..8k --yes
   nsquared demo-server --disease unfused=6 --disease padding=512
-  nsquared demo-server --quirk rate-limited --quirk role-first`,
+  nsquared demo-server --quirk rate-limited --quirk role-first
+
+Quirks:
+${Object.entries(quirks)
+  .map(([name, meaning]) => `  ${name.padEnd(19)}${meaning}`)
+  .join("\n")}
+
+Diseases, with the unit of their strength:
+${Object.entries(diseaseUnits)
+  .map(([name, meaning]) => `  ${name.padEnd(19)}${meaning}`)
+  .join("\n")}`,
     )
     .action(async (options: Options) => {
       const law: DemoLaw = {
