@@ -17,6 +17,8 @@ import { measuredPhases } from "../study/fit.js";
 import { type MeasureOptions, contextWarnings, defaultMeasureOptions, measureModel } from "../study/measure.js";
 import { measureUntil, startLengths } from "../study/measure-until.js";
 import type { Goal } from "../study/until.js";
+import type { LoadedModel } from "../model/stored.js";
+import { isLocalGguf, measureGguf } from "../study/measure-gguf.js";
 import { type Scaling, scaled } from "../variants/scale.js";
 import { shareFrom } from "./fit-options.js";
 import { type Io, type SetUp, emit, say } from "./io.js";
@@ -37,14 +39,15 @@ interface Options extends MeasureFlags, EndpointFlags, Scaling {
   readonly lengths: number[];
   readonly resume?: string;
   readonly until?: Goal;
+  readonly runtime: "auto" | "onnx" | "llama";
   readonly json?: boolean;
 }
 
 export const setUpMeasure: SetUp = (command, io, setExitCode) => {
   command
     .description(
-      "Times a model in ONNX Runtime on this machine, with synthetic weights of the true shapes, or an OpenAI-compatible " +
-        "server from outside, over a ladder of lengths: warm-ups apart, shuffled complete blocks, a reference workload " +
+      "Times a model in ONNX Runtime on this machine, with synthetic weights of the true shapes, a GGUF file in llama.cpp, " +
+        "or an OpenAI-compatible server from outside, over a ladder of lengths: warm-ups apart, shuffled complete blocks, a reference workload " +
         "watched for drift. Each sample is on disk before the next starts; Ctrl-C keeps what was measured.",
     )
     .argument("<model>", `${modelArgument}; or a server's address, with --model-name`)
@@ -57,6 +60,11 @@ export const setUpMeasure: SetUp = (command, io, setExitCode) => {
         "measure whatever tells this length best, until its interval is this narrow or --time is spent, as 10%@32k",
       ).argParser(goal),
     )
+    .addOption(
+      new Option("--runtime <name>", "what executes it: auto is llama.cpp for a GGUF file, ONNX Runtime for the rest")
+        .choices(["auto", "onnx", "llama"])
+        .default("auto"),
+    )
     .addOption(new Option("--resume <run>", "measure what a run that ended early lacks, as a new run that names it"))
     .addOption(new Option("--out <file>", "where the run goes (default: runs/<model>-<time>.json)"))
     .addHelpText(
@@ -67,6 +75,7 @@ Examples:
   nsquared measure ./config.json --phase prefill,decode --time 90s --threads 2
   nsquared measure SmolLM2-135M --attention naive --lengths 128..1k --json
   nsquared measure SmolLM2-135M --until 10%@32k --time 2m
+  nsquared measure ./model.gguf --lengths 128..4k --phase prefill,decode
   nsquared measure http://127.0.0.1:8000/v1 --model-name my-model --lengths 256..16k --phase prefill,decode --yes
   nsquared measure SmolLM2-135M --resume runs/SmolLM2-135M-20261123-120000.json
 
@@ -107,12 +116,14 @@ Exit codes: 0 done, 2 bad input, 3 some cells failed, 130 stopped by Ctrl-C (wha
         setExitCode(exitCodeOf(recorded.run));
         return;
       }
+      const wanted = {
+        ...plainOptions(options),
+        lengths,
+        ...(resume === null ? {} : { resume }),
+      };
+      const llama = options.runtime === "llama" || (options.runtime === "auto" && runsInLlama(model, options));
       const recorded = await measureWithProgress(io, (world) =>
-        measureModel(
-          model,
-          { ...plainOptions(options), lengths: options.lengths, ...(resume === null ? {} : { resume }) },
-          world,
-        ),
+        llama ? measureGguf(model, wanted, world) : measureModel(model, wanted, world),
       );
       const document = measureDocumentOf(recorded, doubts);
       emit(io, options.json, document, () => measureText(recorded, document, options.resume));
@@ -136,6 +147,9 @@ function assertUntil(location: string, options: Options): void {
   if (time === undefined) throw wrong("--time", "how long may measuring take at most, as 2m");
   if (resume !== undefined) throw wrong("--resume", "a run that decides its own lengths is not resumed; leave one out");
   if (isEndpoint(location, options)) throw wrong("model", "a model of this machine, not a server");
+  if (options.runtime === "llama" || (options.runtime === "auto" && /\.gguf$/i.test(location))) {
+    throw wrong("--runtime onnx", "lengths are chosen by what ONNX Runtime's memory allows; it runs the file's shapes");
+  }
 }
 
 /** This machine's calibration; null where it has none. */
@@ -146,6 +160,11 @@ async function calibrated(io: Io): Promise<DeviceRecord | null> {
     if (error instanceof NsquaredError && error.code === "not-calibrated") return null;
     throw error;
   }
+}
+
+/** A GGUF file goes to llama.cpp as it is, unless its shapes or weights are asked for in another form. */
+function runsInLlama(model: LoadedModel, flags: Options): boolean {
+  return isLocalGguf(model) && flags.weights === "f32" && !model.notes.some((note) => note.startsWith("scaled"));
 }
 
 /** The flags as the study wants them. */

@@ -9,6 +9,7 @@ import { type OnnxNodeOptions, availableMemory, openOnnxNodeRunner } from "../me
 import type { NextBlock } from "../measure/plan.js";
 import type { ProgressEvent } from "../measure/progress.js";
 import { type Recorded, recordRun } from "../measure/record.js";
+import type { Runner } from "../measure/runner.js";
 import { openingBytes, passBytes, residentBytes } from "../onnx/memory.js";
 import { runnableGraph } from "../onnx/runnable.js";
 import type { WeightFormat } from "../onnx/scope.js";
@@ -88,31 +89,54 @@ export async function measureModel(
   world: MeasureWorld,
 ): Promise<Recorded> {
   const options = { ...defaultMeasureOptions, ...wanted };
-  const remainder = options.resume === undefined ? null : remainderOf(options.resume, modelOfRun(model), "onnx-node");
+  const availableBytes = world.availableBytes ?? availableMemory;
+  return measureOn("onnx-node", model, options, world, async (cells, threads) => {
+    assertEachFits(model, cells, options, availableBytes());
+    world.say?.(
+      `opening ${model.name} in ONNX Runtime on ${threadsText(threads)}, float32, synthetic weights${options.weights === "f32" ? "" : ` stored as ${options.weights}`}`,
+    );
+    const runner = await openOnnxNodeRunner(model, {
+      attention: options.attention,
+      weightFormat: options.weights,
+      threads,
+      seed: options.seed,
+      maxLength: Math.max(longestOf(cells), (options.adaptive?.longest ?? 0) + 1),
+      availableBytes,
+    });
+    return { runner, reference };
+  });
+}
+
+/** What opens a runner for the cells of a plan. */
+type Open = (
+  cells: readonly Cell[],
+  threads: number,
+) => Promise<{
+  readonly runner: Runner;
+  /** Watched for drift in every block. */
+  readonly reference: Cell;
+}>;
+
+/** Opens a runner of this machine, measures the cells that were asked for, or that a run to resume lacks, and closes it. */
+export async function measureOn(
+  runnerName: string,
+  model: ModelDescription,
+  options: MeasureOptions,
+  world: MeasureWorld,
+  open: Open,
+): Promise<Recorded> {
+  const remainder = options.resume === undefined ? null : remainderOf(options.resume, modelOfRun(model), runnerName);
   const cells =
     remainder?.plan.cells ??
     options.phases.flatMap((phase) => options.lengths.map((length) => cellOf(phase, length, options.batch)));
-  const availableBytes = world.availableBytes ?? availableMemory;
-  assertEachFits(model, cells, options, availableBytes());
   const machine = await readMachine();
-  const threads = options.threads ?? machine.cores;
-  world.say?.(
-    `opening ${model.name} in ONNX Runtime on ${threads} ${threads === 1 ? "thread" : "threads"}, float32, synthetic weights${options.weights === "f32" ? "" : ` stored as ${options.weights}`}`,
-  );
-  const runner = await openOnnxNodeRunner(model, {
-    attention: options.attention,
-    weightFormat: options.weights,
-    threads,
-    seed: options.seed,
-    maxLength: Math.max(...cells.map((cell) => cell.n + cell.depth), (options.adaptive?.longest ?? 0) + 1),
-    availableBytes,
-  });
+  const opened = await open(cells, options.threads ?? machine.cores);
   try {
     return await recordRun({
-      runner,
+      runner: opened.runner,
       plan: {
         cells,
-        reference,
+        reference: opened.reference,
         repeat: remainder?.plan.repeat ?? options.repeat,
         warmups: options.warmups,
         timeLimitSeconds: options.timeLimitSeconds,
@@ -130,8 +154,16 @@ export async function measureModel(
       ...(world.signal === undefined ? {} : { signal: world.signal }),
     });
   } finally {
-    await runner.close();
+    await opened.runner.close();
   }
+}
+
+export function threadsText(threads: number): string {
+  return `${threads} ${threads === 1 ? "thread" : "threads"}`;
+}
+
+export function longestOf(cells: readonly Cell[]): number {
+  return Math.max(...cells.map((cell) => cell.n + cell.depth));
 }
 
 /**
@@ -183,7 +215,8 @@ function assertEachFits(
   for (const cell of cells) assertFits(cellKey(cell), resident + passBytes(graph, cell), available, advice);
 }
 
-function assertFits(where: string, needed: Bytes, available: Bytes, advice: string): void {
+/** @throws NsquaredError `memory` */
+export function assertFits(where: string, needed: Bytes, available: Bytes, advice: string): void {
   if (needed <= available) return;
   throw badInput("memory", {
     where,

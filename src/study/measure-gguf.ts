@@ -1,0 +1,64 @@
+import { badInput } from "../base/errors.js";
+import { bytes } from "../base/format.js";
+import { cacheBytes } from "../cost/cache.js";
+import { buildGraph } from "../graph/build.js";
+import { openLlamaRunner } from "../measure/llama.js";
+import { availableMemory } from "../measure/onnx-node.js";
+import type { Recorded } from "../measure/record.js";
+import type { LoadedModel } from "../model/stored.js";
+import type { Cell } from "../runs/schema.js";
+import {
+  type MeasureOptions,
+  type MeasureWorld,
+  assertFits,
+  defaultMeasureOptions,
+  longestOf,
+  measureOn,
+  threadsText,
+} from "./measure.js";
+
+/** A prefill short enough for large models, repeated where it is too short to time. */
+const reference: Cell = { phase: "reference", n: 32, depth: 0, batch: 1 };
+
+/** Whether a model is a GGUF file of this machine, which llama.cpp runs as it is. */
+export function isLocalGguf(model: LoadedModel): boolean {
+  return model.storage?.kind === "gguf" && !/^[a-z][a-z0-9+.-]+:\/\//i.test(model.source);
+}
+
+/**
+ * Times a GGUF file in llama.cpp on this machine's CPU, with its own weights, and writes the run file.
+ *
+ * @throws NsquaredError before anything is allocated where the model is no GGUF file of this machine, the weights and
+ *   the cache do not fit its memory, or node-llama-cpp is not installed; where llama.cpp does not load the file
+ */
+export async function measureGguf(
+  model: LoadedModel,
+  wanted: Partial<MeasureOptions>,
+  world: MeasureWorld,
+): Promise<Recorded> {
+  const options = { ...defaultMeasureOptions, ...wanted };
+  if (!isLocalGguf(model)) {
+    const expected = "llama.cpp runs GGUF files of this machine; --runtime onnx runs any model's shapes";
+    throw badInput("not-gguf", { where: "--runtime llama", key: "model", found: model.source, expected });
+  }
+  const weights = model.stored?.bytes ?? 0;
+  return measureOn("llama", model, options, world, async (cells, threads) => {
+    const contextLength = longestOf(cells);
+    const graph = buildGraph(model, { phase: "prefill", attention: options.attention, head: "last" });
+    const cache = cacheBytes(graph).at({ n: contextLength, c: 0, b: options.batch });
+    const available = (world.availableBytes ?? availableMemory)();
+    assertFits(model.name, weights + cache, available, "take shorter lengths, or a smaller file");
+    world.say?.(
+      `opening ${model.name} in llama.cpp on ${threadsText(threads)}, ${bytes(weights)} of weights, ${bytes(cache)} of cache`,
+    );
+    const runner = await openLlamaRunner({
+      path: model.source,
+      contextLength,
+      sequences: options.batch,
+      threads,
+      attention: options.attention,
+      seed: options.seed,
+    });
+    return { runner, reference };
+  });
+}
