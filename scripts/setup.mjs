@@ -49,7 +49,7 @@ function nodeIsRecent() {
 async function setUp() {
   if (!nodeIsRecent()) return false;
   if (!isInstalled()) {
-    const { ok } = await step("Installing packages with npm ci (about 1.2 gigabytes, once)", install);
+    const { ok } = await step("Installing packages with npm ci (about half a gigabyte, once)", install);
     if (!ok) return false;
   }
   return build();
