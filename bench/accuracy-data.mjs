@@ -14,7 +14,7 @@ const fewest = 5;
 const unfair = new Set(["outlier_suspect", "faster_than_naive_roofline", "cache_resident"]);
 /** A time-out written down as a time. */
 const timeOut = 999;
-const fields = ["source", "ref", "model", "hardware", "gpus", "dtype", "engine", "engine_version", "batch"];
+const fields = ["source", "model", "hardware", "gpus", "dtype", "engine", "engine_version", "batch"];
 
 /** @param {string} file @returns {Record<string, string>[]} */
 function rowsOf(file) {
@@ -37,8 +37,11 @@ function groups(rows, kind, equal, point) {
   for (const row of rows) {
     const { n, seconds } = point(row);
     if (unfair.has(row.check ?? "") || !(n >= 1) || !(seconds > 0) || seconds === timeOut) continue;
-    const key = JSON.stringify([...fields, ...equal].map((field) => row[field]));
-    const about = Object.fromEntries(fields.map((field) => [field, row[field] ?? ""]));
+    // The place of a single record within its file, and how often it was repeated, make no other experiment.
+    const ref = (row.ref ?? "").replace(/ id=\S+$/, "");
+    const note = (row.note ?? "").replace(/repeats=\d+/, "");
+    const key = JSON.stringify([ref, note, ...[...fields, ...equal].map((field) => row[field])]);
+    const about = { ...Object.fromEntries(fields.map((field) => [field, row[field] ?? ""])), ref };
     const sweep = found.get(key) ?? { kind, about, points: [] };
     sweep.points.push({ n, seconds });
     found.set(key, sweep);
@@ -57,12 +60,12 @@ export function sweepsOf(folder) {
   const tokens = (/** @type {Record<string, string>} */ row) => Number(row.n_tokens);
   const fresh = prefill.filter((row) => Number(row.depth) === 0);
   return [
-    ...groups(fresh, "prefill over length", ["metric", "note"], (row) => ({
+    ...groups(fresh, "prefill over length", ["metric"], (row) => ({
       n: tokens(row),
       seconds: Number(row.seconds),
     })),
     // As nsquared fit has it: the context at the end of the chunk.
-    ...groups(prefill, "prefill over depth", ["metric", "note", "n_tokens"], (row) => ({
+    ...groups(prefill, "prefill over depth", ["metric", "n_tokens"], (row) => ({
       n: Number(row.depth) + tokens(row),
       seconds: Number(row.seconds),
     })),

@@ -65,7 +65,7 @@ function fitted(sweep, options) {
   const { kept, hidden } = split(sweep);
   const length = new Set(kept.map(({ n }) => n)).size;
   try {
-    const law = fitLaw(kept, options);
+    const law = fitLaw(kept, { ...options, axis: sweep.kind === "prefill over length" ? "length" : "depth" });
     return hidden.map(({ n, seconds }) => {
       const { sample, seconds: said, canTell } = law.predict(n);
       return {

@@ -140,6 +140,7 @@ export function fitText(document: FitDocument, fit: RunFit, options: FitTextOpti
       ]),
     ),
   );
+  if (document.average !== undefined) lines.push("", averageText(document.average));
   if (document.next !== undefined) lines.push("", nextText(document.next));
   if (options.plot) {
     const plot = plotOf(document, fit, options);
@@ -147,6 +148,15 @@ export function fitText(document: FitDocument, fit: RunFit, options: FitTextOpti
   }
   if (document.warnings.length > 0) lines.push("", ...document.warnings.map(({ message }) => `warning: ${message}`));
   return lines.join("\n");
+}
+
+/** Shares below this change no figure that is shown. */
+const leastShare = 0.01;
+
+function averageText(average: NonNullable<FitDocument["average"]>): string {
+  const shown = average.filter(({ weight }) => weight >= leastShare);
+  const names = shown.map(({ kind, weight }) => `${kind} ${percent(weight)}`).join(", ");
+  return `extrapolated as  the average of ${names}: without repeats the samples do not decide, so what is known of Transformers weighs in`;
 }
 
 /** More exponents than this are thinned: a file may have hundreds of lengths. */

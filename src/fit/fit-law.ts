@@ -3,7 +3,8 @@ import { studentQuantile } from "../math/distributions.js";
 import { holdOut, type HoldOut } from "./hold-out.js";
 import type { Drift } from "./drift.js";
 import { exponentOf, smoothSpan } from "./exponent.js";
-import { averagedRange, type JudgedLaw, judgeLaws, observationsOf } from "./judge.js";
+import { informedLaw } from "./informed.js";
+import { averagedRange, averageWeights, informedAverage, type JudgedLaw, judgeLaws, observationsOf } from "./judge.js";
 import { type LawKind, lawKinds } from "./law.js";
 import { type LengthAt, lengthAtOf } from "./length-at.js";
 import { type Bimodality, bimodalityOf } from "./modes.js";
@@ -21,12 +22,17 @@ export interface FitOptions {
   readonly assumedNoise?: number;
   /** Level of all intervals. Default 0.95. */
   readonly level?: number;
+  /**
+   * What the length is: new tokens (`length`, the default), or the context that steps of equal size attend to (`depth`), over
+   * which time is a straight line.
+   */
+  readonly axis?: "length" | "depth";
 }
 
 /** What the law says of one length. */
 export interface LawPrediction {
   readonly n: number;
-  /** Seconds that the selected law gives. */
+  /** Seconds that the selected law gives; without repeats those of the average over the laws (`average`). */
   readonly seconds: number;
   /** Interval of the typical (median) time at n, over the laws that the samples allow. */
   readonly low: number;
@@ -97,6 +103,11 @@ export interface LawFit {
   /** Two clusters of samples, where there are any. */
   readonly modes: Bimodality | null;
   readonly warnings: readonly FitWarning[];
+  /**
+   * Laws that predictions average over, with their weights; null where predictions are the selected law's. Without repeats
+   * the samples do not decide between the laws; `quadratic` then is the law with a prior on its crossover and constant.
+   */
+  readonly average: readonly { readonly kind: LawKind; readonly weight: number }[] | null;
   readonly level: number;
   readonly predict: (n: number) => LawPrediction;
   /** d log T / d log n. */
@@ -154,6 +165,36 @@ interface QuadraticReading {
   readonly settles: number | null;
 }
 
+const fewestForAverage = 3;
+
+/** Laws that are selected only where the samples show them plainly. */
+const shaped: readonly LawKind[] = ["hinge", "steps", "two-regimes"];
+
+/** Whether the samples leave open which law it is, and what is known of Transformers shall help. */
+function isOpen(
+  { noise, centres }: Pooled,
+  kinds: readonly LawKind[],
+  selected: LawKind,
+  { axis }: FitOptions,
+): boolean {
+  if (kinds.length < 2 || axis === "depth" || shaped.includes(selected)) return false;
+  return noise.assumed && centres.length >= fewestForAverage;
+}
+
+/**
+ * Over the context a straight line is right for long contexts and bends at short ones, by what single samples cannot tell
+ * from noise. Without repeats a length may therefore miss the law by the assumed noise per doubling below the longest.
+ */
+function leaning(pooled: Pooled, axis: "length" | "depth"): Pooled {
+  const longest = pooled.centres.at(-1)?.n ?? 1;
+  if (axis === "length" || !pooled.noise.assumed) return pooled;
+  const centres = pooled.centres.map((centre) => ({
+    ...centre,
+    variance: centre.variance * (1 + Math.log2(longest / centre.n) ** 2),
+  }));
+  return { ...pooled, centres };
+}
+
 /** How far beyond the data a settling length is looked for. */
 const furthestFactor = 256;
 
@@ -193,7 +234,7 @@ export function fitLaw(points: readonly Point[], options: FitOptions = {}): LawF
       expected: "at least two different lengths; a law needs them",
     });
   }
-  const pooled = poolNoise(groups, assumedNoise);
+  const pooled = leaning(poolNoise(groups, assumedNoise), options.axis ?? "length");
   const modes = bimodalityOf(pooled.residuals);
   const judged = judgeLaws(pooled, kinds);
   const held = holdOut(pooled, kinds);
@@ -214,14 +255,17 @@ export function fitLaw(points: readonly Point[], options: FitOptions = {}): LawF
   const weak = weakGroundOf(law, to);
   // A straight line fits a short range well; a square that its samples do not rule out decides far beyond it.
   const largestSquare = law.kind === "linear" && reading !== null ? reading.coefficients.quadratic.high : 0;
+  // Over the context there is no square to fear: each step does the same work but for the tokens it attends to.
   const squareExcluded = (n: number, seconds: number): boolean =>
-    n <= to || largestSquare * n * n <= largestUnseen * seconds;
+    n <= to || options.axis === "depth" || largestSquare * n * n <= largestUnseen * seconds;
   const averaged = selected.weight > 0 ? judged : [{ ...selected, weight: 1 }];
   const { noise } = pooled;
   const quantile = studentQuantile((1 + level) / 2, noise.degreesOfFreedom);
+  const informed = isOpen(pooled, kinds, law.kind, options) ? informedLaw(pooled.centres, noise.relative) : null;
+  const average = informed === null ? null : informedAverage(judged, informed, to, level);
   const predict = (n: number): LawPrediction => {
-    const seconds = law.seconds(n);
-    const range = averagedRange(averaged, n, to, level);
+    const range = average?.(n) ?? { seconds: law.seconds(n), ...averagedRange(averaged, n, to, level) };
+    const { seconds } = range;
     const low = Math.min(range.low, seconds);
     const high = Math.max(range.high, seconds);
     const spread = quantile * noiseAt(noise, n, from, to);
@@ -277,6 +321,12 @@ export function fitLaw(points: readonly Point[], options: FitOptions = {}): LawF
       residuals,
       to,
     }),
+    average:
+      informed === null
+        ? null
+        : [...averageWeights(judged, informed)]
+            .map(([kind, weight]) => ({ kind, weight }))
+            .sort((left, right) => right.weight - left.weight),
     level,
     predict,
     exponent: (n) => exponentOf(law.seconds, n, law.kind === "steps" ? 2 : smoothSpan),

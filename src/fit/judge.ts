@@ -3,6 +3,7 @@ import type { Observation, Range } from "./basis-fit.js";
 import { type FittedLaw, type LawKind, lawKinds } from "./law.js";
 import { lawFitters } from "./laws.js";
 import type { Drift } from "./drift.js";
+import type { InformedLaw } from "./informed.js";
 import type { Centre, Noise, Pooled } from "./noise.js";
 
 /** A law with the evidence for it. */
@@ -144,29 +145,31 @@ export function rangeOfLaw(judged: JudgedLaw, n: number, longest: number, level:
 /** Weights below this change no interval. */
 const leastWeight = 0.01;
 
-/**
- * Interval over all laws: each limit leaves (1 − level)/2 of the laws' weighted tail areas outside (model-averaged tail
- * area, Turek and Fletcher 2012). Where one law has all the weight it is that law's own interval.
- */
-export function averagedRange(laws: readonly JudgedLaw[], n: number, longest: number, level: number): Range {
-  const quantileAt = (1 + level) / 2;
-  const parts = laws
-    .filter((one) => one.weight >= leastWeight)
-    .map((one) => {
-      const range = rangeOfLaw(one, n, longest, level);
-      const quantile = studentQuantile(quantileAt, one.degreesOfFreedom);
-      const middle = Math.log(range.seconds);
-      return {
-        weight: one.weight,
-        middle,
-        below: Math.max((middle - Math.log(range.low)) / quantile, 1e-9),
-        above: Math.max((Math.log(range.high) - middle) / quantile, 1e-9),
-        degreesOfFreedom: one.degreesOfFreedom,
-        range,
-      };
-    });
-  const only = parts[0];
-  if (parts.length === 1 && only !== undefined) return { low: only.range.low, high: only.range.high };
+/** A law, or one shape of it, as a part of an average: log seconds at one length with a standard error on either side. */
+interface Part {
+  readonly weight: number;
+  readonly middle: number;
+  readonly below: number;
+  readonly above: number;
+  readonly degreesOfFreedom: number;
+}
+
+function partOf(one: JudgedLaw, n: number, longest: number, level: number): Part & { readonly range: Range } {
+  const range = rangeOfLaw(one, n, longest, level);
+  const quantile = studentQuantile((1 + level) / 2, one.degreesOfFreedom);
+  const middle = Math.log(range.seconds);
+  return {
+    weight: one.weight,
+    middle,
+    below: Math.max((middle - Math.log(range.low)) / quantile, 1e-9),
+    above: Math.max((Math.log(range.high) - middle) / quantile, 1e-9),
+    degreesOfFreedom: one.degreesOfFreedom,
+    range,
+  };
+}
+
+/** Limits that leave (1 − level)/2 of the parts' weighted tail areas outside on either side (Turek and Fletcher 2012). */
+function tailAreas(parts: readonly Part[], level: number): Range {
   const total = parts.reduce((sum, part) => sum + part.weight, 0);
   const below = (logSeconds: number) =>
     parts.reduce((sum, part) => {
@@ -174,8 +177,9 @@ export function averagedRange(laws: readonly JudgedLaw[], n: number, longest: nu
       const share = studentCdf(away / (away < 0 ? part.below : part.above), part.degreesOfFreedom);
       return sum + (part.weight / total) * share;
     }, 0);
-  const lowest = Math.log(Math.min(...parts.map((part) => part.range.low))) - 3;
-  const highest = Math.log(Math.max(...parts.map((part) => part.range.high))) + 3;
+  const reach = 8;
+  const lowest = Math.min(...parts.map((part) => part.middle - reach * part.below));
+  const highest = Math.max(...parts.map((part) => part.middle + reach * part.above));
   const limit = (share: number) => {
     let left = lowest;
     let right = highest;
@@ -186,5 +190,68 @@ export function averagedRange(laws: readonly JudgedLaw[], n: number, longest: nu
     }
     return Math.exp((left + right) / 2);
   };
-  return { low: limit((1 - level) / 2), high: limit(quantileAt) };
+  return { low: limit((1 - level) / 2), high: limit((1 + level) / 2) };
+}
+
+/**
+ * Interval over all laws, by model-averaged tail areas. Where one law has all the weight it is that law's own interval.
+ */
+export function averagedRange(laws: readonly JudgedLaw[], n: number, longest: number, level: number): Range {
+  const parts = laws.filter((one) => one.weight >= leastWeight).map((one) => partOf(one, n, longest, level));
+  const [only] = parts;
+  return parts.length === 1 && only !== undefined ? only.range : tailAreas(parts, level);
+}
+
+/** What an average over laws says of one length. */
+export interface Averaged extends Range {
+  readonly seconds: number;
+}
+
+/** Laws that the informed law replaces: it holds both, with a prior between them. */
+const replaced: readonly LawKind[] = ["linear", "quadratic"];
+
+/** Each law of an average by its name, with its weight; `quadratic` stands for the law with a prior. */
+export function averageWeights(laws: readonly JudgedLaw[], informed: InformedLaw): Map<LawKind, number> {
+  const others = laws.filter((one) => !replaced.includes(one.law.kind));
+  const all: [LawKind, number][] = [
+    ["quadratic", informed.aicc],
+    ...others.map((one) => [one.law.kind, one.aicc] as [LawKind, number]),
+  ];
+  const least = Math.min(...all.map(([, aicc]) => aicc));
+  const total = all.reduce((sum, [, aicc]) => sum + Math.exp((least - aicc) / 2), 0);
+  return new Map(all.map(([kind, aicc]) => [kind, Math.exp((least - aicc) / 2) / total]));
+}
+
+/**
+ * The average over the laws and the informed law, which stands for the line and the quadratic: the geometric mean by
+ * Akaike weights, with tail areas.
+ */
+export function informedAverage(
+  laws: readonly JudgedLaw[],
+  informed: InformedLaw,
+  longest: number,
+  level: number,
+): (n: number) => Averaged {
+  const weights = averageWeights(laws, informed);
+  const own = weights.get("quadratic") ?? 0;
+  const others = laws
+    .filter((one) => !replaced.includes(one.law.kind))
+    .map((one) => ({ ...one, weight: weights.get(one.law.kind) ?? 0 }))
+    .filter((one) => one.weight >= leastWeight);
+  return (n) => {
+    const error = Math.hypot(informed.levelError, informed.perDoubling * Math.max(0, Math.log2(n / longest)));
+    const shapes = informed.shapes.map(
+      (shape): Part => ({
+        weight: own * shape.weight,
+        middle: shape.logSeconds(n),
+        below: error,
+        above: error,
+        degreesOfFreedom: Number.POSITIVE_INFINITY,
+      }),
+    );
+    const parts: Part[] = [...shapes, ...others.map((one) => partOf(one, n, longest, level))];
+    const total = parts.reduce((sum, part) => sum + part.weight, 0);
+    const middle = parts.reduce((sum, part) => sum + part.weight * part.middle, 0) / total;
+    return { seconds: Math.exp(middle), ...tailAreas(parts, level) };
+  };
 }

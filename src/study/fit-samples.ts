@@ -84,7 +84,7 @@ const leastSpread = 0.005;
 /** The law of a series; where a file gives means and their spread instead of repeats, that is the assumed noise. */
 export function fitSeries(series: Series, options: Omit<RunFitOptions, "phase" | "at"> = {}): RunFit {
   const spread = series.spread === null ? {} : { assumedNoise: Math.min(0.5, Math.max(leastSpread, series.spread)) };
-  return fitPoints(series.phase, series.points, { ...spread, ...options });
+  return fitPoints(series.phase, series.points, { ...spread, axis: series.axis, ...options });
 }
 
 /** The physical law's curve for a series: of a run as it was executed, of anything else with fused attention. */

@@ -82,8 +82,9 @@ export function fitPoints(phase: MeasuredPhase, points: readonly Point[], option
     ...(options.assumedNoise === undefined ? {} : { assumedNoise: options.assumedNoise }),
     ...(options.level === undefined ? {} : { level: options.level }),
   };
+  const axis = options.axis ?? (phase === "decode" ? "depth" : "length");
   const law = options.law ?? "auto";
-  const blind = fitLaw(points, { ...statistics, ...(law === "auto" ? {} : { laws: [law] }) });
+  const blind = fitLaw(points, { ...statistics, axis, ...(law === "auto" ? {} : { laws: [law] }) });
   return {
     phase,
     points,
@@ -149,6 +150,7 @@ export function fitDocumentAbout(subject: FitSubject, fit: RunFit, questions: Fi
       ...(physical === null ? {} : { efficiencies: physical.law.efficiencies.map((one) => ({ ...one })) }),
     },
     crossover: crossoverOf(polynomial.crossover),
+    ...(physical !== null || blind.average === null ? {} : { average: blind.average.map((one) => ({ ...one })) }),
     exponents: lengths.map((n) => ({ n, exponent: chosen.exponent(n) })),
     extrapolation: (at ?? factors.map((factor) => factor * to)).map((n) => {
       const { seconds, low, high, factor, canTell } = chosen.predict(n);

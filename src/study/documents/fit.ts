@@ -50,6 +50,11 @@ export const fitDocument = z.object({
     efficiencies: z.array(estimate.extend({ name: z.string(), informed: amount })).optional(),
   }),
   crossover: z.object({ n: amount, low: amount, high: z.number().nullable() }).nullable(),
+  /**
+   * Without repeats: the laws that predictions average over, as the samples do not decide between them. `quadratic` is the
+   * law with a prior on its shape.
+   */
+  average: z.array(z.object({ kind: z.string(), weight: amount })).optional(),
   exponents: z.array(z.object({ n: amount, exponent: z.number() })),
   extrapolation: z.array(extrapolated),
   /** The length at which the time passes a latency; null where it never does. */
