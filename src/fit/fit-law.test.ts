@@ -189,6 +189,37 @@ describe("fitting a law", () => {
   });
 });
 
+describe("without repeats", () => {
+  const law = (n: number) => 0.03 + 1e-4 * n * (1 + n / 30_000);
+  const single = [512, 1024, 2048, 4096].map((n) => ({ n, seconds: law(n) }));
+
+  test("a prediction averages over the laws, and lies between those of the line and of a free quadratic", () => {
+    const fit = fitLaw(single);
+    const weights = fit.average ?? [];
+    expect(weights.reduce((sum, { weight }) => sum + weight, 0)).toBeCloseTo(1, 9);
+    expect(weights[0]?.kind).toBe("quadratic");
+    const at = fit.predict(32_768);
+    expect(at.seconds).toBeGreaterThan(fitLaw(single, { laws: ["linear"] }).predict(32_768).seconds);
+    expect(at.low).toBeLessThan(law(32_768));
+    expect(at.high).toBeGreaterThan(law(32_768));
+    expect(at.low).toBeLessThan(at.seconds);
+  });
+
+  test("with repeats, with one law, and over the context the selected law predicts alone", () => {
+    expect(fitLaw(repeated(law, doublings, 3, 0.01, 2)).average).toBeNull();
+    expect(fitLaw(single, { laws: ["quadratic"] }).average).toBeNull();
+    expect(fitLaw(single, { axis: "depth" }).average).toBeNull();
+  });
+
+  test("over the context long lengths count more than short ones", () => {
+    const bent = [512, 1024, 2048, 4096, 8192].map((n) => ({ n, seconds: 0.01 + 1e-6 * n + (n < 1024 ? 0.002 : 0) }));
+    const truth = 0.01 + 1e-6 * 32_768;
+    const error = (fit: ReturnType<typeof fitLaw>) => Math.abs(fit.predict(32_768).seconds / truth - 1);
+    const laws = ["linear"] as const;
+    expect(error(fitLaw(bent, { laws, axis: "depth" }))).toBeLessThan(error(fitLaw(bent, { laws })) / 2);
+  });
+});
+
 describe("bad input", () => {
   const failure = (data: readonly Point[], options = {}): string => {
     try {

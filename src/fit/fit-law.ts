@@ -168,7 +168,7 @@ interface QuadraticReading {
 const fewestForAverage = 3;
 
 /** Laws that are selected only where the samples show them plainly. */
-const shaped: readonly LawKind[] = ["hinge", "steps", "two-regimes"];
+const shaped: ReadonlySet<LawKind> = new Set(["hinge", "steps", "two-regimes"]);
 
 /** Whether the samples leave open which law it is, and what is known of Transformers shall help. */
 function isOpen(
@@ -177,7 +177,7 @@ function isOpen(
   selected: LawKind,
   { axis }: FitOptions,
 ): boolean {
-  if (kinds.length < 2 || axis === "depth" || shaped.includes(selected)) return false;
+  if (kinds.length < 2 || axis === "depth" || shaped.has(selected)) return false;
   return noise.assumed && centres.length >= fewestForAverage;
 }
 

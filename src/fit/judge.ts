@@ -208,11 +208,11 @@ export interface Averaged extends Range {
 }
 
 /** Laws that the informed law replaces: it holds both, with a prior between them. */
-const replaced: readonly LawKind[] = ["linear", "quadratic"];
+const replaced: ReadonlySet<LawKind> = new Set(["linear", "quadratic"]);
 
 /** Each law of an average by its name, with its weight; `quadratic` stands for the law with a prior. */
 export function averageWeights(laws: readonly JudgedLaw[], informed: InformedLaw): Map<LawKind, number> {
-  const others = laws.filter((one) => !replaced.includes(one.law.kind));
+  const others = laws.filter((one) => !replaced.has(one.law.kind));
   const all: [LawKind, number][] = [
     ["quadratic", informed.aicc],
     ...others.map((one) => [one.law.kind, one.aicc] as [LawKind, number]),
@@ -235,7 +235,7 @@ export function informedAverage(
   const weights = averageWeights(laws, informed);
   const own = weights.get("quadratic") ?? 0;
   const others = laws
-    .filter((one) => !replaced.includes(one.law.kind))
+    .filter((one) => !replaced.has(one.law.kind))
     .map((one) => ({ ...one, weight: weights.get(one.law.kind) ?? 0 }))
     .filter((one) => one.weight >= leastWeight);
   return (n) => {
