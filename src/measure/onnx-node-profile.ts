@@ -81,6 +81,9 @@ export async function profileOnnxNode(
   }
 }
 
+/** Nodes whose time is that of the nodes inside, which have events of their own. */
+const containers = new Set(["If", "Loop", "Scan"]);
+
 function fastestPass(
   events: readonly Event[],
   originOf: (node: string) => { readonly operator: string; readonly part: Part } | null,
@@ -88,8 +91,12 @@ function fastestPass(
   const passes = events.filter(({ name }) => name === "model_run").slice(warmUps);
   const fastest = passes.reduce((best, pass) => (pass.dur < best.dur ? pass : best));
   const inside = events.filter(
-    ({ cat, name, ts }) =>
-      cat === "Node" && name.endsWith(kernelSuffix) && ts >= fastest.ts && ts < fastest.ts + fastest.dur,
+    ({ cat, name, ts, args }) =>
+      cat === "Node" &&
+      !containers.has(args?.op_name ?? "") &&
+      name.endsWith(kernelSuffix) &&
+      ts >= fastest.ts &&
+      ts < fastest.ts + fastest.dur,
   );
   const nodes = inside.map(({ name, dur, args }) => {
     const origin = originOf(name.slice(0, -kernelSuffix.length));
