@@ -9,7 +9,15 @@ import type { ProgressEvent } from "../measure/progress.js";
 import { type Recorded, recordRun } from "../measure/record.js";
 import { type OpenAiOptions, type OpenAiRunner, openOpenAiRunner } from "../measure/openai.js";
 import { contentDigest } from "../runs/digest.js";
-import { type Cell, type Plan, type Run, type RunHeader, type Warning, lengthOf } from "../runs/schema.js";
+import {
+  type Cell,
+  type Plan,
+  type Run,
+  type RunHeader,
+  type RuntimeInfo,
+  type Warning,
+  lengthOf,
+} from "../runs/schema.js";
 import { remainderOf } from "./resume.js";
 
 export interface EndpointOptions extends Omit<OpenAiOptions, "decodeSteps" | "timeoutSeconds" | "nonce"> {
@@ -75,7 +83,8 @@ export async function measureEndpoint(
 ): Promise<EndpointMeasurement | null> {
   const { signal } = world;
   const context = { clock: systemClock, signal };
-  const decodeSteps = options.decodeSteps ?? defaultDecodeSteps;
+  const before = options.resume?.runtime.options["decode steps"];
+  const decodeSteps = options.decodeSteps ?? (typeof before === "number" ? before : defaultDecodeSteps);
   world.say(`asking ${options.address.host} what it can do`);
   const runner = await openOpenAiRunner(
     {
@@ -90,6 +99,7 @@ export async function measureEndpoint(
     world.say(summaryOf(runner));
     const model = endpointModel(options);
     const remainder = options.resume === undefined ? null : remainderOf(options.resume, model, runner.name);
+    if (options.resume !== undefined) assertAlike(options.resume, runner.describe());
     const warnings: Warning[] = [];
     const wanted = remainder?.plan.cells ?? cellsOf(options, runner);
     const named = withinContext(wanted, runner.probe.contextLimit, decodeSteps, warnings);
@@ -133,6 +143,15 @@ export async function measureEndpoint(
     return { ...recorded, estimate };
   } finally {
     await runner.close();
+  }
+}
+
+/** @throws NsquaredError where the new samples could not be put together with those of the run that is resumed */
+function assertAlike(run: Run, now: RuntimeInfo): void {
+  for (const [key, found] of Object.entries(now.options)) {
+    const expected = run.runtime.options[key] ?? null;
+    if (found === expected) continue;
+    throw badInput("resume-differs", { where: run.id, key, found, expected: `${expected}, as in the run to resume` });
   }
 }
 

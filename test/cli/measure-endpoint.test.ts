@@ -179,8 +179,14 @@ describe("nsquared measure <address>", () => {
     expect((await measure(url, more, "--resume", out)).code).toBe(0);
     const child = await readRun(more);
     expect(child.parent).toBe(whole.id);
+    const both = await command(["fit", out, more, "--json"]);
+    expect((JSON.parse(both.out) as { samples: number }).samples).toBe(4);
+    const unlike = await measure(url, file("other.json"), "--resume", out, "--decode-tokens", "8");
+    expect([unlike.code, unlike.err]).toEqual([
+      2,
+      expect.stringContaining("decode steps is 8; 32, as in the run to resume"),
+    ]);
     expect(child.samples.filter(({ phase }) => phase === "prefill")).toHaveLength(1);
-    expect((await command(["fit", out, more, "--json"])).code).toBe(0);
     const other = await measure(await serve(), file("x.json"), "--resume", out);
     expect([other.code, other.err]).toEqual([2, expect.stringContaining("model.digest")]);
   });
