@@ -1,4 +1,4 @@
-import { extremes, type NonNegativeFit, nonNegativeLeastSquares } from "../math/least-squares.js";
+import { extremes, type NonNegativeFit, nonNegativeLeastSquares, nonNegativeSolution } from "../math/least-squares.js";
 
 /** What a law is fitted to: one length with the centre of its log seconds and how precisely it is known. */
 export interface Observation {
@@ -17,8 +17,8 @@ export interface BasisFit {
   readonly beta: readonly number[];
   /** Σ precision · (log seconds − log law)². */
   readonly chiSquare: number;
-  /** The linear problem at the solution, whose faces give confidence regions. */
-  readonly linear: NonNegativeFit;
+  /** The linear problem at the solution, whose faces give confidence regions; solved when first asked for. */
+  readonly linear: () => NonNegativeFit;
 }
 
 export interface Range {
@@ -55,14 +55,14 @@ export function fitBasis(basis: Basis, observations: readonly Observation[], ste
     basis,
     beta: [],
     chiSquare: Number.POSITIVE_INFINITY,
-    linear: { beta: [], rss: 0, faces: [] },
+    linear: () => ({ beta: [], rss: 0, faces: [] }),
   };
   for (let step = 0; step < steps; step += 1) {
     const centre = around;
     const scaled = rows.map((row, i) => row.map((value) => value / (centre[i] ?? 1)));
     const target = logs.map((value, i) => 1 + value - Math.log(centre[i] ?? 1));
-    const linear = nonNegativeLeastSquares(scaled, target, weights);
-    const values = rows.map((row) => evaluate(row, linear.beta));
+    const beta = nonNegativeSolution(scaled, target, weights);
+    const values = rows.map((row) => evaluate(row, beta));
     let chiSquare = 0;
     around = values.map((value, i) => {
       const measured = Math.exp(logs[i] ?? 0);
@@ -71,7 +71,11 @@ export function fitBasis(basis: Basis, observations: readonly Observation[], ste
       return safe;
     });
     const previous = best.chiSquare;
-    if (chiSquare < best.chiSquare) best = { basis, beta: linear.beta, chiSquare, linear };
+    if (chiSquare < best.chiSquare) {
+      let solved: NonNegativeFit | null = null;
+      const linear = () => (solved ??= nonNegativeLeastSquares(scaled, target, weights));
+      best = { basis, beta, chiSquare, linear };
+    }
     if (Math.abs(previous - chiSquare) <= settled * (1 + chiSquare)) break;
   }
   return best;
@@ -83,5 +87,6 @@ export function valueOf(fit: BasisFit, n: number): number {
 
 /** Extremes of c·β where chiSquare exceeds its minimum by at most `slack`. */
 export function extremesOf(fit: BasisFit, c: readonly number[], slack: number): Range {
-  return extremes(fit.linear, c, fit.linear.rss + slack);
+  const linear = fit.linear();
+  return extremes(linear, c, linear.rss + slack);
 }

@@ -94,17 +94,20 @@ function dot(left: readonly number[], right: readonly number[]): number {
   return sum;
 }
 
-/**
- * Minimise Σ wᵢ (yᵢ − xᵢ·β)² over β ≥ 0.
- *
- * @param rows one row of columns per observation
- */
-export function nonNegativeLeastSquares(
+interface Moments {
+  /** XᵀWX and XᵀWy. */
+  readonly normal: number[][];
+  readonly right: number[];
+  /** Σ w y². */
+  readonly total: number;
+}
+
+function momentsOf(
   rows: readonly (readonly number[])[],
   y: readonly number[],
   weights: readonly number[],
-): NonNegativeFit {
-  const columns = rows[0]?.length ?? 0;
+  columns: number,
+): Moments {
   const normal = Array.from({ length: columns }, () => new Array<number>(columns).fill(0));
   const right = new Array<number>(columns).fill(0);
   let total = 0;
@@ -120,6 +123,45 @@ export function nonNegativeLeastSquares(
       for (let j = 0; j < columns; j += 1) line[j] = at(line, j) + weighted * at(row, j);
     }
   }
+  return { normal, right, total };
+}
+
+/**
+ * The minimiser alone, without the faces: where the free minimum is not negative it is the answer, and no other face is
+ * looked at.
+ */
+export function nonNegativeSolution(
+  rows: readonly (readonly number[])[],
+  y: readonly number[],
+  weights: readonly number[],
+): readonly number[] {
+  const columns = rows[0]?.length ?? 0;
+  const { normal, right, total } = momentsOf(rows, y, weights, columns);
+  const all = solveFace(
+    right.map((_, i) => i),
+    normal,
+    right,
+    total,
+  );
+  if (all?.beta.every((value) => value >= 0) === true) return all.beta;
+  return bestFace({ normal, right, total }, columns).beta;
+}
+
+/**
+ * Minimise Σ wᵢ (yᵢ − xᵢ·β)² over β ≥ 0.
+ *
+ * @param rows one row of columns per observation
+ */
+export function nonNegativeLeastSquares(
+  rows: readonly (readonly number[])[],
+  y: readonly number[],
+  weights: readonly number[],
+): NonNegativeFit {
+  const columns = rows[0]?.length ?? 0;
+  return bestFace(momentsOf(rows, y, weights, columns), columns);
+}
+
+function bestFace({ normal, right, total }: Moments, columns: number): NonNegativeFit {
   const origin: Face = { free: [], beta: [], rss: total, inverse: [] };
   const faces: Face[] = [origin];
   let best = origin;
