@@ -237,8 +237,17 @@ function entrantOf(contender: Contender, options: CompareOptions, available: Byt
       }),
     ),
   );
-  const cells = all.filter((cell) => resident + passBytes(graph, cell) <= available);
-  const cut = all.filter((cell) => !cells.includes(cell));
+  const positions = longestOf(model);
+  const beyond = all.filter((cell) => cell.n + cell.depth > positions);
+  if (beyond.length > 0) {
+    notes.push({
+      code: "length-beyond-positions",
+      message: `${name}: lengths above the ${tokens(positions)} positions that its matrices are for are left out`,
+    });
+  }
+  const possible = all.filter((cell) => !beyond.includes(cell));
+  const cells = possible.filter((cell) => resident + passBytes(graph, cell) <= available);
+  const cut = possible.filter((cell) => !cells.includes(cell));
   const [shortest] = cut;
   if (shortest !== undefined) {
     const lengths = [...new Set(cut.map((cell) => tokens(Math.max(cell.n, cell.depth))))].join(", ");
@@ -252,10 +261,16 @@ function entrantOf(contender: Contender, options: CompareOptions, available: Byt
       where: name,
       key: "lengths",
       found: options.lengths.map(tokens).join(", "),
-      expected: "none of them fits the memory",
+      expected: "none of them can be run here",
     });
   }
   return { contender, graph, parameterBytes, cells };
+}
+
+/** Longest sequence that a model can be run with at all: projections over positions have so many columns. */
+function longestOf({ stacks }: ModelDescription): number {
+  const mixers = stacks.flatMap(({ layers }) => layers.flatMap((layer) => layer.mixers));
+  return Math.min(...mixers.map((mixer) => (mixer.kind === "linformer" ? mixer.positions : Number.POSITIVE_INFINITY)));
 }
 
 /** Share of the memory that sessions side by side may fill. */

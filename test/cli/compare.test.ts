@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { compareDocument } from "../../src/study/documents/compare.js";
@@ -75,6 +75,43 @@ describe("compare", () => {
           .filter((line) => line.startsWith("nsquared:")),
       ).toHaveLength(1);
     }
+  });
+
+  test("reads with an encoder, decodes nothing from it, and leaves out lengths it has no positions for", async () => {
+    const bert = join(folder.path, "bert.json");
+    const keys = {
+      hidden_size: 32,
+      intermediate_size: 48,
+      num_hidden_layers: 2,
+      num_attention_heads: 4,
+      vocab_size: 90,
+    };
+    writeFileSync(
+      bert,
+      JSON.stringify({ model_type: "bert", max_position_embeddings: 32, type_vocab_size: 2, ...keys }),
+    );
+    const words = [
+      "compare",
+      "full",
+      "linformer:8",
+      "nystrom:4",
+      "--like",
+      bert,
+      "--lengths",
+      "16,32,64",
+      "--repeat",
+      "1",
+    ];
+    const out = join(folder.path, "encoders.json");
+    const { code, out: printed } = await command([...words, "--no-memory", "--no-page", "--out", out, "--json"]);
+    expect(code).toBe(0);
+    const document = compareDocument.parse(JSON.parse(printed));
+    expect(document.contenders.map(({ phases }) => phases.map(({ phase, points }) => [phase, points.length]))).toEqual([
+      [["prefill", 3]],
+      [["prefill", 2]],
+      [["prefill", 3]],
+    ]);
+    expect(document.warnings.map(({ code: name }) => name)).toContain("length-beyond-positions");
   });
 
   test("skips what is too large for the memory or not lowered, and goes on", async () => {
