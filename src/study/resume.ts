@@ -11,7 +11,7 @@ export interface Remainder {
 
 /**
  * What is left to measure of a run that ended early: of each cell as many blocks as it lacks. The new run holds the new
- * samples and names its parent; `fit` and `report` take both together.
+ * samples and names its parent; `fit` takes both together.
  *
  * @throws NsquaredError where nothing is left, or where the run was of another model or with another runtime
  */
