@@ -156,13 +156,9 @@ export class ModuleBuilder {
 
   /** Causal depthwise convolution over `width` channels with its state; the reference pads more than it keeps. */
   convolution(local: string, input: string, width: number, kernel: number, bias: boolean): string {
-    const { tokens, dtypes } = this.around;
+    const { tokens } = this.around;
     const positions = !this.reference ? tokens : this.decode ? tokens.plus(1) : tokens.plus(kernel - 1);
-    this.block.state(
-      this.name(`${local}.state`),
-      [b, Expression.constant(width), Expression.constant(kernel - 1)],
-      dtypes.activations,
-    );
+    this.keep(`${local}.state`, width, kernel - 1);
     return this.add({
       kind: "convolution",
       name: this.name(local),
@@ -173,6 +169,15 @@ export class ModuleBuilder {
       positions,
       output: this.value(local, width),
     });
+  }
+
+  /** The last positions of some channels, kept from step to step. */
+  keep(local: string, width: number, positions: number): void {
+    this.block.state(
+      this.name(local),
+      [b, Expression.constant(width), Expression.constant(positions)],
+      this.around.dtypes.activations,
+    );
   }
 
   /** A recurrence over `elements` state elements per sequence, kept in float32. */

@@ -180,6 +180,11 @@ export interface DeltaRule {
   /** Rank of the projections of decay and output gate (KDA), or null where they are projected directly. */
   readonly decayRank: number | null;
   readonly gateRank: number | null;
+  /**
+   * Values alone pass a convolution, whose kernels a small network of this rank makes for every token (JetBlock,
+   * arXiv:2508.15884); queries and keys pass none.
+   */
+  readonly dynamicConvolution?: { readonly rank: number };
 }
 
 /** Linear attention with a fixed decay per head, in blocks (Lightning attention, MiniMax-01). */

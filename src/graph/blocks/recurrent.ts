@@ -117,7 +117,10 @@ export function addDeltaRule(module: ModuleBuilder, input: string, mixer: DeltaR
       ? module.linear(local, input, hidden, width)
       : module.linear(`${local}_up`, module.linear(`${local}_down`, input, hidden, rank), rank, width);
   const projected = module.linear("query_key_value", input, hidden, 2 * keys + values);
-  const convolved = module.convolution("convolution", projected, 2 * keys + values, mixer.convolution, false);
+  const convolved =
+    mixer.dynamicConvolution === undefined
+      ? module.convolution("convolution", projected, 2 * keys + values, mixer.convolution, false)
+      : dynamicConvolution(module, input, projected, values, mixer.convolution, mixer.dynamicConvolution.rank);
   const decay = through("decay", decayRank, decayWidth);
   const strength = module.linear("strength", input, hidden, valueHeads);
   const gate = through("gate", gateRank, values);
@@ -180,6 +183,27 @@ export function addDeltaRule(module: ModuleBuilder, input: string, mixer: DeltaR
   }
   const normed = module.normalise("norm", mixed, { ...norm, kind: "rms", bias: false, plain: false }, valueDim);
   return module.linear("out", module.elementwise("gated", "multiply", [normed, gate]), values, hidden);
+}
+
+/** A causal depthwise convolution whose kernel is made anew for every token and channel. */
+function dynamicConvolution(
+  module: ModuleBuilder,
+  input: string,
+  projected: string,
+  width: number,
+  kernel: number,
+  rank: number,
+): string {
+  const { hidden, tokens } = module.around;
+  const narrowed = module.linear("kernel_down", input, hidden, rank);
+  const kernels = module.linear("kernel_up", narrowed, rank, width * kernel, { bias: true });
+  module.keep("convolution.state", width, kernel - 1);
+  return module.product(
+    "convolution",
+    [projected, kernels],
+    { batch: tokens.times(width), rows: 1, inner: kernel, columns: 1 },
+    width,
+  );
 }
 
 /** Lightning attention (arXiv:2401.04658; MiniMax-01): linear attention with a fixed decay, state [heads, d, d]. */

@@ -2,6 +2,7 @@ import type {
   Attention,
   Biases,
   ExtraConvolution,
+  ExtraProduct,
   ExtraWeight,
   Ffn,
   Head,
@@ -26,8 +27,10 @@ interface BartTraits {
   readonly embeddingNorm: boolean;
   readonly finalNorm: boolean;
   readonly keyBias: boolean;
-  /** Attention without biases and a head of its own (BigBird-Pegasus). */
+  /** Attention without biases (BigBird-Pegasus, Pegasus-X). */
   readonly bare?: boolean;
+  /** A head of its own (BigBird-Pegasus). */
+  readonly untied?: boolean;
   /** A norm of the kind that the encoder's convolutions feed; whisper's stem. */
   readonly encoder: {
     readonly length: StackLength;
@@ -37,8 +40,10 @@ interface BartTraits {
   readonly encoderAttention: (layer: number) => Partial<Attention>;
   /** Parameters that each encoder layer has beside. */
   readonly encoderWeights: readonly ExtraWeight[];
+  /** Products that each encoder layer has beside. */
+  readonly encoderProducts?: readonly ExtraProduct[];
   /** Rows of the decoder's table of positions where they differ. */
-  readonly decoderPositions?: number;
+  readonly decoderPositions?: number | null;
 }
 
 /** models/bart and its kin: layer norms, biases everywhere. */
@@ -84,12 +89,13 @@ function readBart(config: ConfigReader, traits: BartTraits): ReaderResult {
     parts: { attention: Attention; ffn: Ffn },
     mixers: readonly Attention[],
     weights: readonly ExtraWeight[] = [],
+    products: readonly ExtraProduct[] = [],
   ): Layer => ({
     mixers,
     ffns: [parts.ffn],
     norm,
     normPlacement: traits.placement,
-    ...(weights.length === 0 ? {} : { extras: { weights } }),
+    ...(weights.length === 0 ? {} : { extras: { weights, ...(products.length === 0 ? {} : { products }) } }),
   });
   const positions = (rows: number | null, norms: boolean): ExtraWeight[] => [
     ...(rows === null ? [] : [{ name: "positions", shape: [rows, hidden] }]),
@@ -109,7 +115,7 @@ function readBart(config: ConfigReader, traits: BartTraits): ReaderResult {
   };
   const head: Head = {
     kind: purposeOf(config) === "bare" ? "none" : "lm",
-    tied: traits.bare !== true,
+    tied: traits.untied !== true,
     bias: false,
     softcap: null,
   };
@@ -129,7 +135,12 @@ function readBart(config: ConfigReader, traits: BartTraits): ReaderResult {
     length: traits.encoder?.length ?? encoderLength,
     layers: shareEqual(
       listLayers(encoder.count, (index) =>
-        layer(encoder, [{ ...encoder.attention, ...traits.encoderAttention(index) }], traits.encoderWeights),
+        layer(
+          encoder,
+          [{ ...encoder.attention, ...traits.encoderAttention(index) }],
+          traits.encoderWeights,
+          traits.encoderProducts,
+        ),
       ),
     ),
     finalNorm: traits.finalNorm ? norm : null,
@@ -195,6 +206,44 @@ const readLed: Reader = (config) => {
   });
 };
 
+/**
+ * models/pegasus_x (arXiv:2208.04347): the encoder's tokens attend to their block and to global tokens, which attend to
+ * everything and pass every layer as well.
+ */
+const readPegasusX: Reader = (config) => {
+  const hidden = config.size("d_model");
+  const width = config.size("encoder_ffn_dim");
+  const block = config.read("block_size", tokenCount);
+  const rows = config.size("num_global_tokens");
+  const perSequence = (name: string, inner: number, columns: number): ExtraProduct => ({
+    name,
+    rows,
+    inner,
+    columns,
+    perSequence: true,
+  });
+  const perToken = (name: string): ExtraProduct => ({ name, rows, inner: hidden, columns: 1 });
+  config.ignore("stagger_local_blocks");
+  return readBart(config, {
+    ...bart,
+    placement: "pre",
+    finalNorm: true,
+    bare: true,
+    encoder: { length: encoderLength, weights: [{ name: "global_tokens", shape: [rows, hidden] }], convolutions: [] },
+    decoderPositions: null,
+    encoderAttention: () => ({ span: { kind: "chunk", size: block }, referenceBlocks: { block, keys: block } }),
+    encoderWeights: [{ name: "global_norm", shape: [2, hidden] }],
+    encoderProducts: [
+      ...["query", "key", "value", "output"].map((part) => perSequence(`global_${part}`, hidden, hidden)),
+      perSequence("global_up", hidden, width),
+      perSequence("global_down", width, hidden),
+      perSequence("global_scores", hidden, rows),
+      perSequence("global_mix", rows, hidden),
+      ...["tokens_to_global", "tokens_from_global", "global_to_tokens", "global_from_tokens"].map(perToken),
+    ],
+  });
+};
+
 export const bartReaders: Readonly<Record<string, Reader>> = {
   bart: (config) => readBart(config, { ...bart, positions: positionRows(config) + 2, embeddingNorm: true }),
   mbart: (config) =>
@@ -212,7 +261,15 @@ export const bartReaders: Readonly<Record<string, Reader>> = {
   blenderbot: (config) =>
     readBart(config, { ...bart, placement: "pre", positions: positionRows(config), finalNorm: true }),
   bigbird_pegasus: (config) =>
-    readBart(config, { ...bart, placement: "pre", positions: positionRows(config), embeddingNorm: true, bare: true }),
+    readBart(config, {
+      ...bart,
+      placement: "pre",
+      positions: positionRows(config),
+      embeddingNorm: true,
+      bare: true,
+      untied: true,
+    }),
   led: readLed,
+  pegasus_x: readPegasusX,
   whisper: readWhisper,
 };

@@ -19,10 +19,13 @@ import { moeReaders, notePrediction } from "./moe.js";
 import { mixedMoeReaders } from "./moe-mixed.js";
 import { bartReaders } from "./bart.js";
 import { modernEncoderReaders } from "./encoder-modern.js";
+import { canineReaders } from "./canine.js";
+import { prophetNetReaders } from "./prophetnet.js";
 import { recurrentReaders } from "./recurrent.js";
 import { t5Readers } from "./t5.js";
 import { vitReaders } from "./vit.js";
 import { partialDefaults, readPartial } from "./partial.js";
+import { remoteLinearReaders } from "./remote-linear.js";
 import { remoteReaders } from "./remote.js";
 import { seq2seqReaders } from "./seq2seq.js";
 import { sparseReaders } from "./sparse.js";
@@ -56,7 +59,10 @@ const readers: ReadonlyMap<string, Reader> = new Map<string, Reader>(
     ...seq2seqReaders,
     ...sparseReaders,
     ...xformerReaders,
+    ...canineReaders,
+    ...prophetNetReaders,
     ...remoteReaders,
+    ...remoteLinearReaders,
   }),
 );
 

@@ -1,8 +1,9 @@
 import type { Ffn } from "../types.js";
-import { layerCount, size, tokenCount } from "./checks.js";
+import { layerCount, real, size, tokenCount } from "./checks.js";
 import type { ConfigReader } from "./config-reader.js";
 import { readDeepseekMoe } from "./deepseek-moe.js";
 import {
+  allBias,
   attentionSizes,
   decoder,
   dense,
@@ -165,6 +166,73 @@ const readPhiMsft: Reader = (config) => {
   });
 };
 
+/**
+ * Yuan 2: queries and keys come from tokens filtered with the two before them: two convolutions over two tokens, through
+ * half the width and back, a residual and a norm.
+ */
+const readYuan: Reader = (config) => {
+  config.ignore(
+    "causal_mask",
+    "dropout",
+    "eod_token",
+    "mask_token_id",
+    "reset_attention_mask",
+    "reset_position_ids",
+    "sep_token",
+    "sep_token_id",
+    "use_flash_attention",
+    "use_loss_mask",
+  );
+  const hidden = config.size("hidden_size");
+  if (hidden % 2 !== 0) throw config.bad("hidden_size", hidden, "expected an even number: filters halve it");
+  const half = hidden / 2;
+  return readDense(config, {
+    layer: {
+      extras: {
+        linears: [
+          { name: "filter_down", inWidth: 2 * hidden, outWidth: half, bias: true },
+          { name: "filter_up", inWidth: 2 * half, outWidth: hidden, bias: true },
+        ],
+        weights: [{ name: "filter_norm", shape: [hidden] }],
+      },
+    },
+  });
+};
+
+/** Phi-3-small: biases everywhere, a gated GELU network; every second layer attends to blocks only. */
+const readPhi3Small: Reader = (config) => {
+  const hidden = config.size("hidden_size");
+  const heads = config.size("num_attention_heads");
+  if (hidden % heads !== 0) throw config.bad("num_attention_heads", heads, `expected a divisor of ${hidden}`);
+  const kvHeads = config.size("num_key_value_heads");
+  const headDim = hidden / heads;
+  const norm = layerNorm(config);
+  const theta = config.real("rope_embedding_base");
+  const attention = softmax(
+    { heads, kvHeads, headDim },
+    { dims: headDim, theta, interleaved: false },
+    { bias: allBias },
+  );
+  const ffn = dense(config, { width: config.size("ff_intermediate_size"), bias: true, activation: "gelu" });
+  const period = config.optional("dense_attention_every_n_layers", size);
+  if (period !== null && period > 1) {
+    config.note(
+      `only one of ${period} layers attends to all tokens, the others to blocks; all are priced as full: an upper bound`,
+    );
+  }
+  config.ignoreRest();
+  return decoder(config.with({ tie_word_embeddings: true }), {
+    layers: listLayers(config.read("num_hidden_layers", layerCount), () => ({
+      mixers: [attention],
+      ffns: [ffn],
+      norm,
+      normPlacement: "pre",
+    })),
+    finalNorm: norm,
+    embedding: { scale: config.optional("mup_embedding_multiplier", real) },
+  });
+};
+
 export const remoteReaders: Readonly<Record<string, Reader>> = {
   internlm2: readLlamaLike,
   xverse: readLlamaLike,
@@ -177,4 +245,6 @@ export const remoteReaders: Readonly<Record<string, Reader>> = {
   deepseek: readDeepseekMoe,
   chatglm: readChatGlm,
   "phi-msft": readPhiMsft,
+  phi3small: readPhi3Small,
+  yuan: readYuan,
 };

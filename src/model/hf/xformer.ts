@@ -100,6 +100,13 @@ const readYoso: Reader = (config) => {
   return readBertLike(config, { positionOffset: 2 });
 };
 
+/** models/mra (arXiv:2207.10284): coarse scores everywhere, exact ones in the blocks that matter. */
+const readMra: Reader = (config) => {
+  config.ignore("approx_mode", "block_per_row", "initial_prior_diagonal_n_blocks", "initial_prior_first_n_blocks");
+  config.note("attention at several resolutions is priced as full attention: an upper bound");
+  return readBertLike(config, { positionOffset: 2 });
+};
+
 /** models/nystromformer. */
 const readNystromformer: Reader = (config) => {
   const landmarks = config.size("num_landmarks");
@@ -312,6 +319,7 @@ export const xformerReaders: Readonly<Record<string, Reader>> = {
   squeezebert: readSqueezeBert,
   big_bird: readBigBird,
   yoso: readYoso,
+  mra: readMra,
   nystromformer: readNystromformer,
   fnet: readFnet,
   reformer: readReformer,

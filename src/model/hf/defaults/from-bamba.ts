@@ -177,6 +177,10 @@ export const defaultsBamba: ClassDefaults = {
     max_position_embeddings: 16384,
     type_vocab_size: 16,
     layer_norm_eps: 1e-12,
+    downsampling_rate: 4,
+    upsampling_kernel_size: 4,
+    num_hash_buckets: 16384,
+    local_transformer_stride: 128,
   },
   clip_vision_model: {
     hidden_size: 768,

@@ -28,6 +28,7 @@ export const defaultsPegasus: ClassDefaults = {
     d_model: 1024,
     block_size: 512,
     tie_word_embeddings: true,
+    num_global_tokens: 32,
   },
   perceiver: {
     d_model: 768,
@@ -95,5 +96,11 @@ export const defaultsPegasus: ClassDefaults = {
     num_decoder_layers: 12,
     max_position_embeddings: 512,
     tie_word_embeddings: true,
+    ngram: 2,
+    num_buckets: 32,
+    num_encoder_layers: 12,
+    num_encoder_attention_heads: 16,
+    num_decoder_attention_heads: 16,
+    add_cross_attention: true,
   },
 };

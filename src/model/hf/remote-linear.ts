@@ -1,0 +1,153 @@
+import type { DeltaRule, Ffn, LinearAttention, Mixer } from "../types.js";
+import { flag, oneOf, real, size } from "./checks.js";
+import type { ConfigReader } from "./config-reader.js";
+import { readLayerCount } from "./decoder.js";
+import { attentionSizes, decoder, dense, inputBias, layerNorm, listLayers, rmsNorm, softmax } from "./parts.js";
+import type { Reader } from "./reader.js";
+
+/** Linear attention and recurrences whose classes come with the checkpoint or with flash-linear-attention. */
+
+/** Chunk of flash-linear-attention's kernels. */
+const kernelChunk = 64;
+
+const wholeShare = (config: ConfigReader, key: string, width: number, heads: number): number => {
+  const share = config.real(key);
+  const each = (width * share) / heads;
+  if (!(Number.isInteger(each) && each >= 1)) {
+    throw config.bad(key, share, `expected a factor that gives each of ${heads} heads a whole number of channels`);
+  }
+  return each;
+};
+
+/** fla's GatedMLP: two thirds of hidden_ratio · hidden_size, in whole 256s, unless the file names a width. */
+function glaWidth(config: ConfigReader, hidden: number): number {
+  return config.derived("intermediate_size", size, "2/3 · hidden_ratio · hidden_size, in whole 256s", () => {
+    const wanted = Math.floor((hidden * (config.optional("hidden_ratio", real) ?? 4) * 2) / 3);
+    return 256 * Math.ceil(wanted / 256);
+  });
+}
+
+/** Gated linear attention (arXiv:2312.06635) as flash-linear-attention has it. */
+const readGla: Reader = (config) => {
+  const hidden = config.size("hidden_size");
+  const heads = config.size("num_heads");
+  if (config.optional("use_gv", flag) === true) throw config.bad("use_gv", true, "expected false: values do not decay");
+  const decays = config.optional("use_gk", flag) ?? true;
+  const norm = rmsNorm(config, "norm_eps");
+  const keyDim = wholeShare(config, "expand_k", hidden, heads);
+  const mixer: LinearAttention = {
+    kind: "linear",
+    heads,
+    keyDim,
+    valueDim: wholeShare(config, "expand_v", hidden, heads),
+    chunk: kernelChunk,
+    causal: true,
+    feature: "none",
+    scale: keyDim ** -0.5,
+    normalised: false,
+    // gate_low_rank_dim is 16 in all published configurations and not in their files.
+    decay: decays ? { rank: config.optional("gate_low_rank_dim", size) ?? 16 } : "none",
+    rotary: null,
+    gated: true,
+  };
+  const ffn = dense(config, { width: glaWidth(config, hidden) });
+  config.ignore("attn_mode", "clamp_min", "fuse_cross_entropy", "fuse_norm", "hidden_ratio");
+  return decoder(config, {
+    layers: listLayers(readLayerCount(config), () => ({
+      mixers: [mixer],
+      ffns: [ffn],
+      norm,
+      normPlacement: "pre",
+    })),
+    finalNorm: norm,
+    contextLength: null,
+  });
+};
+
+/** RWKV 5 (Eagle, arXiv:2404.05892): 3.5 times the width in channel mixing, in whole 32s; one more norm in front. */
+const readRwkv5: Reader = (config) => {
+  const hidden = config.size("hidden_size");
+  const width = config.derived("attention_hidden_size", size, "hidden_size", () => hidden);
+  const headDim = config.size("head_size");
+  if (width % headDim !== 0) throw config.bad("head_size", headDim, `expected a divisor of ${width}`);
+  const norm = layerNorm(config);
+  const ffnWidth = config.derived("intermediate_size", size, "3.5 · hidden_size, in whole 32s", () => {
+    return 32 * Math.floor(Math.floor(3.5 * hidden) / 32);
+  });
+  const mixer: Mixer = {
+    kind: "rwkv",
+    version: 5,
+    width,
+    headDim,
+    chunk: kernelChunk,
+    ranks: { mix: 0, decay: 0, rate: 0, value: 0, gate: 0 },
+  };
+  const ffn: Ffn = { kind: "rwkv4-ffn", width: ffnWidth };
+  config.ignore("context_length", "model_version", "rescale_every");
+  return decoder(config, {
+    layers: listLayers(readLayerCount(config), (layer) => ({
+      mixers: [mixer],
+      ffns: [ffn],
+      norm,
+      normPlacement: "pre",
+      ...(layer === 0 ? { extras: { weights: [{ name: "pre_norm", shape: [2, hidden] }] } } : {}),
+    })),
+    finalNorm: norm,
+    contextLength: null,
+  });
+};
+
+/** Jet-Nemotron (arXiv:2508.15884): JetBlocks, a few layers of full and of windowed attention as in Qwen 2. */
+const readJetNemotron: Reader = (config) => {
+  const { sizes, rotary } = attentionSizes(config);
+  const layers = readLayerCount(config);
+  const norm = rmsNorm(config);
+  const ffn = dense(config);
+  const efficient = config.child("efficient_attention_config");
+  const jet = efficient.child("jet");
+  const heads = jet.size("num_heads");
+  const keyDim = jet.size("head_dim");
+  const valueDim = Math.floor(keyDim * jet.real("expand_v"));
+  const delta: DeltaRule = {
+    kind: "delta",
+    keyHeads: heads,
+    valueHeads: heads,
+    keyDim,
+    valueDim,
+    convolution: jet.size("conv_size"),
+    chunk: kernelChunk,
+    decay: "per-head",
+    decayRank: null,
+    gateRank: null,
+    dynamicConvolution: {
+      rank: Math.max(1, Math.floor((heads * valueDim) / jet.size("dconv_generator_reduction"))),
+    },
+  };
+  jet.ignoreRest();
+  const windowed = efficient.child("swa");
+  const full = softmax(sizes, rotary, { bias: inputBias });
+  const types =
+    config.perLayer("layer_types", oneOf(["jet", "attn", "swa"]), layers) ??
+    Array.from({ length: layers }, () => "jet" as const);
+  const local = types.includes("swa")
+    ? softmax(sizes, rotary, { bias: inputBias, span: { kind: "window", size: windowed.size("window_size") } })
+    : full;
+  windowed.ignoreRest();
+  config.ignore("max_window_layers", "use_mrope");
+  const mixers = { jet: delta, attn: full, swa: local };
+  return decoder(config, {
+    layers: listLayers(layers, (layer) => ({
+      mixers: [mixers[types[layer] ?? "jet"]],
+      ffns: [ffn],
+      norm,
+      normPlacement: "pre",
+    })),
+    finalNorm: norm,
+  });
+};
+
+export const remoteLinearReaders: Readonly<Record<string, Reader>> = {
+  gla: readGla,
+  rwkv5: readRwkv5,
+  jet_nemotron: readJetNemotron,
+};
