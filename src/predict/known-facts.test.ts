@@ -1,0 +1,128 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { readConfigFile } from "../../test/reference/data.js";
+import { weightBytes } from "../cost/parameters.js";
+import { buildGraph } from "../graph/build.js";
+import { devices, findDevice } from "../hardware/catalog/devices.js";
+import { engineNames } from "../hardware/engine.js";
+import { readConfig } from "../model/hf/read-config.js";
+import type { ModelDescription } from "../model/types.js";
+import { inFormats } from "../variants/dtype.js";
+import { noParallelism } from "../variants/shard.js";
+import { predictCurve } from "./curve.js";
+import { deploy } from "./deployment.js";
+import { needs } from "./memory.js";
+import { slowerNotes } from "./slower.js";
+
+/* What everybody in the field knows, on every device and under every engine. */
+
+const config = (name: string): ModelDescription => readConfig(readConfigFile("configs", `${name}.json`), name, name);
+const llama = config("meta-llama__Llama-3.1-8B-Instruct");
+const smol = config("HuggingFaceTB__SmolLM2-135M");
+const mistral = config("mistralai__Mistral-7B-v0.1");
+const sparse = config("deepseek-ai__DeepSeek-V3.2");
+const dense = config("deepseek-ai__DeepSeek-V3");
+const h100 = findDevice("h100");
+const anyDevice = fc.constantFrom(...devices);
+const anyEngine = fc.constantFrom(...engineNames);
+const runs = { seed: 11, numRuns: 60 };
+const k = 1024;
+
+describe("flash attention, on or off, at 32k", () => {
+  test("differs in time on every device, under every engine", () => {
+    fc.assert(
+      fc.property(anyDevice, anyEngine, (device, engineName) => {
+        const [fused, naive] = (["fused", "naive"] as const).map((attention) =>
+          predictCurve(llama, device, { attention, engineName }).seconds(32 * k),
+        );
+        expect(naive).toBeGreaterThan(1.05 * (fused ?? Number.NaN));
+      }),
+      runs,
+    );
+  });
+
+  test("differs by orders of magnitude in what attention holds in memory", () => {
+    const held = (attention: "fused" | "naive"): number => {
+      const { memory } = deploy(llama, h100, { attention });
+      // Beside weights and cache.
+      return needs(memory, 32 * k) - memory.weights - 32 * k * 32 * 8 * 256 * 2;
+    };
+    expect(held("naive")).toBeGreaterThan(50 * held("fused"));
+  });
+});
+
+test("one token's logits cost less than all: the head is computed for the last position alone", () => {
+  fc.assert(
+    fc.property(anyDevice, anyEngine, (device, engineName) => {
+      const [last, all] = (["last", "all"] as const).map((head) => predictCurve(smol, device, { head, engineName }));
+      const [one = 0, every = 0] = [last, all].map((curve) => curve?.seconds(8 * k));
+      expect(every / one).toBeGreaterThan(1);
+      const table = (curve: typeof last, n: number): number =>
+        curve?.operators.filter(({ part }) => part === "head").reduce((sum, { work }) => sum + work(n), 0) ?? 0;
+      expect(table(last, 8 * k) / table(last, 64)).toBeLessThan(1.01);
+      expect(table(all, 8 * k) / table(all, 1 * k)).toBeGreaterThan(4);
+    }),
+    runs,
+  );
+});
+
+test("decode of one sequence is never faster than reading its weights, in any format, under any engine", () => {
+  const formats = ["float16", "float8", "int4", "Q4_K_M", "Q8_0", "MXFP4"] as const;
+  // Of the table of 525 million of its 8.03 billion weights one row is looked up; some types keep it in more bits.
+  const mostRead = 0.88;
+  fc.assert(
+    fc.property(anyDevice, anyEngine, fc.constantFrom(...formats), (device, engineName, dtype) => {
+      const model = inFormats(llama, { dtype });
+      const seconds = predictCurve(model, device, { phase: "decode", engineName }).seconds(1);
+      expect(seconds).toBeGreaterThan((mostRead * weightBytes(buildGraph(model))) / device.bandwidth.value);
+    }),
+    { ...runs, numRuns: 120 },
+  );
+});
+
+test("a window levels decode off where full attention goes on growing", () => {
+  // Mistral-7B-v0.1: 4,096 tokens in every layer. Naive attention masks a window and skips nothing.
+  const attention = "fused";
+  fc.assert(
+    fc.property(anyDevice, anyEngine, (device, engineName) => {
+      const decode = predictCurve(mistral, device, { phase: "decode", attention, engineName });
+      expect(decode.seconds(512 * k) / decode.seconds(4 * k)).toBeCloseTo(1, 6);
+      const full = predictCurve(llama, device, { phase: "decode", attention, engineName });
+      expect(full.seconds(512 * k)).toBeGreaterThan(1.3 * full.seconds(4 * k));
+      const prefill = predictCurve(mistral, device, { attention, engineName });
+      expect(prefill.exponent(512 * k)).toBeLessThan(1.05);
+      expect(predictCurve(llama, device, { attention, engineName }).exponent(512 * k)).toBeGreaterThan(1.5);
+    }),
+    runs,
+  );
+});
+
+test("sparse attention is cheaper than dense, and stays superlinear: its indexer scores every earlier token", () => {
+  const [selecting, full] = [sparse, dense].map((model) => predictCurve(model, h100));
+  const far = 1024 * k;
+  expect(selecting?.seconds(128 * k)).toBeLessThan(full?.seconds(128 * k) ?? 0);
+  expect(selecting?.exponent(far)).toBeGreaterThan(1.3);
+  expect(selecting?.exponent(far)).toBeLessThanOrEqual(2);
+});
+
+test("more devices are never slower without saying why", () => {
+  fc.assert(
+    fc.property(
+      anyDevice,
+      fc.constantFrom(2, 4, 8),
+      fc.constantFrom(1, 32),
+      fc.constantFrom(128, 4 * k, 64 * k),
+      (device, tensor, batch, n) => {
+        const options = { batch, interconnect: device.interconnect?.bandwidth.value ?? 25e9 };
+        const many = deploy(llama, device, { ...options, parallel: { ...noParallelism, tensor } });
+        const one = deploy(llama, device, options);
+        const slower = [
+          many.prefill.seconds(n) > one.prefill.seconds(n),
+          (many.decode?.seconds(n) ?? 0) > (one.decode?.seconds(n) ?? 0),
+        ];
+        expect(slowerNotes(many, [n])).toHaveLength(slower.filter(Boolean).length);
+      },
+    ),
+    runs,
+  );
+});
