@@ -1,13 +1,16 @@
-// How well the fit extrapolates real latencies: of every sweep the longest third is hidden and predicted from the rest.
+// How well the fit extrapolates real latencies: of every sweep the longest third is hidden and predicted from the rest. And
+// how far predicted seconds lie from published ones: predict-accuracy.mjs.
 //
-//   npm run accuracy -- [--data folder] [--thin] [--write]
+//   npm run accuracy -- [--data folder] [--thin] [--write] [--gate]
 //
-// Needs a build (dist). Reads the thinned copy in bench/data, or with --data a folder with e2e_prefill.csv and
-// e2e_decode.csv; --thin makes the copy of that folder. --write puts the tables into docs/accuracy.md.
+// Needs a build (dist). Reads the thinned copies in bench/data, or with --data a folder with gemm_kernel.csv,
+// attention_kernel.csv, e2e_prefill.csv and e2e_decode.csv; --thin makes the copy of the sweeps. --write puts the tables into
+// docs/accuracy.md and the score into bench/data/score.json; --gate scores predictions alone and fails when they got worse.
 import { readFileSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { fitLaw, lawKinds } from "../dist/fit/index.js";
 import { readSweeps, sweepsOf, writeSweeps } from "./accuracy-data.mjs";
+import { predictionAccuracy } from "./predict-accuracy.mjs";
 
 /** @typedef {import("./accuracy-data.mjs").Sweep} Sweep */
 /** @typedef {{n: number, seconds: number}} Point */
@@ -184,21 +187,28 @@ function report(sweeps) {
     .join("\n\n");
 }
 
+/** @param {{data?: string | undefined, thin: boolean, write: boolean}} options */
+function extrapolation({ data, thin, write }) {
+  const sweeps = data === undefined ? readSweeps() : sweepsOf(data);
+  if (thin && data !== undefined) writeSweeps(sweeps);
+  const text = report(sweeps);
+  if (write) {
+    const file = new URL("../docs/accuracy.md", import.meta.url);
+    const marks = /(<!-- accuracy -->\n)[\s\S]*(\n<!-- \/accuracy -->)/;
+    writeFileSync(
+      file,
+      readFileSync(file, "utf8").replace(marks, (_all, open, close) => `${open}${text}${close}`),
+    );
+  } else process.stdout.write(`${text}\n`);
+}
+
 const { values } = parseArgs({
   options: {
     data: { type: "string" },
     thin: { type: "boolean", default: false },
     write: { type: "boolean", default: false },
+    gate: { type: "boolean", default: false },
   },
 });
-const sweeps = values.data === undefined ? readSweeps() : sweepsOf(values.data);
-if (values.thin && values.data !== undefined) writeSweeps(sweeps);
-const text = report(sweeps);
-if (values.write) {
-  const file = new URL("../docs/accuracy.md", import.meta.url);
-  const marks = /(<!-- accuracy -->\n)[\s\S]*(\n<!-- \/accuracy -->)/;
-  writeFileSync(
-    file,
-    readFileSync(file, "utf8").replace(marks, (_all, open, close) => `${open}${text}${close}`),
-  );
-} else process.stdout.write(`${text}\n`);
+if (!values.gate) extrapolation(values);
+if (!predictionAccuracy(values)) process.exitCode = 1;

@@ -46,6 +46,18 @@ export function readTimings(table, folder) {
   return parse(path).filter(({ check }) => check === undefined || check === "ok");
 }
 
+/** Rows that their own source or a check on them calls no plain measurement: they are not in the copies. @param {string} folder @returns {[string, number][]} */
+export function unfairTimings(folder) {
+  return Object.entries(tables).flatMap(([table, { file }]) => {
+    /** @type {Map<string, number>} */
+    const counts = new Map();
+    for (const { check = "ok" } of parse(join(folder, file))) {
+      if (check !== "ok") counts.set(check, (counts.get(check) ?? 0) + 1);
+    }
+    return [...counts].map(([check, count]) => /** @type {[string, number]} */ ([`${table}: ${check}`, count]));
+  });
+}
+
 /** Writes the copies of full tables. @param {string} folder */
 export function thinTimings(folder) {
   for (const [table, { keep }] of Object.entries(tables)) {

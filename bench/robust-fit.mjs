@@ -1,6 +1,5 @@
 // Statistics that the fits of this folder share.
 export { robustFit } from "../dist/math/robust-fit.js";
-
 /** @param {number[]} values @param {number} share */
 export function quantile(values, share) {
   const sorted = values.toSorted((a, b) => a - b);

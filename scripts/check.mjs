@@ -56,8 +56,12 @@ function count({ testResults }) {
 
 let ok = true;
 for (const [name, args] of steps) ok = (await step(name, () => runNode(args))).ok && ok;
-if (await build()) ok = (await step("Package", () => runNode([tool("publint"), "--strict"]))).ok && ok;
-else ok = false;
+if (await build()) {
+  ok = (await step("Package", () => runNode([tool("publint"), "--strict"]))).ok && ok;
+  // Everything, not the tests of one folder: predictions must not get worse than the committed score.
+  if (process.argv.length === 2)
+    ok = (await step("Accuracy", () => runNode(["bench/accuracy.mjs", "--gate"]))).ok && ok;
+} else ok = false;
 const tests = await step("Tests", () => runTests(process.argv.slice(2)));
 const { passed, failed, skipped } = count(tests.value ?? { testResults: [] });
 if (!ok || !tests.ok || failed > 0 || passed === 0) process.exitCode = 1;

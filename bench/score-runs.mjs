@@ -1,0 +1,143 @@
+// Whole runs predicted by profiles of engines that have not seen them: fitted to all runs (what the tool ships), without
+// the device, without the source.
+import { compiledCost } from "../dist/hardware/compiled.js";
+import { peakOf } from "../dist/hardware/roofline.js";
+import { predictCurve } from "../dist/predict/index.js";
+import { makePlan } from "../dist/predict/plan.js";
+import { curveOptions, engineFits, fittedSeconds, timed } from "./engine-fit.mjs";
+import { lineOf } from "./score.mjs";
+
+/** @typedef {import("./runs-data.mjs").Run} Run */
+/** @typedef {import("./engine-fit.mjs").Timed} Timed */
+/** @typedef {import("./score.mjs").Judged} Judged */
+/** @typedef {Timed & {roofline: number, spreads: Record<string, number>}} Row */
+
+/** What the products run in, by the bits that the fits go by. @param {Timed} row */
+function operandsOf({ run, bits }) {
+  if (bits === "8") return run.engine === "llama.cpp-cuda" ? "int8" : "float8";
+  return bits === "4" && run.model.dtypes.weights === "float4" ? "float4" : run.model.dtypes.activations;
+}
+
+/** Σ max(FLOPs / peak, bytes / bandwidth) over the operators of one device. @param {Timed} row */
+function rooflineOf(row) {
+  const { run } = row;
+  const plan = makePlan(run.model, run.device, curveOptions(run));
+  const prefill = run.phase === "prefill";
+  const setting = prefill
+    ? { variable: /** @type {const} */ ("n"), values: { c: run.depth, b: run.batch, m: 0 } }
+    : { variable: /** @type {const} */ ("c"), values: { n: 1, b: run.batch, m: 0 } };
+  const wide = 1 / peakOf(run.device, run.model.dtypes.activations).value;
+  const narrow = 1 / peakOf(run.device, operandsOf(row)).value;
+  return plan.rows(run.phase).reduce((sum, one) => {
+    const { matmulFlops, movedBytes } = compiledCost(one, setting);
+    const product = one.operator.kind === "linear" || one.operator.kind === "experts";
+    const compute = matmulFlops(run.n) * (product ? narrow : wide);
+    return sum + one.times * Math.max(compute, movedBytes(run.n) / run.device.bandwidth.value);
+  }, 0);
+}
+
+/** @param {Run[]} runs @returns {Row[]} */
+export function scoredRuns(runs) {
+  return runs.flatMap((run) => {
+    const row = timed(run);
+    if (row === null) return [];
+    const { components } = predictCurve(run.model, run.device, curveOptions(run));
+    const spreads = Object.fromEntries(components.map(({ name, logSpread }) => [name, logSpread]));
+    return [{ ...row, roofline: rooflineOf(row), spreads }];
+  });
+}
+
+/** @param {ReturnType<typeof engineFits>} fits @param {Row} row @returns {Judged[]} */
+function judged(fits, row) {
+  const found = fittedSeconds(fits, row);
+  if (found === null) return [];
+  const { run, parts, spreads, roofline } = row;
+  const total = Object.values(parts).reduce((sum, part) => sum + part, 0);
+  // As predict has it: the spread of the engine, and each class's by its share.
+  let variance = found.spread ** 2;
+  for (const [name, part] of Object.entries(parts)) variance += ((part / total) * (spreads[name] ?? 0)) ** 2;
+  return [
+    {
+      device: run.device.name,
+      source: run.source,
+      measured: run.seconds,
+      predicted: found.seconds,
+      spread: Math.sqrt(variance),
+      roofline,
+    },
+  ];
+}
+
+const llama = (/** @type {Row} */ { run }) => run.engine.startsWith("llama.cpp");
+const gpu = (/** @type {Row} */ { run }) => run.device.class !== "cpu";
+const long = (/** @type {Row} */ { run }) => run.phase === "prefill" && run.n + run.depth >= 2048;
+const sparse = (/** @type {Row} */ { run }) =>
+  run.model.stacks.some(({ layers }) => JSON.stringify(layers).includes('"moe"'));
+const alone = (/** @type {Row} */ { run }) => run.phase === "decode" && run.batch === 1 && run.gpus === 1;
+
+/** @type {[string, (row: Row) => boolean][]} */
+const groups = [
+  ["llama.cpp prefill over length, n ≥ 2k", (row) => llama(row) && gpu(row) && long(row) && row.run.depth === 0],
+  [
+    "llama.cpp prefill after cached tokens, depth + n ≥ 2k",
+    (row) => llama(row) && gpu(row) && long(row) && row.run.depth > 0,
+  ],
+  ["other engines' prefill, n ≥ 2k", (row) => !llama(row) && gpu(row) && long(row)],
+  ["decode, batch 1, one device, dense", (row) => alone(row) && !sparse(row)],
+  ["decode, batch 1, one device, experts", (row) => alone(row) && sparse(row)],
+  ["decode, larger batches, one device", ({ run }) => run.phase === "decode" && run.batch > 1 && run.gpus === 1],
+  ["decode on 2 to 8 devices", ({ run }) => run.phase === "decode" && run.gpus > 1],
+];
+const fewest = 20;
+
+/** @param {Row[]} rows @param {(row: Row) => string} [key] left out together, one after the other */
+function predicted(rows, key) {
+  if (key === undefined) {
+    const fits = engineFits(rows);
+    return rows.flatMap((row) => judged(fits, row).map((one) => ({ row, judged: one })));
+  }
+  return [...new Set(rows.map(key))].flatMap((name) => {
+    const fits = engineFits(rows.filter((row) => key(row) !== name));
+    return rows
+      .filter((row) => key(row) === name)
+      .flatMap((row) => judged(fits, row).map((one) => ({ row, judged: one })));
+  });
+}
+
+/** @param {{row: Row, judged: Judged}[]} all @param {boolean} sources */
+function linesOf(all, sources) {
+  const of = (/** @type {(row: Row) => boolean} */ test) => all.filter(({ row }) => test(row)).map((one) => one.judged);
+  const engines = [...new Set(all.map(({ row }) => row.run.engine))].sort();
+  const named = [...new Set(all.map(({ row }) => row.run.source))].sort();
+  return [
+    ...groups.flatMap(([name, test]) => lineOf(name, of(test))),
+    ...engines.flatMap((engine) =>
+      lineOf(
+        `engine ${engine}`,
+        of(({ run }) => run.engine === engine),
+      ),
+    ),
+    ...(sources
+      ? named.flatMap((source) => {
+          const own = of(({ run }) => run.source === source);
+          return own.length < fewest ? [] : lineOf(`source ${source}`, own);
+        })
+      : []),
+  ];
+}
+
+/** @param {Row[]} rows */
+export function runScore(rows) {
+  const unseen = predicted(rows, ({ run }) => run.device.name);
+  return {
+    score: {
+      "Whole runs: profiles as they are shipped": linesOf(predicted(rows), false),
+      "Whole runs: a device that the engine's profile has not seen": linesOf(unseen, true),
+      "Whole runs: a source that the engine's profile has not seen": linesOf(
+        predicted(rows, ({ run }) => run.source),
+        false,
+      ),
+    },
+    unseen: unseen.map((one) => one.judged),
+  };
+}
