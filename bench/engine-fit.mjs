@@ -80,10 +80,24 @@ function total(theta, parts) {
   return sum;
 }
 
-/** @param {Timed[]} rows @param {Omit<EngineFit, "rows" | "factors" | "perStep" | "spread">} about @returns {EngineFit} */
-function fitGroup(rows, about) {
-  const start = [...groups.map(() => 0), Math.log(usualStep)];
-  const spread = [...groups.map(([, , width]) => width), stepSpread];
+/** How far one device's factors lie from those of its class, as the prior of a fit to its own runs. */
+const deviceSpread = 0.35;
+const deviceRest = 0.15;
+const wholeDevice = new Set(["gemm", "attention"]);
+/** A device's own runs are few: what they scatter says less than this of another model. */
+const leastDeviceSpread = 0.1;
+const fewestOfDevice = 8;
+
+/** @param {Timed[]} rows @param {Omit<EngineFit, "rows" | "factors" | "perStep" | "spread">} about @param {EngineFit} [ofClass] prior of a device's own fit @returns {EngineFit} */
+function fitGroup(rows, about, ofClass) {
+  const start =
+    ofClass === undefined
+      ? [...groups.map(() => 0), Math.log(usualStep)]
+      : [...groups.map(([name]) => Math.log(ofClass.factors[name] ?? 1)), Math.log(ofClass.perStep)];
+  const spread =
+    ofClass === undefined
+      ? [...groups.map(([, , width]) => width), stepSpread]
+      : [...groups.map(([name]) => (wholeDevice.has(name) ? deviceSpread : deviceRest)), deviceSpread];
   const weight = Math.min(1, Math.sqrt(mostRows / rows.length));
   const theta = robustFit((at) => rows.map(({ run, parts }) => weight * Math.log(total(at, parts) / run.seconds)), {
     start,
@@ -98,7 +112,7 @@ function fitGroup(rows, about) {
 }
 
 /**
- * One fit per engine, device class and bits; one per engine and bits; one per engine.
+ * One fit per engine, device class and bits; one per engine and bits; one per engine; one per device with runs of its own.
  *
  * @param {Timed[]} rows
  */
@@ -117,24 +131,45 @@ export function engineFits(rows) {
       }
     }
   }
-  return fits;
+  return [...fits, ...deviceFits(rows, fits)];
+}
+
+/** Devices with runs of their own, each about its class. @param {Timed[]} rows @param {EngineFit[]} ofClasses */
+function deviceFits(rows, ofClasses) {
+  /** @type {Map<string, Timed[]>} */
+  const families = new Map();
+  for (const row of rows) {
+    const key = [row.run.engine, row.run.device.name, row.bits].join(" | ");
+    families.set(key, [...(families.get(key) ?? []), row]);
+  }
+  return [...families.values()].flatMap((members) => {
+    const [first] = members;
+    // Of batches under load one source speaks for each device: what it says is not the device's.
+    if (first === undefined || members.length < fewestOfDevice || !chunks.has(first.run.engine)) return [];
+    const { engine, device } = first.run;
+    const ofClass = chosenFit(ofClasses, engine, device, first.bits);
+    if (ofClass === null) return [];
+    const fit = fitGroup(members, { engine, class: device.name, bits: first.bits }, ofClass);
+    return [{ ...fit, spread: Math.max(leastDeviceSpread, fit.spread) }];
+  });
 }
 
 /** Seconds of a run under the most particular of the fits; null where there is none. @param {EngineFit[]} fits @param {Timed} row */
 export function fittedSeconds(fits, { run, bits, parts }) {
-  const fit = chosenFit(fits, run.engine, run.device.class, bits);
+  const fit = chosenFit(fits, run.engine, run.device, bits);
   if (fit === null) return null;
   let sum = fit.perStep;
   for (const [name, seconds] of Object.entries(parts)) sum += (fit.factors[name] ?? 1) * seconds;
   return { seconds: sum, spread: fit.spread };
 }
 
-/** @param {EngineFit[]} fits @param {string} engine @param {string} device @param {string} bits */
+/** @param {EngineFit[]} fits @param {string} engine @param {{name: string, class: string}} device @param {string} bits */
 function chosenFit(fits, engine, device, bits) {
   for (const [name, width] of [
-    [device, bits],
+    [device.name, bits],
+    [device.class, bits],
     ["any", bits],
-    [device, "any"],
+    [device.class, "any"],
     ["any", "any"],
   ]) {
     const found = fits.find((one) => one.engine === engine && one.class === name && one.bits === width);

@@ -19,7 +19,7 @@ for (const fit of fits) {
   const own = rows.filter(
     (row) =>
       row.run.engine === fit.engine &&
-      (fit.class === "any" || row.run.device.class === fit.class) &&
+      (fit.class === "any" || row.run.device.class === fit.class || row.run.device.name === fit.class) &&
       (fit.bits === "any" || row.bits === fit.bits),
   );
   const errors = own.flatMap((row) => {

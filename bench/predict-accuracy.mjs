@@ -58,8 +58,7 @@ function attentionHalf() {
     const curve = predictCurve(model, findDevice("h100"), { engineName });
     const half = attentionHalfSeconds(curve);
     const at = half?.n ?? 1;
-    const seconds = (/** @type {string} */ name) =>
-      curve.components.find((one) => one.name === name)?.seconds(at) ?? 0;
+    const seconds = (/** @type {string} */ name) => curve.components.find((one) => one.name === name)?.seconds(at) ?? 0;
     const cells = [curve.seconds(at), seconds("gemm"), seconds("attention"), seconds("vector")];
     return `| ${engineName} | ${shown(half?.n)} | ${shown(half?.low ?? undefined)} – ${shown(half?.high ?? undefined)} | ${cells.map((value) => value.toFixed(2)).join(" | ")} |`;
   });
@@ -67,8 +66,7 @@ function attentionHalf() {
     "| engine, bfloat16, batch 1 | attention half at n | 80 % interval | seconds there | products | attention | vectors |",
     "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
     ...lines,
-  ].join("
-");
+  ].join("\n");
 }
 
 /** @param {Score} score @returns {string[]} what got worse */

@@ -1,11 +1,11 @@
 import type { OperatorClass } from "./efficiency.js";
 import type { Bits } from "./kernel-rows.js";
-import type { DeviceClass } from "./record.js";
 
 /** What published runs of an engine show beyond its kernels; perStep in microseconds, factors in the order of `factored`. */
 export type EngineRow = readonly [
   engine: string,
-  devices: DeviceClass | "any",
+  /** A device's name, its class, or `any`. */
+  devices: string,
   bits: Bits | "any",
   runs: number,
   spread: number,

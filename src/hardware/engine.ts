@@ -129,13 +129,14 @@ const eagerOverhead = 2;
 /** Spread of published end-to-end prefills over the roofline of their models (10th/90th percentile 1.6/3.7). */
 const unknownSpread = 0.3;
 
-/** The most particular of the fits: of these devices and bits, of these bits, of these devices, of the engine at all. */
-function rowFor(name: EngineName, device: DeviceClass, bits: Bits): EngineRow | undefined {
+/** The most particular of the fits: of this device, of its class, of these bits, of the engine at all. */
+function rowFor(name: EngineName, device: DeviceRecord, bits: Bits): EngineRow | undefined {
   const own = engineRows.filter(([engine]) => engine === name);
   for (const [devices, width] of [
-    [device, bits],
+    [device.name, bits],
+    [device.class, bits],
     ["any", bits],
-    [device, "any"],
+    [device.class, "any"],
     ["any", "any"],
   ] as const) {
     const found = own.find((row) => row[1] === devices && row[2] === width);
@@ -144,7 +145,7 @@ function rowFor(name: EngineName, device: DeviceClass, bits: Bits): EngineRow | 
   return undefined;
 }
 
-function profileOf(name: EngineName, device: DeviceClass, bits: Bits): Engine {
+function profileOf(name: EngineName, device: DeviceRecord, bits: Bits): Engine {
   const { about, ...character } = characters[name];
   const row = rowFor(name, device, bits);
   const eager = name === "hf-eager" || name === "hf-sdpa";
@@ -161,6 +162,7 @@ function profileOf(name: EngineName, device: DeviceClass, bits: Bits): Engine {
     };
   }
   const [, devices, , runs, spread, perStep, values] = row;
+  const own = devices === device.name || devices === device.class;
   const factors = Object.fromEntries(factored.map((key, index) => [key, values[index] ?? 1]));
   return {
     name,
@@ -168,8 +170,8 @@ function profileOf(name: EngineName, device: DeviceClass, bits: Bits): Engine {
     factors: { ...factors, lookup: factors["vector"] ?? 1 },
     perStep: perStep / 1e6,
     factor: 1,
-    logSpread: devices === device ? spread : Math.hypot(spread, otherClassSpread),
-    source: `${about}; fitted to ${runs} published runs${devices === device ? "" : " on other devices"}`,
+    logSpread: own ? spread : Math.hypot(spread, otherClassSpread),
+    source: `${about}; fitted to ${runs} published runs${devices === device.name ? " on it" : own ? "" : " on other devices"}`,
     basis: "end-to-end",
   };
 }
@@ -195,7 +197,7 @@ const runsOn: Readonly<Record<EngineName, readonly DeviceClass[]>> = {
 const profiles = new Map<string, Engine>();
 
 /** @throws NsquaredError `engine-unknown`, with the nearest names; `engine-device` where it has no kernels for the device */
-function engineNamed(name: string, device: DeviceClass, bits: Bits): Engine {
+function engineNamed(name: string, device: DeviceRecord, bits: Bits): Engine {
   const known = engineNames.find((one) => one === name.toLowerCase());
   if (known === undefined) {
     const near = nearestNames(name, engineNames);
@@ -206,13 +208,13 @@ function engineNamed(name: string, device: DeviceClass, bits: Bits): Engine {
       expected: `${near.length > 0 ? `perhaps ${near.join(", ")}? ` : ""}one of ${engineNames.join(", ")}`,
     });
   }
-  const key = `${known} ${device} ${bits}`;
-  if (!runsOn[known].includes(device)) {
+  const key = `${known} ${device.name} ${device.class} ${bits}`;
+  if (!runsOn[known].includes(device.class)) {
     throw badInput("engine-device", {
       where: "--engine",
       key: "engine",
-      found: `${known} on a ${device}`,
-      expected: `one of ${engineNames.filter((one) => runsOn[one].includes(device)).join(", ")}`,
+      found: `${known} on a ${device.class}`,
+      expected: `one of ${engineNames.filter((one) => runsOn[one].includes(device.class)).join(", ")}`,
     });
   }
   const profile = profiles.get(key) ?? profileOf(known, device, bits);
@@ -267,7 +269,7 @@ export function engineOf(
   }
   const sampled = device.fitted?.engines ?? [];
   const chosen = name ?? sampled[0]?.engine ?? usualEngine(device.class);
-  const profile = engineNamed(chosen, device.class, productBits(chosen.toLowerCase(), dtypes));
+  const profile = engineNamed(chosen, device, productBits(chosen.toLowerCase(), dtypes));
   const own = sampled.find(({ engine }) => engine === profile.name);
   return own === undefined ? profile : corrected(profile, own);
 }
