@@ -68,7 +68,7 @@ describe("attentionHalf", () => {
     expect(prediction.attentionHalf.flops?.n).toBeCloseTo(53_247, 0);
     const { seconds } = prediction.attentionHalf;
     expect(seconds?.n).toBeGreaterThan(30_000);
-    expect(seconds?.n).toBeLessThan(53_247);
+    expect(seconds?.n).toBeLessThan(75_000);
   });
 
   test("counts attention by part: in decode, too", () => {
