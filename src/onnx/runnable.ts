@@ -70,11 +70,14 @@ function missingInFfn(ffn: Ffn): string[] {
 function missingInMixer(mixer: Mixer): string[] {
   const missing = missingInModule(mixer);
   if (missing[0] === mixer.kind) return [`mixer "${mixer.kind}"`];
+  // Its values cross layers.
+  if (mixer.kind === "rwkv" && mixer.version === 7) return ["version 7 of RWKV"];
   if (mixer.kind !== "attention") return missing;
   const { keyValue, span } = mixer;
   return [
     ...missing,
     ...(keyValue === "shared" && span.kind !== "full" ? ["a window over another layer's cache"] : []),
+    ...(span.kind === "window" && span.first !== undefined ? ["a window that keeps the first tokens"] : []),
     ...(span.kind === "full" || span.kind === "window" || span.kind === "chunk" ? [] : [`${span.kind} span`]),
   ];
 }

@@ -1,4 +1,4 @@
-import type { Attention, Ffn, LinearAttention, Mixer, ModelDescription, Norm } from "../../src/model/types.js";
+import type { Attention, Ffn, LinearAttention, Mixer, MoeFfn, ModelDescription, Norm } from "../../src/model/types.js";
 import { smallModel } from "./shapes.js";
 
 const small = { hidden: 32, heads: 4, kvHeads: 2, headDim: 8, ffn: 48, layers: 2, vocabulary: 50 };
@@ -167,4 +167,35 @@ export const bothWaysModels: readonly ModelDescription[] = [
   }),
   mixerModel("nystromformer", { kind: "nystrom", heads: 4, headDim: 8, landmarks: 4, convolution: 5 }),
   mixerModel("nystromformer-plain", { kind: "nystrom", heads: 2, headDim: 8, landmarks: 6, convolution: null }),
+];
+
+function expertsModel(name: string, ffn: Partial<MoeFfn>): ModelDescription {
+  const model = smallModel({ ...small, name });
+  const experts: MoeFfn = {
+    kind: "moe",
+    experts: 6,
+    chosen: 2,
+    width: 12,
+    gated: true,
+    activation: "silu",
+    bias: false,
+    routerBias: false,
+    ...ffn,
+  };
+  return {
+    ...model,
+    stacks: model.stacks.map((stack) => ({
+      ...stack,
+      layers: stack.layers.map((layer) => ({ ...layer, ffns: [experts] })),
+    })),
+  };
+}
+
+/** Layers whose feed-forward part is chosen token by token. */
+export const expertsModels: readonly ModelDescription[] = [
+  expertsModel("moe", {}),
+  expertsModel("moe-biased", { bias: true, routerBias: true, chosen: 1 }),
+  expertsModel("moe-plain", { gated: false, activation: "relu2", chosen: 6 }),
+  expertsModel("moe-shared", { shared: { width: 20, gate: true }, activation: "gelu-tanh" }),
+  expertsModel("moe-latent", { latentWidth: 16, shared: { width: 10, gate: false } }),
 ];

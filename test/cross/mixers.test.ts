@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, test } from "vitest";
 import type { Engine } from "../../src/measure/onnx-node-engine.js";
 import type { ModelDescription } from "../../src/model/types.js";
 import { expectAgreement, inPieces, longest, open, tokenIds } from "./execute.js";
-import { attentionModels, bothWaysModels, stateModels } from "./mixer-models.js";
+import { attentionModels, bothWaysModels, expertsModels, stateModels } from "./mixer-models.js";
 
 /** GroupQueryAttention continues one sequence at a time. */
 function continuesOneOnly({ stacks }: ModelDescription): boolean {
@@ -14,6 +14,7 @@ function continuesOneOnly({ stacks }: ModelDescription): boolean {
 
 const cases: readonly (readonly [string, "fused" | "naive", ModelDescription])[] = [
   ...attentionModels.flatMap((model) => (["fused", "naive"] as const).map((way) => [model.name, way, model] as const)),
+  ...expertsModels.map((model) => [model.name, "fused", model] as const),
   ...stateModels.map((model) => [model.name, "fused", model] as const),
 ];
 

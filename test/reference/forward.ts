@@ -2,6 +2,7 @@ import type { DenseFfn, Ffn, Layer, ModelDescription } from "../../src/model/typ
 import type { WeightSource } from "../../src/onnx/weights.js";
 import { runMixer } from "./mixers.js";
 import { Parameters, runNorm } from "./parameters.js";
+import { runMoe } from "./moe.js";
 import { runRwkvFfn } from "./rwkv.js";
 import { type Linear, type Sequence, activate, at, cap, linear, map, row } from "./vectors.js";
 
@@ -136,7 +137,7 @@ function runAnyFfn(inputs: Sequence, ffn: Ffn, hidden: number, parameters: Param
     case "rwkv4-ffn":
       return runRwkvFfn(inputs, ffn, hidden, parameters);
     case "moe":
-      throw new Error("no reference for moe");
+      return runMoe(inputs, ffn, hidden, parameters);
   }
 }
 

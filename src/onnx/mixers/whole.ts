@@ -10,6 +10,7 @@ import { addDeltaRule } from "./delta.js";
 import { addLightning, addMatrixLstm, addRgLru, addShortConvolution } from "./gated-linear.js";
 import { addLinearAttention } from "./linear-attention.js";
 import { addMamba1, addMamba2 } from "./mamba.js";
+import { addMoe } from "./moe.js";
 import { addRwkv, addRwkv4, addRwkvFfn } from "./rwkv.js";
 
 type Description = Mixer | Ffn;
@@ -111,6 +112,22 @@ const lowerings: { readonly [K in Kind]?: Whole<K> } = {
     ],
   },
   mlstm: { lower: addMatrixLstm, known: ["kind", "heads", "keyDim", "valueDim", "chunk"] },
+  moe: {
+    lower: addMoe,
+    known: [
+      "kind",
+      "experts",
+      "chosen",
+      "referenceRunsAll",
+      "width",
+      "gated",
+      "activation",
+      "bias",
+      "routerBias",
+      "latentWidth",
+      "shared",
+    ],
+  },
   "rg-lru": { lower: addRgLru, known: ["kind", "width", "heads", "convolution"] },
   "short-convolution": { lower: addShortConvolution, known: ["kind", "width", "convolution", "bias"] },
 };

@@ -1,0 +1,85 @@
+import type { Activation, MoeFfn } from "../../model/types.js";
+import type { Emitter } from "../emitter.js";
+import { int, string } from "../proto.js";
+import type { Around } from "./around.js";
+
+/**
+ * Mixture of experts. The router's best `chosen` scores are weighed by their softmax; only experts that some token chose
+ * run, each over its own tokens. The expert that every token passes is added, with a sigmoid gate where it has one.
+ */
+export function addMoe(e: Emitter, input: string, ffn: MoeFfn, { hidden }: Around): string {
+  const { chosen, latentWidth } = ffn;
+  const inner = latentWidth ?? hidden;
+  const [scores = "", experts = ""] = e.nodes("TopK", [e.linear("router", input), e.list([chosen])], 2, {
+    axis: int(-1),
+  });
+  const entered = latentWidth === undefined ? input : e.linear("latent_in", input);
+  const tokens = e.reshape(entered, [-1, inner]);
+  const weights = e.reshape(e.softmax(scores), [-1, chosen]);
+  const routed = addExperts(e, { tokens, weights, experts: e.reshape(experts, [-1, chosen]) }, ffn);
+  const back = e.node("Reshape", [routed, e.node("Shape", [entered])]);
+  const left = latentWidth === undefined ? back : e.linear("latent_out", back);
+  if (ffn.shared === undefined) return left;
+  const up = e.linear("shared.up", input);
+  const raised = ffn.gated
+    ? e.multiply(activated(e, ffn.activation, e.linear("shared.gate", input)), up)
+    : activated(e, ffn.activation, up);
+  const shared = e.linear("shared.down", raised);
+  return e.add(left, ffn.shared.gate ? e.multiply(shared, e.sigmoid(e.linear("shared_gate", input))) : shared);
+}
+
+interface Routed {
+  /** [tokens, inner]. */
+  readonly tokens: string;
+  /** [tokens, chosen] both. */
+  readonly weights: string;
+  readonly experts: string;
+}
+
+/** One round for each expert that was chosen at all: its tokens are gathered, pass it, and are added back. */
+function addExperts(
+  e: Emitter,
+  { tokens, weights, experts }: Routed,
+  { gated, activation, width, bias }: MoeFfn,
+): string {
+  const { builder } = e.scope;
+  const [used = ""] = e.nodes("Unique", [experts], 1, { sorted: int(1) });
+  const nothing = e.multiply(tokens, builder.scalar(0));
+  const [sum = ""] = e.loop(e.alone(e.length(used, 0)), [{ value: nothing, rank: 2 }], (index, [before = ""]) => {
+    const expert = e.node("Gather", [used, index]);
+    const places = e.transpose(e.node("NonZero", [e.node("Equal", [experts, expert])]), [1, 0]);
+    const rows = e.slice(places, 1, 0, 1);
+    const own = (name: string): string => e.node("Gather", [e.weight(name), expert]);
+    const biased = (x: string, name: string): string => (bias ? e.add(x, own(`experts.${name}.bias`)) : x);
+    const up = biased(e.transposedProduct(e.node("GatherND", [tokens, rows]), own("experts.up.weight")), "up");
+    let raised: string;
+    if (gated) {
+      const [gate = "", value = ""] = e.split(up, [width, width]);
+      raised = e.multiply(activated(e, activation, gate), value);
+    } else {
+      raised = activated(e, activation, up);
+    }
+    const down = biased(e.transposedProduct(raised, own("experts.down.weight")), "down");
+    const share = e.node("Unsqueeze", [e.node("GatherND", [weights, places]), e.list([1])]);
+    const added = e.node("ScatterND", [before, rows, e.multiply(down, share)], { reduction: string("add") });
+    return { carried: [added], stacked: [] };
+  });
+  return sum;
+}
+
+function activated(e: Emitter, activation: Activation, x: string): string {
+  switch (activation) {
+    case "silu":
+      return e.silu(x);
+    case "gelu":
+      return e.gelu(x, "none");
+    case "gelu-tanh":
+      return e.gelu(x, "tanh");
+    case "relu":
+      return e.node("Relu", [x]);
+    case "relu2": {
+      const positive = e.node("Relu", [x]);
+      return e.multiply(positive, positive);
+    }
+  }
+}

@@ -1,0 +1,54 @@
+import type { MoeFfn } from "../../src/model/types.js";
+import type { Parameters } from "./parameters.js";
+import { project } from "./sequences.js";
+import { type Linear, type Sequence, type Vector, activate, at, linear, map, sigmoid, softmax } from "./vectors.js";
+
+/** The best `chosen` experts of each token, weighed by the softmax of their scores, and the shared one. */
+export async function runMoe(inputs: Sequence, ffn: MoeFfn, hidden: number, parameters: Parameters): Promise<Sequence> {
+  const { experts, chosen, width, gated, activation, bias, latentWidth, shared } = ffn;
+  const inner = latentWidth ?? hidden;
+  const raisedWidth = gated ? 2 * width : width;
+  const scores = await project(inputs, "router", [hidden, experts], parameters, ffn.routerBias);
+  const up = await parameters.read("experts.up.weight", [experts, raisedWidth, inner], "matrix");
+  const down = await parameters.read("experts.down.weight", [experts, inner, width], "matrix");
+  const upBias = bias ? await parameters.read("experts.up.bias", [experts, raisedWidth], "bias") : null;
+  const downBias = bias ? await parameters.read("experts.down.bias", [experts, inner], "bias") : null;
+  const of = (all: Float32Array, expert: number): Float32Array =>
+    all.subarray((expert * all.length) / experts, ((expert + 1) * all.length) / experts);
+  const layer = (weight: Float32Array, biases: Float32Array | null, expert: number): Linear => ({
+    weight: of(weight, expert),
+    bias: biases === null ? null : of(biases, expert),
+  });
+  const expertOf = (x: Vector, expert: number): Vector => {
+    const raised = linear(x, layer(up, upBias, expert));
+    const middle = Float64Array.from({ length: width }, (_, i) =>
+      gated ? activate(activation, at(raised, i)) * at(raised, width + i) : activate(activation, at(raised, i)),
+    );
+    return linear(middle, layer(down, downBias, expert));
+  };
+  const entered = latentWidth === undefined ? inputs : await project(inputs, "latent_in", [hidden, inner], parameters);
+  const routed = entered.map((x, t) => {
+    const own = [...(scores[t] ?? [])].map((score, expert) => ({ score, expert }));
+    const best = own.sort((a, b) => b.score - a.score).slice(0, chosen);
+    const weights = softmax(best.map(({ score }) => score));
+    const sum = new Float64Array(inner);
+    best.forEach(({ expert }, i) => {
+      expertOf(x, expert).forEach((value, j) => (sum[j] = at(sum, j) + at(weights, i) * value));
+    });
+    return sum;
+  });
+  const left = latentWidth === undefined ? routed : await project(routed, "latent_out", [inner, hidden], parameters);
+  if (shared === undefined) return left;
+  const raised = await project(inputs, "shared.up", [hidden, shared.width], parameters);
+  const gates = gated ? await project(inputs, "shared.gate", [hidden, shared.width], parameters) : null;
+  const middle = raised.map((x, t) =>
+    map(x, (value, i) =>
+      gates === null ? activate(activation, value) : value * activate(activation, at(gates[t], i)),
+    ),
+  );
+  const common = await project(middle, "shared.down", [shared.width, hidden], parameters);
+  const gate = shared.gate ? await project(inputs, "shared_gate", [hidden, 1], parameters) : null;
+  return left.map((x, t) =>
+    map(x, (value, i) => value + at(common[t], i) * (gate === null ? 1 : sigmoid(at(gate[t], 0)))),
+  );
+}
