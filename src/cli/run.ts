@@ -65,6 +65,11 @@ const entries: readonly Entry[] = [
     load: async () => (await import("./check.js")).setUpCheck,
   },
   {
+    name: "explain",
+    summary: "what ails a run: cached prefixes, padding, queueing, unfused attention, …, or nothing",
+    load: async () => (await import("./explain.js")).setUpExplain,
+  },
+  {
     name: "report",
     summary: "measured against predicted, as text and as a page with pictures",
     load: async () => (await import("./report.js")).setUpReport,

@@ -8,6 +8,7 @@ import { demoServerDocument } from "./demo-server.js";
 import { compareDocument } from "./compare.js";
 import { costComparisonDocument, costDocument } from "./cost.js";
 import { describeDocument } from "./describe.js";
+import { explainDocument } from "./explain.js";
 import { fitDocument, scenariosDocument } from "./fit.js";
 import { generateDocument } from "./generate.js";
 import { measureDocument } from "./measure.js";
@@ -26,6 +27,7 @@ export const documents = {
   "nsquared/measure@1": measureDocument,
   "nsquared/compare@1": compareDocument,
   "nsquared/fit@1": fitDocument,
+  "nsquared/explain@1": explainDocument,
   "nsquared/generate@1": generateDocument,
   "nsquared/scenarios@1": scenariosDocument,
   "nsquared/check@1": checkDocument,

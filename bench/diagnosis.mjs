@@ -1,0 +1,50 @@
+/**
+ * How often `explain` finds what ails a server, and how often it sees what is not there: simulated runs of the demo
+ * server's laws, fresh seeds, two strengths of each disease. Prints the table of docs/diagnosis.md.
+ *
+ *   npm run diagnosis [-- --runs 400 --seed 1000]
+ */
+import { parseArgs } from "node:util";
+import { seededRandom, shuffled } from "../dist/base/random.js";
+import { causes, diagnose } from "../dist/compare/diagnose.js";
+import { demoTimes, healthyLaw } from "../dist/demo/law.js";
+import { effects, simulatedRun } from "./diagnosis-plan.mjs";
+
+const { values } = parseArgs({
+  options: { runs: { type: "string", default: "400" }, seed: { type: "string", default: "1000" } },
+});
+const runs = Number(values.runs);
+const tools = { demoTimes, healthyLaw, seededRandom, shuffled };
+const percent = (share) => `${(100 * share).toFixed(1)} %`;
+
+let seed = Number(values.seed);
+function tally(disease, strength, informed) {
+  const found = new Map(causes.map((cause) => [cause, 0]));
+  let none = 0;
+  let others = 0;
+  for (let run = 0; run < runs; run += 1) {
+    seed += 1;
+    const { samples, physics, contextLimit } = simulatedRun(tools, disease, strength, seed);
+    const { findings } = diagnose(samples, { physics: informed ? physics : null, contextLimit });
+    for (const { cause } of findings) found.set(cause, found.get(cause) + 1);
+    if (findings.length === 0) none += 1;
+    if (findings.some(({ cause }) => cause !== disease)) others += 1;
+  }
+  return { found, none, others };
+}
+
+for (const informed of [true, false]) {
+  console.log(`\n${informed ? "With" : "Without"} the model's physics, ${runs} runs per row:\n`);
+  console.log("| disease | strength | found | something else too | what else |");
+  console.log("| --- | --- | --- | --- | --- |");
+  for (const [disease, strengths] of [["healthy", [0]], ...Object.entries(effects)]) {
+    for (const strength of new Set(strengths)) {
+      const healthy = disease === "healthy";
+      const { found, none, others } = tally(healthy ? null : disease, strength, informed);
+      const also = [...found].filter(([cause, count]) => cause !== disease && count > 0);
+      const share = percent((healthy ? none : found.get(disease)) / runs);
+      const what = also.map(([cause, count]) => `${cause} ${percent(count / runs)}`).join(", ");
+      console.log(`| ${disease} | ${healthy ? "–" : strength} | ${share} | ${percent(others / runs)} | ${what} |`);
+    }
+  }
+}

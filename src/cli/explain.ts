@@ -1,0 +1,68 @@
+import { badInput } from "../base/errors.js";
+import { percent } from "../base/format.js";
+import { nodeAccess } from "../files/node.js";
+import { loadModel } from "../model/load.js";
+import { readSamples } from "../runs/import/index.js";
+import { loadDevice } from "../study/devices.js";
+import type { ExplainDocument } from "../study/documents/explain.js";
+import { explainDocumentOf, physicsOf, samplesOfRun, samplesOfSet } from "../study/explain.js";
+import { type SetUp, emit } from "./io.js";
+import { modelArgument } from "./words.js";
+
+interface Options {
+  readonly model?: string;
+  readonly on?: string;
+  readonly json?: boolean;
+}
+
+export const setUpExplain: SetUp = (command, io) => {
+  command
+    .description(
+      "What ails the prefills of a run: cached prefixes, a plateau, padding to buckets, time outside of the model, unfused " +
+        "attention, chunks gathered anew, memory pressure, throttling, queueing, a window that saves nothing; each with its " +
+        "evidence and what to try. With the model and its device the samples are held against physics, else they speak alone.",
+    )
+    .argument("<run>", "a run file of nsquared measure, or samples of another tool")
+    .option("--model <model>", `the model that was measured: ${modelArgument}`)
+    .option("--on <device>", "the device it ran on: of the catalog, a file, or `local`")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  nsquared explain runs/my-model-20261123-120000.json
+  nsquared explain run.json --model Llama-3.1-8B --on h100
+  nsquared explain latencies.csv --json`,
+    )
+    .action(async (path: string, options: Options) => {
+      if ((options.model === undefined) !== (options.on === undefined)) {
+        const key = options.model === undefined ? "--model" : "--on";
+        throw badInput("option-alone", { where: path, key, expected: "physics needs both the model and its device" });
+      }
+      const set = await readSamples([path]);
+      const { run } = set;
+      const model = options.model === undefined ? null : await loadModel(options.model, nodeAccess());
+      const device = options.on === undefined ? null : await loadDevice(options.on, io.environment);
+      const limit = run?.probe?.["context limit"];
+      const document = explainDocumentOf({
+        path,
+        name: run?.model.name ?? set.model ?? "model",
+        samples: run === null ? samplesOfSet(set) : samplesOfRun(run),
+        physics: model === null || device === null ? null : physicsOf(run, model, device),
+        device: device?.name ?? null,
+        contextLimit: typeof limit === "number" ? limit : null,
+      });
+      emit(io, options.json, document, () => explainText(document));
+    });
+};
+
+function explainText({ model, samples, lengths, noise, device, findings, warnings }: ExplainDocument): string {
+  const against = device === null ? "the samples alone" : `physics of ${device}`;
+  return [
+    `${model}: ${samples} prefills of ${lengths} lengths, scatter ${percent(noise)}, against ${against}`,
+    "",
+    ...(findings.length === 0
+      ? ["looks like physics: a constant, a part that grows with the length and one that grows with its square"]
+      : findings.flatMap(({ cause, evidence, advice }) => [`${cause}: ${evidence}`, `  try: ${advice}`])),
+    ...(warnings.length === 0 ? [] : ["", ...warnings.map(({ message }) => `warning: ${message}`)]),
+  ].join("\n");
+}

@@ -1,0 +1,133 @@
+import { median } from "../math/median.js";
+import type { DiagnosedSample } from "./diagnose.js";
+
+/** Times of one length, relative to their median, as logarithms; in the order of the samples. */
+export function deviations(samples: readonly DiagnosedSample[]): number[] {
+  const middle = new Map(
+    [...grouped(samples)].map(([n, group]) => [n, median(group.map(({ seconds }) => seconds))] as const),
+  );
+  return samples.map(({ n, seconds }) => Math.log(seconds / (middle.get(n) ?? seconds)));
+}
+
+export function grouped(samples: readonly DiagnosedSample[]): Map<number, DiagnosedSample[]> {
+  const groups = new Map<number, DiagnosedSample[]>();
+  for (const sample of samples) groups.set(sample.n, [...(groups.get(sample.n) ?? []), sample]);
+  return groups;
+}
+
+/** Deviations from the median of a few repeats are smaller than those from the truth: some 15 % for five. */
+const shrinkage = 1.15;
+/** Clocks and schedulers scatter by this much at least. */
+const leastNoise = 0.004;
+
+/** Standard deviation of log seconds within a length, from the median absolute deviation. */
+export function noiseOf(samples: readonly DiagnosedSample[]): number {
+  const sizes = deviations(samples).map(Math.abs);
+  return Math.max(leastNoise, 1.4826 * shrinkage * median(sizes.filter((size) => size > 0).concat(leastNoise)));
+}
+
+export interface Trend {
+  readonly drifts: boolean;
+  /** Median of the last third over that of the first, minus 1. */
+  readonly change: number;
+}
+
+const leastDrift = 0.03;
+/** Of Spearman's rank correlation in units of its standard error: one healthy run in ten thousand is beyond. */
+const driftDeviates = 3.7;
+
+/** Whether times of equal lengths grow over the run. */
+export function trendOf(samples: readonly DiagnosedSample[]): Trend {
+  const ordered = [...samples].sort((left, right) => left.at - right.at);
+  const values = deviations(ordered);
+  const third = Math.floor(values.length / 3);
+  if (third < 4) return { drifts: false, change: 0 };
+  const change = Math.exp(median(values.slice(-third)) - median(values.slice(0, third))) - 1;
+  const correlation = rankCorrelation(values);
+  const deviate = correlation * Math.sqrt((values.length - 2) / Math.max(1e-9, 1 - correlation ** 2));
+  return { drifts: change > leastDrift && deviate > driftDeviates, change };
+}
+
+/** Spearman's correlation of the values with their order. */
+function rankCorrelation(values: readonly number[]): number {
+  const order = values.map((value, index) => ({ value, index })).sort((left, right) => left.value - right.value);
+  const count = values.length;
+  let squares = 0;
+  order.forEach(({ index }, rank) => {
+    squares += (rank - index) ** 2;
+  });
+  return 1 - (6 * squares) / (count * (count ** 2 - 1));
+}
+
+/** The samples with what the run's trend made of them taken out: the median of each sixth of the run. */
+export function withoutTrend(samples: readonly DiagnosedSample[]): DiagnosedSample[] {
+  const ordered = [...samples].sort((left, right) => left.at - right.at);
+  const values = deviations(ordered);
+  const part = Math.max(4, Math.ceil(ordered.length / 6));
+  return ordered.map((sample, index) => {
+    const from = Math.floor(index / part) * part;
+    return { ...sample, seconds: sample.seconds / Math.exp(median(values.slice(from, from + part))) };
+  });
+}
+
+export interface Queueing {
+  readonly share: number;
+  /** By how much the slower ones take longer. */
+  readonly longer: number;
+  readonly noise: number;
+  /** Logarithm of the ratio to the fastest of a length from which on a sample counts as slow. */
+  readonly limit: number;
+}
+
+const slowDeviates = 3.5;
+const leastWait = 0.06;
+const leastShare = 0.1;
+
+/** A second, slower mode at equal lengths. */
+export function queueing(samples: readonly DiagnosedSample[]): Queueing | null {
+  const values = deviations(samples);
+  const noise = noiseOf(samples);
+  const limit = Math.max(leastWait, slowDeviates * noise);
+  const slow = values.filter((value) => value > limit);
+  const share = values.filter((value) => Math.abs(value) > limit).length / values.length;
+  if (slow.length < 3 || share < leastShare) return null;
+  return { share, longer: Math.exp(median(slow)) - 1, noise, limit };
+}
+
+/** The samples of the faster mode. */
+export function withoutWaits(samples: readonly DiagnosedSample[], { limit }: Queueing): DiagnosedSample[] {
+  return [...grouped(samples).values()].flatMap((group) => {
+    const fastest = Math.min(...group.map(({ seconds }) => seconds));
+    return group.filter(({ seconds }) => seconds <= fastest * Math.exp(limit));
+  });
+}
+
+export interface OutsideTime {
+  readonly perToken: number;
+  /** Of the client's time at the longest length. */
+  readonly share: number;
+  readonly n: number;
+}
+
+const leastOutside = 0.03;
+
+/** What the client waits for beside the server's own prefill, where that grows with the length (Theil–Sen slope). */
+export function outsideTime(samples: readonly DiagnosedSample[]): OutsideTime | null {
+  const points = [...grouped(samples)].flatMap(([n, group]) => {
+    const differences = group.flatMap(({ seconds, serverSeconds }) =>
+      serverSeconds === null ? [] : [seconds - serverSeconds],
+    );
+    const seconds = median(group.map((sample) => sample.seconds));
+    return differences.length === 0 ? [] : [{ n, difference: median(differences), seconds }];
+  });
+  points.sort((left, right) => left.n - right.n);
+  const last = points.at(-1);
+  if (last === undefined || points.length < 4) return null;
+  const slopes = points.flatMap((from, index) =>
+    points.slice(index + 1).map((to) => (to.difference - from.difference) / (to.n - from.n)),
+  );
+  const perToken = median(slopes);
+  const share = (perToken * last.n) / last.seconds;
+  const rising = slopes.filter((slope) => slope > 0).length / slopes.length;
+  return share > leastOutside && rising > 0.85 ? { perToken, share, n: last.n } : null;
+}

@@ -1,0 +1,21 @@
+import { z } from "zod";
+import { causes } from "../../compare/diagnose.js";
+import { amount, warning } from "./common.js";
+
+/** `nsquared explain --json`. */
+export const explainDocument = z.object({
+  schema: z.literal("nsquared/explain@1"),
+  run: z.string(),
+  model: z.string(),
+  /** The device whose physics the samples were held against, or null where they speak alone. */
+  device: z.string().nullable(),
+  samples: amount,
+  lengths: amount,
+  /** Relative scatter of repeats of one length. */
+  noise: amount,
+  /** Nothing found: the times are those of a healthy model. */
+  looksLikePhysics: z.boolean(),
+  findings: z.array(z.object({ cause: z.enum(causes), evidence: z.string(), advice: z.string() })),
+  warnings: z.array(warning),
+});
+export type ExplainDocument = z.infer<typeof explainDocument>;
