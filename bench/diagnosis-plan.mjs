@@ -30,7 +30,6 @@ const normal = (random) => Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 *
 /**
  * One run and its physics.
  *
- * @template {object} Law
  * @param {{demoTimes: (law: any, seed: number) => {prefill(n: number, cached: number): {seconds: number, serverSeconds: number}}, healthyLaw: any, seededRandom: (seed: number) => () => number, shuffled: (items: number[], random: () => number) => number[]}} tools
  * @param {string | null} disease
  * @param {number} strength of an idle window: tokens are the model's, larger for the weaker one

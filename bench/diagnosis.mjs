@@ -37,7 +37,7 @@ for (const informed of [true, false]) {
   console.log(`\n${informed ? "With" : "Without"} the model's physics, ${runs} runs per row:\n`);
   console.log("| disease | strength | found | something else too | what else |");
   console.log("| --- | --- | --- | --- | --- |");
-  for (const [disease, strengths] of [["healthy", [0]], ...Object.entries(effects)]) {
+  for (const [disease, strengths] of Object.entries({ healthy: [0], ...effects })) {
     for (const strength of new Set(strengths)) {
       const healthy = disease === "healthy";
       const { found, none, others } = tally(healthy ? null : disease, strength, informed);

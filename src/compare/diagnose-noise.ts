@@ -1,8 +1,8 @@
 import { median } from "../math/median.js";
-import type { DiagnosedSample } from "./diagnose.js";
+import type { DiagnosedSample } from "./diagnosed-sample.js";
 
 /** Times of one length, relative to their median, as logarithms; in the order of the samples. */
-export function deviations(samples: readonly DiagnosedSample[]): number[] {
+function deviations(samples: readonly DiagnosedSample[]): number[] {
   const middle = new Map(
     [...grouped(samples)].map(([n, group]) => [n, median(group.map(({ seconds }) => seconds))] as const),
   );

@@ -2,7 +2,7 @@ import { percent, seconds as showSeconds, tokens } from "../base/format.js";
 import { nonNegativeLeastSquares } from "../math/least-squares.js";
 import { median } from "../math/median.js";
 import { grouped, noiseOf } from "./diagnose-noise.js";
-import type { DiagnosedSample } from "./diagnose.js";
+import type { DiagnosedSample } from "./diagnosed-sample.js";
 
 /** All repeats of one length. */
 export interface ShapeGroup {

@@ -1,20 +1,8 @@
 import { percent, seconds as showSeconds, tokens } from "../base/format.js";
 import { median } from "../math/median.js";
 import { type Trend, outsideTime, queueing, trendOf, withoutTrend, withoutWaits } from "./diagnose-noise.js";
+import type { DiagnosedSample } from "./diagnosed-sample.js";
 import { type Shape, bestShape, shapeGroups } from "./diagnose-shape.js";
-
-/** One prefill as a run has it. */
-export interface DiagnosedSample {
-  /** Tokens of the prompt. */
-  readonly n: number;
-  readonly seconds: number;
-  /** The server's own seconds of the prefill, where it tells them. */
-  readonly serverSeconds: number | null;
-  /** Tokens of the prompt that the server says it found in a cache. */
-  readonly cachedTokens: number | null;
-  /** When it was measured, in seconds since the run began. */
-  readonly at: number;
-}
 
 /** What the model's own operators predict, where model and device are known. */
 export interface Physics {

@@ -1,5 +1,6 @@
 import { badInput } from "../base/errors.js";
-import { type DiagnosedSample, type Physics, diagnose } from "../compare/diagnose.js";
+import { type Physics, diagnose } from "../compare/diagnose.js";
+import type { DiagnosedSample } from "../compare/diagnosed-sample.js";
 import type { DeviceRecord } from "../hardware/record.js";
 import { buildGraph } from "../graph/build.js";
 import type { ModelDescription } from "../model/types.js";
