@@ -20,6 +20,7 @@ import { mixedMoeReaders } from "./moe-mixed.js";
 import { bartReaders } from "./bart.js";
 import { modernEncoderReaders } from "./encoder-modern.js";
 import { canineReaders } from "./canine.js";
+import { perceiverReaders } from "./perceiver.js";
 import { prophetNetReaders } from "./prophetnet.js";
 import { recurrentReaders } from "./recurrent.js";
 import { t5Readers } from "./t5.js";
@@ -61,6 +62,7 @@ const readers: ReadonlyMap<string, Reader> = new Map<string, Reader>(
     ...xformerReaders,
     ...canineReaders,
     ...prophetNetReaders,
+    ...perceiverReaders,
     ...remoteReaders,
     ...remoteLinearReaders,
   }),

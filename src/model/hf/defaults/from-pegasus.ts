@@ -38,6 +38,12 @@ export const defaultsPegasus: ClassDefaults = {
     vocab_size: 262,
     max_position_embeddings: 2048,
     image_size: 56,
+    d_latents: 1280,
+    num_latents: 256,
+    num_self_attends_per_block: 26,
+    num_self_attention_heads: 8,
+    self_attention_widening_factor: 1,
+    cross_attention_widening_factor: 1,
   },
   phi: {
     vocab_size: 51200,
