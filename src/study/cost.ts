@@ -37,6 +37,12 @@ interface Priced {
 export const presets = {
   /** PyTorch's FLOP counter on the eager code of Hugging Face transformers: full n × n scores, all positions. */
   transformers: { causal: "full", head: "all", attention: "naive", kernels: "reference", mac: 2 },
+  /** The same multiply-adds counted once, as fvcore, ptflops and thop report matrix products. */
+  macs: { causal: "full", head: "all", attention: "naive", kernels: "reference", mac: 1 },
+  /** Model FLOPs for utilisation: 2N + 4·L·H·Q·T per token with the full square (PaLM, arXiv:2204.02311, appendix B). */
+  palm: { causal: "full", head: "all", attention: "fused", kernels: "efficient", mac: 2 },
+  /** 24·b·s·l·h² + 4·b·s²·l·h + 2·b·s·h·V of a forward pass (Megatron-LM, arXiv:2104.04473, appendix): as PaLM counts. */
+  megatron: { causal: "full", head: "all", attention: "fused", kernels: "efficient", mac: 2 },
 } as const satisfies Record<string, CostOptions>;
 
 function conventionsOf(options: CostOptions): CostDocument["conventions"] {
