@@ -254,6 +254,8 @@ export const bartReaders: Readonly<Record<string, Reader>> = {
       embeddingNorm: true,
       finalNorm: true,
     }),
+  plbart: (config) => readBart(config, { ...bart, positions: positionRows(config) + 2, embeddingNorm: true }),
+  "blenderbot-small": (config) => readBart(config, { ...bart, positions: positionRows(config), embeddingNorm: true }),
   m2m_100: (config) => readBart(config, { ...bart, placement: "pre", finalNorm: true }),
   marian: (config) => readBart(config, { ...bart, positions: positionRows(config) }),
   pegasus: (config) =>

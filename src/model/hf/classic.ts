@@ -7,7 +7,7 @@ import type { Reader, ReaderResult } from "./reader.js";
 
 const hiddenKeys: Key = ["n_embd", "hidden_size", "d_model"];
 const layerKeys: Key = ["n_layer", "num_hidden_layers", "num_layers", "n_layers"];
-const headKeys: Key = ["n_head", "num_attention_heads", "num_heads", "n_heads"];
+const headKeys: Key = ["n_head", "num_attention_heads", "num_heads", "n_heads", "attention_heads"];
 const positionKeys: Key = ["n_positions", "max_position_embeddings", "max_seq_len", "n_ctx"];
 
 interface Classic {
@@ -28,7 +28,7 @@ interface Classic {
 }
 
 /** Decoders of the GPT-2 kind: plain networks, layer norms, often learned positions. */
-function readClassic(config: ConfigReader, differences: Partial<Classic>): ReaderResult {
+export function readClassic(config: ConfigReader, differences: Partial<Classic>): ReaderResult {
   const hiddenSize = config.size(hiddenKeys);
   const heads = config.size(headKeys);
   if (hiddenSize % heads !== 0) {

@@ -22,6 +22,7 @@ import { modernEncoderReaders } from "./encoder-modern.js";
 import { canineReaders } from "./canine.js";
 import { perceiverReaders } from "./perceiver.js";
 import { prophetNetReaders } from "./prophetnet.js";
+import { publishedReaders } from "./published.js";
 import { recurrentReaders } from "./recurrent.js";
 import { t5Readers } from "./t5.js";
 import { vitReaders } from "./vit.js";
@@ -64,6 +65,7 @@ const readers: ReadonlyMap<string, Reader> = new Map<string, Reader>(
     ...prophetNetReaders,
     ...perceiverReaders,
     ...remoteReaders,
+    ...publishedReaders,
     ...remoteLinearReaders,
   }),
 );
