@@ -145,7 +145,7 @@ function cacheEvidence(
   }
   const exponent = Math.log(last.seconds / first.seconds) / Math.log(last.n / first.n);
   if (exponent > flatExponent || last.n < 4096) return null;
-  return `the time is nearly flat: ${tokens(last.n / first.n)} times longer prompts take ${(last.seconds / first.seconds).toFixed(2)} times the time`;
+  return `the time is nearly flat: ${tokens(last.n / first.n)} times longer prompts take ${(last.seconds / first.seconds).toFixed(2)} times the time; without physics a fixed overhead longer than all of these prefills looks the same`;
 }
 
 /** Whether the samples follow full attention where the model has a window. */
