@@ -20,8 +20,14 @@ const groups = [
   ["decode-attention", ["decode-attention"], 0.3],
   ["vector", ["vector", "lookup"], 0.3],
   ["overhead", ["overhead"], 0.5],
-  ["network", ["network"], 0.5],
+  ["network", ["network"], 0.7],
 ];
+/** Engines whose own kernels the tables timed: products and attention can hardly differ from them; the rest can. */
+const ownKernels = new Set(["vllm", "sglang", "tensorrt-llm"]);
+const ownSpread = 0.15;
+/** @param {string} engine @param {string} name @param {number} width */
+const priorWidth = (engine, name, width) =>
+  ownKernels.has(engine) && (name === "gemm" || name === "attention") ? ownSpread : width;
 /** Sweeps have many rows that say the same: more rows than these together say no more than these. */
 const mostRows = 40;
 /** Seconds of a pass beside its kernels: a few hundred microseconds, give or take a factor of five. */
@@ -48,14 +54,10 @@ export function curveOptions(run) {
 /** @param {Run} run @returns {Timed | null} null where the devices do not divide the model */
 export function timed(run) {
   try {
-    const curve = predictCurve(run.model, run.device, curveOptions(run));
-    const { factors, perStep } = engineOf(run.device, run.engine, run.model.dtypes);
-    const parts = Object.fromEntries(
-      curve.components.map(({ name, seconds }) => {
-        const found = seconds(run.n) - (name === "overhead" ? perStep : 0);
-        return [name, Math.max(0, found) / (factors[name] ?? 1)];
-      }),
-    );
+    // The kernels alone: a fit that started from another fit would not come to the same end.
+    const ownEngine = { ...engineOf(run.device, run.engine, run.model.dtypes), factors: {}, perStep: 0 };
+    const curve = predictCurve(run.model, run.device, { ...curveOptions(run), ownEngine });
+    const parts = Object.fromEntries(curve.components.map(({ name, seconds }) => [name, seconds(run.n)]));
     return { run, bits: bitsOf(run), parts };
   } catch (error) {
     if (error instanceof Error && error.message.includes("--tp")) return null;
@@ -96,7 +98,7 @@ function fitGroup(rows, about, ofClass) {
       : [...groups.map(([name]) => Math.log(ofClass.factors[name] ?? 1)), Math.log(ofClass.perStep)];
   const spread =
     ofClass === undefined
-      ? [...groups.map(([, , width]) => width), stepSpread]
+      ? [...groups.map(([name, , width]) => priorWidth(about.engine, name, width)), stepSpread]
       : [...groups.map(([name]) => (wholeDevice.has(name) ? deviceSpread : deviceRest)), deviceSpread];
   const weight = Math.min(1, Math.sqrt(mostRows / rows.length));
   const theta = robustFit((at) => rows.map(({ run, parts }) => weight * Math.log(total(at, parts) / run.seconds)), {

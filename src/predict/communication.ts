@@ -32,12 +32,14 @@ export function communications(
 ): readonly CurveOperator[] {
   const { link } = plan;
   if (link === null) return [];
+  const factor = plan.engine.factors.network ?? 1;
   const { variable } = setting;
   const { context } = plan.parallel;
   const share = setting.phase === "prefill" ? context : 1;
   const values = valuesOf(plan, setting, share);
   const shown = exchangesOf(plan, setting).map((exchange): CurveOperator => {
-    const time = collectiveTime(exchange.kind, link, exchange.devices);
+    const ideal = collectiveTime(exchange.kind, link, exchange.devices);
+    const time = { latency: factor * ideal.latency, perByte: factor * ideal.perByte };
     const bytes = exchange.bytes.compile(variable, values);
     return networkOperator(exchange.name, exchange.bytes.growth(variable).power, time, exchange.count, (length) =>
       bytes(length / share),

@@ -21,6 +21,8 @@ export interface PlanOptions {
   readonly encoderLength: number | null;
   /** Runtime whose profile is taken; null for the measured one, or what people mostly run on the device. */
   readonly engineName: string | null;
+  /** A profile of one's own instead. */
+  readonly ownEngine: Engine | null;
   /** What activations are cast to before products with weights; as they are where null. */
   readonly operands: Dtype | null;
 }
@@ -32,6 +34,7 @@ const defaultPlanOptions: PlanOptions = {
   interconnect: null,
   encoderLength: null,
   engineName: null,
+  ownEngine: null,
   operands: null,
 };
 
@@ -52,7 +55,7 @@ export interface Plan extends PlanOptions {
 
 /** @throws NsquaredError `parallel-divide`, `no-interconnect`, `engine-unknown` */
 export function makePlan(model: ModelDescription, device: DeviceRecord, options: Partial<PlanOptions> = {}): Plan {
-  const engine = engineOf(device, options.engineName ?? null, model.dtypes);
+  const engine = options.ownEngine ?? engineOf(device, options.engineName ?? null, model.dtypes);
   const chosen = { ...defaultPlanOptions, attention: engine.attention, ...options };
   const { parallel } = chosen;
   const devices = devicesOf(parallel);
