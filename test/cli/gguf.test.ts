@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { writeRandomGguf } from "../../bench/random-gguf.mjs";
 import { runSchema } from "../../src/runs/schema.js";
+import { llamaHere } from "../support/llama-here.js";
 import { command, temporaryFolder, writeConfig } from "./harness.js";
 
 const shapes = { layers: 2, hidden: 64, heads: 4, kvHeads: 2, headDim: 16, ffn: 128, vocabulary: 300, context: 4096 };
@@ -13,7 +14,7 @@ beforeAll(() => {
 });
 afterAll(folder.remove);
 
-describe("measure of a GGUF file", () => {
+describe.skipIf(!llamaHere)("measure of a GGUF file", () => {
   test("runs in llama.cpp, prefill and decode, and its run can be fitted", async () => {
     const run = path("run.json");
     const words = ["measure", path("tiny.gguf"), "--lengths", "32,64,128,256", "--phase", "prefill,decode"];
@@ -73,7 +74,7 @@ describe("a GGUF file that cannot be run is refused in one line", () => {
     await refuses([path("odd.gguf")], /odd\.gguf: .*lxama/);
   });
 
-  test("a tensor that llama.cpp misses", async () => {
+  test.skipIf(!llamaHere)("a tensor that llama.cpp misses", async () => {
     const file = readFileSync(path("tiny.gguf"));
     file.write("blk.1.ffn_dxxn", file.indexOf("blk.1.ffn_down"));
     writeFileSync(path("lacks.gguf"), file);

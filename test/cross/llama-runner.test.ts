@@ -8,6 +8,7 @@ import { type LlamaRunnerOptions, openLlamaRunner } from "../../src/measure/llam
 import type { Cell } from "../../src/runs/schema.js";
 import { temporaryFolder } from "../cli/harness.js";
 import { runnerContract } from "../contract/runner-contract.js";
+import { llamaHere } from "../support/llama-here.js";
 
 const shapes = { layers: 2, hidden: 64, heads: 4, kvHeads: 2, headDim: 16, ffn: 128, vocabulary: 300, context: 4096 };
 
@@ -31,7 +32,7 @@ function cell(phase: Cell["phase"], n: number, depth = 0, batch = 1): Cell {
   return { phase, n, depth, batch };
 }
 
-describe.each(["fused", "naive"] as const)("llama with %s attention", (attention) => {
+describe.skipIf(!llamaHere).each(["fused", "naive"] as const)("llama with %s attention", (attention) => {
   runnerContract("llama", async () => ({
     runner: await openLlamaRunner({ ...options, attention }),
     cells: {
@@ -43,7 +44,7 @@ describe.each(["fused", "naive"] as const)("llama with %s attention", (attention
   }));
 });
 
-describe("the engine behind it", () => {
+describe.skipIf(!llamaHere)("the engine behind it", () => {
   test("a text continued from its cache goes on as if it had been put through whole", async () => {
     const engine = await openLlama(options);
     const [whole, parts] = engine.sequences;
@@ -82,7 +83,7 @@ describe("the engine behind it", () => {
   });
 });
 
-describe("what cannot be run is refused in one line", () => {
+describe.skipIf(!llamaHere)("what cannot be run is refused in one line", () => {
   test("a length, and a batch, that it was not opened for", async () => {
     const runner = await openLlamaRunner(options);
     const context = { clock: systemClock, signal: new AbortController().signal };
