@@ -45,3 +45,11 @@ test("a whole ProphetNet has the parameters of its published checkpoint", () => 
   const config = { model_type: "prophetnet", architectures: ["ProphetNetForConditionalGeneration"] };
   expect(countParameters(buildGraph(readConfig(config, "a.json", "a"))).total).toBe(391_321_600);
 });
+
+test("a file older than model_type is of the longest type in its name, which is reported", () => {
+  const config = readConfigFile("configs", "FacebookAI__roberta-base.json");
+  const model = readConfig(config, "config.json", "FacebookAI__roberta-base");
+  expect(model.modelType).toBe("roberta");
+  expect(model.filled).toContainEqual(expect.objectContaining({ key: "model_type", value: "roberta" }));
+  expect(() => readConfig(config, "config.json", "mine")).toThrow(/model_type is missing/);
+});

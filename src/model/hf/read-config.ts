@@ -105,12 +105,14 @@ export function readConfig(value: unknown, where: string, name: string, options:
   checkNesting(value, where);
   if (!isObject(value))
     throw badInput("not-an-object", { where, found: value, expected: "expected a JSON object: {…}" });
-  const parts = partsOf(value, where);
+  const named = typeInName(value, name);
+  const parts = partsOf(named === null ? value : { ...value, model_type: named }, where);
   const known = readers.get(parts.modelType);
   if (known === undefined && options.allowPartial !== true) throw unknownType(parts.modelType, parts.text, where);
   const reader = known ?? readPartial;
   const defaults = known === undefined ? partialDefaults : defaultsFor(parts.modelType);
   const keys = new ConfigReader(where, parts.text, defaults, parts.modelType);
+  if (named !== null) keys.fill("model_type", named, "the longest in the model's name, as AutoConfig takes it");
   noteQuantisation(value, keys);
   const language = reader(keys);
   const result = parts.composite === null ? language : withTowers(language, parts.composite, value, keys);
@@ -141,6 +143,13 @@ interface Parts {
 }
 
 /** The language model's own object and its type. Wrapped models name it in `text_config`. */
+/** Files older than model_type: the reference takes the longest type that the model's name holds. */
+function typeInName(value: JsonObject, name: string): string | null {
+  if (value["model_type"] !== undefined || value["hidden_size"] === undefined) return null;
+  const held = [...readers.keys()].filter((type) => name.toLowerCase().includes(type));
+  return held.sort((a, b) => b.length - a.length)[0] ?? null;
+}
+
 function partsOf(value: JsonObject, where: string): Parts {
   const own = value["model_type"];
   const composite = typeof own === "string" ? (composites[own] ?? null) : null;
