@@ -17,7 +17,7 @@ if (values.thin === true && values.data !== undefined) thinTimings(values.data);
 const rows = kernelRows(readTimings("gemm", values.data), readTimings("attention", values.data));
 const fits = fitsOf(rows);
 const errors = heldOut(rows);
-for (const [key, { large }] of Object.entries(errors)) {
+for (const [key, large] of Object.entries(errors)) {
   if (large.length === 0) continue;
   console.log(
     `${key.padEnd(64)} ${String(large.length).padStart(4)} held out, median error ${(100 * quantile(large, 0.5)).toFixed(1)} %, p90 ${(100 * quantile(large, 0.9)).toFixed(1)} %`,
@@ -33,18 +33,11 @@ if (values.write === true) {
     one.bits,
     one.device,
     one.engine,
-    one.rows,
+    one.longest,
     short(one.spread),
     parameters(one.fit),
   ]);
-  const ofClasses = fits.pooled.map((one) => [
-    one.kind,
-    one.bits,
-    one.class,
-    one.devices,
-    short(one.spread),
-    parameters(one.fit),
-  ]);
+  const ofClasses = fits.pooled.map((one) => [one.kind, one.bits, one.class, short(one.spread), parameters(one.fit)]);
   writeFileSync(
     new URL("../src/hardware/kernel-fits.ts", import.meta.url),
     `import type { DeviceRow, PooledRow } from "./kernel-rows.js";

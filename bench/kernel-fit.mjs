@@ -25,6 +25,7 @@ import { quantile, robustFit, spreadOf } from "./robust-fit.mjs";
  * @property {number} queries
  * @property {number} keyDim
  * @property {number} readers
+ * @property {number} tokens timed, or rows of a product
  */
 
 /** Number format of the peak, bytes of an element, and bits. @type {Record<string, [string, number, Bits]>} */
@@ -84,6 +85,7 @@ function gemmTiming(row) {
       queries: 0,
       keyDim: 0,
       readers: 0,
+      tokens: m,
     },
   ];
 }
@@ -123,6 +125,7 @@ function attentionTiming(row) {
       queries,
       keyDim,
       readers: batch * kvHeads,
+      tokens: decode ? keys : queries,
     },
   ];
 }
@@ -202,7 +205,8 @@ export function fitsOf(rows) {
     const { kind, bits, device, deviceClass, engine } = first;
     const fit = fitKernel(kind, members);
     const logs = members.map((row) => Math.log(row.seconds / kernelSeconds(kind, fit, row)));
-    return { kind, bits, device, deviceClass, engine, rows: members.length, spread: spreadOf(logs), fit };
+    const longest = Math.max(...members.map(({ tokens }) => tokens));
+    return { kind, bits, device, deviceClass, engine, longest, spread: spreadOf(logs), fit };
   });
   return {
     devices: fits.map(({ deviceClass: _class, ...rest }) => rest),
@@ -238,7 +242,6 @@ export function pool(kind, bits, name, members, rows) {
     kind,
     bits,
     class: name,
-    devices: new Set(members.map(({ device }) => device)).size,
     spread: spreadOf(logs),
     fit,
   };
@@ -253,8 +256,6 @@ export function heldOut(rows) {
       const groups = [...new Set(members.map(({ group }) => group))].sort();
       /** @type {number[]} */
       const large = [];
-      /** @type {number[]} */
-      const signed = [];
       for (let fold = 0; fold < folds; fold += 1) {
         const hidden = new Set(groups.filter((_, i) => (i * 7) % folds === fold));
         const train = members.filter(({ group }) => !hidden.has(group));
@@ -263,12 +264,10 @@ export function heldOut(rows) {
         const fit = fitKernel(first.kind, train);
         for (const row of members) {
           if (!hidden.has(row.group) || !row.large) continue;
-          const log = Math.log(kernelSeconds(row.kind, fit, row) / row.seconds);
-          large.push(Math.abs(log));
-          signed.push(log);
+          large.push(Math.abs(Math.log(kernelSeconds(row.kind, fit, row) / row.seconds)));
         }
       }
-      return [key, { large, signed }];
+      return [key, large];
     }),
   );
 }

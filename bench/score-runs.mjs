@@ -1,8 +1,9 @@
-// Whole runs predicted by profiles of engines that have not seen them: fitted to all runs (what the tool ships), without
-// the device, without the source.
+// Whole runs as the tool predicts them, and as profiles of engines do that have not seen the device, the source or the
+// model.
 import { compiledCost } from "../dist/hardware/compiled.js";
 import { peakOf } from "../dist/hardware/roofline.js";
 import { predictCurve } from "../dist/predict/index.js";
+import { intervalDeviations } from "../dist/predict/interval.js";
 import { makePlan } from "../dist/predict/plan.js";
 import { curveOptions, engineFits, fittedSeconds, timed } from "./engine-fit.mjs";
 import { lineOf } from "./score.mjs";
@@ -10,7 +11,7 @@ import { lineOf } from "./score.mjs";
 /** @typedef {import("./runs-data.mjs").Run} Run */
 /** @typedef {import("./engine-fit.mjs").Timed} Timed */
 /** @typedef {import("./score.mjs").Judged} Judged */
-/** @typedef {Timed & {roofline: number, spreads: Record<string, number>}} Row */
+/** @typedef {Timed & {roofline: number, spreads: Record<string, number>, shipped: {seconds: number, low: number, high: number}}} Row */
 
 /** What the products run in, by the bits that the fits go by. @param {Timed} row */
 function operandsOf({ run, bits }) {
@@ -41,9 +42,9 @@ export function scoredRuns(runs) {
   return runs.flatMap((run) => {
     const row = timed(run);
     if (row === null) return [];
-    const { components } = predictCurve(run.model, run.device, curveOptions(run));
+    const { components, interval } = predictCurve(run.model, run.device, curveOptions(run));
     const spreads = Object.fromEntries(components.map(({ name, logSpread }) => [name, logSpread]));
-    return [{ ...row, roofline: rooflineOf(row), spreads }];
+    return [{ ...row, roofline: rooflineOf(row), spreads, shipped: interval(run.n) }];
   });
 }
 
@@ -90,12 +91,19 @@ const groups = [
 ];
 const fewest = 20;
 
-/** @param {Row[]} rows @param {(row: Row) => string} [key] left out together, one after the other */
+/** What the tool itself says. @param {Row[]} rows */
+function shipped(rows) {
+  return rows.map((row) => {
+    const { run, roofline } = row;
+    const { seconds, low, high } = row.shipped;
+    const spread = Math.log(high / low) / (2 * intervalDeviations);
+    const { device, source, seconds: measured } = run;
+    return { row, judged: { device: device.name, source, measured, predicted: seconds, spread, roofline } };
+  });
+}
+
+/** @param {Row[]} rows @param {(row: Row) => string} key left out together, one after the other */
 function predicted(rows, key) {
-  if (key === undefined) {
-    const fits = engineFits(rows);
-    return rows.flatMap((row) => judged(fits, row).map((one) => ({ row, judged: one })));
-  }
   return [...new Set(rows.map(key))].flatMap((name) => {
     const fits = engineFits(rows.filter((row) => key(row) !== name));
     return rows
@@ -138,7 +146,7 @@ export function runScore(rows) {
   const unseen = predicted(rows, ({ run }) => run.device.name);
   return {
     score: {
-      "Whole runs: profiles as they are shipped": linesOf(predicted(rows), false),
+      "Whole runs: profiles as they are shipped": linesOf(shipped(rows), false),
       "Whole runs: a model that the profiles have not seen": linesOf(
         predicted(rows, ({ run }) => modelFold(run.modelKey)),
         false,

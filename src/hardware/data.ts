@@ -11,9 +11,6 @@ import { computeDtype } from "./roofline.js";
  */
 export type DataBasis = "calibrated" | "kernels" | "end-to-end" | "class";
 
-/** Longest prefill among the published attention kernels, in tokens. */
-const longestKernel = 32_768;
-
 export function dataOf(
   device: DeviceRecord,
   engine: Engine,
@@ -26,10 +23,10 @@ export function dataOf(
   const runs = computeDtype(device, dtype);
   const sampled = device.fitted?.engines.find((one) => one.engine === engine.name);
   if (sampled !== undefined) return { basis: "end-to-end", range: sampled.range };
-  const timed = device.fitted?.kernels.filter((one) => one.bits === bitsOf(runs)) ?? [];
-  if (timed.length > 0)
-    return { basis: "kernels", range: { from: 1, to: Math.max(...timed.map((one) => one.longest)) } };
-  const own = [kernelOn("gemm", device, engine.kernels, runs), kernelOn("attention", device, engine.kernels, runs)];
-  if (own.every(({ basis }) => basis === "kernels")) return { basis: "kernels", range: { from: 1, to: longestKernel } };
+  const products = kernelOn("gemm", device, engine.kernels, runs);
+  const attention = kernelOn("attention", device, engine.kernels, runs);
+  if (products.basis === "kernels" && attention.basis === "kernels") {
+    return { basis: "kernels", range: { from: 1, to: attention.longest ?? 1 } };
+  }
   return { basis: engine.basis === "end-to-end" ? "end-to-end" : "class", range: null };
 }

@@ -41,8 +41,6 @@ export interface Engine {
   readonly operandsOf: (row: OperatorCost) => Dtype | null;
   /** Standard deviation of log seconds of classes of operators, where samples of the very device say it. */
   readonly spreads?: Partial<Readonly<Record<OperatorClass, number>>>;
-  /** Seconds of a whole pass over the sum of its kernels. */
-  readonly factor: number;
   /** Standard deviation of the logarithm of whole passes about the prediction. */
   readonly logSpread: number;
   readonly memory: EngineMemory;
@@ -155,7 +153,6 @@ function profileOf(name: EngineName, device: DeviceRecord, bits: Bits): Engine {
       ...character,
       factors: eager ? { overhead: eagerOverhead } : {},
       perStep: 0,
-      factor: 1,
       logSpread: unknownSpread,
       source: `${about}; no published runs: derived from kernels`,
       basis: "kernels",
@@ -169,7 +166,6 @@ function profileOf(name: EngineName, device: DeviceRecord, bits: Bits): Engine {
     ...character,
     factors: { ...factors, lookup: factors["vector"] ?? 1 },
     perStep: perStep / 1e6,
-    factor: 1,
     logSpread: own ? spread : Math.hypot(spread, otherClassSpread),
     source: `${about}; fitted to ${runs} published runs${devices === device.name ? " on it" : own ? "" : " on other devices"}`,
     basis: "end-to-end",
@@ -259,7 +255,6 @@ export function engineOf(
       factors: {},
       perStep: 0,
       operandsOf: ownOperands,
-      factor: 1,
       // A shared machine moved by about this between calibrating and measuring: docs/performance.md.
       logSpread: 0.1,
       memory: calibration.engine === "onnxruntime" ? onnxMemory : plainMemory,

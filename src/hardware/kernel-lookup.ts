@@ -11,6 +11,8 @@ export interface Found<Fit> {
   readonly spread: number;
   /** `kernels`: this device's own tables. `class`: other devices'. */
   readonly basis: "kernels" | "class";
+  /** Most tokens, or rows of a product, among this device's own timings. */
+  readonly longest?: number;
 }
 
 /** Tables of other engines are taken where an engine has none of its own, in this order. */
@@ -32,7 +34,8 @@ export function kernelOn<Kind extends KernelKind>(
 ): Found<Fits[Kind]> {
   const bits = bitsOf(dtype);
   const fitted = device.fitted?.kernels.find((one) => one.kind === kind && one.bits === bits);
-  if (fitted !== undefined) return { fit: fitted.fit as Fits[Kind], spread: fitted.spread, basis: "kernels" };
+  if (fitted !== undefined)
+    return { fit: fitted.fit as Fits[Kind], spread: fitted.spread, basis: "kernels", longest: fitted.longest };
   const key = `${kind} ${device.name} ${device.class} ${engine} ${bits}`;
   const found = known.get(key) ?? lookUp(kind, device, engine, bits, dtype);
   if (known.size > mostKnown) known.clear();
@@ -56,7 +59,7 @@ function lookUp(
     const exact = own.find((one) => one.engine === name);
     if (exact === undefined) continue;
     const spread = name === engine ? exact.spread : Math.hypot(exact.spread, otherEngineSpread);
-    return { fit: exact.fit, spread, basis: "kernels" };
+    return { fit: exact.fit, spread, basis: "kernels", longest: exact.longest };
   }
   const pooled = pooledFor(kind, device, bits);
   return pooled ?? { ...assumed(kind, device, dtype), basis: "class" };

@@ -24,7 +24,7 @@ export type DeviceRow = readonly [
   bits: Bits,
   device: string,
   engine: string,
-  rows: number,
+  longest: number,
   spread: number,
   parameters: Parameters,
 ];
@@ -32,7 +32,6 @@ export type PooledRow = readonly [
   kind: KernelKind,
   bits: Bits,
   devices: DeviceClass | "any",
-  count: number,
   spread: number,
   parameters: Parameters,
 ];

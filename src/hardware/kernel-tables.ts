@@ -8,7 +8,8 @@ interface DeviceFit {
   readonly bits: Bits;
   readonly device: string;
   readonly engine: string;
-  readonly rows: number;
+  /** Most tokens that were timed, or rows of a product. */
+  readonly longest: number;
   readonly spread: number;
   readonly fit: Fits[KernelKind];
 }
@@ -18,7 +19,6 @@ export interface PooledFit {
   readonly kind: KernelKind;
   readonly bits: Bits;
   readonly class: DeviceClass | "any";
-  readonly devices: number;
   readonly spread: number;
   readonly fit: Fits[KernelKind];
 }
@@ -40,20 +40,19 @@ function fitOf(
 
 /** Fitted to published kernel timings by `npm run fit-kernels`. */
 export const kernelFits: { readonly devices: readonly DeviceFit[]; readonly pooled: readonly PooledFit[] } = {
-  devices: deviceRows.map(([kind, bits, device, engine, rows, spread, parameters]) => ({
+  devices: deviceRows.map(([kind, bits, device, engine, longest, spread, parameters]) => ({
     kind,
     bits,
     device,
     engine,
-    rows,
+    longest,
     spread,
     fit: fitOf(kind, parameters),
   })),
-  pooled: pooledRows.map(([kind, bits, name, devices, spread, parameters]) => ({
+  pooled: pooledRows.map(([kind, bits, name, spread, parameters]) => ({
     kind,
     bits,
     class: name,
-    devices,
     spread,
     fit: fitOf(kind, parameters),
   })),

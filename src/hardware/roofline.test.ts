@@ -3,6 +3,7 @@ import type { Dtype } from "../base/units.js";
 import { priceGraph } from "../cost/table.js";
 import { buildGraph } from "../graph/build.js";
 import { builtInModel } from "../model/builtin/models.js";
+import { readConfig } from "../model/hf/read-config.js";
 import type { ModelDescription } from "../model/types.js";
 import { devices, findDevice } from "./catalog/devices.js";
 import { engineOf } from "./engine.js";
@@ -20,17 +21,35 @@ function model(): ModelDescription {
   return found;
 }
 
+/** A layer of attention with heads wider than most that were timed. */
+function wideHeads(headDim: number) {
+  const config = {
+    model_type: "llama",
+    architectures: ["LlamaForCausalLM"],
+    vocab_size: 1000,
+    hidden_size: 1024,
+    intermediate_size: 2048,
+    num_hidden_layers: 1,
+    num_attention_heads: 8,
+    head_dim: headDim,
+    torch_dtype: "bfloat16",
+  };
+  return priceGraph(buildGraph(readConfig(config, "a.json", "a")));
+}
+
 /** Sums in another order round differently. */
 const almost = 1 - 1e-12;
 
 describe("rooflineTime", () => {
   const rows = priceGraph(buildGraph(model()));
+  const every = [rows, wideHeads(256), wideHeads(512)].flat();
 
   test.each(devices.map((device) => [device.name, device] as const))(
-    "on %s is never below FLOPs over peak, nor below bytes over bandwidth",
+    "on %s is never below FLOPs over peak, nor below bytes over bandwidth, for heads of any width",
     (_name, device) => {
-      for (const row of rows) {
-        const time = rooflineTime(row, device, { variable: "n", values: { b: 2 } }, engineOf(device));
+      const kernels = { ...engineOf(device), factors: {} };
+      for (const [row, engine] of every.flatMap((one) => [[one, engineOf(device)] as const, [one, kernels] as const])) {
+        const time = rooflineTime(row, device, { variable: "n", values: { b: 2 } }, engine);
         for (const n of [1, 17, 512, 8192, 131_072]) {
           const { matmulFlops, readBytes, writtenBytes, launches } = row.cost;
           const at = { n, c: 0, b: 2 };

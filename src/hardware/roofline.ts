@@ -49,9 +49,9 @@ function operandDtype({ operator, block }: OperatorCost, operands: Dtype | null 
 }
 
 /**
- * Time of an operator on a device without a calibration of its own: launches, and max(FLOPs / (peak · utilisation), bytes /
- * (bandwidth · utilisation)) ("Roofline", Williams, Waterman and Patterson, CACM 52(4), 2009), with utilisations that
- * depend on the kernel's shape: kernels.ts.
+ * Time of an operator on a device without a calibration of its own: launches, and work as the kernel functions have it
+ * (kernels.ts), never below max(FLOPs / peak, bytes / bandwidth) ("Roofline", Williams, Waterman and Patterson, CACM 52(4),
+ * 2009).
  */
 export function rooflineTime(row: OperatorCost, device: DeviceRecord, setting: Setting, engine: Engine): OperatorTime {
   const operators = classOf(row, setting);
@@ -63,12 +63,9 @@ export function rooflineTime(row: OperatorCost, device: DeviceRecord, setting: S
   return {
     class: operators,
     overhead: found.overhead * row.cost.launches * (engine.factors.overhead ?? 1),
-    // No engine beats the data sheet, whatever its runs seem to say of the class.
-    work:
-      factor >= 1
-        ? (length) => found.work(length) * factor
-        : (length) =>
-            Math.max(found.work(length) * factor, matmulFlops(length) * perFlop, movedBytes(length) * perByte),
+    // Nothing beats the data sheet, whatever runs seem to say of a class, or a power of a width beyond those timed.
+    work: (length) =>
+      Math.max(found.work(length) * factor, matmulFlops(length) * perFlop, movedBytes(length) * perByte),
     bound: found.bound,
   };
 }

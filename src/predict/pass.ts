@@ -24,7 +24,7 @@ export function timePass(plan: Plan, setting: PassSetting): Pass {
     const pairs = context > 1 && overPairs.has(row.operator.kind) && setting.phase === "prefill";
     const time = (pairs ? whole : share)[index];
     if (time === undefined) throw new Error("every operator has a time");
-    const factor = (row.times * plan.engine.factor) / (pairs ? context : 1);
+    const factor = row.times / (pairs ? context : 1);
     const scale = pairs ? 1 : context;
     const overhead = time.overhead * row.times;
     return {

@@ -2,6 +2,7 @@ import { basename } from "node:path";
 import { badInput } from "../base/errors.js";
 import { readText } from "../files/byte-source.js";
 import { nodeFileSystem } from "../files/node.js";
+import type { FittedKernel } from "../hardware/fitted.js";
 import type { DeviceRecord } from "../hardware/record.js";
 import { deviceRecordSchema } from "../hardware/record.js";
 import type { ModelDescription } from "../model/types.js";
@@ -72,23 +73,32 @@ export async function calibrateFrom(paths: readonly string[], options: Calibrate
     runs.push({ set: await readSamples([path]), model });
   }
   const kernels = timings.length === 0 ? [] : fitKernels(timings, device, engineName ?? "vllm");
-  const sources = paths.map((path) => basename(path));
-  // Runs are fitted on top of the kernels, where both are given.
-  const timed = withFitted(
-    device,
-    { kernels: kernels.map(({ kernel }) => kernel), engines: [], sources },
-    options.name,
-  );
-  const engine = runs.length === 0 ? null : fitEngine(runs, timed, engineName);
+  const before = device.fitted;
+  const isNew = (old: FittedKernel): boolean =>
+    kernels.some(({ kernel }) => kernel.kind === old.kind && kernel.bits === old.bits);
+  const sources = [...new Set([...(before?.sources ?? []), ...paths.map((path) => basename(path))])];
+  const known = [...(before?.kernels ?? []).filter((old) => !isNew(old)), ...kernels.map(({ kernel }) => kernel)];
+  // Factors of engines stand on the kernels that they were fitted with: with other kernels they say nothing.
+  const engines = kernels.length === 0 ? (before?.engines ?? []) : [];
+  if (engines.length === 0 && (before?.engines ?? []).length > 0) {
+    const names = before?.engines.map((old) => old.engine).join(", ") ?? "";
+    warnings.push({
+      code: "engines-dropped",
+      message: `factors of ${names} stood on the kernels before: fit them again`,
+    });
+  }
+  // Runs are fitted on top of the kernels, where both are given; those of the same engine not on its factors before.
+  const named = engineName ?? engines[0]?.engine ?? null;
+  const others = engines.filter((old) => runs.length === 0 || old.engine !== named);
+  const timed = withFitted(device, { kernels: known, engines: others, sources }, options.name);
+  const engine = runs.length === 0 ? null : fitEngine(runs, timed, named);
   for (const { kernel } of kernels) {
     if (kernel.rows >= fewRows) continue;
     const message = `${kernel.kind} at ${kernel.bits} bits rests on ${kernel.rows} timing${kernel.rows === 1 ? "" : "s"}: most is the device class's`;
     warnings.push({ code: "few-timings", message });
   }
   const record =
-    engine === null
-      ? timed
-      : withFitted(timed, { kernels: kernels.map(({ kernel }) => kernel), engines: [engine.engine], sources });
+    engine === null ? timed : withFitted(timed, { kernels: known, engines: [engine.engine, ...others], sources });
   return { record, kernels, engine, warnings };
 }
 
