@@ -34,7 +34,7 @@ export function scatterOf(all) {
       `<text x="${margin - 8}" y="${at(y(log) + 4)}" text-anchor="end">${name(log)}</text>`,
     ]),
     `<text x="${size / 2}" y="${size - 12}" text-anchor="middle">measured</text>`,
-    `<text x="14" y="${size / 2}" text-anchor="middle" transform="rotate(-90 14 ${size / 2})">predicted, the device unseen</text>`,
+    `<text x="14" y="${size / 2}" text-anchor="middle" transform="rotate(-90 14 ${size / 2})">predicted, the engine's profile without the device</text>`,
     ...rows.map(
       ({ measured, predicted, source }) =>
         `<circle cx="${at(x(Math.log10(measured)))}" cy="${at(y(Math.log10(predicted)))}" r="2" fill="${colour(source)}" fill-opacity="0.5"/>`,

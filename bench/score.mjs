@@ -1,4 +1,5 @@
 // How far predictions lie from measurements: one line of the score per group of rows.
+import { intervalDeviations } from "../dist/predict/interval.js";
 import { quantile } from "./robust-fit.mjs";
 
 /**
@@ -23,8 +24,6 @@ import { quantile } from "./robust-fit.mjs";
  * @property {number} roofline18 median of the roofline times 1.8
  */
 
-/** Standard deviations on either side that hold 80 % of a normal distribution. */
-const eighty = 1.2816;
 /** What everybody multiplies the roofline by. */
 const usualFactor = 1.8;
 const round = (/** @type {number} */ value) => Math.round(1000 * value) / 10;
@@ -35,7 +34,7 @@ export function lineOf(name, rows) {
   const logs = rows.map(({ predicted, measured }) => Math.log(predicted / measured));
   const size = (/** @type {number[]} */ values) => values.map(Math.abs);
   const plain = rows.map(({ roofline, measured }) => Math.log(roofline / measured));
-  const inside = rows.filter(({ spread }, i) => Math.abs(logs[i] ?? 0) <= eighty * spread).length;
+  const inside = rows.filter(({ spread }, i) => Math.abs(logs[i] ?? 0) <= intervalDeviations * spread).length;
   return [
     {
       name,

@@ -1,5 +1,4 @@
 import { InvalidArgumentError, Option } from "commander";
-import { NsquaredError } from "../base/errors.js";
 import { tokens } from "../base/format.js";
 import { version } from "../base/version.js";
 import { nodeAccess } from "../files/node.js";
@@ -10,7 +9,7 @@ import { comparisonPage, comparisonText } from "../report/compare.js";
 import { writeText } from "../runs/output.js";
 import { type Compared, type Contender, attentionOf, compareModels, defaultCompareOptions } from "../study/compare.js";
 import { compareDocumentOf } from "../study/compare-result.js";
-import { loadDevice } from "../study/devices.js";
+import { loadDevice, localDevice } from "../study/devices.js";
 import { contendersOf } from "../study/contenders.js";
 import type { Scaling } from "../variants/scale.js";
 import { type VariantWeights, variantWords, weightFormats } from "../variants/variant.js";
@@ -151,13 +150,9 @@ Exit codes: 0 done, 2 bad input, 3 some cells failed, 130 stopped by Ctrl-C (wha
 /** The device asked for; without a wish this machine's record where there is one. */
 async function deviceOf(asked: string | undefined, io: Io): Promise<DeviceRecord | null> {
   if (asked !== undefined) return loadDevice(asked, io.environment);
-  try {
-    return await loadDevice("local", io.environment);
-  } catch (error) {
-    if (!(error instanceof NsquaredError) || error.code !== "not-calibrated") throw error;
-    say(io, "no predicted seconds: this machine has not been measured yet (nsquared calibrate)");
-    return null;
-  }
+  const local = await localDevice(io.environment);
+  if (local === null) say(io, "no predicted seconds: this machine has not been measured yet (nsquared calibrate)");
+  return local;
 }
 
 /** Peak memory of each contender's shortest and longest measured prefill. */

@@ -7,7 +7,7 @@ import { type Quirk, isQuirk, quirks } from "../demo/quirks.js";
 import { startDemoServer } from "../demo/server.js";
 import type { DemoServerDocument } from "../study/documents/demo-server.js";
 import { type SetUp, emit, say } from "./io.js";
-import { duration, wholeNumber } from "./options.js";
+import { duration, number, wholeNumber } from "./options.js";
 
 interface Options {
   readonly host: string;
@@ -43,13 +43,7 @@ const diseaseUnits: Readonly<Record<Disease, string>> = {
 
 const list = (names: readonly string[]): string => names.join(", ");
 
-function number(text: string): number {
-  const value = Number(text);
-  if (!(Number.isFinite(value) && value >= 0 && text.trim() !== "")) {
-    throw new InvalidArgumentError("expected a number of 0 or more, as 4e-5.");
-  }
-  return value;
-}
+const amount = number((value) => value >= 0, "a number of 0 or more, as 4e-5");
 
 function quirk(text: string, before: readonly Quirk[]): readonly Quirk[] {
   if (!isQuirk(text)) throw new InvalidArgumentError(`expected one of ${list(Object.keys(quirks))}.`);
@@ -61,7 +55,7 @@ function disease(text: string, before: Readonly<Record<string, number>>): Readon
   if (!diseases.some((known: Disease) => known === name)) {
     throw new InvalidArgumentError(`expected <name>=<strength>, with a name of ${list(diseases)}.`);
   }
-  return { ...before, [name]: number(strength) };
+  return { ...before, [name]: amount(strength) };
 }
 
 export const setUpDemoServer: SetUp = (command, io) => {
@@ -76,11 +70,11 @@ export const setUpDemoServer: SetUp = (command, io) => {
     .option("--host <address>", "address to listen on", "127.0.0.1")
     .option("--model-name <name>", "the model it says it serves", "demo")
     .addOption(new Option("--constant <time>", "of each prefill").argParser(duration).default(constant, "20ms"))
-    .addOption(new Option("--linear <s>", "seconds per token").argParser(number).default(linear))
-    .addOption(new Option("--quadratic <s>", "seconds per token squared").argParser(number).default(quadratic))
+    .addOption(new Option("--linear <s>", "seconds per token").argParser(amount).default(linear))
+    .addOption(new Option("--quadratic <s>", "seconds per token squared").argParser(amount).default(quadratic))
     .addOption(new Option("--decode <time>", "of each decode step").argParser(duration).default(decode.constant, "8ms"))
-    .addOption(new Option("--per-context <s>", "seconds per cached token").argParser(number).default(decode.linear))
-    .addOption(new Option("--jitter <share>", "spread of the times").argParser(number).default(jitter))
+    .addOption(new Option("--per-context <s>", "seconds per cached token").argParser(amount).default(decode.linear))
+    .addOption(new Option("--jitter <share>", "spread of the times").argParser(amount).default(jitter))
     .addOption(
       new Option("--window <tokens>", "window of the model's attention").argParser((text: string) =>
         parseLength(text, "--window"),

@@ -7,7 +7,7 @@ export function shareFrom(least: number): (text: string) => number {
     const match = /^(\d+(?:\.\d+)?)\s*(%?)$/.exec(text.trim());
     const value = Number(match?.[1] ?? Number.NaN) / (match?.[2] === "%" ? 100 : 1);
     if (!(value >= least && value < 1)) {
-      throw new InvalidArgumentError("expected a share such as 3% or 0.03.");
+      throw new InvalidArgumentError("expected a share such as 3% or 0.03, below 1.");
     }
     return value;
   };

@@ -1,4 +1,4 @@
-import { InvalidArgumentError, Option } from "commander";
+import { Option } from "commander";
 import { exitCodes } from "../base/errors.js";
 import { seconds, significant } from "../base/format.js";
 import { nodeAccess } from "../files/node.js";
@@ -6,7 +6,7 @@ import { systemClock } from "../measure/clock.js";
 import { defaultGenerateOptions, generate } from "../study/generate.js";
 import { type VariantWeights, weightFormats } from "../variants/variant.js";
 import { type SetUp, emit, say } from "./io.js";
-import { wholeNumber } from "./options.js";
+import { number, wholeNumber } from "./options.js";
 
 interface Options {
   readonly prompt: string;
@@ -19,15 +19,8 @@ interface Options {
   readonly json?: boolean;
 }
 
-function between(least: number, most: number): (text: string) => number {
-  return (text) => {
-    const value = Number(text);
-    if (text.trim() === "" || !(value >= least && value <= most)) {
-      throw new InvalidArgumentError(`expected a number from ${least} to ${most}.`);
-    }
-    return value;
-  };
-}
+const between = (least: number, most: number): ((text: string) => number) =>
+  number((value) => value >= least && value <= most, `a number from ${least} to ${most}`);
 
 export const setUpGenerate: SetUp = (command, io, setExitCode) => {
   command

@@ -1,4 +1,4 @@
-import { InvalidArgumentError, Option } from "commander";
+import { Option } from "commander";
 import { badInput, exitCodes } from "../base/errors.js";
 import { seconds, tokens } from "../base/format.js";
 import type { Recorded } from "../measure/record.js";
@@ -6,7 +6,7 @@ import type { Run } from "../runs/schema.js";
 import type { EndpointEstimate, EndpointOptions } from "../study/measure-endpoint.js";
 import { type Io, say } from "./io.js";
 import type { MeasureFlags } from "./measure-options.js";
-import { duration, wholeNumber } from "./options.js";
+import { duration, number, wholeNumber } from "./options.js";
 import { progressView } from "./progress.js";
 
 /** Flags that only servers know. */
@@ -27,11 +27,7 @@ function amounts(text: string): number[] {
   return text.split(",").map(wholeNumber(1, 4096));
 }
 
-function price(text: string): number {
-  const value = Number(text);
-  if (!(value >= 0 && Number.isFinite(value))) throw new InvalidArgumentError("expected a price of a million tokens.");
-  return value;
-}
+const price = number((value) => value >= 0, "a price of a million tokens");
 
 export function endpointOptions(): Option[] {
   return [

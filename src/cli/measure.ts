@@ -1,9 +1,8 @@
 import { InvalidArgumentError, Option } from "commander";
-import { badInput, exitCodes, NsquaredError } from "../base/errors.js";
+import { badInput, exitCodes } from "../base/errors.js";
 import { percent, seconds, significant, tokens } from "../base/format.js";
 import { parseLength } from "../base/lengths.js";
 import { nodeAccess } from "../files/node.js";
-import type { DeviceRecord } from "../hardware/record.js";
 import { loadModel } from "../model/load.js";
 import { measuredLengths } from "../report/measured.js";
 import { table } from "../report/table.js";
@@ -11,7 +10,7 @@ import { median as middle } from "../math/median.js";
 import type { Recorded } from "../measure/record.js";
 import { readRun } from "../runs/read.js";
 import { type Run, isOfServer, isUsable, lengthOf } from "../runs/schema.js";
-import { loadDevice } from "../study/devices.js";
+import { localDevice } from "../study/devices.js";
 import type { MeasureDocument, UntilDocument } from "../study/documents/measure.js";
 import { measuredPhases } from "../study/fit.js";
 import { type MeasureOptions, contextWarnings, defaultMeasureOptions, measureModel } from "../study/measure.js";
@@ -105,7 +104,7 @@ Exit codes: 0 done, 2 bad input, 3 some cells failed, 130 stopped by Ctrl-C (wha
       const doubts = contextWarnings(model, aim === undefined ? lengths : [...lengths, aim.n]);
       for (const { message } of doubts) say(io, `warning: ${message}`);
       if (aim !== undefined) {
-        const device = await calibrated(io);
+        const device = await localDevice(io.environment);
         if (device === null) say(io, "this machine is not calibrated: the interval will be of the samples alone");
         const { recorded, until } = await measureWithProgress(io, (world) => {
           const wanted = { ...plainOptions(options), lengths, timeLimitSeconds: options.time ?? 0 };
@@ -149,16 +148,6 @@ function assertUntil(location: string, options: Options): void {
   if (isEndpoint(location, options)) throw wrong("model", "a model of this machine, not a server");
   if (options.runtime === "llama" || (options.runtime === "auto" && /\.gguf$/i.test(location))) {
     throw wrong("--runtime onnx", "lengths are chosen by what ONNX Runtime's memory allows; it runs the file's shapes");
-  }
-}
-
-/** This machine's calibration; null where it has none. */
-async function calibrated(io: Io): Promise<DeviceRecord | null> {
-  try {
-    return await loadDevice("local", io.environment);
-  } catch (error) {
-    if (error instanceof NsquaredError && error.code === "not-calibrated") return null;
-    throw error;
   }
 }
 

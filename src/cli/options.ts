@@ -35,6 +35,17 @@ export function scalingOptions(): Option[] {
   ];
 }
 
+/** A finite number that `accepts` takes; `expected` completes "expected …". */
+export function number(accepts: (value: number) => boolean, expected: string): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (text.trim() === "" || !Number.isFinite(value) || !accepts(value)) {
+      throw new InvalidArgumentError(`expected ${expected}.`);
+    }
+    return value;
+  };
+}
+
 /** `--lengths`. */
 export const lengthsOption = (description: string): Option =>
   new Option("--lengths <list>", `${description}: 128..8k (doubling) or 512,2k,8k`).argParser((text: string) =>

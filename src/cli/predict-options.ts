@@ -2,27 +2,10 @@ import { InvalidArgumentError } from "commander";
 import { longestLength, parseLength } from "../base/lengths.js";
 import type { LatencyWanted } from "../predict/latency.js";
 import type { Request, Turns } from "../predict/requests.js";
-import { duration } from "./options.js";
+import { duration, number } from "./options.js";
 
 /** A positive number such as 3.2. */
-export function positive(what: string): (text: string) => number {
-  return (text) => {
-    const value = Number(text);
-    if (text.trim() === "" || !(value > 0) || !Number.isFinite(value)) {
-      throw new InvalidArgumentError(`expected ${what}, above 0.`);
-    }
-    return value;
-  };
-}
-
-/** A share from 0 to below 1: `0.5` or `50%`. */
-export function shareBelowOne(text: string): number {
-  const match = /^\s*(\d*\.?\d+)\s*(%?)\s*$/.exec(text);
-  const value = match === null ? Number.NaN : Number(match[1]) / (match[2] === "%" ? 100 : 1);
-  if (!(value >= 0 && value < 1))
-    throw new InvalidArgumentError("expected a share from 0 to below 1, such as 0.5 or 50%.");
-  return value;
-}
+export const positive = (what: string): ((text: string) => number) => number((value) => value > 0, `${what}, above 0`);
 
 /** A duration that may be nothing: `0`, `20ms`. */
 export function durationOrNone(text: string): number {

@@ -2,6 +2,7 @@ import type { Deployment } from "../predict/deployment.js";
 import { splitAt } from "../predict/split.js";
 import type { Style } from "../report/table.js";
 import { type PlotLine, terminalPlot } from "../report/terminal-plot.js";
+import { geometric } from "../study/report-parts.js";
 
 const widest = 100;
 const rows = 22;
@@ -11,8 +12,7 @@ const density = 4;
 /** Seconds of a deployment between two lengths, for a terminal of that many columns. */
 export function predictPlot(deployment: Deployment, from: number, to: number, columns: number, style: Style): string {
   const { prefill, decode } = deployment;
-  const steps = Math.max(1, Math.ceil(Math.log2(to / from) * density));
-  const lengths = Array.from({ length: steps + 1 }, (_, step) => from * (to / from) ** (step / steps));
+  const lengths = geometric(from, to, density);
   const line = (label: string, seconds: (n: number) => number): Omit<PlotLine, "emphasis" | "pattern"> => ({
     label,
     points: lengths.map((n) => ({ n, seconds: seconds(n) })),

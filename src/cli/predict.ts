@@ -17,17 +17,8 @@ import { type PredictModelOptions, predictModel } from "../study/predict.js";
 import { readTrace } from "../study/trace.js";
 import { type SetUp, commandLine, emit, styleFor } from "./io.js";
 import { cacheDtypeOption, dtype, dtypeOption, lengthsOption, partialOption, wholeNumber } from "./options.js";
-import {
-  depth,
-  durationOrNone,
-  latencyWanted,
-  length,
-  names,
-  positive,
-  request,
-  shareBelowOne,
-  turns,
-} from "./predict-options.js";
+import { depth, durationOrNone, latencyWanted, length, names, positive, request, turns } from "./predict-options.js";
+import { shareFrom } from "./fit-options.js";
 import { predictPlot } from "./predict-plot.js";
 import { predictTableText } from "./predict-table-text.js";
 import { predictText } from "./predict-text.js";
@@ -103,7 +94,7 @@ export const setUpPredict: SetUp = (command, io, setExitCode, words) => {
     )
     .addOption(
       new Option("--prefix-cached <share>", "share of the prompt whose keys and values are cached")
-        .argParser(shareBelowOne)
+        .argParser(shareFrom(0))
         .default(0),
     )
     .addOption(new Option("--request <in:out>", "a whole request, as 4k:512").argParser(request))

@@ -9,7 +9,7 @@ import { terminalReport } from "../report/terminal.js";
 import { writeText } from "../runs/output.js";
 import { readRun } from "../runs/read.js";
 import { type Run, isOfServer } from "../runs/schema.js";
-import { loadDevice } from "../study/devices.js";
+import { loadDevice, localDevice } from "../study/devices.js";
 import { modelOfRun } from "../study/measure.js";
 import { reportData } from "../study/report-data.js";
 import { reportDocumentOf } from "../study/report.js";
@@ -120,14 +120,12 @@ async function deviceFor(run: Run, asked: string | undefined, io: Io): Promise<D
     say(io, "no prediction: name the server's device with --on");
     return null;
   }
-  try {
-    return await loadDevice("local", io.environment);
-  } catch (error) {
-    if (!(error instanceof NsquaredError) || error.code !== "not-calibrated") throw error;
+  const local = await localDevice(io.environment);
+  if (local === null) {
     say(
       io,
       "no prediction: this machine has not been measured yet; run nsquared calibrate, or name a device with --on",
     );
-    return null;
   }
+  return local;
 }

@@ -23,6 +23,10 @@ export function dataOf(
   const runs = computeDtype(device, dtype);
   const sampled = device.fitted?.engines.find((one) => one.engine === engine.name);
   if (sampled !== undefined) return { basis: "end-to-end", range: sampled.range };
+  const timed = device.fitted?.kernels.filter((one) => one.bits === bitsOf(runs)) ?? [];
+  if (timed.length > 0) {
+    return { basis: "kernels", range: { from: 1, to: Math.max(...timed.map((one) => one.longest)) } };
+  }
   const products = kernelOn("gemm", device, engine.kernels, runs);
   const attention = kernelOn("attention", device, engine.kernels, runs);
   if (products.basis === "kernels" && attention.basis === "kernels") {

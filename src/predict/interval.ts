@@ -15,3 +15,8 @@ export function logNormalInterval(seconds: number, logSpread: number): Interval 
   const factor = Math.exp(intervalDeviations * logSpread);
   return { seconds, low: seconds / factor, high: seconds * factor };
 }
+
+/** The same, later by a number of seconds that is known. */
+export function delayed({ seconds, low, high }: Interval, by: number): Interval {
+  return { seconds: seconds + by, low: low + by, high: high + by };
+}

@@ -12,7 +12,7 @@ import { type Capacity, capacityOf } from "./capacity.js";
 import { type LengthInterval, attentionHalfSeconds, crossoverSeconds } from "./crossing.js";
 import type { Curve } from "./curve.js";
 import { type Deployment, type DeploymentOptions, defaultDeployment, deploy, deploymentOptions } from "./deployment.js";
-import { type Interval, intervalLevel } from "./interval.js";
+import { type Interval, delayed, intervalLevel } from "./interval.js";
 import { type LatencyReach, type LatencyWanted, reachOf } from "./latency.js";
 import { type MemoryCurve, fits, longestThatFits, needs } from "./memory.js";
 import { notesOf } from "./notes.js";
@@ -110,11 +110,6 @@ export function predict(
   const longest = longestThatFits(memory, device.memory.value);
   const capacity = capacityOf(deployment);
   const beside = terms === null ? null : terms.network + terms.tokenizer;
-  const later = (seconds: Interval, by: number): Interval => ({
-    seconds: seconds.seconds + by,
-    low: seconds.low + by,
-    high: seconds.high + by,
-  });
   const last = lengths.at(-1);
   return {
     model: model.name,
@@ -129,7 +124,7 @@ export function predict(
       return {
         n,
         prefill: { ...seconds, exponent: prefill.exponent(n), ...splitAt(prefill, n) },
-        ttft: beside === null ? null : later(seconds, beside),
+        ttft: beside === null ? null : delayed(seconds, beside),
         decode: decode === null ? null : { ...decode.interval(n), ...splitAt(decode, n) },
         decodeUncached: decode === null ? null : whole.interval(n),
         memory: {

@@ -1,6 +1,6 @@
 import { NsquaredError } from "../base/errors.js";
 import { tokens } from "../base/format.js";
-import type { Bytes, Dtype } from "../base/units.js";
+import { type Bytes, type Dtype, bytesPerElement } from "../base/units.js";
 import { computeDtype } from "../hardware/roofline.js";
 import type { FileType } from "../model/storage.js";
 import { type Deployment, type DeploymentOptions, deploy } from "./deployment.js";
@@ -88,7 +88,7 @@ export function exceededAt(deployment: Deployment, n: number): Exceeded | null {
 }
 
 function formatChanges({ options, device, plan }: Deployment): readonly Change[] {
-  const wide = (dtype: Dtype): boolean => !["float8", "int8", "int4", "float4"].includes(dtype);
+  const wide = (dtype: Dtype): boolean => bytesPerElement(dtype) >= 2;
   const { weights, kv } = plan.model.dtypes;
   const eight: Dtype = computeDtype(device, "float8") === "float8" ? "float8" : "int8";
   const shortNames: Partial<Record<Dtype, string>> = { float8: "fp8" };

@@ -177,6 +177,19 @@ describe("whole runs", () => {
     expect(after?.high).toBeGreaterThan(seconds("decode", 8192));
   });
 
+  test("go on from a record of before: its kernels stay, and a second fit finds nothing left to correct", async () => {
+    const kernels = (await calibrateFrom([gemmTable], plain)).record.fitted?.kernels ?? [];
+    const before = { ...device, fitted: { kernels, engines: [], sources: ["gemm.csv"] } };
+    const options = { model, engineName: "llama.cpp-cuda" };
+    const { record } = await calibrateFrom([path], { ...options, device: before });
+    expect(record.fitted?.kernels).toEqual(kernels);
+    expect(record.fitted?.sources).toEqual(["gemm.csv", "runs.csv"]);
+    const again = await calibrateFrom([path], { ...options, device: record });
+    expect(again.record.fitted?.engines).toHaveLength(1);
+    expect(again.record.fitted?.engines[0]?.factors.gemm).toBeCloseTo(record.fitted?.engines[0]?.factors.gemm ?? 0, 6);
+    expect(again.record.fitted?.sources).toEqual(["gemm.csv", "runs.csv"]);
+  });
+
   test("need a model, and a data sheet to start from", async () => {
     await expect(calibrateFrom([path], plain)).rejects.toThrow(/--model is missing/);
     await expect(calibrateFrom([path], { device: calibratedDevice, model, engineName: null })).rejects.toThrow(

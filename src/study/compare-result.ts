@@ -205,7 +205,7 @@ function requestOf(
   if (request === null || prefill === undefined || decode === undefined) return null;
   const { prompt, answer } = request;
   const first = prefill.blind.predict(prompt);
-  const step = decode.blind.predict(prompt + answer / 2);
+  const step = decode.blind.predict(prompt + (answer - 2) / 2);
   const steps = answer - 1;
   return {
     prompt,

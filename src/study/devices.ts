@@ -36,6 +36,16 @@ export async function loadDevice(name: string, environment: Environment): Promis
   return findDevice(name);
 }
 
+/** This machine as it was measured; null where it has not been. */
+export async function localDevice(environment: Environment): Promise<DeviceRecord | null> {
+  try {
+    return await loadDevice("local", environment);
+  } catch (error) {
+    if (error instanceof NsquaredError && error.code === "not-calibrated") return null;
+    throw error;
+  }
+}
+
 async function readDevice(path: string): Promise<DeviceRecord> {
   const text = await readText(await nodeFileSystem.open(path), largestRecord);
   let value: unknown;

@@ -1,7 +1,7 @@
 import type { DeviceRecord } from "../hardware/record.js";
 import type { ModelDescription } from "../model/types.js";
 import { operatorSeconds, type Curve } from "../predict/curve.js";
-import type { Interval } from "../predict/interval.js";
+import { delayed } from "../predict/interval.js";
 import { type PredictOptions, type Prediction, predict } from "../predict/predict.js";
 import {
   type Request,
@@ -170,13 +170,11 @@ function requestDocument(
   expense: (seconds: number) => Expense,
 ): NonNullable<PredictDocument["request"]> {
   const beside = terms == null ? null : terms.network + terms.tokenizer;
-  const { prefill } = time;
-  const later = (by: number): Interval => ({
-    seconds: prefill.seconds + by,
-    low: prefill.low + by,
-    high: prefill.high + by,
-  });
-  return { ...time, ttft: beside === null ? null : later(beside), expense: expense(time.total.seconds) };
+  return {
+    ...time,
+    ttft: beside === null ? null : delayed(time.prefill, beside),
+    expense: expense(time.total.seconds),
+  };
 }
 
 function conversationDocument(

@@ -72,8 +72,8 @@ export function partsPoint(curve: Curve, n: number): PartsPoint {
 }
 
 /** Lengths from first to last, evenly spaced on a logarithmic axis, whole. */
-export function geometric(first: number, last: number): number[] {
-  const steps = Math.max(1, Math.ceil(Math.log2(last / first) * density));
+export function geometric(first: number, last: number, perDoubling: number = density): number[] {
+  const steps = Math.max(1, Math.ceil(Math.log2(last / first) * perDoubling));
   const lengths = Array.from({ length: steps + 1 }, (_, step) => Math.round(first * (last / first) ** (step / steps)));
   return [...new Set(lengths)];
 }

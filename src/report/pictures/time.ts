@@ -155,11 +155,11 @@ function proportional(plot: Plot, size: Size, phase: PhaseReport, limits: Limits
   const right = (start.seconds * limits.to) / start.n;
   return [
     plot.line(line, { x: "n", y: "seconds", stroke: ink.quiet, strokeDasharray: "1 4", strokeLinecap: "round" }),
-    plot.text(right > limits.high ? [] : [size.wide ? "if it only grew with n" : "linear"], {
-      x: [limits.to],
-      y: [right],
-      dx: -4,
-      dy: size.wide ? 52 : 28,
+    plot.text([size.wide ? "if it only grew with n" : "linear"], {
+      x: [end],
+      y: [Math.min(right, limits.high)],
+      dx: right > limits.high ? -16 : -4,
+      dy: right > limits.high ? 8 : size.wide ? 52 : 28,
       textAnchor: "end",
       fill: ink.quiet,
     }),
