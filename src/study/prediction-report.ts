@@ -20,12 +20,15 @@ export function predictionReport(
   const { curves, deployment, limits, points } = prediction;
   const [first, last] = [points[0]?.n ?? 1, points.at(-1)?.n ?? 1];
   const drawn = geometric(first, last);
-  const { attention } = deployment.options;
+  const {
+    options: { attention },
+    plan,
+  } = deployment;
   return {
     model: modelFacts(model, attention),
     run: null,
     prediction: {
-      device: device.name,
+      device: plan.devices > 1 ? `${plan.devices} × ${device.name}` : device.name,
       engine: prediction.engine.name,
       facts: [...deploymentFacts(prediction), ...deviceFacts(device)],
     },

@@ -158,7 +158,7 @@ function proportional(plot: Plot, size: Size, phase: PhaseReport, limits: Limits
     plot.text([size.wide ? "if it only grew with n" : "linear"], {
       x: [end],
       y: [Math.min(right, limits.high)],
-      dx: right > limits.high ? -16 : -4,
+      dx: right > limits.high ? -30 : -4,
       dy: right > limits.high ? 8 : size.wide ? 52 : 28,
       textAnchor: "end",
       fill: ink.quiet,
