@@ -1,6 +1,7 @@
 import { type NsquaredError, badInput } from "../base/errors.js";
 import type { Random } from "../base/random.js";
 import type { Seconds } from "../base/units.js";
+import { median } from "../math/median.js";
 import { type Connection, NoAnswer } from "./openai-http.js";
 import { type TokenScale, plainScale, randomPrompt, scaleOf, wordCycle } from "./openai-prompt.js";
 import {
@@ -300,7 +301,7 @@ export async function probeServer(connection: Connection, options: ProbeOptions)
     reportsCached: completion.request.cachedTokens !== null,
     tokenizes: tokenize?.status === 200 && jsonOf(tokenize.text) !== undefined,
     contextLimit: listing.contextLimit,
-    noopSeconds: times.sort((a, b) => a - b)[noops >> 1] ?? 0,
+    noopSeconds: median(times),
     connectSeconds: listing.connectSeconds,
     models: listing.models,
     small: [

@@ -1,6 +1,6 @@
 import { type EventSourceMessage, createParser } from "eventsource-parser";
 import type { Seconds } from "../base/units.js";
-import { median } from "./quantiles.js";
+import { median } from "../math/median.js";
 
 /** What one answer's stream showed, as far as it came. Counts are the server's; null where it does not say. */
 export interface StreamFacts {

@@ -1,4 +1,5 @@
 import { percent } from "../base/format.js";
+import { median } from "../math/median.js";
 import {
   type Cell,
   cellKey,
@@ -10,7 +11,7 @@ import {
   type Warning,
 } from "../runs/schema.js";
 import { twoModes } from "./modes.js";
-import { deviation, median } from "./quantiles.js";
+import { deviation } from "./quantiles.js";
 import { hasTrend, theilSenSlope } from "./trend.js";
 
 /** What the instrument looks at when it accuses itself: what it did and saw, never what anybody expected of it. */

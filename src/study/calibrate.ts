@@ -1,7 +1,8 @@
 import { type Random, seededRandom, shuffled } from "../base/random.js";
 import type { Seconds } from "../base/units.js";
 import type { DeviceRecord } from "../hardware/record.js";
-import { deviation, median } from "../measure/quantiles.js";
+import { median } from "../math/median.js";
+import { deviation } from "../measure/quantiles.js";
 import type { Clock } from "../measure/clock.js";
 import type { MicroSession } from "../measure/onnx-node-micro.js";
 import type { Micro } from "../onnx/micro.js";

@@ -8,7 +8,7 @@ import {
 } from "../hardware/calibrated.js";
 import type { AttentionRates, Calibration, GemmRates, Stream, StreamKind } from "../hardware/calibration.js";
 import { nonNegativeLeastSquares } from "../math/least-squares.js";
-import { median } from "../measure/quantiles.js";
+import { median } from "../math/median.js";
 import type { Micro } from "../onnx/micro.js";
 import { chainLength } from "./calibration-plan.js";
 
