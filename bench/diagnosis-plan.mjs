@@ -24,18 +24,20 @@ export const effects = {
   "idle-window": [1, 1],
 };
 
-/** @param {() => number} random */
-const normal = (random) => Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
-
 /**
  * One run and its physics.
  *
- * @param {{demoTimes: (law: any, seed: number) => {prefill(n: number, cached: number): {seconds: number, serverSeconds: number}}, healthyLaw: any, seededRandom: (seed: number) => () => number, shuffled: (items: number[], random: () => number) => number[]}} tools
+ * @param {{demoTimes: (law: any, seed: number) => {prefill(n: number, cached: number): {seconds: number, serverSeconds: number}}, healthyLaw: any, seededRandom: (seed: number) => () => number, normalDeviate: (random: () => number) => number, shuffled: (items: number[], random: () => number) => number[]}} tools
  * @param {string | null} disease
  * @param {number} strength of an idle window: tokens are the model's, larger for the weaker one
  * @param {number} seed
  */
-export function simulatedRun({ demoTimes, healthyLaw, seededRandom, shuffled }, disease, strength, seed) {
+export function simulatedRun(
+  { demoTimes, healthyLaw, seededRandom, normalDeviate, shuffled },
+  disease,
+  strength,
+  seed,
+) {
   const random = seededRandom(seed);
   // A third of the healthy servers have a window that works.
   const windowed = disease === "idle-window" || (disease === null && seed % 3 === 0);
@@ -54,8 +56,8 @@ export function simulatedRun({ demoTimes, healthyLaw, seededRandom, shuffled }, 
       samples.push({ n, seconds, serverSeconds, cachedTokens: null, at });
     }
   }
-  const wrong = Math.exp(spread.all * normal(random));
-  const wrongAttention = wrong * Math.exp(spread.attention * normal(random));
+  const wrong = Math.exp(spread.all * normalDeviate(random));
+  const wrongAttention = wrong * Math.exp(spread.attention * normalDeviate(random));
   /** @param {number} n @param {number | null} limit */
   const attention = (n, limit) => {
     const pairs = limit === null || n <= limit ? n * n : limit * limit + 2 * limit * (n - limit);

@@ -5,7 +5,7 @@
  *   npm run diagnosis [-- --runs 400 --seed 1000]
  */
 import { parseArgs } from "node:util";
-import { seededRandom, shuffled } from "../dist/base/random.js";
+import { normalDeviate, seededRandom, shuffled } from "../dist/base/random.js";
 import { causes, diagnose } from "../dist/compare/diagnose.js";
 import { demoTimes, healthyLaw } from "../dist/demo/law.js";
 import { effects, simulatedRun } from "./diagnosis-plan.mjs";
@@ -14,7 +14,7 @@ const { values } = parseArgs({
   options: { runs: { type: "string", default: "400" }, seed: { type: "string", default: "1000" } },
 });
 const runs = Number(values.runs);
-const tools = { demoTimes, healthyLaw, seededRandom, shuffled };
+const tools = { demoTimes, healthyLaw, seededRandom, normalDeviate, shuffled };
 const percent = (share) => `${(100 * share).toFixed(1)} %`;
 
 let seed = Number(values.seed);

@@ -1,4 +1,4 @@
-import type { Random } from "../base/random.js";
+import { type Random, shuffled } from "../base/random.js";
 import type { Prompt } from "./openai-request.js";
 
 /** Short words that are one token in nearly every vocabulary; each stretch of them has short ones and longer. */
@@ -25,11 +25,7 @@ function randomIds(count: number, random: Random): number[] {
  */
 function randomWords(count: number, random: Random): string {
   const chosen = Array.from({ length: count }, (_, index) => words[index % words.length] ?? "the");
-  for (let last = count - 1; last > 0; last -= 1) {
-    const other = Math.floor(random() * (last + 1));
-    [chosen[last], chosen[other]] = [chosen[other] ?? "the", chosen[last] ?? "the"];
-  }
-  return chosen.join(" ");
+  return shuffled(chosen, random).join(" ");
 }
 
 /** How many of a server's tokens so many words, or ids, are: tokens = perUnit·units + extra. */

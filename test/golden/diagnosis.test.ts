@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { effects, simulatedRun } from "../../bench/diagnosis-plan.mjs";
-import { seededRandom, shuffled } from "../../src/base/random.js";
+import { normalDeviate, seededRandom, shuffled } from "../../src/base/random.js";
 import { diagnose } from "../../src/compare/diagnose.js";
 import { demoTimes, healthyLaw } from "../../src/demo/law.js";
 
@@ -9,7 +9,7 @@ const runs = 40;
 /** Most misses that 40 tries with a chance of 10 % have once in a thousand rows, and false alarms with 5 %. */
 const mostMisses = 11;
 const mostAlarms = 8;
-const tools = { demoTimes, healthyLaw, seededRandom, shuffled };
+const tools = { demoTimes, healthyLaw, seededRandom, normalDeviate, shuffled };
 
 function tally(disease: string | null, strength: number, firstSeed: number) {
   let missed = 0;
