@@ -1,5 +1,6 @@
 import type { Random } from "../base/random.js";
 import { median } from "../math/median.js";
+import { firstTrue } from "../math/roots.js";
 
 /** Repeated times of one length: at least one. */
 export interface Timed {
@@ -108,10 +109,5 @@ export function predictedOvertake(
     low = Math.max(from, low / 1.1);
   }
   if (below(low)) return from;
-  while (high / low > 1.001) {
-    const middle = Math.sqrt(low * high);
-    if (below(middle)) high = middle;
-    else low = middle;
-  }
-  return high;
+  return firstTrue(below, low, high);
 }
