@@ -1,5 +1,5 @@
 import { badInput } from "../base/errors.js";
-import type { Attention, LatentAttention, Layer, Mixer, ModelDescription } from "../model/types.js";
+import type { Attention, LatentAttention, Layer, Mixer, ModelDescription, Stack } from "../model/types.js";
 
 /** Where a layer stands while a variant rewrites it. */
 export interface Place {
@@ -21,10 +21,15 @@ export function isSelfAttention(mixer: Mixer): mixer is SelfAttention {
   return mixer.kind === "latent" || (mixer.kind === "attention" && mixer.source !== "encoder");
 }
 
+/** Whether text runs through a stack: no picture or sound, and not left out. */
+export function carriesText({ kind, length }: Stack): boolean {
+  return kind !== "vision" && kind !== "audio" && length?.kind !== "absent";
+}
+
 /** Rewrites the layers of the stacks that text runs through; equal layers stay one object. */
 export function changeLayers(model: ModelDescription, change: LayerChange): ModelDescription {
   const stacks = model.stacks.map((stack) => {
-    if (stack.kind === "vision" || stack.kind === "audio" || stack.length?.kind === "absent") return stack;
+    if (!carriesText(stack)) return stack;
     const known = new Map<string, Layer>();
     const hidden = stack.hiddenSize ?? model.hiddenSize;
     const layers = stack.layers.map((layer, index) => {
@@ -66,10 +71,13 @@ export function headSizes(mixer: SelfAttention): HeadSizes {
 
 /** Every kind of mixer that a model's text passes, in order of appearance. */
 export function mixerKinds(model: ModelDescription): string[] {
-  const stacks = model.stacks.filter(
-    ({ kind, length }) => kind !== "vision" && kind !== "audio" && length?.kind !== "absent",
-  );
-  return [...new Set(stacks.flatMap(({ layers }) => layers.flatMap(({ mixers }) => mixers.map(({ kind }) => kind))))];
+  return [
+    ...new Set(
+      model.stacks
+        .filter(carriesText)
+        .flatMap(({ layers }) => layers.flatMap(({ mixers }) => mixers.map(({ kind }) => kind))),
+    ),
+  ];
 }
 
 /** A variant that a model cannot be given: which, what the model has, and what would be right. */

@@ -1,4 +1,5 @@
 import type { Mixer } from "../model/types.js";
+import { greatestDivisor } from "./divisor.js";
 import {
   type HeadSizes,
   type LayerChange,
@@ -144,7 +145,7 @@ const mambaHead = 64;
 /** Mamba 2 (arXiv:2405.21060) with its published proportions: twice the width, heads of 64, a state of 128. */
 export const mamba2 = causal("mamba2", (_sizes, { hidden }) => {
   const width = 2 * hidden;
-  const headDim = width % mambaHead === 0 ? mambaHead : greatestDivisor(width, mambaHead);
+  const headDim = greatestDivisor(width, mambaHead);
   return {
     kind: "mamba2",
     heads: width / headDim,
@@ -184,9 +185,3 @@ export function nystrom(landmarks: number): LayerChange {
 
 /** Fourier transforms in place of attention (FNet, arXiv:2105.03824). */
 export const fourier = bothWays("fnet", () => ({ kind: "fourier" }));
-
-function greatestDivisor(value: number, most: number): number {
-  let divisor = Math.min(value, most);
-  while (value % divisor !== 0) divisor -= 1;
-  return divisor;
-}

@@ -1,6 +1,7 @@
 import { badInput } from "../base/errors.js";
 import type { Attention, Extras, Ffn, Indexer, Layer, Mixer, ModelDescription } from "../model/types.js";
-import { changeLayers, mixerKinds } from "./layers.js";
+import { greatestDivisor } from "./divisor.js";
+import { carriesText, changeLayers, mixerKinds } from "./layers.js";
 
 /** A model made small enough for the machine: fewer layers, a narrower stream, a shorter vocabulary. */
 export interface Scaling {
@@ -31,7 +32,7 @@ function noted(model: ModelDescription, note: string): ModelDescription {
 function withLayers(model: ModelDescription, wanted: number): ModelDescription {
   const before = model.stacks.map(({ layers }) => layers.length);
   const stacks = model.stacks.map((stack) => {
-    if (stack.kind === "vision" || stack.kind === "audio" || stack.length?.kind === "absent") return stack;
+    if (!carriesText(stack)) return stack;
     const layers = Array.from({ length: wanted }, (_, index) => stack.layers[index % stack.layers.length]);
     return { ...stack, layers: layers.filter((layer) => layer !== undefined) };
   });
@@ -169,7 +170,7 @@ class Scaler {
         };
       case "mamba2": {
         const heads = Math.max(1, Math.round(mixer.heads * this.ratio));
-        return { ...mixer, heads, groups: divisorBelow(heads, mixer.groups) };
+        return { ...mixer, heads, groups: greatestDivisor(heads, mixer.groups) };
       }
       case "delta": {
         const keyHeads = Math.max(1, Math.round(mixer.keyHeads * this.ratio));
@@ -191,7 +192,7 @@ class Scaler {
         return { ...mixer, heads: this.heads(mixer.heads, mixer.headDim) };
       case "rg-lru": {
         const width = this.width(mixer.width);
-        return { ...mixer, width, heads: divisorBelow(width, mixer.heads) };
+        return { ...mixer, width, heads: greatestDivisor(width, mixer.heads) };
       }
       case "short-convolution":
       case "rwkv4":
@@ -213,7 +214,7 @@ class Scaler {
     return {
       ...mixer,
       heads,
-      kvHeads: divisorBelow(heads, Math.max(1, Math.round(mixer.kvHeads * this.ratio))),
+      kvHeads: greatestDivisor(heads, Math.max(1, Math.round(mixer.kvHeads * this.ratio))),
       ...(mixer.indexer === undefined ? {} : { indexer: this.indexer(mixer.indexer, null) }),
     };
   }
@@ -225,11 +226,4 @@ class Scaler {
       queryWidth: queryRank ?? (indexer.queryWidth === this.from ? this.to : this.width(indexer.queryWidth)),
     };
   }
-}
-
-/** The greatest divisor of `value` that is at most `most`. */
-function divisorBelow(value: number, most: number): number {
-  let divisor = Math.max(1, Math.min(value, most));
-  while (value % divisor !== 0) divisor -= 1;
-  return divisor;
 }

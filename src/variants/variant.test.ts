@@ -41,6 +41,8 @@ describe("variants", () => {
 
   test("windows, chunks and local layers restrict what a query sees", () => {
     expect(mixersOf(apply("window:1k", smol))[0]).toMatchObject({ span: { kind: "window", size: 1024 } });
+    expect(mixersOf(apply("window:1.5k", smol))[0]).toMatchObject({ span: { kind: "window", size: 1536 } });
+    expect(mixersOf(apply("window:1M", smol))[0]).toMatchObject({ span: { kind: "window", size: 1024 ** 2 } });
     expect(mixersOf(apply("window:256+sinks:2", smol))[7]).toMatchObject({
       span: { kind: "window", size: 256, first: 2 },
     });
@@ -118,6 +120,8 @@ describe("variants", () => {
     ["windw:64", smol, "variant-unknown", "window:W"],
     ["window", smol, "variant-invalid", "as window:W"],
     ["window:0", smol, "variant-invalid", "whole number from 1"],
+    ["window:1.0001k", smol, "variant-invalid", "whole number from 1"],
+    ["window:2048M", smol, "variant-invalid", "whole number from 1"],
     ["full+sinks", smol, "variant-inapplicable", "expected a window"],
     ["hybrid:3xq8,1xfull", smol, "variant-invalid", "changes single layers"],
     ["", smol, "variant-unknown", "one of"],

@@ -1,4 +1,5 @@
 import { badInput } from "../base/errors.js";
+import { parseLength } from "../base/lengths.js";
 import type { ModelDescription } from "../model/types.js";
 import * as attention from "./attention.js";
 import { hybrid } from "./hybrid.js";
@@ -274,12 +275,21 @@ function partOf(item: string, text: string): Part {
   );
 }
 
-/** A size in tokens or a count: `1024`, `1k`. */
+/** A size in tokens or a count, as lengths are written: `1024`, `1.5k`, `1M`. */
 function sizeOf(value: string, name: string, usage: string, where: string): number {
-  const match = /^(\d+)(k?)$/i.exec(value);
-  const size = match === null ? Number.NaN : Number(match[1]) * (match[2] === "" ? 1 : 1024);
-  if (size >= 1 && size <= longestSize) return size;
-  throw badInput("variant-invalid", { where, key: name, found: value, expected: `a whole number from 1, as ${usage}` });
+  let size = Number.NaN;
+  try {
+    size = parseLength(value);
+  } catch {
+    // Refused below, with the variant that it is of.
+  }
+  if (size <= longestSize) return size;
+  throw badInput("variant-invalid", {
+    where,
+    key: name,
+    found: value,
+    expected: `a whole number from 1 to 2^30, as ${usage}`,
+  });
 }
 
 function applyPart({ change, whole }: Part, model: ModelDescription, text: string): ModelDescription {
