@@ -1,4 +1,5 @@
 import { median } from "../math/median.js";
+import { theilSenSlope } from "../math/trend.js";
 import type { DiagnosedSample } from "./diagnosed-sample.js";
 
 /** Times of one length, relative to their median, as logarithms; in the order of the samples. */
@@ -123,11 +124,12 @@ export function outsideTime(samples: readonly DiagnosedSample[]): OutsideTime | 
   points.sort((left, right) => left.n - right.n);
   const last = points.at(-1);
   if (last === undefined || points.length < 4) return null;
-  const slopes = points.flatMap((from, index) =>
-    points.slice(index + 1).map((to) => (to.difference - from.difference) / (to.n - from.n)),
+  const perToken = theilSenSlope(
+    points.map(({ n }) => n),
+    points.map(({ difference }) => difference),
   );
-  const perToken = median(slopes);
   const share = (perToken * last.n) / last.seconds;
-  const rising = slopes.filter((slope) => slope > 0).length / slopes.length;
+  const rises = points.flatMap((from, index) => points.slice(index + 1).map((to) => to.difference > from.difference));
+  const rising = rises.filter(Boolean).length / rises.length;
   return share > leastOutside && rising > 0.85 ? { perToken, share, n: last.n } : null;
 }

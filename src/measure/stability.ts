@@ -1,5 +1,6 @@
 import { percent } from "../base/format.js";
 import { median } from "../math/median.js";
+import { hasTrend, theilSenSlope } from "../math/trend.js";
 import {
   type Cell,
   cellKey,
@@ -12,7 +13,6 @@ import {
 } from "../runs/schema.js";
 import { twoModes } from "./modes.js";
 import { deviation } from "./quantiles.js";
-import { hasTrend, theilSenSlope } from "./trend.js";
 
 /** What the instrument looks at when it accuses itself: what it did and saw, never what anybody expected of it. */
 export interface Evidence {

@@ -1,5 +1,5 @@
-import { normalQuantile } from "../math/distributions.js";
-import { median } from "../math/median.js";
+import { normalQuantile } from "./distributions.js";
+import { median } from "./median.js";
 
 /** Orderings of `count` values by their number of inversions (the Mahonian numbers). */
 function inversionCounts(count: number): number[] {
