@@ -6,9 +6,9 @@ import { demoTimes, healthyLaw } from "../../src/demo/law.js";
 
 /** Runs of each row: a tenth of those behind docs/diagnosis.md. */
 const runs = 40;
-/** Most misses that 40 tries with a chance of 10 % have once in a thousand rows, and false alarms with 5 %. */
-const mostMisses = 11;
-const mostAlarms = 8;
+/** The rates there are 3 % missed and 1 % false alarms at worst; seeds are fixed, so that chance moves nothing here. */
+const mostMisses = 4;
+const mostAlarms = 2;
 const tools = { demoTimes, healthyLaw, seededRandom, normalDeviate, shuffled };
 
 function tally(disease: string | null, strength: number, firstSeed: number) {
