@@ -3,6 +3,7 @@ import type { Random } from "../base/random.js";
 import type { Seconds } from "../base/units.js";
 import { median } from "../math/median.js";
 import { type Connection, NoAnswer } from "./openai-http.js";
+import { at, isWebPage, jsonOf } from "./openai-json.js";
 import { type TokenScale, plainScale, randomPrompt, scaleOf, wordCycle } from "./openai-prompt.js";
 import {
   type Api,
@@ -59,6 +60,19 @@ function noServer(connection: Connection, found: unknown, expected: string): Nsq
   return badInput("no-server", { where: connection.base.href, key: "server", found, expected });
 }
 
+function isUnauthorised(status: number): boolean {
+  return status === 401 || status === 403;
+}
+
+function unauthorised(connection: Connection, found: string): NsquaredError {
+  return badInput("unauthorised", {
+    where: connection.base.href,
+    key: "API key",
+    found,
+    expected: "a key that the server takes, in the variable that --api-key-env names",
+  });
+}
+
 const causes: Readonly<Record<string, string>> = {
   ECONNREFUSED: "nothing listens there; is the server up, and the port right?",
   ENOTFOUND: "no host of this name is known",
@@ -93,26 +107,18 @@ async function listModels(connection: Connection, options: ProbeOptions): Promis
   const start = options.clock.now();
   const { status, text, location } = await get(connection, "/models", options);
   const connectSeconds = options.clock.now() - start;
-  if (status === 401 || status === 403) {
-    throw badInput("unauthorised", {
-      where: connection.base.href,
-      key: "API key",
-      found: `HTTP ${status}`,
-      expected: "a key that the server takes, in the variable that --api-key-env names",
-    });
-  }
+  if (isUnauthorised(status)) throw unauthorised(connection, `HTTP ${status}`);
   if (status >= 300 && status < 400 && location !== null) {
     const expected = "the address that it points to, as far as that is trusted; redirections are not followed";
     throw noServer(connection, `HTTP ${status} to ${location.slice(0, 200)}`, expected);
   }
   const value = jsonOf(text);
   if (status === 200 && value === undefined) {
-    const html = /<html|<!doctype/i.test(text);
-    throw noServer(connection, html ? "a web page" : text.slice(0, 60), anApi);
+    throw noServer(connection, isWebPage(text) ? "a web page" : text.slice(0, 60), anApi);
   }
-  const data: unknown = Reflect.get(Object(value), "data");
+  const data = at(value, "data");
   const list: readonly unknown[] = status === 200 && Array.isArray(data) ? data.slice(0, 10_000) : [];
-  const models = list.map((item): unknown => Reflect.get(Object(item), "id")).filter((id) => typeof id === "string");
+  const models = list.map((item) => at(item, "id")).filter((id) => typeof id === "string");
   if (models.length > 0 && !models.includes(options.model)) {
     throw badInput("unknown-model", {
       where: connection.base.href,
@@ -121,8 +127,8 @@ async function listModels(connection: Connection, options: ProbeOptions): Promis
       expected: `a model it serves: ${models.slice(0, 20).join(", ")}`,
     });
   }
-  const own = list.find((item) => Reflect.get(Object(item), "id") === options.model);
-  const owner: unknown = Reflect.get(Object(own), "owned_by");
+  const own = list.find((item) => at(item, "id") === options.model);
+  const owner = at(own, "owned_by");
   return { models, owner: nameOf(owner), contextLimit: limitOf(own), connectSeconds };
 }
 
@@ -132,13 +138,8 @@ function nameOf(value: unknown): string | null {
 }
 
 function limitOf(model: unknown): number | null {
-  const meta: unknown = Reflect.get(Object(model), "meta");
-  for (const [holder, key] of [
-    [model, "max_model_len"],
-    [model, "context_length"],
-    [meta, "n_ctx"],
-  ] as const) {
-    const found: unknown = Reflect.get(Object(holder), key);
+  for (const path of [["max_model_len"], ["context_length"], ["meta", "n_ctx"]]) {
+    const found = at(model, ...path);
     if (typeof found === "number" && Number.isSafeInteger(found) && found > 0) return found;
   }
   return null;
@@ -166,14 +167,6 @@ async function get(
     asking.signal.throwIfAborted();
     if (error instanceof NoAnswer) throw unreachable(connection, error);
     throw error;
-  }
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
   }
 }
 
@@ -232,14 +225,7 @@ async function firstWay(
     const completion = await askSmall(connection, prompt, way.dialect, options);
     options.signal.throwIfAborted();
     if (completion.problem === null) return { way, completion };
-    if (completion.status === 401 || completion.status === 403) {
-      throw badInput("unauthorised", {
-        where: connection.base.href,
-        key: "API key",
-        found: completion.problem,
-        expected: "a key that the server takes, in the variable that --api-key-env names",
-      });
-    }
+    if (isUnauthorised(completion.status)) throw unauthorised(connection, completion.problem);
     if (completion.status === 404 && /model/i.test(completion.problem) && /not|unknown/i.test(completion.problem)) {
       throw badInput("unknown-model", {
         where: connection.base.href,
@@ -354,7 +340,7 @@ async function versionOf(connection: Connection, options: ProbeOptions): Promise
     ["//props", "build_info"],
   ] as const) {
     const answer = await get(connection, path, options).catch(() => null);
-    const version = answer?.status === 200 ? nameOf(Reflect.get(Object(jsonOf(answer.text)), key)) : null;
+    const version = answer?.status === 200 ? nameOf(at(jsonOf(answer.text), key)) : null;
     if (version !== null) return version;
   }
   return null;

@@ -2,6 +2,7 @@ import type { Seconds } from "../base/units.js";
 import type { RequestFacts } from "../runs/schema.js";
 import type { Clock } from "./clock.js";
 import { type Connection, type Exchange, NoAnswer } from "./openai-http.js";
+import { isWebPage, jsonOf } from "./openai-json.js";
 import { type StreamFacts, StreamReader, errorText, tokenSeconds } from "./openai-stream.js";
 
 export type Api = "completions" | "chat";
@@ -133,7 +134,7 @@ async function once(
   const text = (): string => Buffer.concat(pieces).toString("utf8");
   const status = exchange?.status ?? 0;
   if (exchange !== null && status === 200 && !dialect.stream) {
-    const value = parsed(text());
+    const value = jsonOf(text());
     if (value !== undefined) reader.whole(value, whole.at);
   }
   const stream = reader.end();
@@ -150,14 +151,6 @@ async function once(
   };
 }
 
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
-
 function problemOf(
   exchange: Exchange | null,
   lost: NoAnswer | null,
@@ -167,7 +160,7 @@ function problemOf(
   if (exchange === null) return lost?.message ?? "no answer";
   if (exchange.status !== 200) {
     const body = text();
-    const said = errorText(parsed(body)) ?? (/<html|<!doctype/i.test(body) ? "a web page" : body.slice(0, 200).trim());
+    const said = errorText(jsonOf(body)) ?? (isWebPage(body) ? "a web page" : body.slice(0, 200).trim());
     const elsewhere = exchange.headers.location === undefined ? "" : ` to ${exchange.headers.location.slice(0, 200)}`;
     return `HTTP ${exchange.status}${elsewhere}${said === "" ? "" : `: ${said}`}`;
   }
@@ -176,8 +169,9 @@ function problemOf(
     return "the connection was cut in the middle of the answer";
   }
   if (stream.firstAt === null && !isSilent(stream)) {
-    const html = /<html|<!doctype/i.test(text().slice(0, 500));
-    return html ? "the answer is a web page, no completion" : "an answer without any content";
+    return isWebPage(text().slice(0, 500))
+      ? "the answer is a web page, no completion"
+      : "an answer without any content";
   }
   return null;
 }

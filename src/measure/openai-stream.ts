@@ -1,6 +1,7 @@
 import { type EventSourceMessage, createParser } from "eventsource-parser";
 import type { Seconds } from "../base/units.js";
 import { median } from "../math/median.js";
+import { at, jsonOf } from "./openai-json.js";
 
 /** What one answer's stream showed, as far as it came. Counts are the server's; null where it does not say. */
 export interface StreamFacts {
@@ -35,12 +36,6 @@ const longestEvent = 4 * 1024 * 1024;
 const mostProgress = 256;
 /** Gaps that the median is of: the first ones of a very long answer. */
 const mostGaps = 65_536;
-
-const at = (value: unknown, ...path: readonly (string | number)[]): unknown =>
-  path.reduce<unknown>(
-    (part, key) => (typeof part === "object" && part !== null ? Reflect.get(part, key) : undefined),
-    value,
-  );
 
 function count(value: unknown): number | null {
   return typeof value === "number" && Number.isSafeInteger(value) && value >= 0 && value < 2 ** 40 ? value : null;
@@ -132,10 +127,8 @@ export class StreamReader {
       facts.done = true;
       return;
     }
-    let value: unknown;
-    try {
-      value = JSON.parse(data);
-    } catch {
+    const value = jsonOf(data);
+    if (value === undefined) {
       facts.problem ??= `an event is no JSON: ${data.slice(0, 80)}`;
       return;
     }
