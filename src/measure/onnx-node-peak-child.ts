@@ -11,9 +11,8 @@ process.once("message", (job: PeakJob) => {
 async function measure({ model, options, cell }: PeakJob): Promise<void> {
   await loadOnnxRuntime();
   const before = residentMemory().now;
-  resetPeak();
   const runner = await openOnnxNodeRunner(model, { ...options, availableBytes: availableMemory });
-  const opened = residentMemory();
+  const open = residentMemory().now - before;
   const context = { clock: systemClock, signal: new AbortController().signal };
   await runner.prepare?.(cell, context);
   resetPeak();
@@ -21,7 +20,7 @@ async function measure({ model, options, cell }: PeakJob): Promise<void> {
   const { peak } = residentMemory();
   await runner.close();
   if (outcome.status === "ok") {
-    const result: Peak = { opening: opened.peak - before, open: opened.now - before, step: peak - before };
+    const result: Peak = { open, step: peak - before };
     process.send?.(result);
   }
   process.disconnect();

@@ -15,8 +15,6 @@ export interface PeakJob {
 
 /** Resident memory beyond what the process had before the model was opened. */
 export interface Peak {
-  /** The most while opening. */
-  readonly opening: Bytes;
   /** What stays once it is open. */
   readonly open: Bytes;
   /** The most during the step. */

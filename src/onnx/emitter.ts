@@ -206,10 +206,6 @@ export class Emitter {
     return this.node("Cast", [a], { to: int(elementTypes.float32) });
   }
 
-  toInt32(a: string): string {
-    return this.node("Cast", [a], { to: int(elementTypes.int32) });
-  }
-
   /**
    * Does `make` for each index below `times` (int64, no dimensions), one after the other. `carried` values go from
    * round to round; the second list of the result is stacked over the rounds, which needs equal shapes.
