@@ -44,6 +44,15 @@ export class GgufMetadata {
     return value;
   }
 
+  /**
+   * How many layers the header says there are.
+   *
+   * @throws bad input when the header lacks it
+   */
+  layers(): number {
+    return Math.min(Math.max(0, Math.floor(this.required("block_count"))), mostLayers);
+  }
+
   /** Whether it is a list: one value per layer. */
   isList(key: string): boolean {
     return Array.isArray(this.value(this.fullKey(key)));
@@ -63,7 +72,7 @@ export class GgufMetadata {
    */
   list(key: string): number[] {
     const value = this.value(this.fullKey(key));
-    const layers = Math.min(Math.max(0, Math.floor(this.required("block_count"))), mostLayers);
+    const layers = this.layers();
     if (!Array.isArray(value)) return new Array<number>(layers).fill(this.required(key));
     if (value.length < layers) {
       throw this.bad(this.fullKey(key), `a list of ${value.length}`, `expected ${layers} numbers, one per layer`);

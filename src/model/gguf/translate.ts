@@ -51,10 +51,8 @@ export function sliding(metadata: GgufMetadata, period: number, defaultWindow: n
   const window = metadata.number(key) ?? defaultWindow;
   if (window === null || window === 0) return { sliding_window: { value: null, key: metadata.fullKey(key) } };
   const pattern = "attention.sliding_window_pattern";
-  const layers = metadata.required("block_count");
+  const length = metadata.layers();
   const every = metadata.isList(pattern) ? period : (metadata.number(pattern) ?? period);
-  // Beyond any real depth nothing is built here: the config's reader refuses the number of layers.
-  const length = Math.min(Math.max(0, Math.floor(layers)), 10_001);
   const slides = metadata.flags(pattern) ?? Array.from({ length }, (_, layer) => (layer + 1) % every !== 0);
   return {
     sliding_window: { value: window, key: metadata.fullKey(key) },
