@@ -34,17 +34,16 @@ export const house = [
   },
   { folder: "fit", pure: true, imports: "base math model graph cost hardware predict runs" },
   { folder: "compare", pure: true, imports: "base math model variants graph cost hardware predict runs fit" },
-  { folder: "advise", pure: true, imports: "base math model variants graph cost hardware predict runs fit compare" },
-  { folder: "report", imports: "base math model variants graph cost hardware predict runs fit compare advise" },
+  { folder: "report", imports: "base math model variants graph cost hardware predict runs fit compare" },
   {
     folder: "study",
-    imports: "base math files model variants graph cost hardware predict runs onnx measure fit compare advise report",
+    imports: "base math files model variants graph cost hardware predict runs onnx measure fit compare report",
     node: ["**"],
   },
   {
     folder: "cli",
     imports:
-      "base math files model variants graph cost hardware predict runs demo onnx measure fit compare advise report study",
+      "base math files model variants graph cost hardware predict runs demo onnx measure fit compare report study",
     node: ["**"],
   },
 ];
