@@ -2,7 +2,9 @@
  * How often `explain` finds what ails a server, and how often it sees what is not there: simulated runs of the demo
  * server's laws, fresh seeds, two strengths of each disease. Prints the table of docs/diagnosis.md.
  *
- *   npm run diagnosis [-- --runs 400 --seed 1000]
+ *   npm run diagnosis [-- --runs 400 --seed 1000 --disease outside-time=0.000004]
+ *
+ * A disease with a strength of one's own stands instead of the table.
  */
 import { parseArgs } from "node:util";
 import { normalDeviate, seededRandom, shuffled } from "../dist/base/random.js";
@@ -11,11 +13,22 @@ import { demoTimes, healthyLaw } from "../dist/demo/law.js";
 import { effects, simulatedRun } from "./diagnosis-plan.mjs";
 
 const { values } = parseArgs({
-  options: { runs: { type: "string", default: "400" }, seed: { type: "string", default: "1000" } },
+  options: {
+    runs: { type: "string", default: "400" },
+    seed: { type: "string", default: "1000" },
+    disease: { type: "string", multiple: true, default: [] },
+  },
 });
 const runs = Number(values.runs);
 const tools = { demoTimes, healthyLaw, seededRandom, normalDeviate, shuffled };
 const percent = (share) => `${(100 * share).toFixed(1)} %`;
+
+/** @type {[string, readonly number[]][]} */
+const asked = values.disease.map((text) => {
+  const [name = "", strength = ""] = text.split("=");
+  return [name, [Number(strength)]];
+});
+const rows = asked.length > 0 ? asked : Object.entries({ healthy: [0], ...effects });
 
 let seed = Number(values.seed);
 function tally(disease, strength, informed) {
@@ -37,7 +50,7 @@ for (const informed of [true, false]) {
   console.log(`\n${informed ? "With" : "Without"} the model's physics, ${runs} runs per row:\n`);
   console.log("| disease | strength | found | something else too | what else |");
   console.log("| --- | --- | --- | --- | --- |");
-  for (const [disease, strengths] of Object.entries({ healthy: [0], ...effects })) {
+  for (const [disease, strengths] of rows) {
     for (const strength of new Set(strengths)) {
       const healthy = disease === "healthy";
       const { found, none, others } = tally(healthy ? null : disease, strength, informed);
