@@ -1,9 +1,9 @@
 import { Option } from "commander";
 import { badInput, exitCodes } from "../base/errors.js";
 import { seconds, tokens } from "../base/format.js";
-import type { Recorded } from "../measure/record.js";
 import type { Run } from "../runs/schema.js";
-import type { EndpointEstimate, EndpointOptions } from "../study/measure-endpoint.js";
+import type { EndpointEstimate, EndpointMeasurement, EndpointOptions } from "../study/measure-endpoint.js";
+import type { Goal } from "../study/until.js";
 import { type Io, say } from "./io.js";
 import type { MeasureFlags } from "./measure-options.js";
 import { duration, number, wholeNumber } from "./options.js";
@@ -88,10 +88,10 @@ function keyFrom(value: string | undefined, variable: string): string | null {
 /** Asks a server; null where the estimate was declined. */
 export async function askServer(
   location: string,
-  flags: MeasureFlags & EndpointFlags & { readonly lengths: readonly number[] },
+  flags: MeasureFlags & EndpointFlags & { readonly lengths: readonly number[]; readonly until?: Goal },
   resume: Run | null,
   io: Io,
-): Promise<Recorded | null> {
+): Promise<EndpointMeasurement | null> {
   const address = addressOf(location);
   const { modelName, priceIn, priceOut } = flags;
   if (modelName === undefined) {
@@ -120,6 +120,7 @@ export async function askServer(
     ...(flags.timeout === undefined ? {} : { timeoutSeconds: flags.timeout }),
     ...(flags.decodeTokens === undefined ? {} : { decodeSteps: flags.decodeTokens }),
     ...(resume === null ? {} : { resume }),
+    ...(flags.until === undefined ? {} : { goal: flags.until }),
   };
   const view = progressView(io);
   try {
@@ -144,10 +145,10 @@ export async function askServer(
 }
 
 async function agree(estimate: EndpointEstimate, yes: boolean, io: Io): Promise<boolean> {
-  const { requests, inputTokens, outputTokens, price: money } = estimate;
+  const { requests, inputTokens, outputTokens, price: money, atMostSeconds } = estimate;
   const cost = money === null ? "" : `, price ${money.toPrecision(3)}`;
   const text = `about ${requests} requests, ${tokens(inputTokens)} prompt and ${tokens(outputTokens)} answer tokens${cost}; ${seconds(estimate.seconds)} at least`;
-  say(io, text);
+  say(io, atMostSeconds === null ? text : `first blocks: ${text}; all of it ${seconds(atMostSeconds)} at most`);
   if (yes) return true;
   if (io.confirm === undefined) {
     throw badInput("not-confirmed", {

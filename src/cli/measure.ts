@@ -76,6 +76,7 @@ Examples:
   nsquared measure SmolLM2-135M --until 10%@32k --time 2m
   nsquared measure ./model.gguf --lengths 128..4k --phase prefill,decode
   nsquared measure http://127.0.0.1:8000/v1 --model-name my-model --lengths 256..16k --phase prefill,decode --yes
+  nsquared measure http://127.0.0.1:8000/v1 --model-name my-model --until 10%@32k --time 5m --yes
   nsquared measure SmolLM2-135M --resume runs/SmolLM2-135M-20261123-120000.json
 
 Exit codes: 0 done, 2 bad input, 3 some cells failed, 130 stopped by Ctrl-C (what was measured is kept).`,
@@ -83,32 +84,35 @@ Exit codes: 0 done, 2 bad input, 3 some cells failed, 130 stopped by Ctrl-C (wha
     .action(async (location: string, options: Options) => {
       const resume = options.resume === undefined ? null : await readRun(options.resume);
       refuseStrangers(location, options);
-      assertUntil(location, options);
+      assertUntil(options);
+      const aim = options.until;
+      const chosen = command.getOptionValueSource("lengths") !== "default";
+      const lengths = aim === undefined || chosen ? options.lengths : startLengths(aim);
       if (isEndpoint(location, options)) {
-        const asked = await askServer(location, options, resume, io);
+        const asked = await askServer(location, { ...options, lengths }, resume, io);
         if (asked === null) {
           say(io, "nothing was measured");
           setExitCode(nothingMeasured(io));
           return;
         }
-        const document = measureDocumentOf(asked);
+        const { until } = asked;
+        const document = { ...measureDocumentOf(asked), ...(until === undefined ? {} : { until }) };
         emit(io, options.json, document, () => measureText(asked, document, options.resume));
         setExitCode(exitCodeOf(asked.run));
         return;
       }
       const model = scaled(await loadModel(location, nodeAccess()), options);
       for (const note of model.notes.filter((text) => text.startsWith("scaled"))) say(io, note);
-      const aim = options.until;
-      const chosen = command.getOptionValueSource("lengths") !== "default";
-      const lengths = aim === undefined || chosen ? options.lengths : startLengths(aim);
+      const llama = options.runtime === "llama" || (options.runtime === "auto" && runsInLlama(model, options));
       const doubts = contextWarnings(model, aim === undefined ? lengths : [...lengths, aim.n]);
       for (const { message } of doubts) say(io, `warning: ${message}`);
       if (aim !== undefined) {
-        const device = await localDevice(io.environment);
-        if (device === null) say(io, "this machine is not calibrated: the interval will be of the samples alone");
+        const device = llama ? null : await localDevice(io.environment);
+        if (llama) say(io, "calibrations are of ONNX Runtime: the interval will be of llama.cpp's samples alone");
+        else if (device === null) say(io, "this machine is not calibrated: the interval will be of the samples alone");
         const { recorded, until } = await measureWithProgress(io, (world) => {
           const wanted = { ...plainOptions(options), lengths, timeLimitSeconds: options.time ?? 0 };
-          return measureUntil(model, wanted, aim, device, world);
+          return measureUntil(model, wanted, aim, { runtime: llama ? "llama" : "onnx", device }, world);
         });
         const document = { ...measureDocumentOf(recorded, doubts), until };
         emit(io, options.json, document, () => measureText(recorded, document, options.resume));
@@ -120,7 +124,6 @@ Exit codes: 0 done, 2 bad input, 3 some cells failed, 130 stopped by Ctrl-C (wha
         lengths,
         ...(resume === null ? {} : { resume }),
       };
-      const llama = options.runtime === "llama" || (options.runtime === "auto" && runsInLlama(model, options));
       const recorded = await measureWithProgress(io, (world) =>
         llama ? measureGguf(model, wanted, world) : measureModel(model, wanted, world),
       );
@@ -139,16 +142,12 @@ function goal(text: string): Goal {
 
 const leastHalfWidth = 1e-4;
 
-function assertUntil(location: string, options: Options): void {
+function assertUntil(options: Options): void {
   const { until, time, resume } = options;
   if (until === undefined) return;
   const wrong = (key: string, expected: string) => badInput("option-alone", { where: "--until", key, expected });
   if (time === undefined) throw wrong("--time", "how long may measuring take at most, as 2m");
   if (resume !== undefined) throw wrong("--resume", "a run that decides its own lengths is not resumed; leave one out");
-  if (isEndpoint(location, options)) throw wrong("model", "a model of this machine, not a server");
-  if (options.runtime === "llama" || (options.runtime === "auto" && /\.gguf$/i.test(location))) {
-    throw wrong("--runtime onnx", "lengths are chosen by what ONNX Runtime's memory allows; it runs the file's shapes");
-  }
 }
 
 /** A GGUF file goes to llama.cpp as it is, unless its shapes or weights are asked for in another form. */

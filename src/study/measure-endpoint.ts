@@ -18,7 +18,10 @@ import {
   type Warning,
   lengthOf,
 } from "../runs/schema.js";
+import type { UntilDocument } from "./documents/measure.js";
+import { onlyPhase, untilDocument } from "./measure-until.js";
 import { remainderOf } from "./resume.js";
+import { type Goal, untilRule, type UntilPlan } from "./until.js";
 
 export interface EndpointOptions extends Omit<OpenAiOptions, "decodeSteps" | "timeoutSeconds" | "nonce"> {
   readonly phases: readonly ("prefill" | "decode")[];
@@ -36,6 +39,8 @@ export interface EndpointOptions extends Omit<OpenAiOptions, "decodeSteps" | "ti
   readonly prices: { readonly input: number; readonly output: number } | null;
   readonly output: { readonly file: string } | { readonly folder: string };
   readonly resume?: Run;
+  /** What to measure until: `lengths` are then the first blocks alone, and the time limit is a number. */
+  readonly goal?: Goal;
 }
 
 /** What a run will cost, as far as two small prompts foretell. */
@@ -46,6 +51,8 @@ export interface EndpointEstimate {
   /** Where time grew only linearly. */
   readonly seconds: Seconds;
   readonly price: number | null;
+  /** Where the run decides its lengths itself, the above is of its first blocks, and this is when it ends at the latest. */
+  readonly atMostSeconds: Seconds | null;
 }
 
 export interface EndpointWorld {
@@ -59,6 +66,7 @@ export interface EndpointWorld {
 
 export interface EndpointMeasurement extends Recorded {
   readonly estimate: EndpointEstimate;
+  readonly until?: UntilDocument;
 }
 
 const defaultTimeout = 600;
@@ -112,7 +120,8 @@ export async function measureEndpoint(
       timeLimitSeconds: options.timeLimitSeconds,
     });
     // An upper bound where the limit must be found: what it cuts off costs nothing but the search.
-    const estimate = estimateOf(planOf(affordable), runner, options, decodeSteps);
+    const first = estimateOf(planOf(affordable), runner, options, decodeSteps);
+    const estimate = { ...first, atMostSeconds: options.goal === undefined ? null : options.timeLimitSeconds };
     for (const { message } of warnings) world.say(`warning: ${message}`);
     const said = warnings.length;
     if (!(await world.agree(estimate))) return null;
@@ -122,7 +131,9 @@ export async function measureEndpoint(
         : affordable;
     for (const { message } of warnings.slice(said)) world.say(`warning: ${message}`);
     const plan = planOf(cells);
-    const next = stopAtTokens(remainder?.next, plan, runner, options, decodeSteps, warnings);
+    const aim = options.goal === undefined ? null : untilPlan(options.goal, plan, runner, decodeSteps);
+    const rule = aim === null ? null : untilRule(aim);
+    const next = stopAtTokens(rule?.next ?? remainder?.next, plan, runner, options, decodeSteps, warnings);
     const recorded = await recordRun({
       runner,
       plan,
@@ -140,10 +151,42 @@ export async function measureEndpoint(
       signal,
       doubts: () => [...warnings, ...runner.warnings()],
     });
-    return { ...recorded, estimate };
+    if (aim === null || rule === null) return { ...recorded, estimate };
+    return { ...recorded, estimate, until: untilDocument(recorded, aim, rule) };
   } finally {
     await runner.close();
   }
+}
+
+/**
+ * The plan of a run towards a goal, from the cells of its first blocks. A context that the server doesn't name is met by
+ * a prompt that it refuses: nothing as long is asked for again.
+ */
+function untilPlan(goal: Goal, plan: Plan, { probe }: OpenAiRunner, decodeSteps: number): UntilPlan {
+  const { cells, repeat, warmups, timeLimitSeconds } = plan;
+  const batches = new Set(cells.map(({ batch }) => batch));
+  const phase = onlyPhase([...new Set(cells.map((cell) => cell.phase))].filter((one) => one !== "reference"));
+  const [batch = 1] = batches;
+  if (batches.size > 1) {
+    const expected = "one number: the interval is of one law";
+    throw badInput("until-batches", {
+      where: "--until",
+      key: "--concurrency",
+      found: [...batches].join(","),
+      expected,
+    });
+  }
+  return {
+    goal,
+    phase,
+    batch,
+    start: [...new Set(cells.map(lengthOf))],
+    repeat,
+    warmups,
+    seconds: timeLimitSeconds ?? Number.POSITIVE_INFINITY,
+    longest: Math.min(goal.n, (probe.contextLimit ?? Number.POSITIVE_INFINITY) - decodeSteps - 1),
+    curve: null,
+  };
 }
 
 /** @throws NsquaredError where the new samples could not be put together with those of the run that is resumed */
@@ -321,7 +364,7 @@ function estimateOf(
   { probe }: OpenAiRunner,
   { prices }: EndpointOptions,
   decodeSteps: number,
-): EndpointEstimate {
+): Omit<EndpointEstimate, "atMostSeconds"> {
   const [short, long] = [...probe.small].sort((left, right) => left.tokens - right.tokens);
   const span = (long?.tokens ?? 1) - (short?.tokens ?? 0);
   const slope = Math.max(0, ((long?.seconds ?? 0) - (short?.seconds ?? 0)) / Math.max(1, span));

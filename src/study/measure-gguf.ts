@@ -1,5 +1,6 @@
 import { badInput } from "../base/errors.js";
 import { bytes } from "../base/format.js";
+import type { Bytes } from "../base/units.js";
 import { cacheBytes } from "../cost/cache.js";
 import { buildGraph } from "../graph/build.js";
 import { openLlamaRunner } from "../measure/llama.js";
@@ -25,6 +26,26 @@ export function isLocalGguf(model: LoadedModel): boolean {
   return model.storage?.kind === "gguf" && !/^[a-z][a-z0-9+.-]+:\/\//i.test(model.source);
 }
 
+/** Bytes of the cache by the length that is kept. */
+function cacheOf(model: LoadedModel, { attention, batch }: Pick<MeasureOptions, "attention" | "batch">) {
+  const law = cacheBytes(buildGraph(model, { phase: "prefill", attention, head: "last" }));
+  return (n: number): Bytes => law.at({ n, c: 0, b: batch });
+}
+
+/** The longest length up to `wanted`, in steps of √2 from it, whose cache fits beside the weights; 0 if none does. */
+export function longestInLlama(
+  model: LoadedModel,
+  wanted: number,
+  options: Pick<MeasureOptions, "attention" | "batch">,
+  available: Bytes,
+): number {
+  const cache = cacheOf(model, options);
+  const weights = model.stored?.bytes ?? 0;
+  let length = wanted;
+  while (length >= 1 && weights + cache(length) > available) length = Math.floor(length / Math.SQRT2);
+  return length;
+}
+
 /**
  * Times a GGUF file in llama.cpp on this machine's CPU, with its own weights, and writes the run file.
  *
@@ -43,9 +64,8 @@ export async function measureGguf(
   }
   const weights = model.stored?.bytes ?? 0;
   return measureOn("llama", model, options, world, async (cells, threads) => {
-    const contextLength = longestOf(cells);
-    const graph = buildGraph(model, { phase: "prefill", attention: options.attention, head: "last" });
-    const cache = cacheBytes(graph).at({ n: contextLength, c: 0, b: options.batch });
+    const contextLength = Math.max(longestOf(cells), (options.adaptive?.longest ?? 0) + 1);
+    const cache = cacheOf(model, options)(contextLength);
     const available = (world.availableBytes ?? availableMemory)();
     assertFits(model.name, weights + cache, available, "take shorter lengths, or a smaller file");
     world.say?.(

@@ -7,12 +7,14 @@ import type { UntilDocument } from "./documents/measure.js";
 import {
   defaultMeasureOptions,
   longestThatFits,
+  type MeasuredPhase,
   type MeasureOptions,
   measureModel,
   type MeasureWorld,
 } from "./measure.js";
+import { longestInLlama, measureGguf } from "./measure-gguf.js";
 import { curveToMeasure } from "./physical.js";
-import { type Goal, reachedBy, untilRule } from "./until.js";
+import { type Goal, reachedBy, untilRule, type UntilPlan, type UntilRule } from "./until.js";
 
 const defaultStart = [128, 256, 512, 1024];
 /** Start lengths stay this far below the goal, so that there is something left to decide. */
@@ -34,64 +36,73 @@ function isCalibrated(device: DeviceRecord | null, options: MeasureOptions): dev
   );
 }
 
+/** @throws NsquaredError where several phases are asked for */
+export function onlyPhase(phases: readonly MeasuredPhase[]): MeasuredPhase {
+  const [phase, more] = phases;
+  if (phase !== undefined && more === undefined) return phase;
+  throw badInput("until-phases", {
+    where: "--until",
+    key: "--phase",
+    found: phases.join(","),
+    expected: "one phase: the interval is of one law",
+  });
+}
+
+/** What a run that was to reach a goal knows of it. */
+export function untilDocument({ run }: Recorded, plan: UntilPlan, rule: UntilRule): UntilDocument {
+  const found = reachedBy(run.samples, plan);
+  const at = found?.prediction;
+  return {
+    n: plan.goal.n,
+    wanted: plan.goal.halfWidth,
+    halfWidth: found?.halfWidth ?? null,
+    reached: found?.reached ?? false,
+    reason: found?.reached === true ? "reached" : run.status === "interrupted" ? "interrupted" : rule.stoppedFor(),
+    law: found?.law ?? null,
+    seconds: at?.seconds ?? null,
+    low: at?.low ?? null,
+    high: at?.high ?? null,
+    factor: at?.factor ?? null,
+    canTell: at?.canTell ?? false,
+  };
+}
+
 /**
- * Measures until the interval at a length is as narrow as wanted, or the time is spent. Which lengths come next is decided
- * while measuring, by the law so far.
+ * Measures a model on this machine until the interval at a length is as narrow as wanted, or the time is spent. Which
+ * lengths come next is decided while measuring, by the law so far.
  *
- * @param device this machine's calibration, where there is one: the interval is then the physical law's
- * @throws NsquaredError as `measureModel` does, and where more than one phase is asked for
+ * @param runtime ONNX Runtime with synthetic weights, or llama.cpp with the file's own
+ * @param device this machine's calibration, where there is one: the interval is then the physical law's. It is of ONNX
+ *   Runtime, and says nothing of llama.cpp
+ * @throws NsquaredError as `measureModel` and `measureGguf` do, and where more than one phase is asked for
  */
 export async function measureUntil(
   model: LoadedModel,
   wanted: Partial<MeasureOptions> & { readonly timeLimitSeconds: number },
   goal: Goal,
-  device: DeviceRecord | null,
+  { runtime, device }: { readonly runtime: "onnx" | "llama"; readonly device: DeviceRecord | null },
   world: MeasureWorld,
 ): Promise<{ readonly recorded: Recorded; readonly until: UntilDocument }> {
   const options = { ...defaultMeasureOptions, ...wanted };
-  const [phase, more] = options.phases;
-  if (phase === undefined || more !== undefined) {
-    throw badInput("until-phases", {
-      where: "--until",
-      key: "--phase",
-      found: options.phases.join(","),
-      expected: "one phase: the interval is of one law",
-    });
-  }
+  const phase = onlyPhase(options.phases);
   const available = (world.availableBytes ?? availableMemory)();
+  const { attention, batch } = options;
+  const llama = runtime === "llama";
   const plan = {
     goal,
     phase,
-    batch: options.batch,
+    batch,
     start: options.lengths,
     repeat: options.repeat,
     warmups: options.warmups,
     seconds: wanted.timeLimitSeconds,
-    longest: longestThatFits(model, phase, goal.n, options, available),
-    curve: isCalibrated(device, options)
-      ? curveToMeasure(model, device, { phase, batch: options.batch, attention: options.attention })
-      : null,
+    longest: llama
+      ? longestInLlama(model, goal.n, options, available)
+      : longestThatFits(model, phase, goal.n, options, available),
+    curve: !llama && isCalibrated(device, options) ? curveToMeasure(model, device, { phase, batch, attention }) : null,
   };
   const rule = untilRule(plan);
-  const adaptive = { next: rule.next, longest: plan.longest };
-  const recorded = await measureModel(model, { ...options, adaptive }, world);
-  const found = reachedBy(recorded.run.samples, plan);
-  const interrupted = recorded.run.status === "interrupted";
-  const at = found?.prediction;
-  return {
-    recorded,
-    until: {
-      n: goal.n,
-      wanted: goal.halfWidth,
-      halfWidth: found?.halfWidth ?? null,
-      reached: found?.reached ?? false,
-      reason: found?.reached === true ? "reached" : interrupted ? "interrupted" : rule.stoppedFor(),
-      law: found?.law ?? null,
-      seconds: at?.seconds ?? null,
-      low: at?.low ?? null,
-      high: at?.high ?? null,
-      factor: at?.factor ?? null,
-      canTell: at?.canTell ?? false,
-    },
-  };
+  const adapted = { ...options, adaptive: { next: rule.next, longest: plan.longest } };
+  const recorded = await (llama ? measureGguf : measureModel)(model, adapted, world);
+  return { recorded, until: untilDocument(recorded, plan, rule) };
 }

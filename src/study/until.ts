@@ -28,7 +28,7 @@ export interface UntilPlan {
   readonly repeat: number;
   readonly warmups: number;
   readonly seconds: number;
-  /** Longest length that the machine can run. */
+  /** Longest length that the machine, or the server's context, can run. */
   readonly longest: number;
   /** Where the device is known: the interval is then the physical law's. */
   readonly curve: PhysicalCurve | null;
@@ -42,6 +42,11 @@ export interface Reached {
   readonly halfWidth: number;
   /** The interval is narrow enough, and is believed. */
   readonly reached: boolean;
+}
+
+export interface UntilRule {
+  readonly next: NextBlock;
+  readonly stoppedFor: () => UntilReason;
 }
 
 export type UntilReason = "reached" | "time" | "no-better-length" | "interrupted";
@@ -82,12 +87,20 @@ export function reachedBy(samples: readonly Sample[], plan: UntilPlan): Reached 
   return fitted(samples, plan)?.reached ?? null;
 }
 
+/** The longest length that may be asked for: shorter than any that was refused each time. */
+function longestLeft(samples: readonly Sample[], plan: UntilPlan): number {
+  const own = samples.filter((sample) => sample.phase === plan.phase && sample.batch === plan.batch);
+  const worked = new Set(own.filter(({ rejected }) => rejected === null).map(lengthOf));
+  return Math.min(plan.longest, ...own.map(lengthOf).flatMap((n) => (worked.has(n) ? [] : [n - 1])));
+}
+
 /** The cells of the next block: lengths that narrow the interval at the goal most for their time. */
 function designed(blind: LawFit, samples: readonly Sample[], plan: UntilPlan): Cell[] {
-  const { goal, phase, batch, longest, warmups } = plan;
+  const { goal, phase, batch, warmups } = plan;
   const left = (plan.seconds - (samples.at(-1)?.at ?? 0)) * planned;
   if (!(left > 0)) return [];
   const target = Math.max(goal.n, blind.range.from);
+  const longest = longestLeft(samples, plan);
   const design = (seconds: number) => nextLengths(blind, { target, seconds, repeats: 1, longest });
   const known = new Set(samples.map(cellKey));
   const cells: Cell[] = [];
@@ -110,7 +123,7 @@ function designed(blind: LawFit, samples: readonly Sample[], plan: UntilPlan): C
  * The stop rule and the adaptive plan of `measure --until`: after the first blocks the law is fitted again before each
  * block, which then holds the lengths of the optimal design (`nextLengths`).
  */
-export function untilRule(plan: UntilPlan): { readonly next: NextBlock; readonly stoppedFor: () => UntilReason } {
+export function untilRule(plan: UntilPlan): UntilRule {
   let reason: UntilReason = "time";
   const first = plan.start.map((n) => cellOf(plan.phase, n, plan.batch));
   return {

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { writeRandomGguf } from "../../bench/random-gguf.mjs";
 import { runSchema } from "../../src/runs/schema.js";
+import { measureDocument } from "../../src/study/documents/measure.js";
 import { llamaHere } from "../support/llama-here.js";
 import { command, temporaryFolder, writeConfig } from "./harness.js";
 
@@ -29,6 +30,17 @@ describe.skipIf(!llamaHere)("measure of a GGUF file", () => {
     const fitted = await command(["fit", run, "--json"]);
     expect(fitted.code).toBe(0);
     expect(JSON.parse(fitted.out)).toMatchObject({ schema: "nsquared/fit@1", phase: "prefill", samples: 12 });
+  });
+
+  test("chooses its lengths towards a goal, by llama.cpp's own samples", async () => {
+    const words = ["measure", path("tiny.gguf"), "--until", "60%@1k", "--time", "20s", "--threads", "1", "--json"];
+    const { code, out, err } = await command([...words, "--out", path("until.json")]);
+    expect(code).toBe(0);
+    expect(err).toContain("llama.cpp's samples alone");
+    const { until, samples } = measureDocument.parse(JSON.parse(out));
+    expect(until?.n).toBe(1024);
+    expect(until?.reached).toBe(until?.reason === "reached");
+    expect(Math.max(...samples.map(({ n }) => n))).toBeLessThanOrEqual(1024);
   });
 
   test("runs in ONNX Runtime where that is asked for", async () => {

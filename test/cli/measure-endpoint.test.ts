@@ -6,6 +6,7 @@ import { type DemoLaw, healthyLaw } from "../../src/demo/law.js";
 import type { Quirk } from "../../src/demo/quirks.js";
 import { type DemoServer, startDemoServer } from "../../src/demo/server.js";
 import { run } from "../../src/cli/run.js";
+import { measureDocument } from "../../src/study/documents/measure.js";
 import { readRun } from "../../src/runs/read.js";
 import { type Ran, command, temporaryFolder } from "./harness.js";
 
@@ -90,6 +91,32 @@ describe("nsquared measure <address>", () => {
     expect(kept.samples[0]?.request?.serverPrefillSeconds).toBeGreaterThan(0);
     const bearer = /bearer/i;
     expect([err, readFileSync(out, "utf8")].some((text) => bearer.test(text))).toBe(false);
+  });
+
+  test("measures until a length is known, and asks for nothing as long as what the server cuts", async () => {
+    const law = { constant: 0.005, linear: 4e-5, quadratic: 0, jitter: 0.01 };
+    const aim = ["--lengths", "64,128,256,512", "--json", "--warmups", "1"];
+    const known = await measure(await serve(law), file("a.json"), ...aim, "--until", "25%@2k", "--time", "20s");
+    expect(known.code).toBe(0);
+    expect(known.err).toContain("first blocks: about ");
+    const { until } = measureDocument.parse(JSON.parse(known.out));
+    expect(until).toMatchObject({ n: 2048, reached: true, reason: "reached" });
+    expect(until?.low).toBeLessThan(law.constant + law.linear * 2048 + 0.003);
+    expect(until?.high).toBeGreaterThan(law.constant + law.linear * 2048);
+    const cut = await measure(
+      await serve(law, "truncates"),
+      file("b.json"),
+      ...aim,
+      "--until",
+      "1%@8k",
+      "--time",
+      "2s",
+    );
+    const { samples, until: short } = measureDocument.parse(JSON.parse(cut.out));
+    expect(short?.reached).toBe(false);
+    const refused = samples.flatMap(({ n, rejected, warmup }) => (warmup || rejected === null ? [] : [n]));
+    expect(refused.length).toBeGreaterThan(0);
+    expect(new Set(refused).size, "none is asked for again").toBe(refused.length);
   });
 
   test("keeps requests at once apart: a law and a row for each number of them", async () => {
