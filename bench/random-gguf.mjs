@@ -43,7 +43,7 @@ export const defaultShapes = {
 };
 
 /** Types of tokens as llama.cpp numbers them. */
-const tokenTypes = { normal: 1, unknown: 2, control: 3, unused: 5, byte: 6 };
+const tokenTypes = { normal: 1, unknown: 2, control: 3, byte: 6 };
 /** Unknown, beginning and end of text, and how this kind of tokenizer writes a space. @type {[string, number][]} */
 const words = [
   ["<unk>", tokenTypes.unknown],
@@ -88,7 +88,7 @@ function metadata({ layers, hidden, heads, kvHeads, headDim, ffn, vocabulary, co
     ),
     ...Array.from(
       { length: vocabulary - smallestVocabulary },
-      (_, index) => /** @type {[string, number]} */ ([`<filler_${index}>`, tokenTypes.unused]),
+      (_, index) => /** @type {[string, number]} */ ([`<filler_${index}>`, tokenTypes.normal]),
     ),
   ];
   return [

@@ -24,7 +24,7 @@ export const house = [
   { folder: "hardware", pure: true, imports: "base math model graph cost" },
   { folder: "predict", pure: true, imports: "base math model variants graph cost hardware" },
   { folder: "runs", imports: "base", node: ["**"], disk: true },
-  { folder: "demo", imports: "base", node: ["server.ts", "chunks.ts"] },
+  { folder: "demo", imports: "base", node: ["*server.ts", "chunks.ts", "http.ts"] },
   { folder: "onnx", imports: "base math files model graph" },
   {
     folder: "measure",

@@ -26,6 +26,8 @@ interface ChunkOptions {
   readonly finish?: string | null;
   readonly usage?: Usage;
   readonly withoutChoices?: boolean;
+  /** Numbers of the text's tokens, as vLLM gives them where they are asked for. */
+  readonly tokenIds?: readonly number[];
   readonly more?: Readonly<Record<string, unknown>>;
 }
 
@@ -40,7 +42,8 @@ export function chunkOf(options: ChunkOptions): Record<string, unknown> {
     },
     finish_reason: finish,
   };
-  const choice = api === "chat" ? chat : { index: 0, text, finish_reason: finish };
+  const ids = options.tokenIds === undefined ? {} : { token_ids: options.tokenIds };
+  const choice = { ...(api === "chat" ? chat : { index: 0, text, finish_reason: finish }), ...ids };
   return {
     id: "demo",
     object: api === "chat" ? "chat.completion.chunk" : "text_completion",
@@ -48,6 +51,28 @@ export function chunkOf(options: ChunkOptions): Record<string, unknown> {
     model,
     choices: options.withoutChoices === true ? [] : [choice],
     ...(usage === undefined ? {} : { usage }),
+    ...more,
+  };
+}
+
+/** A whole answer that is not streamed, in the shape of its API. */
+export function wholeOf(
+  options: Pick<ChunkOptions, "api" | "model" | "tokenIds" | "more"> & {
+    readonly text: string;
+    readonly finish: string;
+    readonly usage: Usage;
+  },
+): Record<string, unknown> {
+  const { api, model, text, finish, usage, tokenIds, more = {} } = options;
+  const said = api === "chat" ? { message: { role: "assistant", content: text } } : { text };
+  const ids = tokenIds === undefined ? {} : { token_ids: tokenIds };
+  return {
+    id: "demo",
+    object: api === "chat" ? "chat.completion" : "text_completion",
+    created: 0,
+    model,
+    choices: [{ index: 0, ...said, finish_reason: finish, ...ids }],
+    usage,
     ...more,
   };
 }

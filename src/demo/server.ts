@@ -1,59 +1,47 @@
-import { type IncomingMessage, type Server, type ServerResponse, createServer } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import { setImmediate as nextTick, setTimeout as sleep } from "node:timers/promises";
-import { type Api, type Usage, chunkOf, eventBytes, wordOf } from "./chunks.js";
+import { type Api, type Usage, chunkOf, eventBytes, wholeOf, wordOf } from "./chunks.js";
+import {
+  type Listening,
+  type Place,
+  Refusal,
+  answerLength,
+  assertModel,
+  listen,
+  monotonicSeconds,
+  pathOf,
+  readJson,
+  sendJson,
+  wantsUsage,
+} from "./http.js";
 import { type DemoLaw, type DemoTimes, demoTimes } from "./law.js";
 import type { Quirk } from "./quirks.js";
 import { PrefixCache, fewLetters, templateTokens, tokensOf } from "./tokens.js";
 
-export interface DemoOptions {
+export interface DemoOptions extends Place {
   readonly law: DemoLaw;
   readonly seed: number;
   readonly quirks?: readonly Quirk[];
   readonly model?: string;
-  /** 0 lets the system choose. */
-  readonly port?: number;
-  readonly host?: string;
   /** Puts `nsquared_sent`, the sender's monotonic clock in seconds, into every chunk. */
   readonly stamps?: boolean;
 }
 
-export interface DemoServer {
-  /** Address of the API: `http://127.0.0.1:8000/v1`. */
-  readonly url: string;
+export interface DemoServer extends Listening {
   /** Completions that were begun. */
   readonly requests: () => number;
-  close(): Promise<void>;
 }
 
-const longestBody = 64 * 1024 * 1024;
 const truncatedTo = 1000;
 const lastRequest = 12;
 const mostAnswer = 100_000;
 /** Timers are late by up to this; the rest is waited for in turns of the event loop. */
 const timerSlackMs = 1.5;
 
-/** Monotonic seconds of the system, the same clock in every process of a machine. */
-function monotonicSeconds(): number {
-  return Number(process.hrtime.bigint()) / 1e9;
-}
-
 async function until(due: number): Promise<void> {
   const ahead = (due - monotonicSeconds()) * 1000 - timerSlackMs;
   if (ahead > 0) await sleep(ahead);
   while (monotonicSeconds() < due) await nextTick();
-}
-
-/** A refusal, as OpenAI-compatible servers word it. */
-class Refusal extends Error {
-  constructor(
-    readonly status: number,
-    message: string,
-    readonly type = "invalid_request_error",
-    readonly headers: Readonly<Record<string, string>> = {},
-  ) {
-    super(message);
-  }
 }
 
 /** What a completion request asks for, checked. */
@@ -73,33 +61,12 @@ interface Wanted {
  */
 export async function startDemoServer(options: DemoOptions): Promise<DemoServer> {
   const demo = new Demo(options);
-  const server = createServer((request, response) => {
-    demo.answer(request, response).catch(() => response.destroy());
-  });
-  demo.server = server;
-  const host = options.host ?? "127.0.0.1";
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(options.port ?? 0, host, resolve);
-  });
-  // A port is all there is once it listens on one.
-  const { port } = server.address() as AddressInfo;
-  return {
-    url: `http://${host.includes(":") ? `[${host}]` : host}:${port}/v1`,
-    requests: () => demo.requests,
-    close: () =>
-      new Promise((resolve) => {
-        server.closeAllConnections();
-        server.close(() => {
-          resolve();
-        });
-      }),
-  };
+  const listening = await listen((request, response, server) => demo.answer(request, response, server), options);
+  return { ...listening, requests: () => demo.requests };
 }
 
 class Demo {
   requests = 0;
-  server: Server | null = null;
   private posts = 0;
   private readonly times: DemoTimes;
   private readonly cache = new PrefixCache();
@@ -114,40 +81,25 @@ class Demo {
 
   private has = (quirk: Quirk): boolean => this.quirks.has(quirk);
 
-  async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  async answer(request: IncomingMessage, response: ServerResponse, server: Server): Promise<void> {
     const arrived = monotonicSeconds();
-    response.on("error", () => response.destroy());
     if (this.has("hangs")) return;
     if (this.has("html")) {
       response.writeHead(200, { "content-type": "text/html" }).end("<!doctype html><title>Welcome</title>");
       return;
     }
-    try {
-      if (this.has("unauthorised") && request.headers.authorization !== "Bearer demo") {
-        throw new Refusal(401, "Incorrect API key provided.", "authentication_error");
-      }
-      await this.route(request, response, arrived);
-    } catch (error) {
-      if (!(error instanceof Refusal)) throw error;
-      const body = { error: { message: error.message, type: error.type, code: error.status } };
-      response
-        .writeHead(error.status, { "content-type": "application/json", ...error.headers })
-        .end(JSON.stringify(body));
+    if (this.has("unauthorised") && request.headers.authorization !== "Bearer demo") {
+      throw new Refusal(401, "Incorrect API key provided.", "authentication_error");
     }
-  }
-
-  private async route(request: IncomingMessage, response: ServerResponse, arrived: number): Promise<void> {
-    const json = (value: unknown): void => {
-      response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(value));
-    };
-    const [path] = (request.url ?? "/").split("?");
+    const path = pathOf(request);
     if (request.method === "GET" && path === "/health") {
-      json({ status: "ok" });
+      sendJson(response, { status: "ok" });
       return;
     }
     if (request.method === "GET" && path === "/v1/models") {
       const limit = this.has("unnamed-limit") ? {} : { max_model_len: this.options.law.contextLimit };
-      json({ object: "list", data: [{ id: this.model, object: "model", owned_by: "nsquared-demo", ...limit }] });
+      const model = { id: this.model, object: "model", owned_by: "nsquared-demo", ...limit };
+      sendJson(response, { object: "list", data: [model] });
       return;
     }
     if (request.method !== "POST") throw new Refusal(404, `no ${request.method} ${path}`);
@@ -155,7 +107,7 @@ class Demo {
     if (path === "/tokenize" && !this.has("no-tokenize")) {
       const text = body["prompt"] ?? body["content"];
       const tokens = this.tokens(typeof text === "string" ? text : "");
-      json({
+      sendJson(response, {
         count: tokens.length,
         tokens: tokens.map((_, index) => index),
         max_model_len: this.options.law.contextLimit,
@@ -165,7 +117,7 @@ class Demo {
     const api = path === "/v1/chat/completions" ? "chat" : path === "/v1/completions" ? "completions" : null;
     if (api === null || (api === "completions" && this.has("no-completions")))
       throw new Refusal(404, `no POST ${path}`);
-    await this.complete(this.wanted(api, body), response, arrived);
+    await this.complete(this.wanted(api, body), response, arrived, server);
   }
 
   private wanted(api: Api, body: Readonly<Record<string, unknown>>): Wanted {
@@ -174,26 +126,17 @@ class Demo {
     if (busy && this.has("rate-limited"))
       throw new Refusal(429, "Too many requests.", "rate_limit", { "retry-after": "0.05" });
     if (busy && this.has("unavailable")) throw new Refusal(503, "The server is overloaded.", "server_error");
-    if (body["model"] !== undefined && body["model"] !== this.model) {
-      throw new Refusal(
-        404,
-        `The model ${JSON.stringify(body["model"]).slice(0, 80)} does not exist.`,
-        "NotFoundError",
-      );
-    }
+    assertModel(body, this.model);
     if (this.has("no-ignore-eos") && (body["ignore_eos"] !== undefined || body["min_tokens"] !== undefined)) {
       throw new Refusal(400, "Unrecognized request argument supplied: ignore_eos");
     }
     const stream = body["stream"] === true;
     if (stream && this.has("no-stream")) throw new Refusal(400, "Streaming is not supported.");
-    const answer = Number(body["max_completion_tokens"] ?? body["max_tokens"] ?? 16);
-    if (!(Number.isInteger(answer) && answer >= 1 && answer <= mostAnswer)) {
-      throw new Refusal(400, `max_tokens must be between 1 and ${mostAnswer}, got ${answer}`);
-    }
+    const answer = answerLength(body, mostAnswer);
     if (this.has("no-stream-options") && body["stream_options"] !== undefined) {
       throw new Refusal(400, "Unrecognized request argument supplied: stream_options");
     }
-    const usage = Reflect.get(Object(body["stream_options"]), "include_usage") === true;
+    const usage = wantsUsage(body);
     const all = api === "chat" ? this.chatTokens(body["messages"]) : this.promptTokens(body["prompt"]);
     const tokens = this.has("truncates") ? all.slice(-truncatedTo) : all;
     const { contextLimit } = this.options.law;
@@ -229,11 +172,11 @@ class Demo {
     return [...Array.from({ length: templateTokens }, (_, index) => `<${index}>`), ...this.tokens(texts.join(" "))];
   }
 
-  private async complete(wanted: Wanted, response: ServerResponse, arrived: number): Promise<void> {
+  private async complete(wanted: Wanted, response: ServerResponse, arrived: number, server: Server): Promise<void> {
     this.requests += 1;
     if (this.has("dies") && this.requests > lastRequest) {
-      this.server?.closeAllConnections();
-      this.server?.close();
+      server.closeAllConnections();
+      server.close();
       return;
     }
     const { tokens, answer } = wanted;
@@ -260,16 +203,9 @@ class Demo {
     if (!wanted.stream) {
       await until(due + steps.reduce((sum, step) => sum + step, 0));
       const text = Array.from({ length: written }, (_, index) => wordOf(index)).join("");
-      const choice = wanted.api === "chat" ? { message: { role: "assistant", content: text } } : { text };
-      response.writeHead(200, { "content-type": "application/json" }).end(
-        JSON.stringify({
-          id: "demo",
-          model: this.model,
-          choices: [{ index: 0, ...choice, finish_reason: this.has("stops-early") ? "stop" : "length" }],
-          usage,
-          ...(this.has("llama-timings") ? { timings } : {}),
-        }),
-      );
+      const finish = this.has("stops-early") ? "stop" : "length";
+      const more = this.has("llama-timings") ? { timings } : {};
+      sendJson(response, wholeOf({ api: wanted.api, model: this.model, text, finish, usage, more }));
       return;
     }
     response.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-cache" });
@@ -347,22 +283,4 @@ class EventWriter {
     }
     this.response.write(bytes.subarray(inside));
   }
-}
-
-async function readJson(request: IncomingMessage): Promise<Record<string, unknown>> {
-  const pieces: Buffer[] = [];
-  let size = 0;
-  for await (const piece of request) {
-    const bytes: Buffer = Buffer.from(piece as Uint8Array);
-    size += bytes.length;
-    if (size > longestBody) throw new Refusal(413, "the request is too long");
-    pieces.push(bytes);
-  }
-  try {
-    const value: unknown = JSON.parse(Buffer.concat(pieces).toString("utf8"));
-    if (typeof value === "object" && value !== null && !Array.isArray(value)) return { ...value };
-  } catch {
-    // Falls through to the refusal.
-  }
-  throw new Refusal(400, "the body is not a JSON object");
 }

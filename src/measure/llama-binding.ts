@@ -1,5 +1,5 @@
 import type * as nodeLlamaCpp from "node-llama-cpp";
-import type { Llama, LlamaContextSequence, Token } from "node-llama-cpp";
+import type { ChatHistoryItem, Llama, LlamaContextSequence, LlamaModel, Token } from "node-llama-cpp";
 import { NsquaredError, badInput } from "../base/errors.js";
 
 export interface LlamaOptions {
@@ -30,6 +30,11 @@ export interface LlamaSequence {
   mark(): Promise<void>;
 }
 
+export interface LlamaMessage {
+  readonly role: "system" | "user" | "assistant";
+  readonly content: string;
+}
+
 /** A GGUF file loaded into llama.cpp on the CPU. */
 export interface LlamaEngine {
   /** node-llama-cpp's version, llama.cpp's release, and what else a reader needs to repeat a run. */
@@ -40,10 +45,19 @@ export interface LlamaEngine {
   /** Tokens of one pass through the layers: longer prompts go in pieces. */
   readonly batchTokens: number;
   readonly sequences: readonly LlamaSequence[];
+  /** Most tokens of one sequence. */
+  readonly contextLength: number;
   /** Number of tokens that the model knows. */
   readonly vocabulary: number;
   tokenize(text: string): number[];
-  detokenize(tokens: readonly number[]): string;
+  /** A text as a prompt: marks in it are read, and the one of the beginning is added where the model wants it. */
+  prompt(text: string): number[];
+  /** A conversation in the model's own template, up to where its answer begins. */
+  chat(messages: readonly LlamaMessage[]): number[];
+  /** @param before tokens before these, which decide about the space between */
+  detokenize(tokens: readonly number[], before?: readonly number[]): string;
+  /** Whether the model ends an answer with this token. */
+  endsAnswer(token: number): boolean;
   close(): Promise<void>;
 }
 
@@ -149,15 +163,35 @@ async function openModel(binding: Binding, llama: Llama, options: LlamaOptions):
     attention: context.flashAttention === false ? "naive" : "fused",
     batchTokens: context.batchSize,
     sequences: Array.from({ length: options.sequences }, () => sequenceOf(context.getSequence())),
+    contextLength: context.contextSize,
     vocabulary: countOf(model.iterateAllTokens()),
     tokenize: (text) => model.tokenize(text),
-    detokenize: (tokens) => model.detokenize(tokens as Token[]),
+    prompt: (text) => withBeginning(model, model.tokenize(text, true)),
+    chat: (messages) => chatTokens(binding, model, messages),
+    detokenize: (tokens, before = []) => model.detokenize(tokens as Token[], false, before as Token[]),
+    endsAnswer: (token) => model.isEogToken(token as Token),
     close: async () => {
       if (!open) return;
       open = false;
       await model.dispose();
     },
   };
+}
+
+function withBeginning({ tokens: known }: LlamaModel, tokens: readonly Token[]): Token[] {
+  const { bos } = known;
+  return known.shouldPrependBosToken && bos !== null && tokens[0] !== bos ? [bos, ...tokens] : [...tokens];
+}
+
+function chatTokens(binding: Binding, model: LlamaModel, messages: readonly LlamaMessage[]): Token[] {
+  const chatHistory = messages.map(({ role, content }): ChatHistoryItem => {
+    return role === "assistant" ? { type: "model", response: [content] } : { type: role, text: content };
+  });
+  const wrapper = binding.resolveChatWrapper(model);
+  const { contextText } = wrapper.generateContextState({
+    chatHistory: [...chatHistory, { type: "model", response: [] }],
+  });
+  return withBeginning(model, contextText.tokenize(model.tokenizer));
 }
 
 function countOf(items: Iterable<unknown>): number {

@@ -54,6 +54,8 @@ const noops = 5;
 /** Words of the two prompts that show how words become tokens. */
 const probeUnits = [wordCycle, 3 * wordCycle] as const;
 const probeAnswer = 2;
+/** Where the two small prompts took longer together, they are not asked twice. */
+const longestRepeated: Seconds = 5;
 
 /** Any answer that shows the address to be no such server. */
 function noServer(connection: Connection, found: unknown, expected: string): NsquaredError {
@@ -272,6 +274,15 @@ export async function probeServer(connection: Connection, options: ProbeOptions)
       : null;
   const [few = null, many = null] = counted ?? [];
   const scaled = few !== null && many !== null;
+  const again = await askAgain(
+    connection,
+    way,
+    [
+      { units: short, completion },
+      { units: long, completion: second },
+    ],
+    options,
+  );
   const tokenize = await get(connection, "//tokenize", options, { prompt: "the of and", content: "the of and" }).catch(
     () => null,
   );
@@ -291,10 +302,10 @@ export async function probeServer(connection: Connection, options: ProbeOptions)
     connectSeconds: listing.connectSeconds,
     models: listing.models,
     small: [
-      { tokens: first ?? short, seconds: firstSeconds(completion) },
-      { tokens: other ?? long, seconds: firstSeconds(second) },
+      { tokens: first ?? short, seconds: fastest(firstSeconds, completion, ...again.slice(0, 1)) ?? 0 },
+      { tokens: other ?? long, seconds: fastest(firstSeconds, second, ...again.slice(1)) ?? 0 },
     ],
-    tokenSeconds: second.request.tokenSeconds ?? completion.request.tokenSeconds,
+    tokenSeconds: fastest(({ request }) => request.tokenSeconds, completion, second, ...again),
   };
 }
 
@@ -313,8 +324,39 @@ async function secondLength(
   return { units: few, completion: await ask(few) };
 }
 
-function firstSeconds({ request }: Completion): Seconds {
-  return request.firstTokenSeconds ?? request.endToEndSeconds ?? 0;
+/** First answers are slow where the server warms up with them: short prompts are asked once more. */
+async function askAgain(
+  connection: Connection,
+  { dialect, prompts }: Way,
+  first: readonly Asked[],
+  options: ProbeOptions,
+): Promise<readonly Completion[]> {
+  const spent = first.reduce((sum, { completion }) => sum + (completion.request.endToEndSeconds ?? 0), 0);
+  if (spent > longestRepeated) return [];
+  const found: Completion[] = [];
+  for (const { units } of first) {
+    const completion = await askSmall(connection, randomPrompt(prompts, units, options.random), dialect, options);
+    found.push(completion);
+  }
+  return found;
+}
+
+interface Asked {
+  readonly units: number;
+  readonly completion: Completion;
+}
+
+function firstSeconds({ request }: Completion): Seconds | null {
+  return request.firstTokenSeconds ?? request.endToEndSeconds;
+}
+
+/** The shortest of what some answers took; null where none says. */
+function fastest(
+  of: (completion: Completion) => Seconds | null,
+  ...completions: readonly Completion[]
+): Seconds | null {
+  const times = completions.flatMap((completion) => of(completion) ?? []);
+  return times.length === 0 ? null : Math.min(...times);
 }
 
 /** How the server counts the two small prompts where it counts only in answers that are not streamed. */

@@ -4,6 +4,7 @@ import type { Bytes } from "../base/units.js";
 import { cacheBytes } from "../cost/cache.js";
 import { buildGraph } from "../graph/build.js";
 import { openLlamaRunner } from "../measure/llama.js";
+import { type LlamaEngine, type LlamaOptions, openLlama } from "../measure/llama-binding.js";
 import { availableMemory } from "../measure/onnx-node.js";
 import type { Recorded } from "../measure/record.js";
 import type { LoadedModel } from "../model/stored.js";
@@ -26,6 +27,10 @@ export function isLocalGguf(model: LoadedModel): boolean {
   return model.storage?.kind === "gguf" && !/^[a-z][a-z0-9+.-]+:\/\//i.test(model.source);
 }
 
+function weightBytes(model: LoadedModel): Bytes {
+  return model.stored?.bytes ?? 0;
+}
+
 /** Bytes of the cache by the length that is kept. */
 function cacheOf(model: LoadedModel, { attention, batch }: Pick<MeasureOptions, "attention" | "batch">) {
   const law = cacheBytes(buildGraph(model, { phase: "prefill", attention, head: "last" }));
@@ -40,7 +45,7 @@ export function longestInLlama(
   available: Bytes,
 ): number {
   const cache = cacheOf(model, options);
-  const weights = model.stored?.bytes ?? 0;
+  const weights = weightBytes(model);
   let length = wanted;
   while (length >= 1 && weights + cache(length) > available) length = Math.floor(length / Math.SQRT2);
   return length;
@@ -58,11 +63,8 @@ export async function measureGguf(
   world: MeasureWorld,
 ): Promise<Recorded> {
   const options = { ...defaultMeasureOptions, ...wanted };
-  if (!isLocalGguf(model)) {
-    const expected = "llama.cpp runs GGUF files of this machine; --runtime onnx runs any model's shapes";
-    throw badInput("not-gguf", { where: "--runtime llama", key: "model", found: model.source, expected });
-  }
-  const weights = model.stored?.bytes ?? 0;
+  assertLocalGguf(model, "--runtime llama", "; --runtime onnx runs any model's shapes");
+  const weights = weightBytes(model);
   return measureOn("llama", model, options, world, async (cells, threads) => {
     const contextLength = Math.max(longestOf(cells), (options.adaptive?.longest ?? 0) + 1);
     const cache = cacheOf(model, options)(contextLength);
@@ -81,4 +83,29 @@ export async function measureGguf(
     });
     return { runner, reference };
   });
+}
+
+function assertLocalGguf(model: LoadedModel, where: string, otherwise: string): void {
+  if (isLocalGguf(model)) return;
+  const expected = `llama.cpp runs GGUF files of this machine${otherwise}`;
+  throw badInput("not-gguf", { where, key: "model", found: model.source, expected });
+}
+
+const defaultContext = 8192;
+
+/**
+ * Opens a GGUF file of this machine to answer requests, one sequence at a time.
+ *
+ * @param contextLength most tokens of prompt and answer; what the model was made for, at most 8k, where it is null
+ * @throws NsquaredError as `measureGguf`
+ */
+export async function openGgufToServe(
+  model: LoadedModel,
+  { contextLength, threads }: Pick<LlamaOptions, "threads"> & { readonly contextLength: number | null },
+): Promise<LlamaEngine> {
+  assertLocalGguf(model, "--gguf", "");
+  const wanted = contextLength ?? Math.min(model.contextLength ?? defaultContext, defaultContext);
+  const cache = cacheOf(model, { attention: "fused", batch: 1 })(wanted);
+  assertFits(model.name, weightBytes(model) + cache, availableMemory(), "take a shorter --context, or a smaller file");
+  return openLlama({ path: model.source, contextLength: wanted, sequences: 1, threads, attention: "fused" });
 }
