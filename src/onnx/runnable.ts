@@ -72,6 +72,13 @@ function missingInMixer(mixer: Mixer): string[] {
   if (missing[0] === mixer.kind) return [`mixer "${mixer.kind}"`];
   // Its values cross layers.
   if (mixer.kind === "rwkv" && mixer.version === 7) return ["version 7 of RWKV"];
+  if (
+    mixer.kind === "latent" &&
+    mixer.queryRank !== null &&
+    (mixer.queryWidth ?? mixer.queryRank) !== mixer.queryRank
+  ) {
+    return [...missing, "queries from a width of their own"];
+  }
   if (mixer.kind !== "attention") return missing;
   const { keyValue, span } = mixer;
   return [

@@ -1,4 +1,13 @@
-import type { Attention, Ffn, LinearAttention, Mixer, MoeFfn, ModelDescription, Norm } from "../../src/model/types.js";
+import type {
+  Attention,
+  Ffn,
+  LatentAttention,
+  LinearAttention,
+  Mixer,
+  MoeFfn,
+  ModelDescription,
+  Norm,
+} from "../../src/model/types.js";
 import { smallModel } from "./shapes.js";
 
 const small = { hidden: 32, heads: 4, kvHeads: 2, headDim: 8, ffn: 48, layers: 2, vocabulary: 50 };
@@ -111,6 +120,31 @@ const rwkv = {
   chunk: 64,
   ranks: { mix: 4, decay: 5, rate: 3, value: 3, gate: 6 },
 } as const;
+
+const latent: LatentAttention = {
+  kind: "latent",
+  heads: 4,
+  queryRank: null,
+  kvRank: 12,
+  nopeDim: 8,
+  ropeDim: 8,
+  valueDim: 6,
+  bias: false,
+  scale: 0.25,
+  rotary: { dims: 8, theta: 10_000, interleaved: true },
+};
+
+/** Attention over a latent that all heads share. */
+export const latentModels: readonly ModelDescription[] = [
+  mixerModel("deepseek-v2-lite", latent),
+  mixerModel("deepseek-v3", { ...latent, queryRank: 10, bias: true }),
+  mixerModel("latent-unaligned", { ...latent, ropeDim: 4, rotary: { dims: 4, theta: 10_000, interleaved: false } }),
+  mixerModel("latent-wide-values", { ...latent, valueDim: 20, sinks: true }),
+  mixerModel("latent-equal", { ...latent, valueDim: 16, sinks: true }),
+  mixerModel("kimi-linear", { ...latent, rotary: null }, { hybrid: true, norm: { offset: true } }),
+  mixerModel("latent-without-rope", { ...latent, ropeDim: 0, rotary: null, gate: "per-head" }),
+  mixerModel("axk2", { ...latent, queryRank: 10, queryWidth: 10, gate: "per-element", gateFromQuery: true }),
+];
 
 /** Mixers whose memory is a state of constant size. */
 export const stateModels: readonly ModelDescription[] = [

@@ -1,19 +1,25 @@
-import { afterAll, beforeAll, describe, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { cacheBytes } from "../../src/cost/cache.js";
+import { buildGraph } from "../../src/graph/build.js";
 import type { Engine } from "../../src/measure/onnx-node-engine.js";
 import type { ModelDescription } from "../../src/model/types.js";
 import { expectAgreement, inPieces, longest, open, tokenIds } from "./execute.js";
-import { attentionModels, bothWaysModels, expertsModels, stateModels } from "./mixer-models.js";
+import { attentionModels, bothWaysModels, expertsModels, latentModels, stateModels } from "./mixer-models.js";
 
 /** GroupQueryAttention continues one sequence at a time. */
 function continuesOneOnly({ stacks }: ModelDescription): boolean {
   const mixers = stacks.flatMap(({ layers }) => layers.flatMap((layer) => layer.mixers));
   return mixers.some(
-    (mixer) => mixer.kind === "attention" && mixer.span.kind === "full" && mixer.keyDim === mixer.valueDim,
+    (mixer) =>
+      mixer.kind === "latent" ||
+      (mixer.kind === "attention" && mixer.span.kind === "full" && mixer.keyDim === mixer.valueDim),
   );
 }
 
 const cases: readonly (readonly [string, "fused" | "naive", ModelDescription])[] = [
-  ...attentionModels.flatMap((model) => (["fused", "naive"] as const).map((way) => [model.name, way, model] as const)),
+  ...[...attentionModels, ...latentModels].flatMap((model) =>
+    (["fused", "naive"] as const).map((way) => [model.name, way, model] as const),
+  ),
   ...expertsModels.map((model) => [model.name, "fused", model] as const),
   ...stateModels.map((model) => [model.name, "fused", model] as const),
 ];
@@ -70,5 +76,19 @@ describe.each(bothWaysModels.map((model) => [model.name, model] as const))("%s",
   ])("a pass of batch %i and length %i equals the float64 reference", async (batch, n) => {
     const ids = tokenIds(model, batch, n);
     await expectAgreement(await inPieces(engine, ids, [n]), model, ids);
+  });
+});
+
+describe.each(latentModels.map((model) => [model.name, model] as const))("the cache of %s", (_, model) => {
+  test("holds one latent and one rotated key per token, as many bytes as are priced", async () => {
+    const engine = await open(model, "fused", "last");
+    const n = 11;
+    const ids = BigInt64Array.from(tokenIds(model, 1, n).flat(), BigInt);
+    const empty = { key: new Float32Array(0), value: new Float32Array(0) };
+    const past = engine.caches.map(() => empty);
+    const { caches } = await engine.logitsAndCaches(engine.prepare({ batch: 1, n, depth: 0, ids, past }));
+    await engine.close();
+    const kept = caches.reduce((sum, { key, value }) => sum + key.byteLength + value.byteLength, 0);
+    expect(kept).toBe(cacheBytes(buildGraph(model)).at({ b: 1, n, c: 0 }));
   });
 });

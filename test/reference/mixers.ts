@@ -1,5 +1,6 @@
 import type { Mixer, Norm } from "../../src/model/types.js";
 import { runAttention } from "./attention.js";
+import { runLatentAttention } from "./latent.js";
 import { runCell, runLinearAttention, runLinformer, runNystrom } from "./linear.js";
 import type { Parameters } from "./parameters.js";
 import {
@@ -43,6 +44,8 @@ export function runMixer(
       return runCell(inputs, mixer, hidden, parameters);
     case "linear":
       return runLinearAttention(inputs, mixer, norm, hidden, parameters);
+    case "latent":
+      return runLatentAttention(inputs, mixer, norm, hidden, parameters);
     case "linformer":
       return runLinformer(inputs, mixer, hidden, parameters);
     case "nystrom":
@@ -53,7 +56,6 @@ export function runMixer(
       return runRwkv4(inputs, mixer, hidden, parameters);
     case "compressed":
     case "fourier":
-    case "latent":
     case "relative":
       throw new Error(`no reference for ${mixer.kind}`);
   }

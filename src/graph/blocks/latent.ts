@@ -34,8 +34,9 @@ export function addLatentAttention(module: ModuleBuilder, input: string, mixer: 
   const chosen = mixer.indexer?.chosen ?? mixer.sharedIndexer?.chosen;
   const span = chosen === undefined ? ({ kind: "full" } as const) : ({ kind: "chosen", size: chosen } as const);
   const cache = module.block.cache(module.name("cache"), {
-    key: { shape: [b, Expression.one, all, Expression.constant(kvRank + ropeDim)], dtype: dtypes.kv },
-    value: { shape: [b, Expression.one, all, Expression.zero], dtype: dtypes.kv },
+    // The latent, which is key and value, and the key's rotated part beside it.
+    key: { shape: [b, Expression.one, all, Expression.constant(kvRank)], dtype: dtypes.kv },
+    value: { shape: [b, Expression.one, all, Expression.constant(ropeDim)], dtype: dtypes.kv },
   });
   const absorbed = module.decode && !module.reference;
   const expanded = module.linear("expand", normed, kvRank, heads * (nopeDim + valueDim), {

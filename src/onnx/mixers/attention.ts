@@ -1,10 +1,11 @@
 import type { Attention, Norm } from "../../model/types.js";
 import type { Emitter } from "../emitter.js";
-import { float, int, microsoft } from "../proto.js";
+import { float, int } from "../proto.js";
 import { addRotary } from "../rotary-embedding.js";
-import { type CacheBinding, type Kept, inputNames } from "../scope.js";
+import type { CacheBinding, Kept } from "../scope.js";
 import { unsupported } from "../unsupported.js";
-import { addBlockedAttention, type BlockedAttention, type BlockedSpan } from "./blocked-attention.js";
+import { addBlockedAttention, type BlockedSpan } from "./blocked-attention.js";
+import { addGroupQueryAttention } from "./group-query.js";
 import { addHeadNorm } from "./head-norm.js";
 import type { Around } from "./around.js";
 
@@ -56,7 +57,7 @@ export function addWholeAttention(e: Emitter, input: string, mixer: Attention, {
   const mixed = bothWays
     ? addMultiHeadAttention(e, [query, key, value], mixer)
     : fits && mixer.causal
-      ? addGroupQueryAttention(e, [query, key, value], attention)
+      ? addGroupQueryAttention(e, [query, key, value], e.scope.cache(e.local("cache")), attention)
       : addBlockedAttention(e, { query, ...append(e, key, value, mixer, span) }, attention);
   const gated = mixer.gate === undefined ? mixed : addOutputGate(e, input, mixed, mixer);
   return e.linear("output", gated);
@@ -91,7 +92,12 @@ function addMultiHeadAttention(
 }
 
 /** The mixture times the sigmoid of a projection: one number per element, or one per head. */
-function addOutputGate(e: Emitter, input: string, mixed: string, { gate, heads, valueDim }: Attention): string {
+export function addOutputGate(
+  e: Emitter,
+  input: string,
+  mixed: string,
+  { gate, heads, valueDim }: Pick<Attention, "gate" | "heads" | "valueDim">,
+): string {
   const values = e.sigmoid(e.linear("gate", input));
   if (gate === "per-element") return e.multiply(mixed, values);
   const apart = e.multiply(e.reshape(mixed, [0, 0, heads, valueDim]), e.reshape(values, [0, 0, heads, 1]));
@@ -130,29 +136,4 @@ function keep(e: Emitter, all: string, present: string, span: Exclude<BlockedSpa
       ? e.node("Max", [e.subtract(length, builder.integers([span.size - 1])), builder.integers([0])])
       : e.multiply(e.node("Div", [length, size]), size);
   e.into(present, "Slice", [all, from, length, builder.integers([2])]);
-}
-
-function addGroupQueryAttention(
-  e: Emitter,
-  [query, key, value]: readonly [string, string, string],
-  { heads, kvHeads, scale, softcap, sinks }: BlockedAttention,
-): string {
-  const { builder } = e.scope;
-  const cache = e.scope.cache(e.local("cache"));
-  const output = e.fresh("attention");
-  const inputs = [query, key, value, cache.past.key, cache.past.value];
-  inputs.push(builder.input(inputNames.last, "int32", ["b"]), builder.input(inputNames.total, "int32", []));
-  if (sinks !== null) inputs.push("", "", "", "", sinks);
-  e.tagged(() =>
-    builder.nodeWithOutputs(output, "GroupQueryAttention", inputs, [output, cache.present.key, cache.present.value], {
-      domain: microsoft,
-      attributes: {
-        num_heads: int(heads),
-        kv_num_heads: int(kvHeads),
-        scale: float(scale),
-        ...(softcap === null ? {} : { softcap: float(softcap) }),
-      },
-    }),
-  );
-  return output;
 }

@@ -8,6 +8,7 @@ import { addLinformer, addNystrom } from "./approximate.js";
 import { addCell } from "./cell.js";
 import { addDeltaRule } from "./delta.js";
 import { addLightning, addMatrixLstm, addRgLru, addShortConvolution } from "./gated-linear.js";
+import { addLatentAttention } from "./latent.js";
 import { addLinearAttention } from "./linear-attention.js";
 import { addMamba1, addMamba2 } from "./mamba.js";
 import { addMoe } from "./moe.js";
@@ -69,6 +70,25 @@ const lowerings: { readonly [K in Kind]?: Whole<K> } = {
     ],
   },
   cell: { lower: addCell, known: ["kind", "cell", "width", "bias"] },
+  latent: {
+    lower: addLatentAttention,
+    known: [
+      "kind",
+      "heads",
+      "queryRank",
+      "kvRank",
+      "nopeDim",
+      "ropeDim",
+      "valueDim",
+      "bias",
+      "scale",
+      "rotary",
+      "gate",
+      "queryWidth",
+      "gateFromQuery",
+      "sinks",
+    ],
+  },
   linear: {
     lower: addLinearAttention,
     known: [
