@@ -76,6 +76,19 @@ export function sweepsOf(folder) {
   ];
 }
 
+/**
+ * The longest third of a sweep's lengths apart from the rest.
+ *
+ * @param {Sweep} sweep
+ * @returns {{kept: Sweep["points"], hidden: Sweep["points"]}}
+ */
+export function hideLongest({ points }) {
+  const lengths = [...new Set(points.map(({ n }) => n))].sort((left, right) => left - right);
+  const last = lengths[Math.ceil((lengths.length * 2) / 3) - 1] ?? 0;
+  const hidden = points.filter(({ n }) => n > last).sort((left, right) => left.n - right.n);
+  return { kept: points.filter(({ n }) => n <= last), hidden };
+}
+
 /** @param {Sweep[]} sweeps */
 export function writeSweeps(sweeps) {
   const about = sweeps.map((sweep, id) => ({ id, kind: sweep.kind, ...sweep.about }));

@@ -9,7 +9,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { fitLaw, lawKinds } from "../dist/fit/index.js";
-import { readSweeps, sweepsOf, writeSweeps } from "./accuracy-data.mjs";
+import { hideLongest, readSweeps, sweepsOf, writeSweeps } from "./accuracy-data.mjs";
 import { predictionAccuracy } from "./predict-accuracy.mjs";
 
 /** @typedef {import("./accuracy-data.mjs").Sweep} Sweep */
@@ -55,17 +55,9 @@ function plain(points, degree) {
   return (/** @type {number} */ n) => powers(n).reduce((sum, value, i) => sum + value * (beta[i] ?? 0), 0);
 }
 
-/** @param {Sweep} sweep @returns {{kept: Point[], hidden: Point[]}} */
-function split({ points }) {
-  const lengths = [...new Set(points.map(({ n }) => n))].sort((left, right) => left - right);
-  const last = lengths[Math.ceil((lengths.length * 2) / 3) - 1] ?? 0;
-  const hidden = points.filter(({ n }) => n > last).sort((left, right) => left.n - right.n);
-  return { kept: points.filter(({ n }) => n <= last), hidden };
-}
-
 /** @param {Sweep} sweep @param {import("../dist/fit/index.js").FitOptions} options @returns {Guess[] | null} */
 function fitted(sweep, options) {
-  const { kept, hidden } = split(sweep);
+  const { kept, hidden } = hideLongest(sweep);
   const length = new Set(kept.map(({ n }) => n)).size;
   try {
     const law = fitLaw(kept, { ...options, axis: sweep.kind === "prefill over length" ? "length" : "depth" });
@@ -87,7 +79,7 @@ function fitted(sweep, options) {
 
 /** @param {Sweep} sweep @param {number} degree @returns {Guess[]} */
 function ordinary(sweep, degree) {
-  const { kept, hidden } = split(sweep);
+  const { kept, hidden } = hideLongest(sweep);
   const law = plain(kept, degree);
   return hidden.map(({ n, seconds }) => ({
     error: Math.abs(law(n) / seconds - 1),
@@ -153,7 +145,7 @@ function report(sweeps) {
   return kinds
     .map((kind) => {
       const own = sweeps.filter((sweep) => sweep.kind === kind);
-      const hidden = own.reduce((sum, sweep) => sum + split(sweep).hidden.length, 0);
+      const hidden = own.reduce((sum, sweep) => sum + hideLongest(sweep).hidden.length, 0);
       const rows = [
         rowOf(
           "**selected**",

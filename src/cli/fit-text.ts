@@ -59,8 +59,16 @@ function header(document: FitDocument): string[] {
       `read as          ${source.format}, ${over}${source.batch === 1 ? "" : `, batch ${source.batch}`}; ${source.units.join("; ")}`,
     );
   }
-  lines.push(`law              ${law.kind}${law.kind === "physical" ? "" : `: ${law.expression} seconds`}`);
+  lines.push(`law              ${law.kind}${law.kind === "physical" ? ofWhose(law) : `: ${law.expression} seconds`}`);
   return lines;
+}
+
+/** Whose operators a physical law is of, and where. */
+function ofWhose({ operators }: FitDocument["law"]): string {
+  if (operators === undefined) return "";
+  const { model, device } = operators;
+  const where = device === null ? "on a machine that nobody measured: the samples decide its speed" : `on ${device}`;
+  return `: the operators of ${model} ${where}`;
 }
 
 /** The fit for people: law, coefficients, rejected laws, what it says of longer input, doubts. */
@@ -91,7 +99,12 @@ export function fitText(document: FitDocument, fit: RunFit, options: FitTextOpti
     lines.push(
       "",
       table(
-        ["seconds over predicted", "factor", "interval", "told by the samples"],
+        [
+          law.operators?.device === null ? "cost over the usual" : "seconds over predicted",
+          "factor",
+          "interval",
+          "told by the samples",
+        ],
         law.efficiencies.map((one) => [
           one.name,
           significant(one.value),

@@ -11,7 +11,8 @@ import {
   type SampleSet,
   type Series,
 } from "../runs/import/index.js";
-import { loadDevice } from "../study/devices.js";
+import type { DeviceRecord } from "../hardware/record.js";
+import { deviceOfRun, loadDevice, localDevice } from "../study/devices.js";
 import type { FitQuestions } from "../study/fit.js";
 import { chooseSeries, curveOfSeries, fitSeries, samplesDocument, scenariosDocumentOf } from "../study/fit-samples.js";
 import type { MeasuredPhase } from "../study/measure.js";
@@ -36,7 +37,7 @@ interface Options {
   readonly time?: number;
   readonly plot: boolean;
   readonly model?: string;
-  readonly on: string;
+  readonly on?: string;
   readonly json?: boolean;
 }
 
@@ -46,7 +47,7 @@ export const setUpFit: SetUp = (command, io) => {
       "Finds the law that samples follow: constant + linear + quadratic and its rivals, with intervals that hold with few\n" +
         "repeats, the crossover, and what longer input would cost. It reads run files, CSV with a header, JSON lines, and the\n" +
         "results of llama-bench (-o json, jsonl, csv), vllm bench serve, GuideLLM and AIPerf. With --model it fits the physical\n" +
-        "law instead: the model's own operators, timed on the calibrated machine, with a few free efficiencies.",
+        "law instead: the model's own operators with a few free efficiencies, on a known device or on any.",
     )
     .argument("[files...]", "a run file of nsquared measure, or samples of another tool; several are put together")
     .addOption(
@@ -85,7 +86,10 @@ export const setUpFit: SetUp = (command, io) => {
     .addOption(new Option("--time <limit>", "how long measuring may take, for --next, as 2m").argParser(duration))
     .option("--no-plot", "no picture")
     .option("--model <model>", `fit the physical law of ${modelArgument}`)
-    .option("--on <device>", "the device the samples were measured on, for the physical law", "local")
+    .option(
+      "--on <device>",
+      "the device the samples were measured on, for the physical law, or unknown (default: this calibrated machine for its own runs, else unknown)",
+    )
     .addHelpText(
       "after",
       `
@@ -94,6 +98,7 @@ Examples:
   nsquared fit latencies.csv --columns length=prompt,time=latency:ms
   nsquared fit llama-bench.json --phase prefill --axis depth
   nsquared fit --point 512=2s --at 2k --model SmolLM2-135M
+  nsquared fit vllm.json --model Llama-3.1-8B --on h100 --at 128k
   nsquared fit run.json --at 64k --next --time 2m
   nsquared fit run.json --phase decode --json`,
     )
@@ -153,22 +158,19 @@ function setOfPoints(
 }
 
 async function fitAndShow(set: SampleSet, series: Series, options: Options, io: Io): Promise<void> {
-  const curve =
+  const physical =
     options.model === undefined
       ? null
-      : curveOfSeries(
-          set,
-          series,
-          await loadModel(options.model, nodeAccess()),
-          await loadDevice(options.on, io.environment),
-        );
+      : { model: await loadModel(options.model, nodeAccess()), device: await deviceOf(set, options, io) };
+  const curve = physical === null ? null : curveOfSeries(set, series, physical.model, physical.device);
   const fit = fitSeries(series, {
     law: options.law,
     ...(options.noise === undefined ? {} : { assumedNoise: options.noise }),
     ...(options.level === undefined ? {} : { level: options.level }),
     ...(curve === null ? {} : { curve }),
   });
-  const document = samplesDocument(set, series, fit, questionsOf(options, fit.blind.range.to));
+  const subject = physical === null ? undefined : { model: physical.model.name, device: physical.device?.name ?? null };
+  const document = samplesDocument(set, series, fit, questionsOf(options, fit.blind.range.to), subject);
   emit(io, options.json, document, () =>
     fitText(document, fit, {
       style: styleFor(io, io.outIsTerminal),
@@ -176,6 +178,12 @@ async function fitAndShow(set: SampleSet, series: Series, options: Options, io: 
       plot: options.plot,
     }),
   );
+}
+
+/** What the samples were measured on, as far as anybody knows. */
+async function deviceOf(set: SampleSet, { on }: Options, { environment }: Io): Promise<DeviceRecord | null> {
+  if (on !== undefined) return on.toLowerCase() === "unknown" ? null : loadDevice(on, environment);
+  return set.run === null ? null : deviceOfRun(set.run, await localDevice(environment));
 }
 
 const defaultTargetFactor = 8;

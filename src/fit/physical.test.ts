@@ -50,6 +50,31 @@ describe("the physical law", () => {
     expect(inside / sets).toBeLessThan(0.995);
   });
 
+  test("a free scale is the samples' own: any unit gives the same times, and intervals hold the truth", () => {
+    const exact = { ...gemm, logSpread: 1e-3 };
+    const shape = [exact, attention, overhead];
+    const inUnits = (unit: number): PhysicalCurve => ({
+      scale: "free",
+      components: shape.map((one) => ({ ...one, seconds: (n: number) => unit * one.seconds(n) })),
+    });
+    const random = seededRandom(12);
+    let inside = 0;
+    const sets = 200;
+    for (let i = 0; i < sets; i += 1) {
+      const factors = shape.map(({ logSpread }) => Math.exp(logSpread * normalDeviate(random)));
+      const at = (n: number) => 40 * shape.reduce((sum, one, k) => sum + (factors[k] ?? 1) * one.seconds(n), 0);
+      const points = [128, 256, 512, 1024].flatMap((n) =>
+        [0, 1, 2].map(() => ({ n, seconds: at(n) * Math.exp(0.02 * normalDeviate(random)) })),
+      );
+      const fit = fitPhysical(inUnits(1), points).predict(4096);
+      const other = fitPhysical(inUnits(1e9), points).predict(4096);
+      expect(other.seconds / fit.seconds).toBeCloseTo(1, 5);
+      expect(other.high / fit.high).toBeCloseTo(1, 5);
+      if (fit.low <= at(4096) && at(4096) <= fit.high) inside += 1;
+    }
+    expect(inside / sets).toBeGreaterThan(0.92);
+  });
+
   test("a class that the lengths do not show keeps its prior and its spread", () => {
     const tiny = { name: "attention", seconds: (n: number) => 1e-12 * n * n, logSpread: 0.3 };
     const fit = fitPhysical({ components: [gemm, tiny, overhead] }, [

@@ -19,15 +19,19 @@ export interface PhysicalComponent {
   readonly logSpread: number;
 }
 
-/** T(n) = Σ θₖ tₖ(n), with log θₖ ~ Normal(0, logSpreadₖ²). */
+/**
+ * T(n) = s · Σ θₖ tₖ(n), with log θₖ ~ Normal(0, logSpreadₖ²). The scale s is 1 on a device that is known; where it is
+ * `free`, nothing is known of it before the samples, and components are seconds in any unit.
+ */
 export interface PhysicalCurve {
   readonly components: readonly PhysicalComponent[];
+  readonly scale?: "known" | "free";
 }
 
 /** How much slower or faster a class is than predicted. */
 export interface Efficiency {
   readonly name: string;
-  /** θ: seconds over predicted seconds; above 1 is slower. */
+  /** θ: seconds over predicted seconds, or over the curve's share of them where its scale is free; above 1 is slower. */
   readonly value: number;
   readonly low: number;
   readonly high: number;
@@ -67,6 +71,7 @@ export interface PhysicalOptions {
 }
 
 interface Solution {
+  /** Of the components, then of the scale where it is free. */
   readonly logFactors: readonly number[];
   /** Posterior covariance of the log factors. */
   readonly covariance: Matrix;
@@ -78,9 +83,38 @@ const widestUseful = 4;
 const iterations = 60;
 const weaklyInformed = 0.5;
 const farFromPrior = 3;
+/** Not knowing a factor better than this far is nothing to warn of. */
+const tellingSpread = 0.02;
 
-function partsAt(curve: PhysicalCurve, logFactors: readonly number[], n: number): number[] {
-  return curve.components.map((component, k) => Math.exp(logFactors[k] ?? 0) * component.seconds(n));
+/** Prior spread of the logarithm of a free scale: none to speak of, once the curve goes through the samples. */
+const freeSpread = 10;
+
+/** On a device that nobody has measured, what an operator costs per unit of work changes with its size by about this much. */
+const freePerDoubling = 0.05;
+
+function spreadsOf({ components, scale }: PhysicalCurve): number[] {
+  return [...components.map(({ logSpread }) => logSpread), ...(scale === "free" ? [freeSpread] : [])];
+}
+
+function partsAt({ components }: PhysicalCurve, logFactors: readonly number[], n: number): number[] {
+  const scale = logFactors[components.length] ?? 0;
+  return components.map((component, k) => Math.exp((logFactors[k] ?? 0) + scale) * component.seconds(n));
+}
+
+/** d log T / d log θ: the share of each component, and 1 for a free scale. */
+function slopesOf(parts: readonly number[], { scale }: PhysicalCurve): number[] {
+  const total = sum(parts);
+  return [...parts.map((part) => part / total), ...(scale === "free" ? [1] : [])];
+}
+
+/** The curve, its scale where free such that it goes through the samples on average. */
+function scaledToSamples(curve: PhysicalCurve, centres: readonly Centre[]): PhysicalCurve {
+  if (curve.scale !== "free") return curve;
+  const whole = (n: number) => sum(curve.components.map(({ seconds }) => seconds(n)));
+  const level = sum(centres.map(({ n, logSeconds }) => logSeconds - Math.log(whole(n)))) / centres.length;
+  const factor = Math.exp(level);
+  const components = curve.components.map((one) => ({ ...one, seconds: (n: number) => factor * one.seconds(n) }));
+  return { ...curve, components };
 }
 
 function sum(values: readonly number[]): number {
@@ -101,12 +135,12 @@ function objective(
     const residual = centre.logSeconds - Math.log(sum(partsAt(curve, u, centre.n)));
     return total + residual ** 2 / (variances[i] ?? 1);
   }, 0);
-  return misfit + curve.components.reduce((total, { logSpread }, k) => total + ((u[k] ?? 0) / logSpread) ** 2, 0);
+  return misfit + spreadsOf(curve).reduce((total, spread, k) => total + ((u[k] ?? 0) / spread) ** 2, 0);
 }
 
 /**
  * Maximum a posteriori of log θ by Levenberg and Marquardt's method. d log T / d log θₖ is the share of component k, so
- * each step is a least-squares problem in the shares, with the prior as one further row per component.
+ * each step is a least-squares problem in the shares, with the prior as one further row per factor.
  */
 function solve(
   curve: PhysicalCurve,
@@ -114,7 +148,8 @@ function solve(
   variances: readonly number[],
   start: readonly number[],
 ): Solution {
-  const size = curve.components.length;
+  const spreads = spreadsOf(curve);
+  const size = spreads.length;
   let u = [...start];
   let value = objective(curve, centres, variances, u);
   let damping = 1e-3;
@@ -124,22 +159,22 @@ function solve(
     const data = Matrix.zeros(size, size);
     centres.forEach((centre, i) => {
       const parts = partsAt(curve, at, centre.n);
-      const total = sum(parts);
-      const residual = centre.logSeconds - Math.log(total);
+      const slopes = slopesOf(parts, curve);
+      const residual = centre.logSeconds - Math.log(sum(parts));
       const precision = 1 / (variances[i] ?? 1);
       for (let row = 0; row < size; row += 1) {
-        const left = (parts[row] ?? 0) / total;
+        const left = slopes[row] ?? 0;
         gradient.set(row, 0, gradient.get(row, 0) + precision * left * residual);
         for (let column = 0; column < size; column += 1) {
-          const cell = precision * (left * ((parts[column] ?? 0) / total));
+          const cell = precision * (left * (slopes[column] ?? 0));
           data.set(row, column, data.get(row, column) + cell);
         }
       }
     });
     information.add(data);
-    curve.components.forEach(({ logSpread }, k) => {
-      information.set(k, k, information.get(k, k) + 1 / logSpread ** 2);
-      gradient.set(k, 0, gradient.get(k, 0) - (at[k] ?? 0) / logSpread ** 2);
+    spreads.forEach((spread, k) => {
+      information.set(k, k, information.get(k, k) + 1 / spread ** 2);
+      gradient.set(k, 0, gradient.get(k, 0) - (at[k] ?? 0) / spread ** 2);
     });
     return { information, gradient, data };
   };
@@ -177,9 +212,10 @@ const fewestSpare = 0.5;
  */
 function discrepancyOf(curve: PhysicalCurve, centres: readonly Centre[]): { discrepancy: number; spare: number } {
   const free = {
+    ...curve,
     components: curve.components.map((component) => ({ ...component, logSpread: component.logSpread * freeing })),
   };
-  let start: readonly number[] = curve.components.map(() => 0);
+  let start: readonly number[] = spreadsOf(curve).map(() => 0);
   const excess = (discrepancy: number): { over: number; spare: number } => {
     const variances = variancesOf(centres, discrepancy);
     const solution = solve(free, centres, variances, start);
@@ -247,32 +283,35 @@ function check(curve: PhysicalCurve, centres: readonly Centre[]): void {
  * @throws NsquaredError on points that cannot be, and on components without seconds or spread
  */
 export function fitPhysical(
-  curve: PhysicalCurve,
+  unscaled: PhysicalCurve,
   points: readonly Point[],
   options: PhysicalOptions = {},
 ): PhysicalFit {
   const { assumedNoise = 0.03, level = 0.95 } = options;
   const pooled = poolNoise(groupByLength(points), assumedNoise);
   const { centres, noise } = pooled;
-  check(curve, centres);
+  check(unscaled, centres);
+  const curve = scaledToSamples(unscaled, centres);
   const from = centres[0]?.n ?? 0;
   const to = centres.at(-1)?.n ?? 0;
   const { discrepancy, spare } = discrepancyOf(curve, centres);
-  const prior = curve.components.map(() => 0);
+  const prior = spreadsOf(curve).map(() => 0);
   const { logFactors, covariance } = solve(curve, centres, variancesOf(centres, discrepancy), prior);
   const noiseVariance = centres.map((centre) => centre.variance).sort((a, b) => a - b)[centres.length >> 1] ?? 1;
   const degrees =
     (noiseVariance + discrepancy ** 2) ** 2 /
     (noiseVariance ** 2 / noise.degreesOfFreedom + discrepancy ** 4 / Math.max(1, spare));
   const quantile = studentQuantile((1 + level) / 2, degrees);
+  const free = curve.scale === "free";
   const levelSpread = levelError(pooled.drift, noise);
   const seconds = (n: number) => sum(partsAt(curve, logFactors, n));
   const predict = (n: number): PhysicalPrediction => {
     const parts = partsAt(curve, logFactors, n);
     const total = sum(parts);
-    const shares = Matrix.columnVector(parts.map((part) => part / total));
+    const shares = Matrix.columnVector(slopesOf(parts, curve));
     const variance = shares.transpose().mmul(covariance).mmul(shares).get(0, 0);
-    const beyond = discrepancy * (1 + Math.max(0, Math.log2(n / to)));
+    const doublings = Math.max(0, Math.log2(n / to));
+    const beyond = Math.hypot(discrepancy * (1 + doublings), free ? freePerDoubling * doublings : 0);
     const width = quantile * Math.hypot(Math.sqrt(variance), beyond, levelSpread);
     const sampleWidth = Math.hypot(width, quantile * noiseAt(noise, n, from, to));
     return {
@@ -298,22 +337,26 @@ export function fitPhysical(
     };
   });
   const warnings: PhysicalFit["warnings"][number][] = [];
+  const expected = free ? "the usual costs of the operators" : "the device model";
   if (noise.assumed) {
     const message = `too few repeats to measure the noise: ${percent(noise.relative)} is assumed`;
     warnings.push({ code: "no-repeats", message });
   }
-  const vague = efficiencies.filter((one) => one.informed < weaklyInformed).map((one) => one.name);
+  const vague = efficiencies
+    .filter((one, k) => one.informed < weaklyInformed && (curve.components[k]?.logSpread ?? 0) > tellingSpread)
+    .map((one) => one.name);
   if (vague.length > 0) {
-    const message = `lengths up to ${tokens(to)} say little of ${vague.join(", ")}: prediction there rests on the device model`;
+    const message = `lengths up to ${tokens(to)} say little of ${vague.join(", ")}: prediction there rests on ${expected}`;
     warnings.push({ code: "prior-dominated", message });
   }
   if (discrepancy > 3 * noise.relative) {
-    const message = `the device model misses the measured lengths by ${percent(discrepancy)}, with noise of ${percent(noise.relative)}`;
+    const message = `${expected} ${free ? "miss" : "misses"} the measured lengths by ${percent(discrepancy)}, with noise of ${percent(noise.relative)}`;
     warnings.push({ code: "lack-of-fit", message });
   }
   curve.components.forEach(({ name, logSpread }, k) => {
     if (Math.abs(logFactors[k] ?? 0) <= farFromPrior * logSpread) return;
-    const message = `${name} takes ${Math.exp(logFactors[k] ?? 0).toPrecision(2)} times what the device model says, more than its spread allows`;
+    const times = Math.exp(logFactors[k] ?? 0).toPrecision(2);
+    const message = `${name} takes ${times} times what ${expected} ${free ? "say" : "says"}, more than the spread allows`;
     warnings.push({ code: "far-from-prior", message });
   });
   return {

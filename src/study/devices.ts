@@ -3,6 +3,7 @@ import { readText } from "../files/byte-source.js";
 import { nodeFileSystem } from "../files/node.js";
 import { findDevice } from "../hardware/catalog/devices.js";
 import { type DeviceRecord, parseDeviceRecord } from "../hardware/record.js";
+import type { Run } from "../runs/schema.js";
 
 /** Largest device file that is read. */
 const largestRecord = 16 * 1024 * 1024;
@@ -44,6 +45,13 @@ export async function localDevice(environment: Environment): Promise<DeviceRecor
     if (error instanceof NsquaredError && error.code === "not-calibrated") return null;
     throw error;
   }
+}
+
+/** This machine's record where a run was of it, in the runtime that was calibrated; else nobody knows. */
+export function deviceOfRun({ runtime, machine }: Run, local: DeviceRecord | null): DeviceRecord | null {
+  const calibration = local?.calibration ?? null;
+  const alike = runtime.runner === "onnx-node" && machine.cpu === calibration?.cpu;
+  return alike && (runtime.threads ?? calibration.threads) === calibration.threads ? local : null;
 }
 
 async function readDevice(path: string): Promise<DeviceRecord> {

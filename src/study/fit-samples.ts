@@ -9,9 +9,17 @@ import type { Axis, SampleSet, Series } from "../runs/import/types.js";
 import { withDtype } from "../variants/dtype.js";
 import { costOfModel } from "./cost.js";
 import type { FitDocument, ScenariosDocument } from "./documents/fit.js";
-import { fitDocumentAbout, fitPoints, type FitQuestions, type RunFit, type RunFitOptions } from "./fit.js";
+import {
+  fitDocumentAbout,
+  fitPoints,
+  type FitQuestions,
+  type FitSubject,
+  type RunFit,
+  type RunFitOptions,
+} from "./fit.js";
 import type { MeasuredPhase } from "./measure.js";
 import { physicalCurve } from "./physical.js";
+import { curveOnUnknown } from "./unknown-device.js";
 
 export interface SeriesChoice {
   readonly phase?: MeasuredPhase;
@@ -87,14 +95,18 @@ export function fitSeries(series: Series, options: Omit<RunFitOptions, "phase" |
   return fitPoints(series.phase, series.points, { ...spread, axis: series.axis, ...options });
 }
 
-/** The physical law's curve for a series: of a run as it was executed, of anything else with fused attention. */
+/**
+ * The physical law's curve for a series: of a run as it was executed, of anything else with fused attention.
+ *
+ * @param device what the samples were measured on; null where nobody has measured it
+ */
 export function curveOfSeries(
   set: SampleSet,
   series: Series,
   model: ModelDescription,
-  device: DeviceRecord,
+  device: DeviceRecord | null,
 ): PhysicalCurve {
-  if (set.run !== null) return physicalCurve(set.run, model, device, series.phase);
+  if (set.run !== null && device !== null) return physicalCurve(set.run, model, device, series.phase);
   if (series.phase === "prefill" && (series.axis === "depth" || series.fixed > 0)) {
     throw badInput("no-physical-law", {
       where: set.path,
@@ -103,8 +115,13 @@ export function curveOfSeries(
       expected: "--model knows a prefill from an empty cache, and decode; leave it out",
     });
   }
+  const phase = series.phase === "decode" ? "decode" : "prefill";
+  if (device === null) {
+    const attention = set.run?.runtime.attention === "naive" ? "naive" : "fused";
+    return curveOnUnknown(model, { phase, batch: series.batch, attention });
+  }
   const curve = predictCurve(device.calibration === null ? model : withDtype(model, device.calibration.dtype), device, {
-    phase: series.phase === "decode" ? "decode" : "prefill",
+    phase,
     batch: series.batch,
   });
   return {
@@ -117,7 +134,13 @@ export function curveOfSeries(
 }
 
 /** A fit of samples from anywhere as one plain document. */
-export function samplesDocument(set: SampleSet, series: Series, fit: RunFit, questions: FitQuestions): FitDocument {
+export function samplesDocument(
+  set: SampleSet,
+  series: Series,
+  fit: RunFit,
+  questions: FitQuestions,
+  physical?: FitSubject["physical"],
+): FitDocument {
   // Of our own runs the phases are no surprise; samples of the same phase that were left out are.
   const others = set.series
     .filter((one) => one !== series && one.lengths > 1 && (set.run === null || one.phase === series.phase))
@@ -136,7 +159,12 @@ export function samplesDocument(set: SampleSet, series: Series, fit: RunFit, que
       message: `fitted ${seriesName(series)}; also there: ${shown}${others.length > 3 ? ` and ${others.length - 3} more` : ""} (--phase, --axis, --batch)`,
     });
   }
-  const subject = { path: set.path, model: set.model ?? "unnamed model", warnings: notes };
+  const subject = {
+    path: set.path,
+    model: set.model ?? physical?.model ?? "unnamed model",
+    warnings: notes,
+    ...(physical === undefined ? {} : { physical }),
+  };
   if (set.run !== null) return fitDocumentAbout(subject, fit, questions);
   const { axis, fixed, batch, count } = series;
   const source = {

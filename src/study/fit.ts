@@ -22,7 +22,7 @@ export interface RunFitOptions extends Omit<FitOptions, "laws"> {
   readonly at?: readonly number[];
   /** `auto` selects; `quadratic` and `linear` are fitted without asking whether others do better. */
   readonly law?: "auto" | "linear" | "quadratic";
-  /** Predicted seconds of the model on the device of the run, class by class: gives the physical law. */
+  /** Seconds of the model class by class, on the device of the run or on one that nobody measured: gives the physical law. */
   readonly curve?: PhysicalCurve;
 }
 
@@ -32,7 +32,7 @@ export interface RunFit {
   readonly points: readonly Point[];
   /** The law of the samples alone. */
   readonly blind: LawFit;
-  /** The law with the model's own operators, where the device is known. */
+  /** The law with the model's own operators, where the model is known. */
   readonly physical: PhysicalFit | null;
 }
 
@@ -101,6 +101,8 @@ export interface FitSubject {
   readonly model: string;
   /** Where samples came from that are no run of ours. */
   readonly source?: FitDocument["source"];
+  /** Whose operators the physical law is of, and on which device; null where nobody has measured it. */
+  readonly physical?: { readonly model: string; readonly device: string | null };
   readonly warnings?: FitDocument["warnings"];
 }
 
@@ -148,6 +150,7 @@ export function fitDocumentAbout(subject: FitSubject, fit: RunFit, questions: Fi
       },
       coefficientsOf: polynomial.kind,
       ...(physical === null ? {} : { efficiencies: physical.law.efficiencies.map((one) => ({ ...one })) }),
+      ...(subject.physical === undefined ? {} : { operators: subject.physical }),
     },
     crossover: crossoverOf(polynomial.crossover),
     ...(physical !== null || blind.average === null ? {} : { average: blind.average.map((one) => ({ ...one })) }),

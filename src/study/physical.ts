@@ -8,7 +8,7 @@ import { batchOf, measuredPhases } from "./fit.js";
 import type { MeasuredPhase } from "./measure.js";
 
 /** How a model is executed, as far as its seconds depend on it. */
-interface Execution {
+export interface Execution {
   readonly phase: MeasuredPhase;
   readonly batch: number;
   readonly attention: "fused" | "naive";

@@ -118,6 +118,30 @@ describe("nsquared fit", () => {
     expect(rate.noise.relative).toBe(0.05);
   });
 
+  test("knows a model's own operators on a machine that nobody measured", async () => {
+    // Real prefill times of two cores, one value per length; 15.0 s were measured at 8192.
+    const points = [
+      [128, 83.5],
+      [256, 160.2],
+      [512, 351.3],
+      [1024, 806.3],
+    ];
+    const short = file("short.csv", ["n,latency_ms", ...points.map((row) => row.join(","))].join("\n"));
+    const words = ["fit", short, "--model", "SmolLM2-135M", "--at", "8k"];
+    const { law, extrapolation } = fitDocument.parse(await json(words));
+    expect(law).toMatchObject({ kind: "physical", operators: { model: "SmolLM2-135M", device: null } });
+    expect(law.efficiencies?.map(({ name }) => name)).toEqual(["matrix products", "attention", "overhead"]);
+    const [at] = extrapolation;
+    expect(at?.low).toBeLessThan(15.04);
+    expect(at?.high).toBeGreaterThan(15.04);
+    // Narrower than a factor of four, which is where "can't tell" begins.
+    expect(at?.canTell).toBe(true);
+    const { out } = await command([...words, "--no-plot"]);
+    expect(out).toContain("the operators of SmolLM2-135M on a machine that nobody measured");
+    const known = fitDocument.parse(await json([...words, "--on", "h100"]));
+    expect(known.law.operators?.device).toBe("H100-SXM5-80GB");
+  });
+
   test("depth is an axis of its own", async () => {
     const rows = ["n,depth,seconds"];
     for (const depth of [0, 4096, 8192, 16384]) rows.push(`512,${depth},${1 + depth / 8192}`);

@@ -48,6 +48,8 @@ export const fitDocument = z.object({
     coefficientsOf: z.string(),
     /** Factors on the device's predicted seconds per class of operators; for the physical law only. */
     efficiencies: z.array(estimate.extend({ name: z.string(), informed: amount })).optional(),
+    /** Whose operators the physical law is of, and on which device; null where the samples alone decide the scale. */
+    operators: z.object({ model: z.string(), device: z.string().nullable() }).optional(),
   }),
   crossover: z.object({ n: amount, low: amount, high: z.number().nullable() }).nullable(),
   /**
