@@ -61,9 +61,11 @@ function addStack(
   const blocks = new Map<Layer, Block>();
   const around = surroundings(model, options, stack);
   const own = stack.kind === "decoder" ? "" : `${stack.name ?? stack.kind}.`;
+  const role =
+    !main && stack.kind === "encoder" && model.stacks.at(-1)?.kind === "decoder" ? { encodes: true as const } : {};
   let index = first;
   if (stack.extras !== undefined) {
-    instances.push({ block: extrasBlock(stack.extras, around), scope: `${own}extras`, layer: null });
+    instances.push({ block: extrasBlock(stack.extras, around), scope: `${own}extras`, layer: null, ...role });
   }
   for (const layer of stack.layers) {
     let block = blocks.get(layer);
@@ -74,12 +76,12 @@ function addStack(
       blocks.set(layer, block);
     }
     const scope = layer.weightsOf === undefined ? `${own}layers.${index - first}` : `${own}${layer.weightsOf}`;
-    instances.push({ block, scope, layer: index });
+    instances.push({ block, scope, layer: index, ...role });
     index += 1;
   }
   if (stack.finalNorm !== null) {
     const last = main && options.head === "last" && model.head.kind === "lm" && stack.kind === "decoder";
-    instances.push({ block: finalNormBlock(stack, around, last), scope: `${own}final_norm`, layer: null });
+    instances.push({ block: finalNormBlock(stack, around, last), scope: `${own}final_norm`, layer: null, ...role });
   }
   return index;
 }

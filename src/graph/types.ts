@@ -283,6 +283,8 @@ export interface BlockInstance {
   readonly scope: string;
   /** Index of the layer it is, or null for embedding and head. */
   readonly layer: number | null;
+  /** Part of an encoder whose output a decoder reads: it runs with the prompt, once. */
+  readonly encodes?: true;
 }
 
 export interface GraphOptions {

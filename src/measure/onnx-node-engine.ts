@@ -16,6 +16,8 @@ export interface StepInput {
   readonly depth: number;
   /** Token ids, [batch, n]. */
   readonly ids: BigInt64Array;
+  /** Token ids of the encoder, [batch, m], which the first step of a sequence reads; `ids` where they are left out. */
+  readonly encoderIds?: BigInt64Array;
   /** One per cache of the model; empty arrays at depth 0. Read where they are, not copied. */
   readonly past: readonly CacheContent[];
   /** One per state of the model, [batch, …shape]; zeros where it is left out. */
@@ -76,10 +78,13 @@ function engine(lowered: LoweredModel, runtime: Runtime, session: Session): Engi
       const results = await session.run(step, everything);
       return {
         logits: floats(results, output),
-        caches: caches.map(({ present }) => ({
-          key: floats(results, present.key),
-          value: floats(results, present.value),
-        })),
+        caches: caches.map(({ kept, past, present }) => {
+          // What the encoder left in the first step stays as it is.
+          const stays = kept.kind === "encoder" && (step[past.key]?.size ?? 0) > 0;
+          const content = (side: "key" | "value"): Float32Array =>
+            stays ? floats(step, past[side]) : floats(results, present[side]);
+          return { key: content("key"), value: content("value") };
+        }),
         states: states.map(({ present }) => floats(results, present)),
       };
     },
@@ -90,17 +95,19 @@ function engine(lowered: LoweredModel, runtime: Runtime, session: Session): Engi
 
 function feedsOf({ caches, states, inputs }: LoweredModel, input: StepInput): Feed[] {
   const { batch, n, depth, ids, past } = input;
+  const encoderIds = depth > 0 ? new BigInt64Array(0) : (input.encoderIds ?? ids);
   const all: Feed[] = [
     { name: inputNames.ids, shape: [batch, n], data: ids },
+    { name: inputNames.encoderIds, shape: [batch, encoderIds.length / batch], data: encoderIds },
     { name: inputNames.last, shape: [batch], data: new Int32Array(batch).fill(depth + n - 1) },
     { name: inputNames.total, shape: [], data: Int32Array.of(depth + n) },
     { name: inputNames.depth, shape: [1], data: BigInt64Array.of(BigInt(depth)) },
   ];
   const feeds = all.filter(({ name }) => inputs.has(name));
   caches.forEach(({ past: names, kept, kvHeads, keyDim, valueDim }, index) => {
-    const tokens = keptTokens(kept, depth);
     const content = past[index];
     if (content === undefined) throw new Error(`no content for cache ${index}`);
+    const tokens = kept.kind === "encoder" ? content.key.length / (batch * kvHeads * keyDim) : keptTokens(kept, depth);
     feeds.push({ name: names.key, shape: [batch, kvHeads, tokens, keyDim], data: content.key });
     feeds.push({ name: names.value, shape: [batch, kvHeads, tokens, valueDim], data: content.value });
   });

@@ -94,8 +94,12 @@ export interface Attention {
   readonly maskedWindow?: true;
   /** Queries and output are projected by experts that a router chooses (JetMoE). */
   readonly projectionExperts?: { readonly experts: number; readonly chosen: number };
-  /** Rows of a table of relative positions, with one number per head. */
-  readonly relativeBuckets?: number;
+  /**
+   * A number per head and bucket of the distance between key and query is added to the scores (T5, arXiv:1910.10683):
+   * half of the buckets are of one distance each, the others widen up to `reach`; where it looks both ways, half of all
+   * are for keys after the query. The table is the layer's own, or the last one of a layer before it.
+   */
+  readonly relativePositions?: { readonly buckets: number; readonly reach: number; readonly own: boolean };
 }
 
 /** Multi-head latent attention (DeepSeek-V2): keys and values of all heads are projected from one small latent. */

@@ -6,17 +6,20 @@ import { type Scope, inputNames } from "./scope.js";
 export function lowerEmbed(operator: EmbedOperator, scope: Scope): string {
   const { builder } = scope;
   const output = scope.fresh(operator.output);
-  const table = scope.parameter(operator.table);
   const tokens = scope.value(operator.ids);
-  if (operator.table === "positions") {
-    const rows = scope.weight(operator.table).weight.shape[0] ?? 1;
-    return builder.node(output, "Gather", [table, positions(output, tokens, rows, scope)]);
-  }
+  if (operator.table === "positions") return lookUpPositions(output, tokens, operator.table, scope);
+  const table = scope.parameter(operator.table);
   if (operator.table === "types") {
     const zeros = builder.node(`${output}.segment`, "Sub", [tokens, tokens]);
     return builder.node(output, "Gather", [table, zeros]);
   }
   return builder.node(output, "Gather", [table, tokens]);
+}
+
+/** Rows of a table of positions for every token of `stream`, [b, n, …]. @returns [1, n, width] */
+export function lookUpPositions(output: string, stream: string, table: string, scope: Scope): string {
+  const rows = scope.weight(table).weight.shape[0] ?? 1;
+  return scope.builder.node(output, "Gather", [scope.parameter(table), positions(output, stream, rows, scope)]);
 }
 
 /** Positions c … c + n − 1, [1, n]. Beyond the table they stay at its end: the times hold, the answers would not. */

@@ -85,7 +85,10 @@ describe("runnableGraph refuses by name what is only priced", () => {
 
   test.each<[string, ModelDescription]>([
     ['mixer "fourier"', modelOf([{ ...plain, mixers: [{ kind: "fourier" }] }])],
-    ["attention.relativeBuckets", modelOf([{ ...plain, mixers: [{ ...attention, relativeBuckets: 32 }] }])],
+    [
+      "attention.projectionExperts",
+      modelOf([{ ...plain, mixers: [{ ...attention, projectionExperts: { experts: 4, chosen: 2 } }] }]),
+    ],
     ["norm.plain", modelOf([{ ...plain, norm: { ...norm, plain: true } }])],
     ['arrangement "parallel-two-norms"', modelOf([{ ...plain, arrangement: "parallel-two-norms" }])],
     [

@@ -16,19 +16,23 @@ import { lowerAppend, lowerMix, lowerScores } from "./attention-naive.js";
 import { ModelBuilder, type Origin } from "./builder.js";
 import { lowerEmbed } from "./embed.js";
 import { lowerElementwise } from "./elementwise.js";
+import { addEncoder } from "./encoder.js";
 import { lowerLinear } from "./linear.js";
 import { lowerNorm } from "./norm.js";
 import { ParameterLayout } from "./parameters.js";
+import { isPooler, lowerPooler } from "./pooler.js";
 import { encodeModel, int } from "./proto.js";
 import { lowerRotary } from "./rotary-embedding.js";
 import {
   type CacheBinding,
+  type EncoderOutput,
   type Kept,
   type LoweringOptions,
   type Scope,
   type StateBinding,
   inputNames,
 } from "./scope.js";
+import { isStackExtras, lowerStackExtras } from "./stack-extras.js";
 import { unsupported } from "./unsupported.js";
 import { wholeLowering } from "./mixers/whole.js";
 import type { ExternalFile } from "./tensors.js";
@@ -68,9 +72,17 @@ export function lowerGraph(graph: Graph, options: LoweringOptions): LoweredModel
   const layout = new ParameterLayout();
   const caches: CacheBinding[] = [];
   const states: StateBinding[] = [];
-  let stream = builder.input(inputNames.ids, "int64", ["b", "n"]);
-  graph.instances.forEach((instance, index) => {
-    stream = lowerInstance(instance, index, stream, { builder, layout, options, graph: graph.options, caches, states });
+  const ids = builder.input(inputNames.ids, "int64", ["b", "n"]);
+  const parts = { builder, layout, options, graph: graph.options, caches, states };
+  const encoder = lowerEncoder(graph.instances, parts);
+  const target: Target = { ...parts, encoder, left: new Map() };
+  let stream = ids;
+  const running = graph.instances.filter(({ encodes }) => encodes !== true);
+  running.forEach((instance, index) => {
+    const result = lowerInstance(instance, String(index), stream, target);
+    // A pooler beside a head reads what the head reads.
+    if (isPooler(instance) && instance !== running.at(-1)) builder.output(result, "float32", ["b", 1, "pooled"]);
+    else stream = result;
   });
   const last = graph.instances.at(-1)?.block;
   const width = lastSize(last?.values.get(last.output)?.shape, "the result");
@@ -102,9 +114,33 @@ interface Target {
   readonly graph: GraphOptions;
   readonly caches: CacheBinding[];
   readonly states: StateBinding[];
+  readonly encoder: EncoderOutput | null;
+  /** Values that layers of a stack leave for later ones. */
+  readonly left: Map<string, string>;
 }
 
-function lowerInstance({ block, scope }: BlockInstance, index: number, stream: string, target: Target): string {
+/** The encoder that a decoder reads, with the model's embedding of its own tokens; null where there is none. */
+function lowerEncoder(
+  instances: readonly BlockInstance[],
+  parts: Omit<Target, "encoder" | "left">,
+): EncoderOutput | null {
+  const [embedding] = instances;
+  const encoding = instances.filter(({ encodes }) => encodes === true);
+  const last = encoding.at(-1)?.block;
+  if (embedding === undefined || last === undefined) return null;
+  const target: Target = { ...parts, encoder: null, left: new Map() };
+  const ids = parts.builder.input(inputNames.encoderIds, "int64", ["b", "m"]);
+  return addEncoder(parts.builder, lastSize(last.values.get(last.output)?.shape, "the encoder's output"), () => {
+    let stream = lowerInstance(embedding, "encoder.embedding", ids, target);
+    encoding.forEach((instance, index) => {
+      stream = lowerInstance(instance, `encoder.${index}`, stream, target);
+    });
+    return stream;
+  });
+}
+
+function lowerInstance(instance: BlockInstance, index: string, stream: string, target: Target): string {
+  const { block, scope } = instance;
   const { builder, layout, options } = target;
   const names = new Map<string, string>();
   const bindings = new Map<string, CacheBinding>();
@@ -139,8 +175,12 @@ function lowerInstance({ block, scope }: BlockInstance, index: number, stream: s
       return binding;
     },
     state: (shape) => bindState(shape, target),
+    encoder: target.encoder,
+    left: target.left,
     latestCache: () => target.caches.findLast(({ kept }) => kept.kind === "all") ?? null,
   };
+  if (isPooler(instance)) return lowerPooler(stream, context);
+  if (isStackExtras(instance)) return lowerStackExtras(stream, context);
   const packed = packedProjections(block);
   const skipped = new Set<Operator>([...packed.values()].flat());
   const modules = wholeModules(block, target.graph);

@@ -37,24 +37,33 @@ export function residentBytes(lowered: Pick<LoweredModel, "parameterBytes">): By
  * as the runtime makes them; and everything that the largest block makes, as if it were all alive at once.
  */
 export function passBytes(graph: Graph, size: PassSize): Bytes {
-  const point = { b: size.batch, n: size.n, c: size.depth };
-  const blocks = new Set(graph.instances.map(({ block }) => block));
+  const point = pointOf(size);
+  // The encoder runs in the first pass only.
+  const running = graph.instances.filter(({ encodes }) => encodes !== true || size.depth === 0);
+  const blocks = new Set(running.map(({ block }) => block));
   let activations = 0;
   for (const block of blocks) activations = Math.max(activations, blockBytes(block, size));
   let caches = 0;
   for (const { block } of graph.instances) {
-    for (const { key, value } of block.caches.values()) {
+    for (const { key, value, fixed } of block.caches.values()) {
       for (const { shape } of [key, value]) {
         const elements = shape.reduce((product, dimension) => product * dimension.at(point), 1);
-        caches += elements * (1 + size.depth / (size.depth + size.n));
+        // What the encoder left is read where it is.
+        caches += fixed === true ? elements : elements * (1 + size.depth / (size.depth + size.n));
       }
     }
   }
   return activations + caches * floatBytes;
 }
 
-function blockBytes(block: Block, { batch, n, depth }: PassSize): Bytes {
-  const point = { b: batch, n, c: depth };
+/** An encoder's input is as long as everything that the decoder has seen after the pass, or before it in decode. */
+function pointOf({ batch, n, depth }: PassSize): Readonly<Record<"b" | "n" | "c" | "m", number>> {
+  return { b: batch, n, c: depth, m: depth === 0 ? n : depth };
+}
+
+function blockBytes(block: Block, size: PassSize): Bytes {
+  const { batch, n, depth } = size;
+  const point = pointOf(size);
   const appended = new Set(block.operators.flatMap(({ kind, output }) => (kind === "append" ? [output] : [])));
   let bytes = 0;
   for (const [name, { shape }] of block.values) {

@@ -1,14 +1,15 @@
 import { buildGraph } from "../graph/build.js";
 import type { Graph, GraphOptions } from "../graph/types.js";
-import type { Ffn, Layer, Mixer, ModelDescription } from "../model/types.js";
+import type { Ffn, Layer, Mixer, ModelDescription, Stack } from "../model/types.js";
 import { missingInModule } from "./mixers/whole.js";
+import { strangeWeights } from "./stack-extras.js";
 import { unsupported } from "./unsupported.js";
 
 /** What may be there, per part of a description, for the graph to compute what the model computes. */
 const known = {
   embedding: ["rows", "width", "scale", "tables", "norm", "projection"],
-  head: ["kind", "tied", "bias", "softcap", "transform"],
-  stack: ["kind", "name", "layers", "finalNorm", "length"],
+  head: ["kind", "tied", "bias", "softcap", "transform", "pooler"],
+  stack: ["kind", "name", "layers", "finalNorm", "length", "extras", "hiddenSize"],
   layer: ["mixers", "ffns", "norm", "normPlacement", "arrangement", "weightsOf", "withoutMixerNorm"],
   norm: ["kind", "bias", "epsilon", "offset"],
 } as const;
@@ -24,9 +25,16 @@ export function runnableGraph(
   attention: GraphOptions["attention"],
   head: GraphOptions["head"] = "last",
 ): Graph {
-  const missing = missingParts(model)[0];
+  const text = textOnly(model);
+  const missing = missingParts(text)[0];
   if (missing !== undefined) throw unsupported(model.name, `${missing} cannot be run yet, only priced`);
-  return buildGraph(model, { attention, head });
+  return buildGraph(text, { attention, head });
+}
+
+/** The model without what text does not pass: towers of pictures and sound. */
+function textOnly(model: ModelDescription): ModelDescription {
+  const stacks = model.stacks.filter(({ length }) => length?.kind !== "absent");
+  return stacks.length === model.stacks.length ? model : { ...model, stacks };
 }
 
 function missingParts(model: ModelDescription): string[] {
@@ -37,17 +45,30 @@ function missingParts(model: ModelDescription): string[] {
     ...(model.embedding.tables ?? []).flatMap(({ name, width }) =>
       (name === "positions" || name === "types") && width === model.embedding.width ? [] : [`embedding table ${name}`],
     ),
-    ...strange("head", model.head, known.head),
-    ...(model.head.kind === "pooler" ? ["a pooler"] : []),
-    ...(model.stacks.length === 1 ? [] : [`${model.stacks.length} stacks`]),
+    // A pooler's rows are as many as it reads.
+    ...strange("head", model.head, model.head.kind === "pooler" ? [...known.head, "rows"] : known.head),
+    ...strangeStacks(model.stacks),
     ...model.stacks.flatMap((stack) => [
       ...(stack.kind === "decoder" || stack.kind === "encoder" ? [] : [`${stack.kind} stack`]),
-      ...((stack.length?.kind ?? "new") === "new" ? [] : ["a stack of another length"]),
       ...strange("stack", stack, known.stack),
+      ...Object.entries(stack.extras ?? {}).flatMap(([name, list]: [string, readonly unknown[]]) =>
+        name === "weights" || list.length === 0 ? [] : [`stack.extras.${name}`],
+      ),
+      ...strangeWeights((stack.extras?.weights ?? []).map(({ name }) => name)).map((name) => `stack.extras.${name}`),
       ...(stack.finalNorm === null ? [] : strange("norm", stack.finalNorm, known.norm)),
     ]),
     ...[...layers].flatMap(missingInLayer),
   ];
+}
+
+/** One stack over the new tokens, behind an encoder whose tokens are its own, or alone. */
+function strangeStacks(stacks: readonly Stack[]): string[] {
+  const [last, encoder, ...others] = stacks.toReversed();
+  if (last === undefined || others.length > 0) return [`${stacks.length} stacks`];
+  if ((last.length?.kind ?? "new") !== "new") return ["a stack of another length"];
+  if (encoder === undefined) return [];
+  if (last.kind !== "decoder" || encoder.kind !== "encoder") return [`${stacks.length} stacks`];
+  return encoder.length?.kind === "encoder" ? [] : ["an encoder of another length"];
 }
 
 function missingInLayer(layer: Layer): string[] {

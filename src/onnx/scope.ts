@@ -12,16 +12,21 @@ export interface LoweringOptions {
   readonly weights?: WeightFormat;
 }
 
-/** Which of the earlier tokens a cache holds: all, the last so many, or those of the chunk that is not full yet. */
+/**
+ * Which of the earlier tokens a cache holds: all, the last so many, those of the chunk that is not full yet, or what the
+ * encoder left, which no step adds to.
+ */
 export type Kept =
   | { readonly kind: "all" }
+  | { readonly kind: "encoder" }
   | { readonly kind: "last"; readonly tokens: number }
   | { readonly kind: "chunk"; readonly size: number };
 
-/** Tokens that a cache holds after `depth` tokens. */
+/** Tokens that a cache holds after `depth` tokens; an encoder's input is as long as what came before unless stated. */
 export function keptTokens(kept: Kept, depth: number): number {
   switch (kept.kind) {
     case "all":
+    case "encoder":
       return depth;
     case "last":
       return Math.min(depth, kept.tokens);
@@ -51,6 +56,8 @@ export interface CacheBinding {
 export const inputNames = {
   /** Token ids, int64 [b, n]. */
   ids: "ids",
+  /** Token ids of an encoder that a decoder reads, int64 [b, m]; read in the first pass of a sequence only. */
+  encoderIds: "encoder.ids",
   /** Index of each sequence's last token, c + n − 1, int32 [b]. */
   last: "last",
   /** c + n, int32, no dimensions. */
@@ -58,6 +65,14 @@ export const inputNames = {
   /** c, int64 [1]. */
   depth: "depth",
 } as const;
+
+/** The output of an encoder that a decoder reads. */
+export interface EncoderOutput {
+  /** [b, m, width] in the first pass of a sequence; nobody reads it later. */
+  readonly hidden: string;
+  /** Whether this pass is the first: bool [1]. Later ones find the encoder's keys and values in the caches. */
+  readonly first: string;
+}
 
 /** What the lowering of one operator works with. Names of values and weights are those of its block. */
 export interface Scope {
@@ -76,6 +91,10 @@ export interface Scope {
   /** Name in the model of an initializer that holds this weight. */
   parameter(local: string, offset?: boolean): string;
   hasWeight(local: string): boolean;
+  /** What the encoder hands to the decoder; null where there is none. */
+  readonly encoder: EncoderOutput | null;
+  /** Values that a layer leaves for later ones of the same stack, by what they are. */
+  readonly left: Map<string, string>;
   /** The cache of the last layer before that keeps all tokens; null where there is none. */
   latestCache(): CacheBinding | null;
   /** The cache of that name; `kept` is of interest where it is asked for first. */

@@ -156,8 +156,8 @@ type OfLength = (n: number) => number;
 function flopsOf(contender: Contender, phase: "prefill" | "decode"): OfLength {
   const uncached = contender.run.uncached === true;
   const priced = phase === "decode" && !uncached ? "decode" : "prefill";
-  const rows = priceGraph(buildGraph(contender.model, { attention: attentionOf(contender), phase: priced }));
-  const { flops } = costLaw(rows, priced);
+  const options = { attention: attentionOf(contender), phase: priced, encoder: "same" } as const;
+  const { flops } = costLaw(priceGraph(buildGraph(contender.model, options)), priced);
   return (n) => flops.at(priced === "prefill" ? { n, c: 0, b: 1, m: 0 } : { n: 1, c: n, b: 1, m: 0 });
 }
 

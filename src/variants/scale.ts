@@ -53,8 +53,8 @@ function withVocabulary(model: ModelDescription, wanted: number): ModelDescripti
 function withHidden(model: ModelDescription, wanted: number): ModelDescription {
   const refuse = (found: unknown, expected: string): Error =>
     badInput("scaling-invalid", { where: model.name, key: "--hidden", found, expected });
-  const fixed = (extras: Extras | undefined): boolean =>
-    extras !== undefined && Object.values(extras).some((list: readonly unknown[]) => list.length > 0);
+  const fixed = ({ weights: _tables, ...others }: Extras = {}): boolean =>
+    Object.values(others).some((list: readonly unknown[]) => list.length > 0);
   const unknown =
     fixed(model.extras) ||
     model.stacks.some(
@@ -68,10 +68,22 @@ function withHidden(model: ModelDescription, wanted: number): ModelDescription {
   const scaler = new Scaler(model.hiddenSize, wanted, refuse);
   const { embedding, head } = model;
   const width = (old: number): number => (old === model.hiddenSize ? wanted : scaler.width(old));
+  // A table of positions has as many rows as before, whatever its width.
+  const narrowed = (extras: Extras | undefined): { extras?: Extras } => {
+    if (extras?.weights === undefined) return extras === undefined ? {} : { extras };
+    const weights = extras.weights.map(({ name, shape }) => ({
+      name,
+      shape: shape.map((size, axis) =>
+        size === model.hiddenSize && !(axis === 0 && name === "positions") ? wanted : size,
+      ),
+    }));
+    return { extras: { ...extras, weights } };
+  };
   const changed = changeLayers(
     model,
     (layer): Layer => ({
       ...layer,
+      ...narrowed(layer.extras),
       mixers: layer.mixers.map((mixer) => scaler.mixer(mixer)),
       ffns: layer.ffns.map((ffn) => scaler.ffn(ffn)),
     }),
@@ -82,6 +94,7 @@ function withHidden(model: ModelDescription, wanted: number): ModelDescription {
   return noted(
     {
       ...changed,
+      stacks: changed.stacks.map((stack) => ({ ...stack, ...narrowed(stack.extras) })),
       hiddenSize: wanted,
       embedding: {
         ...embedding,

@@ -37,7 +37,13 @@ function empty(engine: Engine): Memory {
 }
 
 /** Runs the tokens piece by piece, handing the cache on, and gives the logits of all positions, [batch][n·vocabulary]. */
-export async function inPieces(engine: Engine, ids: number[][], pieces: readonly number[]): Promise<number[][]> {
+export async function inPieces(
+  engine: Engine,
+  ids: number[][],
+  pieces: readonly number[],
+  encoder: number[][] = ids,
+): Promise<number[][]> {
+  const encoderIds = BigInt64Array.from(encoder.flat().map(BigInt));
   const batch = ids.length;
   const logits: number[][] = ids.map(() => []);
   let memory = empty(engine);
@@ -46,7 +52,7 @@ export async function inPieces(engine: Engine, ids: number[][], pieces: readonly
     const start = depth;
     const part = BigInt64Array.from(ids.flatMap((sequence) => sequence.slice(start, start + n)).map(BigInt));
     const result = await engine.logitsAndCaches(
-      engine.prepare({ batch, n, depth, ids: part, past: memory.caches, states: memory.states }),
+      engine.prepare({ batch, n, depth, ids: part, encoderIds, past: memory.caches, states: memory.states }),
     );
     const share = result.logits.length / batch;
     logits.forEach((own, index) => own.push(...result.logits.subarray(index * share, (index + 1) * share)));
@@ -67,9 +73,11 @@ export async function expectAgreement(
   actual: readonly number[][],
   model: ModelDescription,
   ids: number[][],
+  encoder: number[][] = ids,
 ): Promise<void> {
   for (const [index, sequence] of ids.entries()) {
-    const expected = (await referenceLogits(model, weights, sequence)).flatMap((position) => [...position]);
+    const logits = await referenceLogits(model, weights, sequence, encoder[index]);
+    const expected = logits.flatMap((position) => [...position]);
     expect(relativeError(actual[index] ?? [], expected)).toBeLessThan(tolerance);
   }
 }

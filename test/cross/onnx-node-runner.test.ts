@@ -122,14 +122,14 @@ describe("onnx-node refuses", () => {
 });
 
 test("a model with a part that has no lowering is refused by its name", async () => {
-  const attention = { relativeBuckets: 32 };
+  const attention = { projectionExperts: { experts: 4, chosen: 2 } };
   const refused = smallModel(
-    { name: "relative", hidden: 32, heads: 2, kvHeads: 1, headDim: 16, ffn: 32, layers: 1, vocabulary: 20 },
+    { name: "jetmoe", hidden: 32, heads: 2, kvHeads: 1, headDim: 16, ffn: 32, layers: 1, vocabulary: 20 },
     { attention },
   );
   await expect(openOnnxNodeRunner(refused, options)).rejects.toMatchObject({
     code: "unsupported-operator",
-    message: expect.stringContaining("attention.relativeBuckets cannot be run yet"),
+    message: expect.stringContaining("attention.projectionExperts cannot be run yet"),
   });
 });
 

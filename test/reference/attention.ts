@@ -24,6 +24,7 @@ export async function runAttention(
   parameters: Parameters,
 ): Promise<Sequence> {
   const { heads, kvHeads, keyDim, valueDim } = mixer;
+  const source = mixer.source === "encoder" ? parameters.kept.encoded : inputs;
   const project = async (side: "query" | "key" | "value" | "output", x: Sequence, from: number, to: number) => {
     const weights: Linear = {
       weight: await parameters.matrix(`${side}.weight`, to, from),
@@ -34,7 +35,7 @@ export async function runAttention(
   const turn = (vector: Vector, position: number, count: number): Vector[] =>
     split(vector, count).map((head) => rotate(head, position, mixer.rotary));
   const prepare = async (side: "query" | "key", count: number): Promise<Vector[][]> => {
-    const projected = await project(side, inputs, hidden, count * keyDim);
+    const projected = await project(side, side === "key" ? source : inputs, hidden, count * keyDim);
     if (mixer.queryKeyNorm === "none") return projected.map((x, position) => turn(x, position, count));
     const perHead = mixer.queryKeyNorm === "per-head" || mixer.queryKeyNorm === "each-head";
     const width = perHead ? keyDim : count * keyDim;
@@ -60,9 +61,10 @@ export async function runAttention(
   if (mixer.keyValue !== "shared") {
     kept.keys = await prepare("key", kvHeads);
     const valuesFrom = mixer.keyValue === "key-is-value" ? "key" : "value";
-    kept.values = (await project(valuesFrom, inputs, hidden, kvHeads * valueDim)).map((x) => split(x, kvHeads));
+    kept.values = (await project(valuesFrom, source, hidden, kvHeads * valueDim)).map((x) => split(x, kvHeads));
   }
   const { keys, values } = kept;
+  const bias = await relativeBias(mixer, parameters);
   const sinks = mixer.sinks === true ? await parameters.vector("sinks", heads, "bias") : null;
 
   const mixed = queries.map((ofPosition, position) =>
@@ -72,7 +74,7 @@ export async function runAttention(
         const seen = keys.map((_, other) => other).filter((other) => sees(mixer, position, other));
         const scores = seen.map((other) => {
           const score = dot(query, keys[other]?.[shared]) * mixer.scale;
-          return mixer.softcap === null ? score : cap(score, mixer.softcap);
+          return (mixer.softcap === null ? score : cap(score, mixer.softcap)) + bias(other - position, head);
         });
         // A sink takes part in the softmax, and mixes nothing in.
         const weights = softmax(sinks === null ? scores : [...scores, at(sinks, head)]);
@@ -101,6 +103,34 @@ async function gate(
     const gates = linear(inputs[position] ?? x, weights);
     return map(x, (value, i) => value * sigmoid(at(gates, kind === "per-head" ? Math.floor(i / valueDim) : i)));
   });
+}
+
+/**
+ * The bias of a distance (key − query) and head: `_relative_position_bucket` of T5's own code, equation by equation
+ * (arXiv:1910.10683; google-research/text-to-text-transfer-transformer, mesh_tensorflow/transformer).
+ */
+async function relativeBias(
+  { relativePositions, heads, causal }: Attention,
+  parameters: Parameters,
+): Promise<(distance: number, head: number) => number> {
+  if (relativePositions === undefined) return () => 0;
+  const { buckets, reach, own } = relativePositions;
+  if (own) parameters.kept.relative = await parameters.read("relative_positions", [buckets, heads], "bias");
+  const table = parameters.kept.relative;
+  return (distance, head) => {
+    let bucket = 0;
+    let count = buckets;
+    let away = Math.max(0, -distance);
+    if (!causal) {
+      count /= 2;
+      if (distance > 0) bucket += count;
+      away = Math.abs(distance);
+    }
+    const exact = Math.floor(count / 2);
+    const wide = exact + Math.floor((Math.log(away / exact) / Math.log(reach / exact)) * (count - exact));
+    bucket += away < exact ? away : Math.min(wide, count - 1);
+    return at(table ?? undefined, bucket * heads + head);
+  };
 }
 
 function sees({ span, causal }: Attention, position: number, other: number): boolean {

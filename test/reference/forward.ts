@@ -1,4 +1,4 @@
-import type { DenseFfn, Ffn, Layer, ModelDescription } from "../../src/model/types.js";
+import type { DenseFfn, Ffn, Layer, ModelDescription, Stack } from "../../src/model/types.js";
 import type { WeightSource } from "../../src/onnx/weights.js";
 import { runMixer } from "./mixers.js";
 import { Parameters, runNorm } from "./parameters.js";
@@ -16,22 +16,26 @@ export async function referenceLogits(
   model: ModelDescription,
   source: WeightSource,
   ids: readonly number[],
+  encoderIds: readonly number[] = ids,
 ): Promise<Sequence> {
   const parameters = new Parameters(model, source);
-  let stream = await embed(model, parameters, ids);
-  let index = 0;
+  let stream: Sequence = [];
   for (const stack of model.stacks) {
     const own = stack.kind === "decoder" ? "" : `${stack.name ?? stack.kind}.`;
-    for (const layer of stack.layers) {
+    parameters.kept.encoded = stream;
+    stream = await embed(model, parameters, stack === model.stacks.at(-1) ? ids : encoderIds);
+    stream = await runStackExtras(stream, stack, parameters.within(`${own}extras.extra.`));
+    for (const [index, layer] of stack.layers.entries()) {
       const scope = `${own}${layer.weightsOf ?? `layers.${index}`}.`;
       stream = await runLayer(stream, layer, model.hiddenSize, parameters.within(scope));
-      index += 1;
     }
     if (stack.finalNorm !== null) {
       stream = await runNorm(stream, stack.finalNorm, model.hiddenSize, parameters.within(`${own}final_norm.norm.`));
     }
   }
-  const { tied, bias, softcap, transform } = model.head;
+  const { kind, tied, bias, softcap, transform } = model.head;
+  if (kind === "none") return stream;
+  if (kind === "pooler") return pooled(stream, model.hiddenSize, model.head.rows ?? model.hiddenSize, parameters);
   let width = model.hiddenSize;
   if (transform !== undefined) {
     const inside = parameters.within(tied ? "embedding.transform." : "head.transform.");
@@ -70,6 +74,37 @@ async function embed(model: ModelDescription, parameters: Parameters, ids: reado
   return stream.map((x) => map(x, (value) => value * (scale ?? 1)));
 }
 
+/** Positions of the stack's own, and a norm behind them: its weight, then its bias. */
+async function runStackExtras(stream: Sequence, { extras }: Stack, parameters: Parameters): Promise<Sequence> {
+  let result = stream;
+  for (const { name, shape } of extras?.weights ?? []) {
+    const width = shape.at(-1) ?? 0;
+    const weight = await parameters.read(name, shape, "bias");
+    if (name === "positions") result = result.map((x, i) => map(x, (value, j) => value + at(weight, i * width + j)));
+    if (name === "embedding_norm") {
+      result = result.map((x) => {
+        const mean = x.reduce((sum, value) => sum + value, 0) / width;
+        const variance = x.reduce((sum, value) => sum + (value - mean) ** 2, 0) / width;
+        return map(
+          x,
+          (value, j) => ((value - mean) / Math.sqrt(variance + 1e-5)) * at(weight, j) + at(weight, width + j),
+        );
+      });
+    }
+  }
+  return result;
+}
+
+/** BERT's pooler: the first position through a projection and tanh. */
+async function pooled(stream: Sequence, hidden: number, width: number, parameters: Parameters): Promise<Sequence> {
+  const own = parameters.within("pooler.pooler.dense.");
+  const weights = {
+    weight: await own.matrix("weight", width, hidden),
+    bias: await own.vector("bias", width, "bias"),
+  };
+  return stream.slice(0, 1).map((x) => map(linear(x, weights), Math.tanh));
+}
+
 /** What stands before the logits of masked language models: projection, GELU, norm. */
 async function transformed(
   stream: Sequence,
@@ -90,8 +125,9 @@ async function transformed(
 async function runLayer(stream: Sequence, layer: Layer, hidden: number, parameters: Parameters): Promise<Sequence> {
   let result = stream;
   const branches: { name: string; run: (x: Sequence, own: Parameters) => Promise<Sequence> }[] = [];
-  for (const mixer of layer.mixers) {
-    branches.push({ name: "mixer.", run: (x, own) => runMixer(x, mixer, layer.norm, hidden, own) });
+  for (const [index, mixer] of layer.mixers.entries()) {
+    const name = layer.mixers.length === 1 ? "mixer." : `mixer${index}.`;
+    branches.push({ name, run: (x, own) => runMixer(x, mixer, layer.norm, hidden, own) });
   }
   for (const ffn of layer.ffns) {
     branches.push({ name: "ffn.", run: (x, own) => runAnyFfn(x, ffn, hidden, own) });

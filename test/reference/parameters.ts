@@ -3,14 +3,23 @@ import type { ModelDescription, Norm } from "../../src/model/types.js";
 import type { WeightSource } from "../../src/onnx/weights.js";
 import { type Vector, type Sequence, map, at, rmsNorm } from "./vectors.js";
 
+/** What layers leave for later ones. */
+interface Kept {
+  keys: Vector[][];
+  values: Vector[][];
+  /** The encoder's output, which the decoder's layers read. */
+  encoded: Sequence;
+  /** The last table of relative positions, [buckets, heads]. */
+  relative: Float32Array | null;
+}
+
 /** Reads parameters by name, below a prefix. */
 export class Parameters {
   constructor(
     private readonly model: ModelDescription,
     private readonly source: WeightSource,
     private readonly prefix = "",
-    /** Keys and values of the last layer that had its own, for layers that read them. */
-    readonly kept: { keys: Vector[][]; values: Vector[][] } = { keys: [], values: [] },
+    readonly kept: Kept = { keys: [], values: [], encoded: [], relative: null },
   ) {}
 
   within(prefix: string): Parameters {

@@ -41,8 +41,9 @@ export function addAttention(module: ModuleBuilder, input: string, mixer: Attent
     if (mixer.keyValue !== "shared") key = normalise("key", key, kvHeads);
   }
   if (mixer.sinks === true) query = module.weighted("sinks", query, { sinks: [heads] });
-  if (mixer.relativeBuckets !== undefined) {
-    query = module.weighted("relative_positions", query, { relative_positions: [mixer.relativeBuckets, heads] });
+  if (mixer.relativePositions?.own === true) {
+    const { buckets } = mixer.relativePositions;
+    query = module.weighted("relative_positions", query, { relative_positions: [buckets, heads] });
   }
   if (mixer.indexer !== undefined) addIndexer(module, input, input, mixer.indexer);
 

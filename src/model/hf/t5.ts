@@ -1,6 +1,6 @@
 import type { Attention, Ffn, Stack } from "../types.js";
 import { purposeOf } from "./architecture.js";
-import { layerCount, sizeOrZero, text } from "./checks.js";
+import { layerCount, sizeOrZero, text, tokenCount } from "./checks.js";
 import type { ConfigReader } from "./config-reader.js";
 import { shareEqual } from "./decoder.js";
 import { encoderLength, halves, shared } from "./halves.js";
@@ -19,7 +19,6 @@ function readT5(config: ConfigReader, relative: "first" | "every"): ReaderResult
   const width = config.size("d_ff");
   const plain: Ffn = { kind: "dense", width, gated, activation: gated ? "gelu-tanh" : "relu", bias: false };
   config.ignore(
-    "relative_attention_max_distance",
     "is_gated_act",
     "dense_act_fn",
     "scalable_attention",
@@ -28,8 +27,11 @@ function readT5(config: ConfigReader, relative: "first" | "every"): ReaderResult
     "n_positions",
   );
   const base = softmax({ heads, kvHeads: heads, headDim }, null, { scale: 1 });
-  const biased = (attention: Attention, index: number): Attention =>
-    relative === "every" || index === 0 ? { ...attention, relativeBuckets: buckets } : attention;
+  const reach = config.read("relative_attention_max_distance", tokenCount);
+  const biased = (attention: Attention, index: number): Attention => ({
+    ...attention,
+    relativePositions: { buckets, reach, own: relative === "every" || index === 0 },
+  });
   const local = localAttention(config);
   const ffnOf = sparseSwitch(config, plain, width);
   const encoder: Stack = {

@@ -5,14 +5,18 @@ import { addRotary } from "../rotary-embedding.js";
 import type { CacheBinding, Kept } from "../scope.js";
 import { unsupported } from "../unsupported.js";
 import { addBlockedAttention, type BlockedSpan } from "./blocked-attention.js";
+import { addCrossAttention } from "./cross-attention.js";
 import { addGroupQueryAttention } from "./group-query.js";
 import { addHeadNorm } from "./head-norm.js";
+import { addBiasedAttention } from "./relative-positions.js";
 import type { Around } from "./around.js";
 
 /** What the lowering by operators does not know: those modules are lowered here as a whole. */
 export function isPlainAttention(mixer: Attention): boolean {
-  const { span, sinks, gate, keyValue, indexer, queryKeyNorm, keyDim, valueDim } = mixer;
-  const special = [sinks, gate, keyValue, indexer].some((value) => value !== undefined && value !== false);
+  const { span, sinks, gate, keyValue, indexer, relativePositions, queryKeyNorm, keyDim, valueDim } = mixer;
+  const special = [sinks, gate, keyValue, indexer, relativePositions].some(
+    (value) => value !== undefined && value !== false,
+  );
   return span.kind === "full" && mixer.causal && !special && queryKeyNorm !== "each-head" && keyDim === valueDim;
 }
 
@@ -29,8 +33,10 @@ function keptBy(span: BlockedSpan): Kept {
 }
 
 /** Softmax attention with its projections, [b, n, hidden] → the same. */
-export function addWholeAttention(e: Emitter, input: string, mixer: Attention, { norm, naive }: Around): string {
+export function addWholeAttention(e: Emitter, input: string, mixer: Attention, around: Around): string {
+  const { norm, naive } = around;
   const { heads, kvHeads, keyDim, valueDim, span } = mixer;
+  if (mixer.source === "encoder") return addCrossAttention(e, input, mixer, around);
   if (span.kind !== "full" && span.kind !== "window" && span.kind !== "chunk") {
     throw unsupported(e.name, `no lowering of a ${span.kind} span`);
   }
@@ -52,13 +58,17 @@ export function addWholeAttention(e: Emitter, input: string, mixer: Attention, {
   }
   const sinks = mixer.sinks === true ? e.weight("sinks") : null;
   const attention = { ...mixer, span, sinks, naive };
+  const { relativePositions } = mixer;
   const fits = span.kind === "full" && keyDim === valueDim && !naive;
   const bothWays = fits && !mixer.causal && kvHeads === heads && mixer.softcap === null && sinks === null;
-  const mixed = bothWays
-    ? addMultiHeadAttention(e, [query, key, value], mixer)
-    : fits && mixer.causal
-      ? addGroupQueryAttention(e, [query, key, value], e.scope.cache(e.local("cache")), attention)
-      : addBlockedAttention(e, { query, ...append(e, key, value, mixer, span) }, attention);
+  const mixed =
+    relativePositions !== undefined
+      ? addBiasedAttention(e, { query, ...append(e, key, value, mixer, span) }, attention, relativePositions)
+      : bothWays
+        ? addMultiHeadAttention(e, [query, key, value], mixer)
+        : fits && mixer.causal
+          ? addGroupQueryAttention(e, [query, key, value], e.scope.cache(e.local("cache")), attention)
+          : addBlockedAttention(e, { query, ...append(e, key, value, mixer, span) }, attention);
   const gated = mixer.gate === undefined ? mixed : addOutputGate(e, input, mixed, mixer);
   return e.linear("output", gated);
 }

@@ -24,7 +24,7 @@ export interface BlockedAttention {
   readonly naive: boolean;
 }
 
-interface Operands {
+export interface Operands {
   /** [b, n, heads·keyDim]. */
   readonly query: string;
   /** [b, kvHeads, t, keyDim]; the last n of the t are the queries' own. */
@@ -34,7 +34,7 @@ interface Operands {
 }
 
 /** Part of the queries against part of the keys. */
-interface Piece {
+export interface Piece {
   /** [b, kvHeads, group, rows, keyDim]. */
   readonly query: string;
   readonly keys: string;
@@ -42,12 +42,12 @@ interface Piece {
   /** Numbers of queries and of keys, int64 [1]. */
   readonly rows: string;
   readonly columns: string;
-  /** Added to the scores, [rows, columns], or null where everything is visible. */
+  /** Added to the scores, [rows, columns] or [kvHeads, group, rows, columns], or null where everything is visible. */
   readonly mask: string | null;
 }
 
 /** Queries of one block: a quarter of the window or less, so that little of what is computed is thrown away. */
-function queriesPerBlock(span: BlockedSpan): number {
+export function queriesPerBlock(span: BlockedSpan): number {
   if (span.kind === "full") return largestBlock;
   return Math.max(1, Math.min(largestBlock, Math.floor(span.size / 4)));
 }
@@ -209,7 +209,7 @@ function positionMask(e: Emitter, { span, causal }: BlockedAttention, places: Pl
 }
 
 /** Scores, softmax and mixture of one piece, [b, kvHeads, group, rows, valueDim]. */
-function addPiece(e: Emitter, piece: Piece, attention: BlockedAttention): string {
+export function addPiece(e: Emitter, piece: Piece, attention: BlockedAttention): string {
   const { builder } = e.scope;
   const { heads, kvHeads, keyDim, valueDim, scale, softcap, sinks } = attention;
   const group = heads / kvHeads;

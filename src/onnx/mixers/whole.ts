@@ -52,6 +52,10 @@ const lowerings: { readonly [K in Kind]?: Whole<K> } = {
       "sinks",
       "gate",
       "keyValue",
+      "source",
+      "sourceWidth",
+      "relativePositions",
+      "referenceBlocks",
     ],
   },
   delta: {
