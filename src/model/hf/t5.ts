@@ -27,7 +27,8 @@ function readT5(config: ConfigReader, relative: "first" | "every"): ReaderResult
     "n_positions",
   );
   const base = softmax({ heads, kvHeads: heads, headDim }, null, { scale: 1 });
-  const reach = config.read("relative_attention_max_distance", tokenCount);
+  // Files of before 2021 and GGUF headers do not say it: every T5 has the class's.
+  const reach = config.derived("relative_attention_max_distance", tokenCount, "class default of t5", () => 128);
   const biased = (attention: Attention, index: number): Attention => ({
     ...attention,
     relativePositions: { buckets, reach, own: relative === "every" || index === 0 },
