@@ -23,8 +23,16 @@ export interface DemoOptions extends Place {
   readonly seed: number;
   readonly quirks?: readonly Quirk[];
   readonly model?: string;
+  /** How time passes; the system's unless given. */
+  readonly clock?: DemoClock;
   /** Puts `nsquared_sent`, the sender's monotonic clock in seconds, into every chunk. */
   readonly stamps?: boolean;
+}
+
+/** Monotonic seconds, and a way to wait for a moment of them. */
+export interface DemoClock {
+  now(): number;
+  until(due: number): Promise<void>;
 }
 
 export interface DemoServer extends Listening {
@@ -38,11 +46,14 @@ const mostAnswer = 100_000;
 /** Timers are late by up to this; the rest is waited for in turns of the event loop. */
 const timerSlackMs = 1.5;
 
-async function until(due: number): Promise<void> {
-  const ahead = (due - monotonicSeconds()) * 1000 - timerSlackMs;
-  if (ahead > 0) await sleep(ahead);
-  while (monotonicSeconds() < due) await nextTick();
-}
+const systemTime: DemoClock = {
+  now: monotonicSeconds,
+  until: async (due) => {
+    const ahead = (due - monotonicSeconds()) * 1000 - timerSlackMs;
+    if (ahead > 0) await sleep(ahead);
+    while (monotonicSeconds() < due) await nextTick();
+  },
+};
 
 /** What a completion request asks for, checked. */
 interface Wanted {
@@ -71,18 +82,20 @@ class Demo {
   private readonly times: DemoTimes;
   private readonly cache = new PrefixCache();
   private readonly model: string;
+  private readonly time: DemoClock;
   private readonly quirks: ReadonlySet<Quirk>;
 
   constructor(private readonly options: DemoOptions) {
     this.times = demoTimes(options.law, options.seed);
     this.model = options.model ?? "demo";
+    this.time = options.clock ?? systemTime;
     this.quirks = new Set(options.quirks ?? []);
   }
 
   private has = (quirk: Quirk): boolean => this.quirks.has(quirk);
 
   async answer(request: IncomingMessage, response: ServerResponse, server: Server): Promise<void> {
-    const arrived = monotonicSeconds();
+    const arrived = this.time.now();
     if (this.has("hangs")) return;
     if (this.has("html")) {
       response.writeHead(200, { "content-type": "text/html" }).end("<!doctype html><title>Welcome</title>");
@@ -201,7 +214,7 @@ class Demo {
       predicted_ms: 1000 * steps.reduce((sum, step) => sum + step, 0),
     };
     if (!wanted.stream) {
-      await until(due + steps.reduce((sum, step) => sum + step, 0));
+      await this.time.until(due + steps.reduce((sum, step) => sum + step, 0));
       const text = Array.from({ length: written }, (_, index) => wordOf(index)).join("");
       const finish = this.has("stops-early") ? "stop" : "length";
       const more = this.has("llama-timings") ? { timings } : {};
@@ -218,7 +231,7 @@ class Demo {
     for (let index = 0; index < written; index += perChunk) {
       const last = Math.min(written, index + perChunk);
       for (let token = index; token < last; token += 1) due += token === 0 ? 0 : (steps[token - 1] ?? 0);
-      await until(due);
+      await this.time.until(due);
       if (response.destroyed) return;
       if (index >= written / 2 && index > 0) {
         if (this.has("cut")) {
@@ -257,7 +270,7 @@ class Demo {
     for (let processed = cached; processed < total; ) {
       processed = Math.min(total, processed + chunk);
       const spent = (seconds * (processed - cached)) / (total - cached);
-      await until(arrived + spent);
+      await this.time.until(arrived + spent);
       const prompt_progress = { total, cache: cached, processed, time_ms: 1000 * spent };
       await writer.send(chunkOf({ ...common, more: { prompt_progress } }));
     }

@@ -2,10 +2,11 @@ import { badInput } from "../base/errors.js";
 import { tokens } from "../base/format.js";
 import { seededRandom } from "../base/random.js";
 import type { Seconds } from "../base/units.js";
-import { systemClock } from "../measure/clock.js";
+import { type Clock, systemClock } from "../measure/clock.js";
 import { readMachine } from "../measure/environment.js";
 import type { NextBlock } from "../measure/plan.js";
 import type { ProgressEvent } from "../measure/progress.js";
+import type { RunContext } from "../measure/runner.js";
 import { type Recorded, recordRun } from "../measure/record.js";
 import { type OpenAiOptions, type OpenAiRunner, openOpenAiRunner } from "../measure/openai.js";
 import { contentDigest } from "../runs/digest.js";
@@ -59,6 +60,8 @@ export interface EndpointWorld {
   readonly created: Date;
   readonly signal: AbortSignal;
   readonly progress?: (event: ProgressEvent) => void;
+  /** The system's unless given. */
+  readonly clock?: Clock;
   readonly say: (text: string) => void;
   /** Asked before the first sample; a no ends it without a run. */
   readonly agree: (estimate: EndpointEstimate) => Promise<boolean>;
@@ -89,8 +92,8 @@ export async function measureEndpoint(
   options: EndpointOptions,
   world: EndpointWorld,
 ): Promise<EndpointMeasurement | null> {
-  const { signal } = world;
-  const context = { clock: systemClock, signal };
+  const { signal, clock = systemClock } = world;
+  const context = { clock, signal };
   const before = options.resume?.runtime.options["decode steps"];
   const decodeSteps = options.decodeSteps ?? (typeof before === "number" ? before : defaultDecodeSteps);
   world.say(`asking ${options.address.host} what it can do`);
@@ -142,7 +145,7 @@ export async function measureEndpoint(
       probe: runner.asked(),
       seed: options.seed,
       random: seededRandom(options.seed),
-      clock: systemClock,
+      clock,
       created: world.created,
       output: options.output,
       ...(next === undefined ? {} : { next }),
@@ -269,7 +272,7 @@ async function withinFoundContext(
   cells: readonly Cell[],
   runner: OpenAiRunner,
   decodeSteps: number,
-  context: { readonly clock: typeof systemClock; readonly signal: AbortSignal },
+  context: RunContext,
   warnings: Warning[],
 ): Promise<Cell[]> {
   const sizes = [...new Set(cells.map((cell) => wholeOf(cell, decodeSteps)))].sort((a, b) => a - b);
@@ -295,11 +298,7 @@ function leftOut(cells: readonly Cell[], kept: readonly Cell[]): string {
 }
 
 /** The longest of the sizes that the server takes, by bisection; 0 where it takes none. */
-async function longestAccepted(
-  sizes: readonly number[],
-  runner: OpenAiRunner,
-  context: { readonly clock: typeof systemClock; readonly signal: AbortSignal },
-): Promise<number> {
+async function longestAccepted(sizes: readonly number[], runner: OpenAiRunner, context: RunContext): Promise<number> {
   const longest = sizes.at(-1) ?? 0;
   if (await runner.accepts(longest - 1, context)) return longest;
   let [low, high] = [-1, sizes.length - 1];
