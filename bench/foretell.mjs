@@ -1,0 +1,149 @@
+// Whether lengths up to an eighth foretell the whole: four models on this machine, each measured at three lengths up to n/8
+// and, interleaved with them, at n itself; what the short lengths say of n by the physical law, how far off it is, and what
+// knowing it cost beside measuring n as often, warm-ups and calibration included.
+//
+//   npm run build && node bench/foretell.mjs [--n 8192] [--repeat 3] [--record calibration.json]
+//
+// Five minutes or so on a quiet machine. The GGUF file (the shapes of SmolLM2-135M, float16, random weights) is written to
+// a temporary folder.
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { seededRandom, shuffled } from "../dist/base/random.js";
+import { fitLaw, fitPhysical } from "../dist/fit/index.js";
+import { parseDeviceRecord } from "../dist/hardware/record.js";
+import { systemClock as clock } from "../dist/measure/clock.js";
+import { readMachine } from "../dist/measure/environment.js";
+import { openLlamaRunner } from "../dist/measure/llama.js";
+import { availableMemory, openOnnxNodeRunner } from "../dist/measure/onnx-node.js";
+import { builtInModel } from "../dist/model/builtin/models.js";
+import { calibrate } from "../dist/study/calibrate.js";
+import { onnxMicroRuntime } from "../dist/study/micro-runtime.js";
+import { curveToMeasure } from "../dist/study/physical.js";
+import { curveOnUnknown } from "../dist/study/unknown-device.js";
+import { scaled } from "../dist/variants/scale.js";
+import { writeRandomGguf } from "./random-gguf.mjs";
+import { quantile } from "./robust-fit.mjs";
+
+const { values: options } = parseArgs({
+  options: {
+    n: { type: "string", default: "8192" },
+    repeat: { type: "string", default: "3" },
+    record: { type: "string" },
+  },
+});
+const n = Number(options.n);
+const repeat = Number(options.repeat);
+const lengths = [64, 16, 8].map((part) => n / part);
+const level = 0.8;
+
+async function calibration() {
+  const { record } = options;
+  if (record !== undefined && existsSync(record)) {
+    return parseDeviceRecord(JSON.parse(readFileSync(record, "utf8")), record);
+  }
+  const runtime = await onnxMicroRuntime();
+  const made = await calibrate({ runtime, clock, machine: await readMachine(), quick: true, date: new Date() });
+  if (record !== undefined) writeFileSync(record, JSON.stringify(made, null, 1));
+  return made;
+}
+
+const device = await calibration();
+const threads = device.calibration?.threads ?? 2;
+const folder = mkdtempSync(join(tmpdir(), "nsquared-"));
+const gguf = join(folder, "random.gguf");
+
+/** @typedef {import("../dist/measure/runner.js").Runner} Runner */
+/** @typedef {{name: string, curve: import("../dist/fit/index.js").PhysicalCurve, open: () => Promise<Runner>}} Subject */
+
+const execution = /** @type {const} */ ({ phase: "prefill", batch: 1, attention: "fused" });
+
+/** @param {string} name @param {import("../dist/model/types.js").ModelDescription} model @param {"fused" | "naive"} attention @returns {Subject} */
+function inOnnx(name, model, attention) {
+  return {
+    name,
+    curve: curveToMeasure(model, device, { ...execution, attention }),
+    open: () =>
+      openOnnxNodeRunner(model, { attention, threads, seed: 1, maxLength: n + 1, availableBytes: availableMemory }),
+  };
+}
+
+const smol = builtInModel("SmolLM2-135M");
+const six = { layers: 6 };
+/** @type {Subject[]} */
+const subjects = [
+  inOnnx("SmolLM2-135M", smol, "fused"),
+  inOnnx("Qwen2.5-0.5B, 6 layers", scaled(builtInModel("Qwen2.5-0.5B"), six), "fused"),
+  inOnnx("SmolLM2-135M, 6 layers, naive", scaled(smol, six), "naive"),
+  {
+    name: "GGUF of SmolLM2's shapes",
+    // llama.cpp's kernels are not those that were calibrated.
+    curve: curveOnUnknown(smol, execution),
+    open: () => {
+      writeRandomGguf(gguf, { type: "f16", context: n });
+      return openLlamaRunner({ path: gguf, contextLength: n + 1, sequences: 1, threads, attention: "fused", seed: 1 });
+    },
+  },
+];
+
+/** Samples in shuffled blocks, after a warm-up of each short length. @param {Subject} subject */
+async function measured({ open }) {
+  const context = { clock, signal: new AbortController().signal };
+  const random = seededRandom(1);
+  const runner = await open();
+  /** @type {{n: number, seconds: number, block: number}[]} */
+  const samples = [];
+  try {
+    for (let block = -1; block < repeat; block += 1) {
+      for (const length of shuffled(block < 0 ? lengths : [...lengths, n], random)) {
+        const outcome = await runner.run({ phase: "prefill", n: length, depth: 0, batch: 1 }, context);
+        if (outcome.status !== "ok") throw new Error(outcome.reason);
+        samples.push({ n: length, seconds: outcome.seconds, block });
+      }
+    }
+  } finally {
+    await runner.close();
+  }
+  return samples;
+}
+
+const percent = (/** @type {number} */ share) => `${(100 * share).toFixed(1)} %`;
+const total = (/** @type {{seconds: number}[]} */ samples) => samples.reduce((sum, { seconds }) => sum + seconds, 0);
+const spent = { short: 0, long: 0 };
+/** @type {number[]} */
+const errors = [];
+let inside = 0;
+try {
+  for (const subject of subjects) {
+    const samples = await measured(subject);
+    const short = samples.filter((sample) => sample.n < n);
+    const long = samples.filter((sample) => sample.n === n);
+    const kept = short.filter(({ block }) => block >= 0);
+    const truth = quantile(
+      long.map(({ seconds }) => seconds),
+      0.5,
+    );
+    const { law, ...fit } = fitPhysical(subject.curve, kept, { level });
+    const { seconds, low, high } = fit.predict(n);
+    const blind = fitLaw(kept).predict(n);
+    const error = seconds / truth - 1;
+    errors.push(Math.abs(error));
+    if (low <= truth && truth <= high) inside += 1;
+    spent.short += total(short);
+    spent.long += total(long);
+    console.log(
+      `${subject.name}: ${seconds.toFixed(2)} s (${low.toFixed(2)} – ${high.toFixed(2)}), measured ${truth.toFixed(2)} s, ${percent(error)};`,
+      `the samples alone ${blind.seconds.toFixed(2)} s (${blind.low.toFixed(2)} – ${blind.high.toFixed(2)})${blind.canTell ? "" : ", can't tell"};`,
+      `cost ${percent(total(short) / total(long))} without calibration;`,
+      law.efficiencies.map(({ name, value }) => `${name} ${value.toFixed(2)}`).join(", "),
+    );
+  }
+} finally {
+  rmSync(folder, { recursive: true });
+}
+const calibrated = device.calibration?.seconds ?? 0;
+console.log(
+  `n = ${n} from at most ${n / 8}: error ${percent(quantile(errors, 0.5))} in the middle, ${percent(Math.max(...errors))} at worst, ${inside} of ${errors.length} inside the ${percent(level)} intervals;`,
+  `cost ${percent((spent.short + calibrated) / spent.long)} of measuring n as often (${spent.short.toFixed(1)} s of samples, ${calibrated.toFixed(1)} s of calibration, ${spent.long.toFixed(1)} s)`,
+);
