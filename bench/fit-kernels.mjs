@@ -7,37 +7,43 @@
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { readTimings, thinTimings } from "./hardware-data.mjs";
-import { fitsOf, heldOut, kernelRows } from "./kernel-fit.mjs";
-import { quantile } from "./robust-fit.mjs";
+import { parameterNames } from "../dist/hardware/kernel-rows.js";
+import { fitsOf, kernelRows, pooledRows } from "./kernel-fit.mjs";
 
 const { values } = parseArgs({
   options: { data: { type: "string" }, thin: { type: "boolean" }, write: { type: "boolean" } },
 });
 if (values.thin === true && values.data !== undefined) thinTimings(values.data);
-const rows = kernelRows(readTimings("gemm", values.data), readTimings("attention", values.data));
-const fits = fitsOf(rows);
-const errors = heldOut(rows);
-for (const [key, large] of Object.entries(errors)) {
-  if (large.length === 0) continue;
+const fits = fitsOf(kernelRows([...readTimings("gemm", values.data), ...readTimings("attention", values.data)]));
+for (const { kind, format, device, engine, rows, spread } of fits) {
+  const key = [kind, format, device, engine].join(" | ");
   console.log(
-    `${key.padEnd(64)} ${String(large.length).padStart(4)} held out, median error ${(100 * quantile(large, 0.5)).toFixed(1)} %, p90 ${(100 * quantile(large, 0.9)).toFixed(1)} %`,
+    `${key.padEnd(64)} ${String(rows.length).padStart(4)} rows, unseen shapes within ${(128 * spread).toFixed(1)} % (80 %)`,
   );
 }
 if (values.write === true) {
   const short = (/** @type {number} */ value) => Number(value.toPrecision(3));
-  const parameters = (/** @type {Record<string, number>} */ { overhead = 0, ...rest }) =>
-    [overhead * 1e6, ...Object.values(rest)].map(short);
+  const parameters = (
+    /** @type {{kind: import("./kernel-fit.mjs").Kind, fit: Readonly<Record<string, number>>}} */ { kind, fit },
+  ) => parameterNames[kind].map((name) => short((fit[name] ?? 0) * (name === "overhead" ? 1e6 : 1)));
   const lines = (/** @type {unknown[][]} */ table) => table.map((row) => `  ${JSON.stringify(row)},\n`).join("");
-  const ofDevices = fits.devices.map((one) => [
+  const ofDevices = fits.map((one) => [
     one.kind,
-    one.bits,
+    one.format,
     one.device,
     one.engine,
     one.longest,
     short(one.spread),
-    parameters(one.fit),
+    parameters(one),
   ]);
-  const ofClasses = fits.pooled.map((one) => [one.kind, one.bits, one.class, short(one.spread), parameters(one.fit)]);
+  const ofClasses = pooledRows(fits).map((one) => [
+    one.kind,
+    one.format,
+    one.engine,
+    one.class,
+    short(one.spread),
+    parameters(one),
+  ]);
   writeFileSync(
     new URL("../src/hardware/kernel-fits.ts", import.meta.url),
     `import type { DeviceRow, PooledRow } from "./kernel-rows.js";

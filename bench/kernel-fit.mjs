@@ -1,45 +1,31 @@
-// Kernel timings as seconds at the peaks of a data sheet, and fits of src/hardware/kernels.ts to them.
+// Published kernel timings beside their device's data sheet, and fits of src/hardware/kernels.ts to them.
 import { devices } from "../dist/hardware/index.js";
-import { attentionSeconds, decodeSeconds, gemmSeconds } from "../dist/hardware/kernels.js";
-import { quantile, robustFit, spreadOf } from "./robust-fit.mjs";
+import { fitParameters, kernelSeconds } from "../dist/hardware/kernel-fitting.js";
+import { formatOf, parameterNames } from "../dist/hardware/kernel-rows.js";
+import { intervalDeviations } from "../dist/predict/interval.js";
+import { kernelFormat, timedKernel } from "../dist/study/kernel-calibration.js";
+import { readKernelRow } from "../dist/study/kernel-samples.js";
+import { quantile, spreadOf } from "./robust-fit.mjs";
 
 /** @typedef {import("./hardware-data.mjs").Row} Row */
-/** @typedef {"gemm" | "attention" | "decode"} Kind */
-/** @typedef {"16" | "8" | "4"} Bits */
+/** @typedef {import("../dist/hardware/kernel-rows.js").KernelKind} Kind */
+/** @typedef {import("../dist/hardware/kernel-rows.js").KernelFormat} Format */
+/** @typedef {Readonly<Record<string, number>>} Parameters */
 /**
- * @typedef {object} Timing
- * @property {Kind} kind
+ * @typedef {object} About
+ * @property {Format} format
+ * @property {import("../dist/hardware/index.js").DeviceRecord} record
  * @property {string} device
  * @property {string} deviceClass
  * @property {string} source
  * @property {string} engine
- * @property {Bits} bits
- * @property {string} dtype
  * @property {string} group shapes that are held out together
- * @property {number} seconds
- * @property {number} peak
- * @property {number} memory
- * @property {number} cast
  * @property {boolean} large one of those that the accuracy is stated of
- * @property {{m: number, n: number, k: number}} shape
- * @property {number} queries
- * @property {number} keyDim
- * @property {number} readers
  * @property {number} tokens timed, or rows of a product
+ * @property {import("../dist/study/kernel-samples.js").KernelTiming} timing
  */
-
-/** Number format of the peak, bytes of an element, and bits. @type {Record<string, [string, number, Bits]>} */
-const formats = {
-  bf16: ["bfloat16", 2, "16"],
-  fp16: ["float16", 2, "16"],
-  "fp16/bf16": ["float16", 2, "16"],
-  fp8: ["float8", 1, "8"],
-  fp8_block: ["float8", 1, "8"],
-  mxfp8: ["float8", 1, "8"],
-  int8: ["int8", 1, "8"],
-  nvfp4: ["float4", 36 / 64, "4"],
-  fp4: ["float4", 17 / 32, "4"],
-};
+/** @typedef {About & import("../dist/hardware/kernel-fitting.js").TimedKernel} Timing */
+/** @typedef {{kind: Kind, format: Format, device: string, deviceClass: string, engine: string, longest: number, spread: number, fit: Parameters, rows: Timing[]}} Fit */
 
 /** Kernels of block-scaled fp8 that are flat at overheads of 60 to 280 µs say nothing of rates. */
 const flat = (/** @type {Row} */ row) => row.dtype === "fp8_block" && (row.version ?? "").startsWith("vllm");
@@ -49,225 +35,171 @@ function engineOf(/** @type {string} */ version) {
   return name === "trtllm" ? "tensorrt-llm" : name;
 }
 
-/** @param {Row[]} gemm @param {Row[]} attention @returns {Timing[]} */
-export function kernelRows(gemm, attention) {
-  return [...gemm.flatMap(gemmTiming), ...attention.flatMap(attentionTiming)];
+/** Rows of tables that can be told from their device's data sheet. @param {Row[]} rows @returns {Timing[]} */
+export function kernelRows(rows) {
+  return rows.flatMap((row) => {
+    const record = devices.find(({ name }) => name === row.hw_key);
+    const timing = record === undefined || flat(row) ? "left out" : readKernelRow(row, "row");
+    if (record === undefined || typeof timing === "string") return [];
+    const product = timing.kind === "gemm";
+    const format = kernelFormat(timing, record);
+    if (product && (Math.min(timing.n, timing.k) < 64 || record.peaks[timing.dtype] === undefined)) return [];
+    if (product && format !== "block8" && format !== formatOf(timing.dtype)) return [];
+    const { seconds } = timing;
+    return [
+      {
+        ...timedKernel(timing, record),
+        format,
+        record,
+        device: record.name,
+        deviceClass: record.class,
+        source: row.source ?? "",
+        engine: engineOf(row.version ?? ""),
+        group: product
+          ? `${timing.n} ${timing.k}`
+          : [timing.heads, timing.kvHeads, row.head_dim, timing.batch, row.kv_dtype].join(" "),
+        large: product
+          ? timing.m >= 2048 && timing.n >= 1024 && timing.k >= 1024
+          : timing.kind === "decode"
+            ? seconds > 50e-6
+            : timing.queries >= 4096,
+        tokens: product ? timing.m : timing.kind === "decode" ? timing.keys : timing.queries,
+        timing,
+      },
+    ];
+  });
 }
 
-function deviceOf(/** @type {Row} */ row) {
-  return devices.find(({ name }) => name === row.hw_key);
-}
-
-/** @param {Row} row @returns {Timing[]} */
-function gemmTiming(row) {
-  const device = deviceOf(row);
-  const [dtype, bytes, bits] = formats[row.dtype ?? ""] ?? ["", 0, "16"];
-  const peak = device?.peaks[dtype]?.value;
-  const [m, n, k] = [Number(row.m), Number(row.n), Number(row.k)];
-  if (device === undefined || peak === undefined || flat(row) || Math.min(n, k) < 64) return [];
-  const bandwidth = device.bandwidth.value;
-  return [
-    {
-      kind: "gemm",
-      device: device.name,
-      deviceClass: device.class,
-      source: row.source ?? "",
-      engine: engineOf(row.version ?? ""),
-      bits,
-      dtype: row.dtype ?? "",
-      group: `${n} ${k}`,
-      seconds: Number(row.ms) / 1000,
-      peak: (2 * m * n * k) / peak,
-      memory: (bytes * (m * k + n * k) + 2 * m * n) / bandwidth,
-      cast: bits === "16" ? 0 : (2 * m * k) / bandwidth,
-      large: m >= 2048 && n >= 1024 && k >= 1024,
-      shape: { m, n, k },
-      queries: 0,
-      keyDim: 0,
-      readers: 0,
-      tokens: m,
-    },
-  ];
-}
-
-/** @param {Row} row @returns {Timing[]} */
-function attentionTiming(row) {
-  const device = deviceOf(row);
-  if (device === undefined || row.window !== "0") return [];
-  const [dtype, , bits] = formats[row.dtype ?? ""] ?? ["", 0, "16"];
-  const peak = (device.peaks[dtype] ?? device.peaks.float16 ?? device.peaks.bfloat16)?.value;
-  if (peak === undefined) return [];
-  const [keyDim = 0, valueDim = keyDim] = (row.head_dim ?? "").split("/").map(Number);
-  const [heads, kvHeads, batch] = [Number(row.heads), Number(row.kv_heads), Number(row.batch)];
-  const [queries, keys] = [Number(row.n_q), Number(row.n_kv)];
-  const pairs = row.causal === "1" ? queries * (keys - queries) + (queries * (queries + 1)) / 2 : queries * keys;
-  const element = /8/.test(row.kv_dtype ?? "") ? 1 : 2;
-  const seconds = Number(row.ms) / 1000;
-  const decode = row.phase === "decode";
-  const bytes =
-    batch * kvHeads * keys * (keyDim + valueDim) * element + 2 * batch * queries * heads * (keyDim + valueDim);
-  return [
-    {
-      kind: decode ? "decode" : "attention",
-      device: device.name,
-      deviceClass: device.class,
-      source: row.source ?? "",
-      engine: engineOf(row.version ?? ""),
-      bits,
-      dtype: row.dtype ?? "",
-      group: [heads, kvHeads, row.head_dim, batch, row.kv_dtype].join(" "),
-      seconds,
-      peak: (2 * batch * heads * pairs * (keyDim + valueDim)) / peak,
-      memory: bytes / device.bandwidth.value,
-      cast: 0,
-      large: decode ? seconds > 50e-6 : queries >= 4096,
-      shape: { m: 0, n: 0, k: 0 },
-      queries,
-      keyDim,
-      readers: batch * kvHeads,
-      tokens: decode ? keys : queries,
-    },
-  ];
-}
-
-/**
- * What is fitted: names with their prior, all in logarithms but for the power of the width.
- * @type {Record<Kind, {names: string[], prior: number[]}>}
- */
-const shapes = {
-  gemm: { names: ["overhead", "compute", "bandwidth", "small", "cast"], prior: [6e-6, 0.75, 0.8, 0.03, 1.5] },
-  attention: { names: ["overhead", "compute", "small", "width"], prior: [12e-6, 0.6, 2, -0.2] },
-  decode: { names: ["overhead", "bandwidth", "few"], prior: [10e-6, 0.85, 1] },
-};
-const linear = new Set(["width"]);
-const shares = new Set(["compute", "bandwidth"]);
-const largestShare = 0.99;
-
-/** @param {Kind} kind @param {number[]} theta */
-function parametersOf(kind, theta) {
-  const { names } = shapes[kind];
-  return Object.fromEntries(
-    names.map((name, i) => {
-      const value = theta[i] ?? 0;
-      if (linear.has(name)) return [name, value];
-      // No kernel passes the data sheet: what seems to is a table made with warm caches.
-      return [name, shares.has(name) ? Math.min(largestShare, Math.exp(value)) : Math.exp(value)];
-    }),
-  );
-}
-
-/** @param {Kind} kind @param {Record<string, number>} fit @param {Timing} row */
-export function kernelSeconds(kind, fit, row) {
-  const work =
-    kind === "gemm"
-      ? gemmSeconds(/** @type {any} */ (fit), row.peak, row.memory, row.cast, row.shape)
-      : kind === "attention"
-        ? attentionSeconds(/** @type {any} */ (fit), row.peak, row.memory, row)
-        : decodeSeconds(/** @type {any} */ (fit), row.memory, row.readers);
-  return (fit.overhead ?? 0) + work;
-}
-
-/** A weak prior: twenty times as wide as what one row says. */
-const priorSpread = 20;
-
-/** @param {Kind} kind @param {Timing[]} rows */
-export function fitKernel(kind, rows) {
-  const { names, prior } = shapes[kind];
-  const start = prior.map((value, i) => (linear.has(names[i] ?? "") ? value : Math.log(value)));
-  const theta = robustFit(
-    (at) => {
-      const fit = parametersOf(kind, at);
-      return rows.map((row) => Math.log(kernelSeconds(kind, fit, row) / row.seconds));
-    },
-    { start, spread: start.map(() => priorSpread * 0.1) },
-  );
-  return parametersOf(kind, theta);
-}
+/** log(predicted / timed) @param {Parameters} fit @param {Timing} row */
+export const logOf = (fit, row) => Math.log(kernelSeconds(row.kind, fit, row) / row.seconds);
 
 const fewest = 20;
 
-/** Rows that share parameters. @param {Timing[]} rows */
-function families(rows) {
+/** Rows that share parameters. @param {Timing[]} rows @returns {Timing[][]} */
+export function families(rows) {
   /** @type {Map<string, Timing[]>} */
   const found = new Map();
   for (const row of rows) {
-    const key = [row.kind, row.bits, row.device, row.engine].join(" | ");
-    found.set(key, [...(found.get(key) ?? []), row]);
+    const key = [row.kind, row.format, row.device, row.engine].join(" | ");
+    const known = found.get(key);
+    if (known === undefined) found.set(key, [row]);
+    else known.push(row);
   }
-  return new Map([...found].filter(([, members]) => members.length >= fewest));
+  return [...found.values()].filter((members) => members.length >= fewest);
 }
 
-/** One fit per kind, bits, device and engine, and one for devices of a class and for all together. @param {Timing[]} rows */
-export function fitsOf(rows) {
-  const fits = [...families(rows)].map(([, members]) => {
-    const [first] = members;
-    if (first === undefined) throw new Error("no family is empty");
-    const { kind, bits, device, deviceClass, engine } = first;
-    const fit = fitKernel(kind, members);
-    const logs = members.map((row) => Math.log(row.seconds / kernelSeconds(kind, fit, row)));
-    const longest = Math.max(...members.map(({ tokens }) => tokens));
-    return { kind, bits, device, deviceClass, engine, longest, spread: spreadOf(logs), fit };
+/** Each part of the shapes by the others. @param {Timing[]} members @param {number} folds @returns {{train: Timing[], hidden: Timing[]}[]} */
+export function foldsOf(members, folds) {
+  const groups = [...new Set(members.map(({ group }) => group))].sort();
+  return Array.from({ length: folds }, (_, fold) => {
+    const names = new Set(groups.filter((__, i) => (i * 7) % folds === fold));
+    return {
+      train: members.filter(({ group }) => !names.has(group)),
+      hidden: members.filter(({ group }) => names.has(group)),
+    };
+  }).filter(({ train, hidden }) => train.length >= 8 && hidden.length > 0);
+}
+
+/** The standard deviation whose 80 % interval would have held four fifths of these. @param {number[]} logs */
+export function statedSpread(logs) {
+  const share = Math.min(1, (0.8 * (logs.length + 1)) / logs.length);
+  return quantile(logs.map(Math.abs), share) / intervalDeviations;
+}
+
+const innerFolds = 4;
+const fewestLarge = 8;
+
+/** Parameters free of any class, and how far they miss shapes that they have not seen. @param {Timing[]} members @returns {{fit: Parameters, spread: number}} */
+export function fitFree(members) {
+  const [first] = members;
+  if (first === undefined) throw new Error("no family is empty");
+  const { parameters: fit } = fitParameters(first.kind, members, null);
+  const unseen = foldsOf(members, innerFolds).flatMap(({ train, hidden }) => {
+    const { parameters } = fitParameters(first.kind, train, null);
+    return hidden.map((row) => ({ large: row.large, log: logOf(parameters, row) }));
   });
-  return {
-    devices: fits.map(({ deviceClass: _class, ...rest }) => rest),
-    pooled: ["gemm", "attention", "decode"].flatMap((kind) =>
-      ["16", "8", "4"].flatMap((bits) => {
-        const all = fits.filter((one) => one.kind === kind && one.bits === bits);
-        return ["datacenter-gpu", "workstation-gpu", "consumer-gpu", "any"].flatMap((name) => {
-          const members = name === "any" ? all : all.filter(({ deviceClass }) => deviceClass === name);
-          return members.length < (name === "any" ? 1 : 2) ? [] : [pool(kind, bits, name, members, rows)];
-        });
-      }),
-    ),
-  };
+  const large = unseen.filter((one) => one.large);
+  const logs = (large.length >= fewestLarge ? large : unseen).map(({ log }) => log);
+  return { fit, spread: logs.length === 0 ? spreadOf(members.map((row) => logOf(fit, row))) : statedSpread(logs) };
 }
 
-/** The middle of several devices' parameters, and how far devices lie from it. @param {string} kind @param {string} bits @param {string} name @param {{device: string, engine: string, fit: Record<string, number>}[]} members @param {Timing[]} rows */
-export function pool(kind, bits, name, members, rows) {
-  const names = Object.keys(members[0]?.fit ?? {});
-  const fit = Object.fromEntries(
-    names.map((key) => [
-      key,
+/** One fit per kind, format, device and engine. @param {Timing[]} rows @returns {Fit[]} */
+export function fitsOf(rows) {
+  return families(rows).flatMap((members) => {
+    const [first] = members;
+    if (first === undefined) return [];
+    const { kind, format, device, deviceClass, engine } = first;
+    const longest = Math.max(...members.map(({ tokens }) => tokens));
+    return [{ kind, format, device, deviceClass, engine, longest, ...fitFree(members), rows: members }];
+  });
+}
+
+/** The middle of several devices' parameters. @param {Fit[]} members @returns {Parameters} */
+function middle(members) {
+  const [first] = members;
+  const names = first === undefined ? [] : parameterNames[first.kind];
+  return Object.fromEntries(
+    names.map((name) => [
+      name,
       quantile(
-        members.map((one) => one.fit[key] ?? 0),
+        members.map(({ fit }) => fit[name] ?? 0),
         0.5,
       ),
     ]),
   );
-  const own = new Set(members.map(({ device, engine }) => `${device} ${engine}`));
-  const logs = rows
-    .filter((row) => row.kind === kind && row.bits === bits && row.large && own.has(`${row.device} ${row.engine}`))
-    .map((row) => Math.log(row.seconds / kernelSeconds(/** @type {Kind} */ (kind), fit, row)));
-  return {
-    kind,
-    bits,
-    class: name,
-    spread: spreadOf(logs),
-    fit,
-  };
 }
 
-const folds = 5;
+const devicesIn = (/** @type {Fit[]} */ fits) => new Set(fits.map(({ device }) => device)).size;
+/** Spread of a device that another one stands for alone. */
+const onlyOne = 0.3;
+/** No middle of devices is surer than this of another one. */
+const leastSpread = 0.05;
 
-/** |log ratio| of shapes that the fit has not seen, per family. @param {Timing[]} rows */
-export function heldOut(rows) {
-  return Object.fromEntries(
-    [...families(rows)].map(([key, members]) => {
-      const groups = [...new Set(members.map(({ group }) => group))].sort();
-      /** @type {number[]} */
-      const large = [];
-      for (let fold = 0; fold < folds; fold += 1) {
-        const hidden = new Set(groups.filter((_, i) => (i * 7) % folds === fold));
-        const train = members.filter(({ group }) => !hidden.has(group));
-        const [first] = members;
-        if (train.length < 8 || first === undefined) continue;
-        const fit = fitKernel(first.kind, train);
-        for (const row of members) {
-          if (!hidden.has(row.group) || !row.large) continue;
-          large.push(Math.abs(Math.log(kernelSeconds(row.kind, fit, row) / row.seconds)));
-        }
-      }
-      return [key, large];
+/** The middle of several devices, and how far it lies from each when that one is left out. @param {Fit[]} members */
+export function pool(members) {
+  const logs = [...new Set(members.map(({ device }) => device))].flatMap((device) => {
+    const others = members.filter((one) => one.device !== device);
+    if (others.length === 0) return [];
+    const fit = middle(others);
+    return members
+      .filter((one) => one.device === device)
+      .flatMap(({ rows }) => rows.filter(({ large }) => large).map((row) => logOf(fit, row)));
+  });
+  return { fit: middle(members), spread: logs.length < fewest ? onlyOne : Math.max(leastSpread, statedSpread(logs)) };
+}
+
+/**
+ * What stands for a device without timings, most particular first: other devices of its class under the same engine, any
+ * under the same engine, those of its class, any. Two devices at least, but for the last.
+ *
+ * @param {Fit[]} fits of one kind and format @param {string} engine @param {string} deviceClass
+ */
+export function pooledFor(fits, engine, deviceClass) {
+  const choices = [
+    fits.filter((one) => one.engine === engine && one.deviceClass === deviceClass),
+    fits.filter((one) => one.engine === engine),
+    fits.filter((one) => one.deviceClass === deviceClass),
+  ];
+  return choices.find((members) => devicesIn(members) >= 2) ?? fits;
+}
+
+const classes = ["datacenter-gpu", "workstation-gpu", "consumer-gpu", "any"];
+const engines = ["vllm", "tensorrt-llm", "sglang", "other", "any"];
+
+/** Rows of pooled fits, as `kernelOn` looks them up. @param {Fit[]} fits */
+export function pooledRows(fits) {
+  return /** @type {Kind[]} */ (["gemm", "attention", "decode"]).flatMap((kind) =>
+    /** @type {Format[]} */ (["16", "8", "block8", "int8", "4"]).flatMap((format) => {
+      const all = fits.filter((one) => one.kind === kind && one.format === format);
+      return engines.flatMap((engine) =>
+        classes.flatMap((name) => {
+          const members = all.filter(
+            (one) => (engine === "any" || one.engine === engine) && (name === "any" || one.deviceClass === name),
+          );
+          const enough = engine === "any" && name === "any" ? 1 : 2;
+          return devicesIn(members) < enough ? [] : [{ kind, format, engine, class: name, ...pool(members) }];
+        }),
+      );
     }),
   );
 }

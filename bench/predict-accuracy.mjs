@@ -26,7 +26,7 @@ const fewest = 30;
 /** @param {string | undefined} folder full tables; the copies in bench/data where it is left out */
 function measure(folder) {
   const [gemm, attention] = [readTimings("gemm", folder), readTimings("attention", folder)];
-  const kernels = kernelRows(gemm, attention);
+  const kernels = kernelRows([...gemm, ...attention]);
   const { runs, left } = runsOf(readTimings("prefill", folder), readTimings("decode", folder));
   const rows = scoredRuns(runs);
   const { score, unseen } = runScore(rows);

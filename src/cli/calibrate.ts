@@ -12,6 +12,7 @@ import { ownFormats, withFormats } from "../predict/formats.js";
 import { writeText } from "../runs/output.js";
 import type { CalibrateProgress } from "../study/calibrate.js";
 import { calibrateFrom } from "../study/calibrate-from.js";
+import { operandsNamed } from "../study/kernel-calibration.js";
 import { loadDevice, localDevicePath } from "../study/devices.js";
 import type { CalibrateDocument } from "../study/documents/calibrate.js";
 import { measureMachine } from "../study/local-device.js";
@@ -131,7 +132,7 @@ async function fitToFiles(paths: readonly string[], options: Options, io: Io): P
   await writeText(path, `${JSON.stringify(record, null, 1)}\n`);
   const fits = [
     ...kernels.map(({ kernel, before, after }) => ({
-      of: `${kernel.kind} at ${kernel.bits} bits`,
+      of: `${kernel.kind} of ${operandsNamed(kernel)}`,
       samples: kernel.rows,
       before,
       after,

@@ -1,7 +1,7 @@
 import type { Dtype } from "../base/units.js";
 import type { Engine } from "./engine.js";
 import { kernelOn } from "./kernel-lookup.js";
-import { bitsOf } from "./kernel-rows.js";
+import { formatOf } from "./kernel-rows.js";
 import type { DeviceRecord } from "./record.js";
 import { computeDtype } from "./roofline.js";
 
@@ -23,7 +23,7 @@ export function dataOf(
   const runs = computeDtype(device, dtype);
   const sampled = device.fitted?.engines.find((one) => one.engine === engine.name);
   if (sampled !== undefined) return { basis: "end-to-end", range: sampled.range };
-  const timed = device.fitted?.kernels.filter((one) => one.bits === bitsOf(runs)) ?? [];
+  const timed = device.fitted?.kernels.filter((one) => one.format === formatOf(runs)) ?? [];
   if (timed.length > 0) {
     return { basis: "kernels", range: { from: 1, to: Math.max(...timed.map((one) => one.longest)) } };
   }

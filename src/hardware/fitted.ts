@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { kernelFormats } from "./kernel-rows.js";
 
 const text = z.string().min(1).max(500);
 const share = z.number().positive().max(1);
@@ -7,8 +8,8 @@ const loss = z.number().min(0).max(1e3);
 const overhead = z.number().positive().max(1);
 
 const about = {
-  /** Bits of the operands that are multiplied. */
-  bits: z.enum(["16", "8", "4"]),
+  /** Operands that are multiplied: their bits, and how they are scaled. */
+  format: z.enum(kernelFormats),
   /** Timings it was fitted to. */
   rows: z.number().int().min(1).max(1e9),
   /** Standard deviation of log seconds about it, with what the timings leave open. */
@@ -28,12 +29,13 @@ const kernelSchema = z.discriminatedUnion("kind", [
       bandwidth: share,
       small: loss,
       cast: z.number().min(0).max(1e3),
+      sustained: z.number().min(0).max(10),
     }),
   }),
   z.strictObject({
     kind: z.literal("attention"),
     ...about,
-    fit: z.strictObject({ overhead, compute: share, small: loss, width: z.number().min(-3).max(3) }),
+    fit: z.strictObject({ overhead, compute: share, small: loss, few: loss, softmax: loss }),
   }),
   z.strictObject({
     kind: z.literal("decode"),

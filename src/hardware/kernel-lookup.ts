@@ -1,6 +1,6 @@
 import type { Dtype } from "../base/units.js";
 import { classEfficiency } from "./efficiency.js";
-import { type Bits, type Fits, type KernelKind, bitsOf } from "./kernel-rows.js";
+import { type Fits, type KernelFormat, type KernelKind, formatOf, nearestFormats } from "./kernel-rows.js";
 import { type PooledFit, kernelFits } from "./kernel-tables.js";
 import type { DeviceRecord } from "./record.js";
 
@@ -20,8 +20,8 @@ const engines = ["vllm", "tensorrt-llm", "sglang", "other"] as const;
 
 /** Fits of other engines' kernels say a little less of this one's. */
 const otherEngineSpread = 0.08;
-/** So do those of a device of another class. */
-const otherClassSpread = 0.15;
+/** So do those of operands of the same width in another format. */
+const otherFormatSpread = 0.1;
 
 const known = new Map<string, Found<Fits[KernelKind]>>();
 
@@ -32,12 +32,12 @@ export function kernelOn<Kind extends KernelKind>(
   engine: string,
   dtype: Dtype,
 ): Found<Fits[Kind]> {
-  const bits = bitsOf(dtype);
-  const fitted = device.fitted?.kernels.find((one) => one.kind === kind && one.bits === bits);
+  const format = formatOf(dtype);
+  const fitted = device.fitted?.kernels.find((one) => one.kind === kind && one.format === format);
   if (fitted !== undefined)
     return { fit: fitted.fit as Fits[Kind], spread: fitted.spread, basis: "kernels", longest: fitted.longest };
-  const key = `${kind} ${device.name} ${device.class} ${engine} ${bits}`;
-  const found = known.get(key) ?? lookUp(kind, device, engine, bits, dtype);
+  const key = `${kind} ${device.name} ${device.class} ${engine} ${format}`;
+  const found = known.get(key) ?? lookUp(kind, device, engine, format, dtype);
   if (known.size > mostKnown) known.clear();
   known.set(key, found);
   return found as Found<Fits[Kind]>;
@@ -50,30 +50,45 @@ function lookUp(
   kind: KernelKind,
   device: DeviceRecord,
   engine: string,
-  bits: Bits,
+  format: KernelFormat,
   dtype: Dtype,
 ): Found<Fits[KernelKind]> {
-  const own = kernelFits.devices.filter((one) => one.kind === kind && one.bits === bits && one.device === device.name);
   const order = [engine, ...engines.filter((name) => name !== engine)];
-  for (const name of order) {
-    const exact = own.find((one) => one.engine === name);
-    if (exact === undefined) continue;
-    const spread = name === engine ? exact.spread : Math.hypot(exact.spread, otherEngineSpread);
-    return { fit: exact.fit, spread, basis: "kernels", longest: exact.longest };
+  for (const near of nearestFormats[format]) {
+    const own = kernelFits.devices.filter(
+      (one) => one.kind === kind && one.format === near && one.device === device.name,
+    );
+    for (const name of order) {
+      const exact = own.find((one) => one.engine === name);
+      if (exact === undefined) continue;
+      const more = Math.hypot(name === engine ? 0 : otherEngineSpread, near === format ? 0 : otherFormatSpread);
+      return { fit: exact.fit, spread: Math.hypot(exact.spread, more), basis: "kernels", longest: exact.longest };
+    }
   }
-  const pooled = pooledFor(kind, device, bits);
-  return pooled ?? { ...assumed(kind, device, dtype), basis: "class" };
+  return pooledFor(kind, device, engine, format) ?? { ...assumed(kind, device, dtype), basis: "class" };
 }
 
-/** The middle of the devices of its class, or of all GPUs; null where GPUs say nothing of it. */
-function pooledFor(kind: KernelKind, device: DeviceRecord, bits: Bits): Found<Fits[KernelKind]> | null {
+/**
+ * The middle of other devices under the same engine, of its class if there are two; then under any engine. Null where GPUs
+ * say nothing of it.
+ */
+function pooledFor(
+  kind: KernelKind,
+  device: DeviceRecord,
+  engine: string,
+  format: KernelFormat,
+): Found<Fits[KernelKind]> | null {
   if (device.class === "apple-gpu" || device.class === "cpu" || device.class === "accelerator") return null;
-  const all = kernelFits.pooled.filter((one) => one.kind === kind && one.bits === bits);
-  const same: PooledFit | undefined = all.find((one) => one.class === device.class);
-  if (same !== undefined) return { fit: same.fit, spread: same.spread, basis: "class" };
-  const any =
-    all.find((one) => one.class === "any") ?? kernelFits.pooled.find((one) => one.kind === kind && one.class === "any");
-  return any === undefined ? null : { fit: any.fit, spread: Math.hypot(any.spread, otherClassSpread), basis: "class" };
+  for (const near of [...nearestFormats[format], "16" as const]) {
+    const all = kernelFits.pooled.filter((one) => one.kind === kind && one.format === near);
+    const of = (kernels: string, name: string): PooledFit | undefined =>
+      all.find((one) => one.engine === kernels && one.class === name);
+    const found = of(engine, device.class) ?? of(engine, "any") ?? of("any", device.class) ?? of("any", "any");
+    if (found === undefined) continue;
+    const spread = near === format ? found.spread : Math.hypot(found.spread, otherFormatSpread);
+    return { fit: found.fit, spread, basis: "class" };
+  }
+  return null;
 }
 
 /** Parameters where no kernel tables exist: the class's percentiles over the roofline, and the device's own launches. */
@@ -87,9 +102,9 @@ function assumed(
   const { compute, bandwidth, logSpread } = classEfficiency(operators, device.class, dtype);
   const fit =
     kind === "gemm"
-      ? { overhead, compute, bandwidth, small: 0, cast: 0 }
+      ? { overhead, compute, bandwidth, small: 0, cast: 0, sustained: 0 }
       : kind === "attention"
-        ? { overhead, compute, small: 0, width: 0 }
+        ? { overhead, compute, small: 0, few: 0, softmax: 0 }
         : { overhead, bandwidth, few: 0 };
   return { fit, spread: logSpread };
 }

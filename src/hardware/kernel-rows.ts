@@ -10,6 +10,26 @@ export function bitsOf(dtype: Dtype): Bits {
   return bytes >= 2 ? "16" : bytes >= 1 ? "8" : "4";
 }
 
+/**
+ * Operands that kernels of their own multiply: `8` is float8 with a scale per tensor or row, `block8` float8 with a scale per
+ * block, `int8` integers.
+ */
+export const kernelFormats = ["16", "8", "block8", "int8", "4"] as const;
+export type KernelFormat = (typeof kernelFormats)[number];
+
+export function formatOf(dtype: Dtype): KernelFormat {
+  return dtype === "int8" ? "int8" : bitsOf(dtype);
+}
+
+/** Formats whose kernels stand for one that was not timed. */
+export const nearestFormats: Readonly<Record<KernelFormat, readonly KernelFormat[]>> = {
+  "16": ["16"],
+  "8": ["8", "block8", "int8"],
+  block8: ["block8", "8"],
+  int8: ["int8", "8", "block8"],
+  "4": ["4"],
+};
+
 export interface Fits {
   readonly gemm: GemmFit;
   readonly attention: AttentionFit;
@@ -17,11 +37,11 @@ export interface Fits {
 }
 export type KernelKind = keyof Fits;
 
-/** Parameters as a row has them: overheads in microseconds, in the order of the interfaces of kernels.ts. */
+/** Parameters as a row has them: overheads in microseconds, in the order of `parameterNames`. */
 export type Parameters = readonly [overhead: number, ...rest: number[]];
 export type DeviceRow = readonly [
   kind: KernelKind,
-  bits: Bits,
+  format: KernelFormat,
   device: string,
   engine: string,
   longest: number,
@@ -30,8 +50,15 @@ export type DeviceRow = readonly [
 ];
 export type PooledRow = readonly [
   kind: KernelKind,
-  bits: Bits,
+  format: KernelFormat,
+  engine: string,
   devices: DeviceClass | "any",
   spread: number,
   parameters: Parameters,
 ];
+
+export const parameterNames = {
+  gemm: ["overhead", "compute", "bandwidth", "small", "cast", "sustained"],
+  attention: ["overhead", "compute", "small", "few", "softmax"],
+  decode: ["overhead", "bandwidth", "few"],
+} as const satisfies { readonly [Kind in KernelKind]: readonly (keyof Fits[Kind])[] };

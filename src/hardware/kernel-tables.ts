@@ -1,11 +1,11 @@
 import { deviceRows, pooledRows } from "./kernel-fits.js";
-import type { Bits, Fits, KernelKind, Parameters } from "./kernel-rows.js";
+import { type Fits, type KernelFormat, type KernelKind, type Parameters, parameterNames } from "./kernel-rows.js";
 import type { DeviceClass } from "./record.js";
 
 /** Of one device's kernels under one engine. `spread` is the standard deviation of log seconds about the fit. */
 interface DeviceFit {
   readonly kind: KernelKind;
-  readonly bits: Bits;
+  readonly format: KernelFormat;
   readonly device: string;
   readonly engine: string;
   /** Most tokens that were timed, or rows of a product. */
@@ -17,41 +17,37 @@ interface DeviceFit {
 /** The middle of several devices; `spread` is that of large kernels on any of them. */
 export interface PooledFit {
   readonly kind: KernelKind;
-  readonly bits: Bits;
+  readonly format: KernelFormat;
+  /** Whose kernels they are, or `any`. */
+  readonly engine: string;
   readonly class: DeviceClass | "any";
   readonly spread: number;
   readonly fit: Fits[KernelKind];
 }
 
-function fitOf(
-  kind: KernelKind,
-  [overhead, first = 0, second = 0, third = 0, fourth = 0]: Parameters,
-): Fits[KernelKind] {
-  const start = { overhead: overhead / 1e6 };
-  switch (kind) {
-    case "gemm":
-      return { ...start, compute: first, bandwidth: second, small: third, cast: fourth };
-    case "attention":
-      return { ...start, compute: first, small: second, width: third };
-    case "decode":
-      return { ...start, bandwidth: first, few: second };
-  }
+/** Parameters by their names. */
+function fitOf(kind: KernelKind, values: Parameters): Fits[KernelKind] {
+  const named: unknown = Object.fromEntries(
+    parameterNames[kind].map((name, i) => [name, name === "overhead" ? values[0] / 1e6 : (values[i] ?? 0)]),
+  );
+  return named as Fits[KernelKind];
 }
 
 /** Fitted to published kernel timings by `npm run fit-kernels`. */
 export const kernelFits: { readonly devices: readonly DeviceFit[]; readonly pooled: readonly PooledFit[] } = {
-  devices: deviceRows.map(([kind, bits, device, engine, longest, spread, parameters]) => ({
+  devices: deviceRows.map(([kind, format, device, engine, longest, spread, parameters]) => ({
     kind,
-    bits,
+    format,
     device,
     engine,
     longest,
     spread,
     fit: fitOf(kind, parameters),
   })),
-  pooled: pooledRows.map(([kind, bits, name, spread, parameters]) => ({
+  pooled: pooledRows.map(([kind, format, engine, name, spread, parameters]) => ({
     kind,
-    bits,
+    format,
+    engine,
     class: name,
     spread,
     fit: fitOf(kind, parameters),

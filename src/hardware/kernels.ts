@@ -2,15 +2,16 @@ import type { Seconds } from "../base/units.js";
 
 /*
  * Times of kernels as few-parameter functions of their shape, fitted to published tables (npm run fit-kernels). Every
- * function is a floor of a data sheet (FLOPs over the peak, bytes over the bandwidth) divided by a utilisation that only
- * falls where shapes get small, so that times grow with every size and larger shapes keep the last utilisation.
+ * function is a floor of a data sheet (FLOPs over the peak, bytes over the bandwidth) divided by a utilisation that falls
+ * where shapes get small, and for products where they last so long that clocks sink, so that times grow with every size
+ * and shapes beyond those that were timed keep the last utilisation.
  */
 
 /** A matrix product [m, k] × [k, n]. */
 export interface GemmFit {
   /** Seconds of a kernel beside its work. */
   readonly overhead: Seconds;
-  /** Share of the peak FLOP/s that large products reach. */
+  /** Share of the peak FLOP/s that large products reach before clocks sink. */
   readonly compute: number;
   /** Share of the bandwidth that thin products reach. */
   readonly bandwidth: number;
@@ -18,16 +19,21 @@ export interface GemmFit {
   readonly small: number;
   /** Times that inputs pass the memory to be cast to a narrower format. */
   readonly cast: number;
+  /** Logarithm of how much slower a product of `longest` seconds is than one of `shortest`: power and heat. */
+  readonly sustained: number;
 }
 
 /** Fused attention over many queries. */
 export interface AttentionFit {
   readonly overhead: Seconds;
+  /** Share of the peak FLOP/s with keys and values 128 wide. */
   readonly compute: number;
   /** How much slower 128 queries are than many: 1 is twice. */
   readonly small: number;
-  /** Power of head_dim / 128 that the time per FLOP goes with. */
-  readonly width: number;
+  /** How much slower 128 queries of 32 heads are for not filling the device. */
+  readonly few: number;
+  /** Time of a pair's exponential over that of its products, with keys and values 128 wide. */
+  readonly softmax: number;
 }
 
 /** Fused attention of single queries over a cache. */
@@ -41,9 +47,15 @@ export interface DecodeFit {
 /** Sides beyond which a product is large. */
 const largestSide = 4096;
 const side = 1024;
+/** Where a side is a handful of rows the weights' bytes decide, not how well the product fills the machine. */
+const largestLoss = 24;
+/** Seconds at the peak between which clocks sink. */
+const shortest: Seconds = 5e-5;
+const longest: Seconds = 5e-3;
+const sinking = 1 / Math.log(longest / shortest);
 
 /**
- * Seconds of a matrix product beside its overhead.
+ * Seconds of a matrix product [m, k] × [k, n] beside its overhead.
  *
  * @param peak seconds of its FLOPs at the peak @param memory seconds of its bytes at the full bandwidth
  * @param cast seconds of its input's bytes in 16 bits, at the full bandwidth; 0 where nothing is cast
@@ -53,13 +65,15 @@ export function gemmSeconds(
   peak: Seconds,
   memory: Seconds,
   cast: Seconds,
-  shape: { readonly m: number; readonly n: number; readonly k: number },
+  m: number,
+  n: number,
+  k: number,
 ): Seconds {
-  const sides =
-    side / Math.min(largestSide, shape.m) +
-    side / Math.min(largestSide, shape.n) +
-    side / Math.min(largestSide, shape.k);
-  const compute = (peak / fit.compute) * (1 + fit.small * Math.min(sides, largestLoss));
+  const sides = side / Math.min(largestSide, m) + side / Math.min(largestSide, n) + side / Math.min(largestSide, k);
+  let compute = (peak / fit.compute) * (1 + fit.small * Math.min(sides, largestLoss));
+  if (peak > shortest && fit.sustained > 0) {
+    compute *= Math.exp(fit.sustained * Math.min(1, Math.log(peak / shortest) * sinking));
+  }
   return rounded(compute, memory / fit.bandwidth) + fit.cast * cast;
 }
 
@@ -69,21 +83,33 @@ function rounded(left: Seconds, right: Seconds): Seconds {
   return Math.sqrt(Math.sqrt(a * a + b * b));
 }
 
-/** Where a side is a handful of rows the weights' bytes decide, not how well the product fills the machine. */
-const largestLoss = 24;
+/** Queries of a tile, and heads that fill a device: what `small` and `few` are said of. */
+const tile = 128;
+const manyHeads = 32;
+/** Width of keys and values together that `compute` and `softmax` are said of. */
+const usualWidth = 256;
 
-/** Seconds of fused attention over `queries` of each sequence, beside its overhead. */
+/**
+ * Seconds of fused attention over `queries` of each sequence, beside its overhead.
+ *
+ * @param peak seconds of its FLOPs at the peak @param memory seconds of its bytes at the full bandwidth
+ * @param heads of all sequences together @param width of keys and values together
+ */
 export function attentionSeconds(
   fit: AttentionFit,
   peak: Seconds,
   memory: Seconds,
-  shape: { readonly queries: number; readonly keyDim: number },
+  queries: number,
+  heads: number,
+  width: number,
 ): Seconds {
-  const loss = 1 + fit.small * (side / 8 / Math.max(1, shape.queries));
-  return (peak / fit.compute) * loss * (shape.keyDim / (side / 8)) ** fit.width + memory;
+  const tiles = tile / Math.max(1, queries);
+  const loss = 1 + tiles * (fit.small + (fit.few * manyHeads) / heads);
+  const pairs = (1 + (fit.softmax * usualWidth) / width) / (1 + fit.softmax);
+  return (peak / fit.compute) * loss * pairs + memory;
 }
 
 /** Seconds of fused attention of one query per sequence, beside its overhead; `readers` is batch · key-value heads. */
-export function decodeSeconds(fit: DecodeFit, memory: Seconds, readers: number): Seconds {
-  return (memory / fit.bandwidth) * (1 + fit.few / Math.max(1, readers));
+export function decodeSeconds(fit: DecodeFit, peak: Seconds, memory: Seconds, readers: number): Seconds {
+  return Math.max(peak, (memory / fit.bandwidth) * (1 + fit.few / Math.max(1, readers)));
 }

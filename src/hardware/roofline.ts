@@ -98,7 +98,7 @@ function kernelTime(
       overhead: fit.overhead,
       work: (length) => {
         const m = rows(length);
-        return gemmSeconds(fit, peak(length), memory(length), m * castPerRow, { ...shape, m: m * shape.share });
+        return gemmSeconds(fit, peak(length), memory(length), m * castPerRow, m * shape.share, shape.n, shape.k);
       },
       bound: (length) => (peak(length) / fit.compute >= memory(length) / fit.bandwidth ? "compute" : "bandwidth"),
     };
@@ -109,19 +109,17 @@ function kernelTime(
       const readers = (setting.values.b ?? 1) * operator.kvHeads;
       return {
         overhead: fit.overhead,
-        work: (length) => Math.max(peak(length), decodeSeconds(fit, memory(length), readers)),
+        work: (length) => decodeSeconds(fit, peak(length), memory(length), readers),
         bound: (length) => (peak(length) > memory(length) / fit.bandwidth ? "compute" : "bandwidth"),
       };
     }
     const { fit } = kernelOn("attention", device, engine.kernels, dtype);
     const batch = setting.values.b ?? 1;
+    const heads = batch * operator.heads;
+    const width = operator.keyDim + operator.valueDim;
     return {
       overhead: fit.overhead,
-      work: (length) =>
-        attentionSeconds(fit, peak(length), memory(length), {
-          queries: rows(length) / batch,
-          keyDim: operator.keyDim,
-        }),
+      work: (length) => attentionSeconds(fit, peak(length), memory(length), rows(length) / batch, heads, width),
       bound: (length) => (peak(length) / fit.compute >= memory(length) ? "compute" : "bandwidth"),
     };
   }

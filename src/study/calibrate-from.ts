@@ -8,7 +8,7 @@ import { deviceRecordSchema } from "../hardware/record.js";
 import type { ModelDescription } from "../model/types.js";
 import { readSamples } from "../runs/import/index.js";
 import type { Warning } from "../runs/schema.js";
-import { type KernelReport, fitKernels } from "./kernel-calibration.js";
+import { type KernelReport, fitKernels, operandsNamed } from "./kernel-calibration.js";
 import { type KernelTable, type KernelTiming, isKernelTable, readKernelTable } from "./kernel-samples.js";
 import { type EngineReport, type SampledRun, fitEngine } from "./run-calibration.js";
 
@@ -75,7 +75,7 @@ export async function calibrateFrom(paths: readonly string[], options: Calibrate
   const kernels = timings.length === 0 ? [] : fitKernels(timings, device, engineName ?? "vllm");
   const before = device.fitted;
   const isNew = (old: FittedKernel): boolean =>
-    kernels.some(({ kernel }) => kernel.kind === old.kind && kernel.bits === old.bits);
+    kernels.some(({ kernel }) => kernel.kind === old.kind && kernel.format === old.format);
   const sources = [...new Set([...(before?.sources ?? []), ...paths.map((path) => basename(path))])];
   const known = [...(before?.kernels ?? []).filter((old) => !isNew(old)), ...kernels.map(({ kernel }) => kernel)];
   // Factors of engines stand on the kernels that they were fitted with: with other kernels they say nothing.
@@ -94,7 +94,7 @@ export async function calibrateFrom(paths: readonly string[], options: Calibrate
   const engine = runs.length === 0 ? null : fitEngine(runs, timed, named);
   for (const { kernel } of kernels) {
     if (kernel.rows >= fewRows) continue;
-    const message = `${kernel.kind} at ${kernel.bits} bits rests on ${kernel.rows} timing${kernel.rows === 1 ? "" : "s"}: most is the device class's`;
+    const message = `${kernel.kind} of ${operandsNamed(kernel)} rests on ${kernel.rows} timing${kernel.rows === 1 ? "" : "s"}: most is the device class's`;
     warnings.push({ code: "few-timings", message });
   }
   const record =

@@ -1,12 +1,16 @@
-import type { Seconds } from "../base/units.js";
+import {
+  type FittedParameters,
+  type NamedParameters,
+  type TimedKernel,
+  fitParameters,
+  kernelSeconds,
+} from "../hardware/kernel-fitting.js";
 import type { FittedKernel } from "../hardware/fitted.js";
-import { kernelOn } from "../hardware/kernel-lookup.js";
-import { type Bits, bitsOf } from "../hardware/kernel-rows.js";
-import { attentionSeconds, decodeSeconds, gemmSeconds } from "../hardware/kernels.js";
+import { type Found, kernelOn } from "../hardware/kernel-lookup.js";
+import { type Fits, type KernelFormat, type KernelKind, formatOf } from "../hardware/kernel-rows.js";
 import type { DeviceRecord } from "../hardware/record.js";
 import { computeDtype, peakOf } from "../hardware/roofline.js";
 import { median } from "../math/median.js";
-import { posteriorSpread, robustFit } from "../math/robust-fit.js";
 import type { AttentionTiming, GemmTiming, KernelTiming } from "./kernel-samples.js";
 
 /** A fit with what it improved: medians of |log(predicted / timed)|. */
@@ -16,38 +20,14 @@ export interface KernelReport {
   readonly after: number;
 }
 
-type Parameters = Readonly<Record<string, number>>;
-
-interface Form {
-  readonly names: readonly string[];
-  /** Standard deviation of each parameter about what is known of the device or its class: in logarithms, but for `width`. */
-  readonly spread: readonly number[];
-  /** Where what is known has none, so that it has no logarithm. */
-  readonly usual: readonly number[];
-}
-
-const forms: Readonly<Record<FittedKernel["kind"], Form>> = {
-  gemm: {
-    names: ["overhead", "compute", "bandwidth", "small", "cast"],
-    spread: [0.7, 0.3, 0.2, 1, 0.7],
-    usual: [6e-6, 0.75, 0.8, 0.03, 1.5],
-  },
-  attention: {
-    names: ["overhead", "compute", "small", "width"],
-    spread: [0.7, 0.4, 1, 0.2],
-    usual: [12e-6, 0.6, 2, -0.2],
-  },
-  decode: { names: ["overhead", "bandwidth", "few"], spread: [0.7, 0.25, 1], usual: [10e-6, 0.85, 1] },
-};
-const linear = new Set(["width"]);
-const shares = new Set(["compute", "bandwidth"]);
-/** No kernel passes the data sheet: what seems to is a table made with warm caches. */
-const largestShare = 0.99;
 /** Timings of one shape vary by a few percent from driver to driver. */
 const leastSpread = 0.03;
 
+/** What is known of a kind of kernels before a device's own timings. */
+export type Prior = Pick<Found<Fits[KernelKind]>, "fit" | "spread">;
+
 /**
- * Parameters of kernels.ts for each kind of kernel and width of operands, fitted to timings. What is known of the device or
+ * Parameters of kernels.ts for each kind of kernel and format of operands, fitted to timings. What is known of the device or
  * its class is the prior, so that three timings are enough for a start.
  *
  * @param engine whose kernels are the prior
@@ -55,58 +35,64 @@ const leastSpread = 0.03;
 export function fitKernels(timings: readonly KernelTiming[], device: DeviceRecord, engine: string): KernelReport[] {
   const families = new Map<string, KernelTiming[]>();
   for (const timing of timings) {
-    const key = `${timing.kind} ${bitsOf(computeDtype(device, timing.dtype))}`;
+    const key = `${timing.kind} ${kernelFormat(timing, device)}`;
     const known = families.get(key);
     if (known === undefined) families.set(key, [timing]);
     else known.push(timing);
   }
-  return [...families.values()].map((members) => fitFamily(members, device, engine));
+  return [...families.values()].flatMap((members) => {
+    const [first] = members;
+    if (first === undefined) return [];
+    const prior = kernelOn(first.kind, device, engine, computeDtype(device, first.dtype));
+    return [fitFamily(members, device, prior)];
+  });
 }
 
-function fitFamily(members: readonly KernelTiming[], device: DeviceRecord, engine: string): KernelReport {
+/** Timings of one kind and format, about what is known before them. */
+export function fitFamily(members: readonly KernelTiming[], device: DeviceRecord, prior: Prior): KernelReport {
   const [first] = members;
   if (first === undefined) throw new Error("no family is empty");
   const { kind } = first;
-  const dtype = computeDtype(device, first.dtype);
-  const { names, spread, usual } = forms[kind];
-  const prior = kernelOn(kind, device, engine, dtype);
-  const known: Parameters = { ...prior.fit };
-  const start = names.map((name, i) => {
-    const value = known[name] ?? 0;
-    if (linear.has(name)) return value;
-    return Math.log(value > 0 ? value : (usual[i] ?? 1));
-  });
-  const parametersOf = (theta: readonly number[]): Parameters =>
-    Object.fromEntries(names.map((name, i) => [name, parameter(name, theta[i] ?? 0)]));
-  const residuals = (theta: readonly number[]): number[] => {
-    const fit = parametersOf(theta);
-    return members.map((timing) => Math.log(kernelSeconds(timing, fit, device) / timing.seconds));
-  };
-  const options = { start, spread };
-  const theta = robustFit(residuals, options);
-  const fit = parametersOf(theta);
-  const after = residuals(theta).map(Math.abs);
-  // What the timings leave open of the rates stays in the interval: one of the shares is what large kernels rest on.
-  const open = posteriorSpread(residuals, theta, options);
-  const undecided = Math.min(
-    ...names.flatMap((name, i) => (shares.has(name) ? [Math.min(open[i] ?? 1, prior.spread)] : [])),
-  );
-  const about = {
-    bits: bitsOf(dtype),
-    rows: members.length,
-    spread: Math.max(leastSpread, Math.hypot(robustDeviation(after), undecided)),
-    longest: Math.max(...members.map(lengthOf)),
-  };
+  const known: NamedParameters = { ...prior.fit };
+  const timed = members.map((timing) => timedKernel(timing, device));
+  const errors = (parameters: NamedParameters): number[] =>
+    timed.map((one) => Math.abs(Math.log(kernelSeconds(kind, parameters, one) / one.seconds)));
+  const { parameters, open }: FittedParameters = fitParameters(kind, timed, known);
+  const after = errors(parameters);
   return {
-    kernel: fittedKernel(kind, about, fit),
-    before: median(members.map((timing) => Math.abs(Math.log(kernelSeconds(timing, known, device) / timing.seconds)))),
+    kernel: fittedKernel(
+      kind,
+      {
+        format: kernelFormat(first, device),
+        rows: members.length,
+        // What the timings leave open of the rates stays in the interval: one of the shares is what large kernels rest on.
+        spread: Math.max(leastSpread, Math.hypot(robustDeviation(after), Math.min(open, prior.spread))),
+        longest: Math.max(...members.map(lengthOf)),
+      },
+      parameters,
+    ),
+    before: median(errors(known)),
     after: median(after),
   };
 }
 
-function parameter(name: string, value: number): number {
-  if (linear.has(name)) return value;
-  return shares.has(name) ? Math.min(largestShare, Math.exp(value)) : Math.exp(value);
+/** Operands that the kernels multiply on a device. */
+export function kernelFormat(timing: KernelTiming, device: DeviceRecord): KernelFormat {
+  const runs = computeDtype(device, timing.dtype);
+  return timing.kind === "gemm" && timing.blocked && runs === "float8" ? "block8" : formatOf(runs);
+}
+
+const operandNames: Readonly<Record<KernelFormat, string>> = {
+  "16": "16 bits",
+  "8": "8 bits",
+  block8: "8 bits in scaled blocks",
+  int8: "8-bit integers",
+  "4": "4 bits",
+};
+
+/** What a fitted kernel multiplies, in words. */
+export function operandsNamed({ format }: Pick<FittedKernel, "format">): string {
+  return operandNames[format];
 }
 
 /** The median of a normal distribution's absolute values is 0.6745 standard deviations. */
@@ -118,79 +104,58 @@ function lengthOf(timing: KernelTiming): number {
   return timing.kind === "gemm" ? timing.m : timing.keys;
 }
 
-/** Seconds of a kernel of these parameters on a device, as `rooflineTime` has them. */
-function kernelSeconds(timing: KernelTiming, fit: Parameters, device: DeviceRecord): Seconds {
-  const value = (name: string): number => fit[name] ?? 0;
-  const overhead = value("overhead");
-  if (timing.kind === "gemm") {
-    const { peak, memory, cast } = productAtPeaks(timing, device);
-    const [compute, bandwidth, small] = [value("compute"), value("bandwidth"), value("small")];
-    return (
-      overhead + gemmSeconds({ overhead, compute, bandwidth, small, cast: value("cast") }, peak, memory, cast, timing)
-    );
-  }
-  const { peak, memory } = attentionAtPeaks(timing, device);
-  if (timing.kind === "decode") {
-    const decode = { overhead, bandwidth: value("bandwidth"), few: value("few") };
-    return overhead + Math.max(peak, decodeSeconds(decode, memory, timing.batch * timing.kvHeads));
-  }
-  const attention = { overhead, compute: value("compute"), small: value("small"), width: value("width") };
-  return overhead + attentionSeconds(attention, peak, memory, timing);
+/** A timing beside what the data sheet says of it, as `rooflineTime` has it. */
+export function timedKernel(timing: KernelTiming, device: DeviceRecord): TimedKernel {
+  return timing.kind === "gemm" ? timedProduct(timing, device) : timedAttention(timing, device);
 }
 
-function productAtPeaks({ m, n, k, dtype, elementBytes }: GemmTiming, device: DeviceRecord) {
+function timedProduct({ m, n, k, dtype, elementBytes, seconds }: GemmTiming, device: DeviceRecord): TimedKernel {
   const runs = computeDtype(device, dtype);
   const bandwidth = device.bandwidth.value;
   return {
+    kind: "gemm",
+    seconds,
     peak: (2 * m * n * k) / peakOf(device, runs).value,
     memory: (elementBytes * (m * k + n * k) + 2 * m * n) / bandwidth,
-    cast: bitsOf(runs) === "16" ? 0 : (2 * m * k) / bandwidth,
+    cast: formatOf(runs) === "16" ? 0 : (2 * m * k) / bandwidth,
+    m,
+    n,
+    k,
+    queries: 0,
+    heads: 0,
+    readers: 0,
+    width: 0,
   };
 }
 
-function attentionAtPeaks(timing: AttentionTiming, device: DeviceRecord) {
-  const { batch, heads, kvHeads, keyDim, valueDim, queries, keys, causal, cacheBytes } = timing;
+function timedAttention(timing: AttentionTiming, device: DeviceRecord): TimedKernel {
+  const { kind, seconds, batch, heads, kvHeads, keyDim, valueDim, queries, keys, causal, cacheBytes } = timing;
   const pairs = causal ? queries * (keys - queries) + (queries * (queries + 1)) / 2 : queries * keys;
-  const cached = batch * kvHeads * keys * (keyDim + valueDim) * cacheBytes;
+  const width = keyDim + valueDim;
+  const cached = batch * kvHeads * keys * width * cacheBytes;
   return {
-    peak: (2 * batch * heads * pairs * (keyDim + valueDim)) / peakOf(device, timing.dtype).value,
-    memory: (cached + 2 * batch * queries * heads * (keyDim + valueDim)) / device.bandwidth.value,
+    kind,
+    seconds,
+    peak: (2 * batch * heads * pairs * width) / peakOf(device, timing.dtype).value,
+    memory: (cached + 2 * batch * queries * heads * width) / device.bandwidth.value,
+    cast: 0,
+    m: 0,
+    n: 0,
+    k: 0,
+    queries,
+    heads: batch * heads,
+    readers: batch * kvHeads,
+    width,
   };
 }
 
-interface About {
-  readonly bits: Bits;
-  readonly rows: number;
-  readonly spread: number;
-  readonly longest: number;
-}
-
-function fittedKernel(kind: FittedKernel["kind"], about: About, fit: Parameters): FittedKernel {
-  const at = (name: string): number => Number((fit[name] ?? 0).toPrecision(4));
-  switch (kind) {
-    case "gemm":
-      return {
-        kind,
-        ...about,
-        fit: {
-          overhead: at("overhead"),
-          compute: at("compute"),
-          bandwidth: at("bandwidth"),
-          small: at("small"),
-          cast: at("cast"),
-        },
-      };
-    case "attention":
-      return {
-        kind,
-        ...about,
-        fit: { overhead: at("overhead"), compute: at("compute"), small: at("small"), width: at("width") },
-      };
-    case "decode":
-      return {
-        kind,
-        ...about,
-        fit: { overhead: at("overhead"), bandwidth: at("bandwidth"), few: at("few") },
-      };
-  }
+function fittedKernel(
+  kind: KernelKind,
+  about: Pick<FittedKernel, "format" | "rows" | "spread" | "longest">,
+  parameters: NamedParameters,
+): FittedKernel {
+  const fit: unknown = Object.fromEntries(
+    Object.entries(parameters).map(([name, value]) => [name, Number(value.toPrecision(4))]),
+  );
+  return { kind, ...about, fit } as FittedKernel;
 }

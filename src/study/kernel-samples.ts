@@ -14,6 +14,8 @@ export interface GemmTiming {
   readonly k: number;
   /** Bytes of one element of the operands, scales of blocks included. */
   readonly elementBytes: number;
+  /** Whether float8 operands are scaled block by block in software: other kernels than with one scale per row. */
+  readonly blocked: boolean;
 }
 
 /** Timed fused attention: `queries` new tokens over `keys` of each of `batch` sequences. */
@@ -39,7 +41,8 @@ export interface KernelTable {
   readonly left: ReadonlyMap<string, number>;
 }
 
-type Row = Readonly<Record<string, string | undefined>>;
+/** Cells by the names of their columns, in lower case. */
+export type KernelRow = Readonly<Record<string, string | undefined>>;
 
 /** Number format, and bytes of an element with the scales of its block. */
 const formats: Readonly<Record<string, readonly [Dtype, number]>> = {
@@ -80,7 +83,7 @@ export function isKernelTable(header: readonly string[]): boolean {
  * @throws NsquaredError `kernel-row` on a number that cannot be, `no-samples` where no row is left
  */
 export function readKernelTable(text: string, path: string, device: DeviceRecord): KernelTable {
-  const { data, meta } = Papa.parse<Row>(text, {
+  const { data, meta } = Papa.parse<KernelRow>(text, {
     header: true,
     skipEmptyLines: true,
     transformHeader: (name) => name.trim().toLowerCase(),
@@ -89,8 +92,7 @@ export function readKernelTable(text: string, path: string, device: DeviceRecord
     throw badInput("too-many-rows", { where: path, key: "rows", found: data.length, expected: `at most ${mostRows}` });
   }
   const columns = meta.fields ?? [];
-  const time = columns.find((name) => timeColumns[name] !== undefined);
-  if (time === undefined) {
+  if (!columns.some((name) => timeColumns[name] !== undefined)) {
     throw badInput("kernel-columns", {
       where: path,
       key: "columns",
@@ -98,7 +100,6 @@ export function readKernelTable(text: string, path: string, device: DeviceRecord
       expected: "a column of times: seconds, ms or us",
     });
   }
-  const gemm = gemmColumns.every((name) => columns.includes(name));
   const left = new Map<string, number>();
   const leave = (reason: string): [] => {
     left.set(reason, (left.get(reason) ?? 0) + 1);
@@ -106,20 +107,10 @@ export function readKernelTable(text: string, path: string, device: DeviceRecord
   };
   const own = data.filter((row) => isOf(device, row));
   if (own.length < data.length) left.set("of another device", data.length - own.length);
-  const said = new Set(own.map(dtypeOf));
   const timings = data.flatMap((row, index): KernelTiming[] => {
     if (!isOf(device, row)) return [];
-    if (row["check"] !== undefined && row["check"] !== "" && row["check"] !== "ok") return leave("marked as doubtful");
-    if ((row["window"] ?? "0") !== "0" && row["window"] !== "") return leave("with a window");
-    const dtype = dtypeOf(row);
-    if (dtype.endsWith(blocked) && said.has(dtype.slice(0, -blocked.length)))
-      return leave(`${dtype} beside plain ones`);
-    const format = formats[dtype];
-    if (format === undefined) return leave(`of a dtype that is not known: ${dtype}`);
-    const cell = (name: string, otherwise?: number): number =>
-      number(row, name, `${path}, row ${index + 2}`, otherwise);
-    const seconds = cell(time) * (timeColumns[time] ?? 1);
-    return [gemm ? gemmOf(cell, format, seconds) : attentionOf(row, cell, format, seconds)];
+    const timing = readKernelRow(row, `${path}, row ${index + 2}`);
+    return typeof timing === "string" ? leave(timing) : [timing];
   });
   if (timings.length === 0) {
     const reasons = [...left].map(([reason, count]) => `${count} ${reason}`).join(", ");
@@ -133,19 +124,43 @@ export function readKernelTable(text: string, path: string, device: DeviceRecord
   return { timings, left };
 }
 
-/** Products scaled block by block are other kernels, with other overheads, than plain ones of the same bits. */
-const blocked = "_block";
-
-function dtypeOf(row: Row): string {
-  return (row["dtype"] ?? "bf16").trim().toLowerCase();
+/**
+ * One row of such a table; or why it says nothing of the kernels that are fitted.
+ *
+ * @param where the row, for messages
+ * @throws NsquaredError `kernel-row` on a number that cannot be
+ */
+export function readKernelRow(row: KernelRow, where: string): KernelTiming | string {
+  if (row["check"] !== undefined && row["check"] !== "" && row["check"] !== "ok") return "marked as doubtful";
+  if ((row["window"] ?? "0") !== "0" && row["window"] !== "") return "with a window";
+  const dtype = (row["dtype"] ?? "bf16").trim().toLowerCase();
+  const format = formats[dtype];
+  if (format === undefined) return `of a dtype that is not known: ${dtype}`;
+  const cell = (name: string, otherwise?: number): number => number(row, name, where, otherwise);
+  const [time = "seconds", unit = 1] = Object.entries(timeColumns).find(([name]) => row[name] !== undefined) ?? [];
+  const seconds = cell(time) * unit;
+  if (gemmColumns.every((name) => row[name] !== undefined)) {
+    const [m, n, k] = [cell("m"), cell("n"), cell("k")];
+    return {
+      kind: "gemm",
+      dtype: format[0],
+      seconds,
+      m,
+      n,
+      k,
+      elementBytes: format[1],
+      blocked: dtype === "fp8_block",
+    };
+  }
+  return attentionOf(row, cell, format, seconds);
 }
 
-function isOf(device: DeviceRecord, row: Row): boolean {
+function isOf(device: DeviceRecord, row: KernelRow): boolean {
   const said = row["hw_key"] ?? row["hardware"] ?? "";
   return said === "" || [device.name, ...device.aliases].some((name) => plainName(name) === plainName(said));
 }
 
-function number(row: Row, name: string, where: string, otherwise?: number): number {
+function number(row: KernelRow, name: string, where: string, otherwise?: number): number {
   const text = row[name]?.trim() ?? "";
   if (text === "" && otherwise !== undefined) return otherwise;
   const value = Number(text);
@@ -157,18 +172,15 @@ function number(row: Row, name: string, where: string, otherwise?: number): numb
 
 type Cell = (name: string, otherwise?: number) => number;
 
-function gemmOf(cell: Cell, [dtype, elementBytes]: readonly [Dtype, number], seconds: Seconds): GemmTiming {
-  return { kind: "gemm", dtype, seconds, m: cell("m"), n: cell("n"), k: cell("k"), elementBytes };
-}
-
-function attentionOf(row: Row, cell: Cell, [dtype]: readonly [Dtype, number], seconds: Seconds): AttentionTiming {
+function attentionOf(row: KernelRow, cell: Cell, [dtype]: readonly [Dtype, number], seconds: Seconds): AttentionTiming {
   const queries = cell("n_q");
+  const phase = row["phase"] ?? (queries === 1 ? "decode" : "prefill");
   // Keys and values of different widths are written `192/128`.
   const dims = (row["head_dim"] ?? "").split("/").map(Number);
   const keyDim = dims.length === 2 && dims.every((dim) => dim > 0) ? (dims[0] ?? 1) : cell("head_dim");
   const cached = formats[(row["kv_dtype"] ?? "").toLowerCase()];
   return {
-    kind: queries === 1 ? "decode" : "attention",
+    kind: phase === "decode" ? "decode" : "attention",
     dtype,
     seconds,
     heads: cell("heads"),
