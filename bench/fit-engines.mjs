@@ -43,7 +43,6 @@ if (values.write === true) {
     new URL("../src/hardware/engine-fits.ts", import.meta.url),
     `import type { EngineRow } from "./engine-rows.js";
 
-/* oxlint-disable oxc/approx-constant -- fitted numbers, whatever they are near */
 /* Made by \`npm run fit-engines -- --write\` from published whole runs; bench/data/README.md names their sources. */
 
 export const engineRows: readonly EngineRow[] = [

@@ -1,15 +1,16 @@
 // Published kernel timings beside their device's data sheet, and fits of src/hardware/kernels.ts to them.
 import { devices } from "../dist/hardware/index.js";
 import { fitParameters, kernelSeconds } from "../dist/hardware/kernel-fitting.js";
-import { formatOf, parameterNames } from "../dist/hardware/kernel-rows.js";
+import { formatOf } from "../dist/hardware/kernel-formats.js";
+import { parameterNames } from "../dist/hardware/kernel-rows.js";
 import { intervalDeviations } from "../dist/predict/interval.js";
-import { kernelFormat, timedKernel } from "../dist/study/kernel-calibration.js";
-import { readKernelRow } from "../dist/study/kernel-samples.js";
+import { kernelFormat, timedKernel } from "../dist/study/timed-kernel.js";
+import { readKernelRow } from "../dist/study/kernel-row.js";
 import { quantile, spreadOf } from "./robust-fit.mjs";
 
 /** @typedef {import("./hardware-data.mjs").Row} Row */
 /** @typedef {import("../dist/hardware/kernel-rows.js").KernelKind} Kind */
-/** @typedef {import("../dist/hardware/kernel-rows.js").KernelFormat} Format */
+/** @typedef {import("../dist/hardware/kernel-formats.js").KernelFormat} Format */
 /** @typedef {Readonly<Record<string, number>>} Parameters */
 /**
  * @typedef {object} About
@@ -22,7 +23,7 @@ import { quantile, spreadOf } from "./robust-fit.mjs";
  * @property {string} group shapes that are held out together
  * @property {boolean} large one of those that the accuracy is stated of
  * @property {number} tokens timed, or rows of a product
- * @property {import("../dist/study/kernel-samples.js").KernelTiming} timing
+ * @property {import("../dist/study/kernel-row.js").KernelTiming} timing
  */
 /** @typedef {About & import("../dist/hardware/kernel-fitting.js").TimedKernel} Timing */
 /** @typedef {{kind: Kind, format: Format, device: string, deviceClass: string, engine: string, longest: number, spread: number, fit: Parameters, rows: Timing[]}} Fit */

@@ -1,8 +1,8 @@
 // Kernels predicted by fits that have not seen them: other shapes of the device, a device of which only the data sheet is
 // known, three anchor timings of it, another source.
 import { kernelSeconds } from "../dist/hardware/kernel-fitting.js";
-import { nearestFormats } from "../dist/hardware/kernel-rows.js";
-import { fitFamily } from "../dist/study/kernel-calibration.js";
+import { nearestFormats } from "../dist/hardware/kernel-formats.js";
+import { fitFamily } from "../dist/study/kernel-family.js";
 import { families, fitFree, fitsOf, foldsOf, pool, pooledFor } from "./kernel-fit.mjs";
 import { lineOf } from "./score.mjs";
 

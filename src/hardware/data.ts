@@ -1,7 +1,7 @@
 import type { Dtype } from "../base/units.js";
 import type { Engine } from "./engine.js";
 import { kernelOn } from "./kernel-lookup.js";
-import { formatOf } from "./kernel-rows.js";
+import { formatOf } from "./kernel-formats.js";
 import type { DeviceRecord } from "./record.js";
 import { computeDtype } from "./roofline.js";
 

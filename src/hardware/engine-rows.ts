@@ -1,5 +1,5 @@
 import type { OperatorClass } from "./efficiency.js";
-import type { Bits } from "./kernel-rows.js";
+import type { Bits } from "./kernel-formats.js";
 
 /** What published runs of an engine show beyond its kernels; perStep in microseconds, factors in the order of `factored`. */
 export type EngineRow = readonly [

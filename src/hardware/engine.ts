@@ -6,7 +6,8 @@ import type { OperatorClass } from "./efficiency.js";
 import { engineRows } from "./engine-fits.js";
 import { type EngineRow, factored } from "./engine-rows.js";
 import type { FittedEngine } from "./fitted.js";
-import { type Bits, bitsOf } from "./kernel-rows.js";
+import { ggmlKernels } from "./kernel-lookup.js";
+import { type Bits, bitsOf } from "./kernel-formats.js";
 import { nearestNames } from "./names.js";
 import { type DeviceClass, type DeviceRecord, deviceClasses } from "./record.js";
 
@@ -104,7 +105,7 @@ const characters: Readonly<Record<EngineName, Character>> = {
   "hf-sdpa": { ...served, kernels: "vllm", chunk: null, about: "PyTorch, scaled_dot_product_attention" },
   "llama.cpp-cuda": {
     ...served,
-    kernels: "vllm",
+    kernels: ggmlKernels,
     chunk: 512,
     operandsOf: quantisedToInt8,
     about: "batches of 512 (n_ubatch), quantised weights at int8 rates",

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { kernelFormats } from "./kernel-rows.js";
+import { kernelFormats } from "./kernel-formats.js";
 
 const text = z.string().min(1).max(500);
 const share = z.number().positive().max(1);

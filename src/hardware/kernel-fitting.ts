@@ -60,7 +60,7 @@ const usual: { readonly [Kind in KernelKind]: Fits[Kind] } = {
 };
 /** Standard deviation of parameters about those of a device's class: of their logarithms, but for `sustained`. */
 const aboutClass: Readonly<Record<KernelKind, NamedParameters>> = {
-  gemm: { overhead: 0.7, compute: 0.3, bandwidth: 0.2, small: 1, cast: 0.7, sustained: 0.1 },
+  gemm: { overhead: 0.7, compute: 0.3, bandwidth: 0.2, small: 0.5, cast: 0.7, sustained: 0.1 },
   attention: { overhead: 0.7, compute: 0.4, small: 1, few: 1, softmax: 0.5 },
   decode: { overhead: 0.7, bandwidth: 0.25, few: 1 },
 };

@@ -1,7 +1,9 @@
 import type { Dtype } from "../base/units.js";
 import { classEfficiency } from "./efficiency.js";
-import { type Fits, type KernelFormat, type KernelKind, formatOf, nearestFormats } from "./kernel-rows.js";
+import { type KernelFormat, formatOf, nearestFormats } from "./kernel-formats.js";
+import { type Fits, type KernelKind } from "./kernel-rows.js";
 import { type PooledFit, kernelFits } from "./kernel-tables.js";
+import type { GemmFit } from "./kernels.js";
 import type { DeviceRecord } from "./record.js";
 
 /** A kernel's parameters on a device, how sure they are, and what they rest on. */
@@ -25,6 +27,17 @@ const otherFormatSpread = 0.1;
 
 const known = new Map<string, Found<Fits[KernelKind]>>();
 
+/**
+ * Kernels of ggml multiply quantised blocks in integers (mmq): no tables of them are published, and those of other engines'
+ * 8-bit kernels say nothing of them. How near each device's come to its peak is in llama.cpp's factors.
+ */
+export const ggmlKernels = "ggml";
+const ggmlProducts: Found<GemmFit> = {
+  fit: { overhead: 6e-6, compute: 0.5, bandwidth: 0.85, small: 0.03, cast: 1, sustained: 0 },
+  spread: 0.3,
+  basis: "class",
+};
+
 /** Parameters of a kind of kernel on a device under an engine's kernels. */
 export function kernelOn<Kind extends KernelKind>(
   kind: Kind,
@@ -36,6 +49,7 @@ export function kernelOn<Kind extends KernelKind>(
   const fitted = device.fitted?.kernels.find((one) => one.kind === kind && one.format === format);
   if (fitted !== undefined)
     return { fit: fitted.fit as Fits[Kind], spread: fitted.spread, basis: "kernels", longest: fitted.longest };
+  if (engine === ggmlKernels && kind === "gemm" && format !== "16") return ggmlProducts as Found<Fits[Kind]>;
   const key = `${kind} ${device.name} ${device.class} ${engine} ${format}`;
   const found = known.get(key) ?? lookUp(kind, device, engine, format, dtype);
   if (known.size > mostKnown) known.clear();

@@ -1,5 +1,6 @@
 import { deviceRows, pooledRows } from "./kernel-fits.js";
-import { type Fits, type KernelFormat, type KernelKind, type Parameters, parameterNames } from "./kernel-rows.js";
+import { type KernelFormat } from "./kernel-formats.js";
+import { type Fits, type KernelKind, type Parameters, parameterNames } from "./kernel-rows.js";
 import type { DeviceClass } from "./record.js";
 
 /** Of one device's kernels under one engine. `spread` is the standard deviation of log seconds about the fit. */

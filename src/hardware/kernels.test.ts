@@ -18,7 +18,7 @@ const decodes = kernelFits.devices.flatMap((one) => (one.kind === "decode" ? [on
 /** Seconds of a product on a device of 1 PFLOP/s and 1 TB/s. */
 function gemm(fit: GemmFit, m: number, n: number, k: number): number {
   const bytes = 2 * (m * k + n * k + m * n);
-  return gemmSeconds(fit, (2 * m * n * k) / 1e15, bytes / 1e12, (2 * m * k) / 1e12, { m, n, k });
+  return gemmSeconds(fit, (2 * m * n * k) / 1e15, bytes / 1e12, (2 * m * k) / 1e12, m, n, k);
 }
 
 describe("fitted kernels", () => {
@@ -39,8 +39,7 @@ describe("fitted kernels", () => {
   });
 
   test("attention takes longer over more queries, and ever less per FLOP", () => {
-    const at = (fit: AttentionFit, n: number): number =>
-      attentionSeconds(fit, (n * n) / 1e12, n / 1e9, { queries: n, keyDim: 128 });
+    const at = (fit: AttentionFit, n: number): number => attentionSeconds(fit, (n * n) / 1e12, n / 1e9, n, 32, 256);
     fc.assert(
       fc.property(fc.constantFrom(...attentions), size, (fit, n) => {
         expect(at(fit, 2 * n)).toBeGreaterThan(at(fit, n));
@@ -49,10 +48,20 @@ describe("fitted kernels", () => {
     );
   });
 
+  test("attention takes longer over wider heads, but less per FLOP, and few heads leave a device unfilled", () => {
+    for (const fit of attentions) {
+      const at = (width: number, heads: number): number => attentionSeconds(fit, width * heads, 0, 1024, heads, width);
+      expect(at(512, 32)).toBeGreaterThan(at(256, 32));
+      expect(at(512, 32) / 2).toBeLessThanOrEqual(at(256, 32));
+      expect(at(256, 8) * 4).toBeGreaterThanOrEqual(at(256, 32));
+    }
+  });
+
   test("decode attention never beats the bandwidth, and many readers use it better than one", () => {
     for (const fit of decodes) {
-      expect(decodeSeconds(fit, 1, 1)).toBeGreaterThanOrEqual(decodeSeconds(fit, 1, 64));
-      expect(decodeSeconds(fit, 1, 1e9)).toBeGreaterThanOrEqual(1);
+      expect(decodeSeconds(fit, 0, 1, 1)).toBeGreaterThanOrEqual(decodeSeconds(fit, 0, 1, 64));
+      expect(decodeSeconds(fit, 0, 1, 1e9)).toBeGreaterThanOrEqual(1);
+      expect(decodeSeconds(fit, 2000, 1, 1)).toBe(2000);
     }
   });
 });

@@ -4,7 +4,7 @@ import { compiledCost } from "./compiled.js";
 import { type OperatorClass, classEfficiency } from "./efficiency.js";
 import type { Engine } from "./engine.js";
 import { kernelOn } from "./kernel-lookup.js";
-import { bitsOf } from "./kernel-rows.js";
+import { bitsOf } from "./kernel-formats.js";
 import { attentionSeconds, decodeSeconds, gemmSeconds } from "./kernels.js";
 import { type OperatorTime, type Setting, classOf } from "./operator-time.js";
 import type { DeviceRecord, Sourced } from "./record.js";

@@ -8,8 +8,10 @@ import { deviceRecordSchema } from "../hardware/record.js";
 import type { ModelDescription } from "../model/types.js";
 import { readSamples } from "../runs/import/index.js";
 import type { Warning } from "../runs/schema.js";
-import { type KernelReport, fitKernels, operandsNamed } from "./kernel-calibration.js";
-import { type KernelTable, type KernelTiming, isKernelTable, readKernelTable } from "./kernel-samples.js";
+import { fitKernels, operandsNamed } from "./kernel-calibration.js";
+import type { KernelReport } from "./kernel-family.js";
+import type { KernelTiming } from "./kernel-row.js";
+import { type KernelTable, isKernelTable, readKernelTable } from "./kernel-samples.js";
 import { type EngineReport, type SampledRun, fitEngine } from "./run-calibration.js";
 
 export interface CalibrateFromOptions {
