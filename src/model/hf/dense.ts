@@ -169,7 +169,7 @@ const readGemma3: Reader = (config) => {
   });
 };
 
-function gemmaSandwich(config: ConfigReader): Partial<DenseFamily> {
+export function gemmaSandwich(config: ConfigReader): Partial<DenseFamily> {
   const scalar = config.optional("query_pre_attn_scalar", real);
   return {
     bias: attentionBias(config),

@@ -339,6 +339,7 @@ export const linearReaders: Readonly<Record<string, Reader>> = {
   kimi_linear: readKimiLinear,
   minimax: readMiniMax,
   minimax_m1: readMiniMax,
+  minimax_text_01: readMiniMax,
   recurrent_gemma: readRecurrentGemma,
   lfm2: readLfm2Dense,
   lfm2_moe: readLfm2Moe,

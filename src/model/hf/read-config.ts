@@ -10,13 +10,16 @@ import { denseReaders } from "./dense.js";
 import { type JsonObject, checkNesting, isObject } from "./json.js";
 import { encoderReaders } from "./encoder.js";
 import { gemmaReaders } from "./gemma.js";
+import { diffusionReaders } from "./diffusion.js";
 import { hybridReaders } from "./hybrid.js";
 import { latentReaders } from "./latent.js";
+import { llamaKinReaders } from "./llama-kin.js";
 import { linearReaders } from "./linear.js";
 import { mambaReaders } from "./mamba.js";
 import { mobileBertReaders } from "./mobilebert.js";
 import { moeReaders, notePrediction } from "./moe.js";
 import { mixedMoeReaders } from "./moe-mixed.js";
+import { bailingReaders } from "./bailing.js";
 import { bartReaders } from "./bart.js";
 import { modernEncoderReaders } from "./encoder-modern.js";
 import { canineReaders } from "./canine.js";
@@ -67,6 +70,9 @@ const readers: ReadonlyMap<string, Reader> = new Map<string, Reader>(
     ...remoteReaders,
     ...publishedReaders,
     ...remoteLinearReaders,
+    ...llamaKinReaders,
+    ...bailingReaders,
+    ...diffusionReaders,
   }),
 );
 
@@ -83,6 +89,10 @@ const defaultsOf: Readonly<Record<string, string>> = {
   xverse: "llama",
   baichuan: "llama",
   deepseek_ref: "deepseek_v4",
+  vaultgemma: "gemma2",
+  minimax_text_01: "minimax",
+  sdar: "qwen3",
+  Dream: "qwen2",
 };
 
 /** Every model_type that can be read. */
