@@ -105,7 +105,7 @@ function missingInMixer(mixer: Mixer): string[] {
   return [
     ...missing,
     ...(keyValue === "shared" && span.kind !== "full" ? ["a window over another layer's cache"] : []),
-    ...(span.kind === "window" && span.first !== undefined ? ["a window that keeps the first tokens"] : []),
+    ...(span.kind === "window" && span.first !== undefined && !mixer.causal ? ["global tokens beside a window"] : []),
     ...(span.kind === "full" || span.kind === "window" || span.kind === "chunk" ? [] : [`${span.kind} span`]),
   ];
 }

@@ -13,13 +13,13 @@ export interface LoweringOptions {
 }
 
 /**
- * Which of the earlier tokens a cache holds: all, the last so many, those of the chunk that is not full yet, or what the
- * encoder left, which no step adds to.
+ * Which of the earlier tokens a cache holds: all, the last so many (and before them the first ones of the sequence),
+ * those of the chunk that is not full yet, or what the encoder left, which no step adds to.
  */
 export type Kept =
   | { readonly kind: "all" }
   | { readonly kind: "encoder" }
-  | { readonly kind: "last"; readonly tokens: number }
+  | { readonly kind: "last"; readonly tokens: number; readonly first?: number }
   | { readonly kind: "chunk"; readonly size: number };
 
 /** Tokens that a cache holds after `depth` tokens; an encoder's input is as long as what came before unless stated. */
@@ -29,7 +29,7 @@ export function keptTokens(kept: Kept, depth: number): number {
     case "encoder":
       return depth;
     case "last":
-      return Math.min(depth, kept.tokens);
+      return Math.min(depth, kept.tokens + (kept.first ?? 0));
     case "chunk":
       return depth % kept.size;
   }

@@ -136,7 +136,7 @@ async function relativeBias(
 function sees({ span, causal }: Attention, position: number, other: number): boolean {
   if (causal && other > position) return false;
   if (span.kind === "full") return true;
-  if (span.kind === "window") return Math.abs(position - other) < span.size;
+  if (span.kind === "window") return Math.abs(position - other) < span.size || other < (span.first ?? 0);
   if (span.kind === "chunk") return Math.floor(position / span.size) === Math.floor(other / span.size);
   throw new Error(`no reference for a ${span.kind} span`);
 }

@@ -26,7 +26,11 @@ function keptBy(span: BlockedSpan): Kept {
     case "full":
       return { kind: "all" };
     case "window":
-      return { kind: "last", tokens: span.size - 1 };
+      return {
+        kind: "last",
+        tokens: span.size - 1,
+        ...(span.first === undefined ? {} : { first: span.first }),
+      };
     case "chunk":
       return { kind: "chunk", size: span.size };
   }
@@ -140,10 +144,15 @@ function append(
 function keep(e: Emitter, all: string, present: string, span: Exclude<BlockedSpan, { kind: "full" }>): void {
   const { builder } = e.scope;
   const length = e.length(all, 2);
-  const size = builder.integers([span.size]);
-  const from =
-    span.kind === "window"
-      ? e.node("Max", [e.subtract(length, builder.integers([span.size - 1])), builder.integers([0])])
-      : e.multiply(e.node("Div", [length, size]), size);
-  e.into(present, "Slice", [all, from, length, builder.integers([2])]);
+  const cut = (from: string, output: string): string =>
+    e.into(output, "Slice", [all, from, length, builder.integers([2])]);
+  if (span.kind === "chunk") {
+    const size = builder.integers([span.size]);
+    cut(e.multiply(e.node("Div", [length, size]), size), present);
+    return;
+  }
+  const { size, first = 0 } = span;
+  const from = e.node("Max", [e.subtract(length, builder.integers([size - 1])), builder.integers([first])]);
+  if (first === 0) cut(from, present);
+  else e.into(present, "Concat", [e.slice(all, 2, 0, first), cut(from, e.fresh("last"))], { axis: int(2) });
 }

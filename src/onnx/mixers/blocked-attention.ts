@@ -111,24 +111,43 @@ function addBlocks(
     const start = e.multiply(e.reshape(index, [1]), rows);
     const stop = e.add(start, rows);
     const first = e.add(offset, start);
-    const from = firstKey(e, span, first);
     const reach = span.kind === "window" && !causal ? e.add(stop, builder.integers([span.size - 1])) : stop;
     const to = e.node("Min", [e.add(offset, reach), all]);
+    const sinks = sinkCount(e, span, to);
+    const near = firstKey(e, span, first);
+    const from = sinks === null ? near : e.node("Max", [near, sinks]);
     const columns = e.subtract(to, from);
-    const piece = {
-      query: e.node("Slice", [filled, start, stop, builder.integers([3])]),
-      keys: e.node("Slice", [keys, from, to, builder.integers([2])]),
-      values: e.node("Slice", [values, from, to, builder.integers([2])]),
-      rows,
-      columns,
+    const seen = (all: string): string => {
+      const cut = e.node("Slice", [all, from, to, builder.integers([2])]);
+      return sinks === null ? cut : e.concat([e.slice(all, 2, 0, sinks), cut], 2);
     };
     const own =
       mask === null || span.kind !== "window"
         ? positionMask(e, attention, { first, rows, from, columns })
         : cutMask(e, mask, e.add(e.subtract(from, first), builder.integers([span.size - 1])), columns);
-    return { carried: [], stacked: [{ value: addPiece(e, { ...piece, mask: own }, attention), rank: 5 }] };
+    const piece = {
+      query: e.node("Slice", [filled, start, stop, builder.integers([3])]),
+      keys: seen(keys),
+      values: seen(values),
+      rows,
+      columns: sinks === null ? columns : e.add(columns, sinks),
+      mask: sinks === null || own === null ? own : e.concat([sinkMask(e, first, rows, sinks), own], 1),
+    };
+    return { carried: [], stacked: [{ value: addPiece(e, piece, attention), rank: 5 }] };
   });
   return e.slice(inOrder(stacked, padded), 1, 0, tokens);
+}
+
+/** How many of the first tokens, which stay visible beside a window, stand before the place `to`; null for none. */
+function sinkCount(e: Emitter, span: BlockedSpan, to: string): string | null {
+  if (span.kind !== "window" || span.first === undefined) return null;
+  return e.node("Min", [e.scope.builder.integers([span.first]), to]);
+}
+
+/** The first tokens are seen from themselves on, [rows, sinks]. */
+function sinkMask(e: Emitter, first: string, rows: string, sinks: string): string {
+  const blank = e.expand(e.scope.builder.scalar(masked), [rows, sinks]);
+  return triangle(e, blank, e.alone(e.add(first, e.scope.builder.integers([1]))), "upper");
 }
 
 /** First key that the first query of a block sees. Positions are places in the list of keys. */
@@ -188,7 +207,8 @@ function positionMask(e: Emitter, { span, causal }: BlockedAttention, places: Pl
   const masks: string[] = [];
   if (causal) masks.push(triangle(e, blank, beyond(1), "upper"));
   if (span.kind === "window") {
-    masks.push(triangle(e, blank, beyond(-span.size), "lower"));
+    const far = triangle(e, blank, beyond(-span.size), "lower");
+    masks.push(span.first === undefined ? far : exceptFirst(e, far, span.first, columns));
     if (!causal) masks.push(triangle(e, blank, beyond(span.size), "upper"));
   }
   if (span.kind === "chunk") {
@@ -206,6 +226,13 @@ function positionMask(e: Emitter, { span, causal }: BlockedAttention, places: Pl
   }
   const [only, ...others] = masks;
   return only === undefined ? null : others.reduce((sum, mask) => e.add(sum, mask), only);
+}
+
+/** A mask of all keys, lifted from the first ones. */
+function exceptFirst(e: Emitter, mask: string, count: number, columns: string): string {
+  const { builder } = e.scope;
+  const places = e.node("Range", [builder.integer(0), e.alone(columns), builder.integer(1)]);
+  return e.node("Where", [e.node("Less", [places, builder.integers([count])]), builder.scalar(0), mask]);
 }
 
 /** Scores, softmax and mixture of one piece, [b, kvHeads, group, rows, valueDim]. */
