@@ -6,7 +6,7 @@ import { addRotary, rotaryTables } from "./rotary-embedding.js";
 import { type Scope, inputNames } from "./scope.js";
 import { unsupported } from "./unsupported.js";
 
-/** GroupQueryAttention rotates only heads whose size is a multiple of this. */
+/** GroupQueryAttention rotates only heads whose size is a multiple of this, and so many of their dimensions. */
 const rotaryAlignment = 16;
 
 type Projections = readonly [LinearOperator, LinearOperator, LinearOperator];
@@ -35,7 +35,7 @@ export function lowerFusedAttention(operator: AttentionOperator, scope: Scope, p
   if (softcap !== null) attributes["softcap"] = float(softcap);
   if (span.kind === "window") attributes["local_window_size"] = int(span.size);
   const cache = scope.cache(cacheName);
-  const inside = rotary !== null && keyDim % rotaryAlignment === 0;
+  const inside = rotary !== null && keyDim % rotaryAlignment === 0 && rotary.dims % rotaryAlignment === 0;
   const tables: string[] = [];
   if (rotary !== null && inside) {
     attributes["do_rotary"] = int(1);

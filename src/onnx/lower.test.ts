@@ -90,7 +90,7 @@ describe("runnableGraph refuses by name what is only priced", () => {
       modelOf([{ ...plain, mixers: [{ ...attention, projectionExperts: { experts: 4, chosen: 2 } }] }]),
     ],
     ["norm.plain", modelOf([{ ...plain, norm: { ...norm, plain: true } }])],
-    ['arrangement "parallel-two-norms"', modelOf([{ ...plain, arrangement: "parallel-two-norms" }])],
+    ['arrangement "parallel-ffns"', modelOf([{ ...plain, arrangement: "parallel-ffns" }])],
     [
       "embedding table per_layer",
       modelOf([plain], {

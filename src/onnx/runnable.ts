@@ -1,6 +1,6 @@
 import { buildGraph } from "../graph/build.js";
 import type { Graph, GraphOptions } from "../graph/types.js";
-import type { Ffn, Layer, Mixer, ModelDescription, Stack } from "../model/types.js";
+import type { Arrangement, Ffn, Layer, Mixer, ModelDescription, Stack } from "../model/types.js";
 import { missingInModule } from "./mixers/whole.js";
 import { strangeWeights } from "./stack-extras.js";
 import { unsupported } from "./unsupported.js";
@@ -31,10 +31,12 @@ export function runnableGraph(
   return buildGraph(text, { attention, head });
 }
 
-/** The model without what text does not pass: towers of pictures and sound. */
+/** The model without what text does not pass: towers of pictures and sound, and layers that only look at pictures. */
 function textOnly(model: ModelDescription): ModelDescription {
-  const stacks = model.stacks.filter(({ length }) => length?.kind !== "absent");
-  return stacks.length === model.stacks.length ? model : { ...model, stacks };
+  const stacks = model.stacks
+    .filter(({ length }) => length?.kind !== "absent")
+    .map((stack) => ({ ...stack, layers: stack.layers.filter(({ onlyWithImage }) => onlyWithImage !== true) }));
+  return { ...model, stacks };
 }
 
 function missingParts(model: ModelDescription): string[] {
@@ -71,12 +73,14 @@ function strangeStacks(stacks: readonly Stack[]): string[] {
   return encoder.length?.kind === "encoder" ? [] : ["an encoder of another length"];
 }
 
+const runArrangements: ReadonlySet<Arrangement> = new Set(["sequence", "parallel", "parallel-two-norms"]);
+
 function missingInLayer(layer: Layer): string[] {
   const { mixers, ffns, norm, arrangement = "sequence" } = layer;
   return [
     ...strange("layer", layer, known.layer),
     ...strange("norm", norm, known.norm),
-    ...(arrangement === "sequence" || arrangement === "parallel" ? [] : [`arrangement "${arrangement}"`]),
+    ...(runArrangements.has(arrangement) ? [] : [`arrangement "${arrangement}"`]),
     ...mixers.flatMap(missingInMixer),
     ...ffns.flatMap(missingInFfn),
   ];

@@ -20,7 +20,7 @@ export interface Scaling {
 export function scaled(model: ModelDescription, { layers, hidden, vocabulary }: Scaling): ModelDescription {
   let result = model;
   if (layers !== undefined) result = withLayers(result, layers);
-  if (hidden !== undefined && hidden !== model.hiddenSize) result = withHidden(result, hidden);
+  if (hidden !== undefined && hidden !== model.hiddenSize) result = withHidden(textAlone(result), hidden);
   if (vocabulary !== undefined) result = withVocabulary(result, vocabulary);
   return result;
 }
@@ -40,6 +40,13 @@ function withLayers(model: ModelDescription, wanted: number): ModelDescription {
   const lost = mixerKinds(model).filter((kind) => !mixerKinds(result).includes(kind));
   const missing = lost.length === 0 ? "" : `; none of them mixes by ${lost.join(" or ")}, as others of the model do`;
   return noted(result, `scaled: ${wanted} layers instead of ${before.join(" + ")}${missing}`);
+}
+
+/** The model without its towers of pictures and sound, whose widths have nothing to do with the text's. */
+function textAlone(model: ModelDescription): ModelDescription {
+  const stacks = model.stacks.filter(carriesText);
+  if (stacks.length === model.stacks.length) return model;
+  return noted({ ...model, stacks }, "scaled: the text part alone");
 }
 
 function withVocabulary(model: ModelDescription, wanted: number): ModelDescription {

@@ -178,4 +178,10 @@ describe("scaling", () => {
     expect(parameters(small)).toBeLessThan(parameters(model) / 4);
     expect(mixerKinds(small).every((kind) => mixerKinds(model).includes(kind))).toBe(true);
   });
+
+  test("a model that also sees becomes narrower by its text part alone", () => {
+    const small = scaled(config("Qwen__Qwen2.5-VL-7B-Instruct"), { hidden: 256 });
+    expect(small.stacks.map(({ kind }) => kind)).toEqual(["decoder"]);
+    expect(small.notes).toContain("scaled: the text part alone");
+  });
 });

@@ -16,7 +16,7 @@ interface Choices {
   readonly attention?: Partial<Attention>;
   readonly norm?: Partial<Norm>;
   readonly normPlacement?: Layer["normPlacement"];
-  readonly arrangement?: "sequence" | "parallel";
+  readonly arrangement?: "sequence" | "parallel" | "parallel-two-norms";
   readonly activation?: Activation;
   readonly gated?: boolean;
   readonly ffnBias?: boolean;
@@ -127,6 +127,14 @@ export const smallModels: readonly ModelDescription[] = [
   smallModel(
     { ...small, name: "phi3-partial", headDim: 32 },
     { attention: { rotary: { dims: 16, theta: 10_000, interleaved: false } } },
+  ),
+  smallModel(
+    { ...small, name: "stablelm-partial", headDim: 16 },
+    { attention: { rotary: { dims: 4, theta: 10_000, interleaved: false } } },
+  ),
+  smallModel(
+    { ...small, name: "falcon-40b" },
+    { arrangement: "parallel-two-norms", norm: { kind: "layer", bias: true } },
   ),
   smallModel(
     { ...small, name: "glm-interleaved", headDim: 16 },

@@ -137,6 +137,14 @@ async function runLayer(stream: Sequence, layer: Layer, hidden: number, paramete
     for (const { name, run } of branches) result = addUp(result, await run(normed, parameters.within(name)));
     return result;
   }
+  if (layer.arrangement === "parallel-two-norms") {
+    const input = result;
+    for (const { name, run } of branches) {
+      const own = parameters.within(name);
+      result = addUp(result, await run(await runNorm(input, layer.norm, hidden, own.within("pre_norm.")), own));
+    }
+    return result;
+  }
   for (const { name, run } of branches) {
     const own = parameters.within(name);
     const norm = (side: "pre" | "post", x: Sequence): Promise<Sequence> =>

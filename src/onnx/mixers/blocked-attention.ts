@@ -117,9 +117,9 @@ function addBlocks(
     const near = firstKey(e, span, first);
     const from = sinks === null ? near : e.node("Max", [near, sinks]);
     const columns = e.subtract(to, from);
-    const seen = (all: string): string => {
-      const cut = e.node("Slice", [all, from, to, builder.integers([2])]);
-      return sinks === null ? cut : e.concat([e.slice(all, 2, 0, sinks), cut], 2);
+    const seen = (side: string): string => {
+      const cut = e.node("Slice", [side, from, to, builder.integers([2])]);
+      return sinks === null ? cut : e.concat([e.slice(side, 2, 0, sinks), cut], 2);
     };
     const own =
       mask === null || span.kind !== "window"
