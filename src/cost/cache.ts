@@ -30,12 +30,12 @@ export function stateBytes(graph: Graph): Expression {
 }
 
 function bytesOfCache(cache: Cache): Expression {
-  if (cache.fixed === true) return bytesOfValue(cache.key).plus(bytesOfValue(cache.value));
+  if (cache.span === undefined) return bytesOfValue(cache.key).plus(bytesOfValue(cache.value));
   const perToken = (side: Value): Expression => {
     const [, heads = Expression.zero, , dim = Expression.zero] = side.shape;
     return heads.times(dim).times(bytesPerElement(side.dtype));
   };
-  return b.times(keptTokens(cache.span ?? { kind: "full" })).times(perToken(cache.key).plus(perToken(cache.value)));
+  return b.times(keptTokens(cache.span)).times(perToken(cache.key).plus(perToken(cache.value)));
 }
 
 function bytesOfValue(value: Value): Expression {

@@ -93,11 +93,11 @@ export function count(operator: Operator, block: Block, conventions: Conventions
       const pairs = (
         lengths === undefined
           ? attentionPairs(operator.span, operator.causal, conventions)
-          : rectanglePairs(operator.span, operator.causal, lengths.queries, lengths.keys, conventions)
+          : rectanglePairs(operator.span, operator.causal, lengths, conventions)
       ).times(b);
       const flops = pairs.times(heads * (keyDim + valueDim) * conventions.mac);
       const kvElement = cacheBytesPerElement(block, operator.cache);
-      const cached = lengths === undefined ? touchedKeys(operator.span).minus(n) : Expression.zero;
+      const cached = lengths === undefined ? touchedKeys(operator.span).minus(n) : (lengths.earlier ?? Expression.zero);
       const kvWidth = kvHeads * (operator.valueInKey === true ? keyDim : keyDim + valueDim);
       const rotated = operator.rotary === null ? 0 : rotaryFlops * (heads + kvHeads) * operator.rotary.dims;
       return cost({

@@ -1,6 +1,7 @@
 import type { Affine } from "../math/affine.js";
 import { Expression, atMost, c, floorDivide, min, mod, n } from "../math/expression.js";
 import type { KeySpan } from "../model/types.js";
+import type { AttentionShape } from "../graph/types.js";
 import type { Conventions } from "./conventions.js";
 
 /**
@@ -87,15 +88,22 @@ export function keptTokens(span: KeySpan): Expression {
  * Query–key pairs where the lengths are not the n new tokens and the cache: an encoder's tokens among themselves, or
  * a decoder's against an encoder's. A window of w in an encoder reaches w − 1 positions to either side:
  * Σᵢ (min(i, w) + min(x − i + 1, w) − 1) = 2·V(x) − x. The first tokens of a window that keeps them see everything too
- * (Longformer's global tokens).
+ * (Longformer's global tokens). With `earlier`, causal attention of a stack that sees a share of the tokens.
  */
 export function rectanglePairs(
   span: KeySpan,
   causal: boolean,
-  queries: Expression,
-  keys: Expression,
+  { queries, keys, earlier }: NonNullable<AttentionShape["lengths"]>,
   conventions: Conventions,
 ): Expression {
+  if (earlier !== undefined) {
+    const before = queries.times(earlier);
+    return before.plus(causal && conventions.causal === "exact" ? triangle(queries) : queries.times(keys));
+  }
+  // Queries of one stack among the keys of another: those of their own chunk.
+  if (span.kind === "chunk" && conventions.causal === "exact" && !queries.minus(keys).isZero) {
+    return queries.times(span.size);
+  }
   if (span.kind === "buckets") return queries.times(span.size * span.rounds);
   if (span.kind === "blocks") return blockPairs(span.size, span.random, queries);
   if (conventions.causal === "full" || span.kind !== "window" || causal) return queries.times(keys);

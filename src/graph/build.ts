@@ -60,7 +60,7 @@ function addStack(
   const main = stack === model.stacks.at(-1);
   const blocks = new Map<Layer, Block>();
   const around = surroundings(model, options, stack);
-  const own = stack.kind === "decoder" ? "" : `${stack.name ?? stack.kind}.`;
+  const own = stack.kind === "decoder" && stack.name === undefined ? "" : `${stack.name ?? stack.kind}.`;
   const role =
     !main && stack.kind === "encoder" && model.stacks.at(-1)?.kind === "decoder" ? { encodes: true as const } : {};
   let index = first;
@@ -95,11 +95,18 @@ function surroundings(model: ModelDescription, options: GraphOptions, stack?: St
     dtypes: model.dtypes,
     options,
     tokens,
-    earlier: tokens === n && (stack === undefined || stack.kind === "decoder") ? c : Expression.zero,
+    earlier: earlierOf(tokens, stack),
     encoder: encoder?.length?.kind === "constant" ? Expression.constant(encoder.length.tokens) : encoderTokens(options),
     encoderWidth: encoder?.hiddenSize ?? model.hiddenSize,
     norm: stack?.finalNorm ?? { kind: "rms", bias: false, epsilon: 1e-6, offset: false },
   };
+}
+
+/** Tokens before those that pass through: of a stack whose queries see them. */
+function earlierOf(tokens: Expression, stack: Stack | undefined): Expression {
+  if (stack !== undefined && stack.kind !== "decoder") return Expression.zero;
+  if (stack?.length?.kind === "pooled") return c.times(1 / stack.length.by);
+  return tokens === n ? c : Expression.zero;
 }
 
 function encoderTokens({ encoder, phase }: GraphOptions): Expression {
@@ -118,6 +125,8 @@ function tokensOf(stack: Stack | undefined, options: GraphOptions): Expression {
     case "encoder":
       return encoderTokens(options);
     case "pooled":
+      // On average: where text ends is not where a pool does.
+      if (stack?.kind === "decoder") return n.times(1 / length.by);
       return ceilDivide({ n: 1 }, length.by);
     case "constant":
       return Expression.constant(length.tokens);

@@ -1,4 +1,4 @@
-import { Expression, b, c } from "../math/expression.js";
+import { Expression, b } from "../math/expression.js";
 import type { Dtypes, Norm } from "../model/types.js";
 import type { BlockBuilder } from "./block-builder.js";
 import type { ElementwiseFunction, GraphOptions, Operator, Part, Weight } from "./types.js";
@@ -211,6 +211,6 @@ export class ModuleBuilder {
 
   /** Whether earlier tokens exist at all (they do not in an encoder). */
   get hasEarlier(): boolean {
-    return this.around.earlier === c;
+    return !this.around.earlier.isZero;
   }
 }

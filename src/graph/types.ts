@@ -73,7 +73,7 @@ export interface AttentionShape {
   readonly scale: number;
   readonly softcap: number | null;
   /** Queries and keys of each sequence where they are not the n new tokens and the c + n of the cache. */
-  readonly lengths?: { readonly queries: Expression; readonly keys: Expression };
+  readonly lengths?: { readonly queries: Expression; readonly keys: Expression; readonly earlier?: Expression };
   /** The values are a part of the keys: kept and read once (latent attention). */
   readonly valueInKey?: true;
 }

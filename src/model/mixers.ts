@@ -79,6 +79,11 @@ export interface Attention {
   readonly source?: "self" | "encoder";
   /** Width that keys and values are projected from when they come from elsewhere. */
   readonly sourceWidth?: number;
+  /**
+   * Keys and values come from another stack over the same text, so many positions for each of this one's. Each query
+   * meets those of its own chunk, and nothing is kept (BLT's bytes and patches).
+   */
+  readonly across?: { readonly positions: number };
   /** Width of what is projected where it is not hidden_size; the input is widened with the embeddings (Zamba). */
   readonly inputWidth?: number;
   /** Width of the output where it is not hidden_size. */

@@ -150,7 +150,7 @@ export interface Layer {
 export type StackLength =
   | { readonly kind: "new" }
   | { readonly kind: "encoder" }
-  /** The new tokens, pooled: ⌈n / by⌉. */
+  /** The new tokens, pooled: ⌈n / by⌉; of a decoder n / by, its mean. */
   | { readonly kind: "pooled"; readonly by: number }
   | { readonly kind: "constant"; readonly tokens: number }
   | { readonly kind: "absent" };

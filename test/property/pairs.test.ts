@@ -1,7 +1,7 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { attentionPairs, keptTokens, rectanglePairs } from "../../src/cost/pairs.js";
-import { n } from "../../src/math/expression.js";
+import { c, n } from "../../src/math/expression.js";
 import type { KeySpan } from "../../src/model/types.js";
 
 const exact = { causal: "exact", mac: 2 } as const;
@@ -76,7 +76,7 @@ describe("pairs of causal attention equal a count query by query", () => {
 
 test("a window that reaches to both sides counts what an encoder's query sees", () => {
   for (const size of [1, 2, 5, 40]) {
-    const pairs = rectanglePairs({ kind: "window", size }, false, n, n, exact);
+    const pairs = rectanglePairs({ kind: "window", size }, false, { queries: n, keys: n }, exact);
     for (const length of [1, 3, 10, 64]) {
       let counted = 0;
       for (let query = 0; query < length; query += 1) {
@@ -90,7 +90,7 @@ test("a window that reaches to both sides counts what an encoder's query sees", 
 test("global tokens of an encoder see everything and are seen by everything", () => {
   for (const size of [1, 3, 8]) {
     for (const first of [1, 2, 10]) {
-      const pairs = rectanglePairs({ kind: "window", size, first }, false, n, n, exact);
+      const pairs = rectanglePairs({ kind: "window", size, first }, false, { queries: n, keys: n }, exact);
       for (const length of [1, 2, 9, 10, 11, 50]) {
         let counted = 0;
         for (let query = 0; query < length; query += 1) {
@@ -104,8 +104,28 @@ test("global tokens of an encoder see everything and are seen by everything", ()
   }
 });
 
+test("a stack of a share of the tokens, and queries among the keys of another stack", () => {
+  const share = { queries: n.times(1 / 4), keys: n.times(1 / 4), earlier: c.times(1 / 4) };
+  const pairs = rectanglePairs({ kind: "full" }, true, share, exact);
+  for (const [fresh, cached] of [
+    [4, 0],
+    [32, 0],
+    [4, 64],
+    [32, 20],
+  ] as const) {
+    let counted = 0;
+    for (let query = cached / 4; query < (cached + fresh) / 4; query += 1) counted += query + 1;
+    expect(pairs.at({ n: fresh, c: cached })).toBe(counted);
+  }
+  const across = rectanglePairs({ kind: "chunk", size: 2 }, false, { queries: n, keys: n.times(1 / 2) }, exact);
+  expect(across.at({ n: 32 })).toBe(32 * 2);
+  const full = { ...exact, causal: "full" } as const;
+  const whole = rectanglePairs({ kind: "chunk", size: 2 }, false, { queries: n, keys: n.times(1 / 2) }, full);
+  expect(whole.at({ n: 32 })).toBe(32 * 16);
+});
+
 describe("BigBird", () => {
-  const pairs = rectanglePairs({ kind: "blocks", size: 64, random: 3 }, false, n, n, exact);
+  const pairs = rectanglePairs({ kind: "blocks", size: 64, random: 3 }, false, { queries: n, keys: n }, exact);
 
   test("is full attention up to 704 tokens, cheaper from there on, and linear", () => {
     expect(pairs.at({ n: 704 })).toBe(704 ** 2);

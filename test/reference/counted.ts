@@ -2,9 +2,6 @@ import { readConfig } from "../../src/model/hf/read-config.js";
 import type { ModelDescription } from "../../src/model/types.js";
 import { type ConfigFolder, readConfigFile } from "./data.js";
 
-/** Configurations that nothing reads yet; they are refused, never guessed. */
-export const notRead = new Set(["blt"].map((type) => `${type}.json`));
-
 /** Where the reference's number is not the model's, and why. */
 export const otherParameters: Readonly<Record<string, string>> = {
   "stepfun-ai__Step-3.7-Flash.json": "the reference's class ignores keys on the top level and counts its defaults",

@@ -13,10 +13,11 @@ import { addIndexer } from "./indexer.js";
 export function addAttention(module: ModuleBuilder, input: string, mixer: Attention): string {
   const { heads, kvHeads, keyDim, valueDim } = mixer;
   const { hidden, encoder, encoderWidth, tokens } = module.around;
+  const { across } = mixer;
   const cross = mixer.source === "encoder";
   const inWidth = mixer.inputWidth ?? hidden;
   const sourceWidth = mixer.sourceWidth ?? (cross ? encoderWidth : inWidth);
-  const sourceTokens = cross ? encoder : tokens;
+  const sourceTokens = cross ? encoder : across === undefined ? tokens : tokens.times(across.positions);
   // The encoder's keys and values were projected with the prompt; decode only reads them.
   const projects = mixer.keyValue !== "shared" && !(cross && module.decode);
   const projected = (side: "key" | "value", width: number, bias: boolean): string =>
@@ -56,7 +57,7 @@ export function addAttention(module: ModuleBuilder, input: string, mixer: Attent
     causal: mixer.causal,
     scale: mixer.scale,
     softcap: mixer.softcap,
-    ...(cross || !module.hasEarlier ? { lengths: { queries: tokens, keys: sourceTokens } } : {}),
+    ...lengthsOf(module, mixer, sourceTokens),
   };
   const inputs = { query, key, value, cache: cacheOf(module, mixer, cross) };
   const mixed =
@@ -70,7 +71,7 @@ export function addAttention(module: ModuleBuilder, input: string, mixer: Attent
           ...shape,
           output: module.value("mixed", heads * valueDim),
         })
-      : addNaive(module, inputs, mixer, shape, cross);
+      : addNaive(module, inputs, mixer, shape, sourceTokens);
   const gated = addGate(module, input, mixed, mixer.gate, heads, valueDim, inWidth);
   const outWidth = mixer.outputWidth ?? hidden;
   if (experts !== undefined) {
@@ -86,6 +87,14 @@ export function addAttention(module: ModuleBuilder, input: string, mixer: Attent
   return module.linear("output", gated, (heads * valueDim) / (mixer.groups?.output ?? 1), outWidth, {
     bias: mixer.bias.output,
   });
+}
+
+/** Lengths of queries and keys where they are not the new tokens and all up to them. */
+function lengthsOf(module: ModuleBuilder, mixer: Attention, keys: Expression): Pick<AttentionShape, "lengths"> {
+  const { tokens: queries, earlier } = module.around;
+  if (mixer.source === "encoder" || mixer.across !== undefined || !module.hasEarlier)
+    return { lengths: { queries, keys } };
+  return queries.minus(n).isZero ? {} : { lengths: { queries, keys, earlier } };
 }
 
 /** A projection that a router chooses per token from several (JetMoE); queries and output share the router. */
@@ -157,10 +166,12 @@ function weightsOnly(
 }
 
 function cacheOf(module: ModuleBuilder, mixer: Attention, cross: boolean): string | null {
-  if (mixer.keyValue === "shared") return null;
+  if (mixer.keyValue === "shared" || mixer.across !== undefined) return null;
   if (!cross && !module.hasEarlier) return null;
   const { dtypes, encoder } = module.around;
-  const kept = cross ? encoder : module.around.tokens.plus(module.around.earlier);
+  const { tokens, earlier } = module.around;
+  const kept = cross ? encoder : tokens.plus(earlier);
+  const pooled = !tokens.minus(n).isZero;
   const side = (dim: number) => ({
     shape: [b, Expression.constant(mixer.kvHeads), kept, Expression.constant(dim)],
     dtype: dtypes.kv,
@@ -168,7 +179,7 @@ function cacheOf(module: ModuleBuilder, mixer: Attention, cross: boolean): strin
   return module.block.cache(module.name("cache"), {
     key: side(mixer.keyDim),
     value: side(mixer.valueDim),
-    ...(cross ? { fixed: true } : { span: mixer.span }),
+    ...(cross ? { fixed: true } : pooled ? {} : { span: mixer.span }),
   });
 }
 
@@ -184,12 +195,13 @@ function addNaive(
   inputs: AttentionInputs,
   mixer: Attention,
   shape: AttentionShape,
-  cross: boolean,
+  sourceTokens: Expression,
 ): string {
   const { heads, kvHeads, keyDim, valueDim } = shape;
-  const { dtypes, tokens, earlier, encoder } = module.around;
+  const { dtypes, tokens, earlier } = module.around;
   const rotary = mixer.rotary;
-  const all = cross ? encoder : tokens.plus(keptEarlier(module, mixer, earlier));
+  const self = mixer.source !== "encoder" && mixer.across === undefined;
+  const all = self ? tokens.plus(keptEarlier(module, mixer, earlier)) : sourceTokens;
   const rotate = (side: "query" | "key", count: number): string =>
     rotary === null || (side === "key" && mixer.keyValue === "shared")
       ? inputs[side]
@@ -214,7 +226,7 @@ function addNaive(
     Expression.constant(dim),
   ];
   const append = (side: "key" | "value", from: string, dim: number): string =>
-    inputs.cache === null || cross
+    inputs.cache === null || mixer.source === "encoder"
       ? module.block.value(module.name(`all_${side}s`), allShape(dim), dtypes.activations)
       : module.add({
           kind: "append",

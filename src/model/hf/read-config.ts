@@ -23,6 +23,7 @@ import { bailingReaders } from "./bailing.js";
 import { bartReaders } from "./bart.js";
 import { modernEncoderReaders } from "./encoder-modern.js";
 import { canineReaders } from "./canine.js";
+import { bltReaders } from "./blt.js";
 import { perceiverReaders } from "./perceiver.js";
 import { prophetNetReaders } from "./prophetnet.js";
 import { publishedReaders } from "./published.js";
@@ -67,6 +68,7 @@ const readers: ReadonlyMap<string, Reader> = new Map<string, Reader>(
     ...canineReaders,
     ...prophetNetReaders,
     ...perceiverReaders,
+    ...bltReaders,
     ...remoteReaders,
     ...publishedReaders,
     ...remoteLinearReaders,

@@ -111,6 +111,12 @@ export const defaultsBamba: ClassDefaults = {
     vocab_size: 260,
     max_position_embeddings: 4096,
     patch_size: 4,
+    patch_in_forward: true,
+    patching_mode: "entropy",
+    cross_attn_k: 2,
+    encoder_hash_byte_group_size: [3, 4, 5, 6, 7, 8],
+    encoder_hash_byte_group_vocab: 500002,
+    encoder_hash_byte_group_nb_functions: 1,
     patcher_config: {
       vocab_size: 260,
       hidden_size: 768,
@@ -127,6 +133,7 @@ export const defaultsBamba: ClassDefaults = {
     },
     encoder_config: {
       vocab_size: 260,
+      cross_attn_all_layers: false,
       hidden_size: 1024,
       num_attention_heads: 16,
       num_key_value_heads: 16,
@@ -140,6 +147,7 @@ export const defaultsBamba: ClassDefaults = {
     },
     decoder_config: {
       vocab_size: 260,
+      cross_attn_all_layers: true,
       hidden_size: 1024,
       num_attention_heads: 16,
       num_key_value_heads: 16,
