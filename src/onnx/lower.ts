@@ -32,7 +32,7 @@ import {
   type StateBinding,
   inputNames,
 } from "./scope.js";
-import { isStackExtras, lowerStackExtras } from "./stack-extras.js";
+import { isPassedBy, isStackExtras, lowerStackExtras } from "./stack-extras.js";
 import { unsupported } from "./unsupported.js";
 import { wholeLowering } from "./mixers/whole.js";
 import type { ExternalFile } from "./tensors.js";
@@ -191,6 +191,10 @@ function lowerInstance(instance: BlockInstance, index: string, stream: string, t
       for (const inside of whole.module.operators) skipped.add(inside);
     }
     if (skipped.has(operator)) continue;
+    if (isPassedBy(operator)) {
+      names.set(operator.output, context.value(operator.input));
+      continue;
+    }
     const origin = { operator: operator.name, part: operator.part };
     names.set(
       operator.output,

@@ -1,8 +1,9 @@
 import { buildGraph } from "../graph/build.js";
 import type { Graph, GraphOptions } from "../graph/types.js";
 import type { Arrangement, Ffn, Layer, Mixer, ModelDescription, Stack } from "../model/types.js";
+import { patternOf } from "./mixers/block-patterns.js";
 import { missingInModule } from "./mixers/whole.js";
-import { strangeWeights } from "./stack-extras.js";
+import { strangeExtras, strangeStackExtras } from "./stack-extras.js";
 import { unsupported } from "./unsupported.js";
 
 /** What may be there, per part of a description, for the graph to compute what the model computes. */
@@ -10,7 +11,7 @@ const known = {
   embedding: ["rows", "width", "scale", "tables", "norm", "projection"],
   head: ["kind", "tied", "bias", "softcap", "transform", "pooler"],
   stack: ["kind", "name", "layers", "finalNorm", "length", "extras", "hiddenSize"],
-  layer: ["mixers", "ffns", "norm", "normPlacement", "arrangement", "weightsOf", "withoutMixerNorm"],
+  layer: ["mixers", "ffns", "norm", "normPlacement", "arrangement", "weightsOf", "withoutMixerNorm", "extras"],
   norm: ["kind", "bias", "epsilon", "offset"],
 } as const;
 
@@ -53,10 +54,7 @@ function missingParts(model: ModelDescription): string[] {
     ...model.stacks.flatMap((stack) => [
       ...(stack.kind === "decoder" || stack.kind === "encoder" ? [] : [`${stack.kind} stack`]),
       ...strange("stack", stack, known.stack),
-      ...Object.entries(stack.extras ?? {}).flatMap(([name, list]: [string, readonly unknown[]]) =>
-        name === "weights" || list.length === 0 ? [] : [`stack.extras.${name}`],
-      ),
-      ...strangeWeights((stack.extras?.weights ?? []).map(({ name }) => name)).map((name) => `stack.extras.${name}`),
+      ...strangeStackExtras(stack.extras ?? {}).map((name) => `stack.extras.${name}`),
       ...(stack.finalNorm === null ? [] : strange("norm", stack.finalNorm, known.norm)),
     ]),
     ...[...layers].flatMap(missingInLayer),
@@ -79,6 +77,7 @@ function missingInLayer(layer: Layer): string[] {
   const { mixers, ffns, norm, arrangement = "sequence" } = layer;
   return [
     ...strange("layer", layer, known.layer),
+    ...strangeExtras(layer.extras ?? {}).map((name) => `layer.extras.${name}`),
     ...strange("norm", norm, known.norm),
     ...(runArrangements.has(arrangement) ? [] : [`arrangement "${arrangement}"`]),
     ...mixers.flatMap(missingInMixer),
@@ -109,9 +108,14 @@ function missingInMixer(mixer: Mixer): string[] {
   return [
     ...missing,
     ...(keyValue === "shared" && span.kind !== "full" ? ["a window over another layer's cache"] : []),
-    ...(span.kind === "window" && span.first !== undefined && !mixer.causal ? ["global tokens beside a window"] : []),
-    ...(span.kind === "full" || span.kind === "window" || span.kind === "chunk" ? [] : [`${span.kind} span`]),
+    ...strangeSpan(mixer),
   ];
+}
+
+function strangeSpan({ span, causal, relativePositions }: Extract<Mixer, { kind: "attention" }>): string[] {
+  const gaps = patternOf(span, causal) !== null || (span.kind === "window" && span.first !== undefined);
+  if (gaps) return relativePositions === undefined ? [] : ["relative positions over keys with gaps between them"];
+  return span.kind === "full" || span.kind === "window" || span.kind === "chunk" ? [] : [`${span.kind} span`];
 }
 
 /** Entries of a part that say more than what is known, and are not plain "no". */

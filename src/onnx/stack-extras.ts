@@ -1,4 +1,5 @@
-import type { BlockInstance } from "../graph/types.js";
+import type { Extras } from "../model/types.js";
+import type { BlockInstance, Operator } from "../graph/types.js";
 import { lookUpPositions } from "./embed.js";
 import { float, int } from "./proto.js";
 import type { Scope } from "./scope.js";
@@ -12,13 +13,31 @@ const epsilon = 1e-5;
  */
 const runnable = ["positions", "embedding_norm"] as const;
 
-/** Parameters that a checkpoint has and text passes by: a head's mask token, attention to an encoder that is not there. */
-const unused = /^(mask|unused_\w+)$/;
+/**
+ * Parameters that a checkpoint has and this pass needs not: a mask token, attention to an encoder that is not there, a
+ * table of sinusoids behind rotary positions, the projections that Longformer's global tokens have of their own.
+ */
+const unused = /^(mask|sinusoids|unused_\w+|global_projections|global_biases)$/;
 
-/** Names of extra weights of a stack that running it would need and cannot do. */
-export function strangeWeights(names: readonly string[]): string[] {
+/** What of a layer's extras running it would need and cannot do. */
+export function strangeExtras({ weights = [], ...others }: Extras): string[] {
+  return [
+    ...Object.entries(others).flatMap(([name, list]: [string, readonly unknown[]]) =>
+      list.length === 0 ? [] : [name],
+    ),
+    ...weights.flatMap(({ name }) => (unused.test(name) ? [] : [name])),
+  ];
+}
+
+/** The same of what stands in front of a stack. */
+export function strangeStackExtras({ weights = [], ...others }: Extras): string[] {
   const known: readonly string[] = runnable;
-  return names.filter((name) => !known.includes(name) && !unused.test(name));
+  return strangeExtras({ ...others, weights: weights.filter(({ name }) => !known.includes(name)) });
+}
+
+/** Whether an operator of a layer stands for extras that change nothing in the stream. */
+export function isPassedBy(operator: Operator): operator is Extract<Operator, { kind: "weighted" }> {
+  return operator.kind === "weighted" && operator.name === "extra.weights";
 }
 
 /** Whether an instance is what stands in front of a stack. */

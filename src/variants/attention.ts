@@ -1,5 +1,12 @@
 import type { Attention, LatentAttention, Mixer, Span } from "../model/types.js";
-import { type LayerChange, type Place, type SelfAttention, changeSelfAttention, inapplicable } from "./layers.js";
+import {
+  type LayerChange,
+  type Place,
+  type SelfAttention,
+  changeSelfAttention,
+  inapplicable,
+  oneWay,
+} from "./layers.js";
 
 /** Variants that stay softmax attention: how many heads share keys, which keys a query sees, what is kept of them. */
 
@@ -88,29 +95,33 @@ export function sinks(first: number, variant: string): LayerChange {
  * have an indexer of 64).
  */
 export function topK(chosen: number, variant: string): LayerChange {
-  return onAttention((mixer, { model, hidden }) => {
-    if (!mixer.causal) throw inapplicable(model, variant, "an encoder", "expected causal attention");
-    return {
-      ...withSpan(mixer, { kind: "chosen", size: chosen }),
-      indexer: {
-        heads: Math.ceil(mixer.heads / 2),
-        dim: mixer.keyDim,
-        queryWidth: hidden,
-        chosen,
-        norm: "layer",
-        weighted: true,
-      },
-    };
-  });
+  const change = onAttention((mixer, { hidden }) => ({
+    ...withSpan(mixer, { kind: "chosen", size: chosen }),
+    indexer: {
+      heads: Math.ceil(mixer.heads / 2),
+      dim: mixer.keyDim,
+      queryWidth: hidden,
+      chosen,
+      norm: "layer",
+      weighted: true,
+    },
+  }));
+  return oneWay("causal", variant, "expected causal attention", change);
 }
 
 /** BigBird's blocks (arXiv:2007.14062): three around, two global, three random. They look both ways. */
 export function blocks(size: number, variant: string): LayerChange {
-  return onAttention((mixer, { model }) => {
-    if (mixer.causal)
-      throw inapplicable(model, variant, "causal attention", "expected an encoder: its blocks look both ways");
-    return withSpan(mixer, { kind: "blocks", size, random: 3 });
-  });
+  const change = onAttention((mixer) => withSpan(mixer, { kind: "blocks", size, random: 3 }));
+  return oneWay("both-ways", variant, "expected an encoder: its blocks look both ways", change);
+}
+
+/**
+ * Longformer's window (arXiv:2004.05150), half of it to either side, and the first tokens, which see everything and are
+ * seen by everything. They have no projections of their own.
+ */
+export function globalWindow(width: number, first: number, variant: string): LayerChange {
+  const change = onAttention((mixer) => withSpan(mixer, { kind: "window", size: Math.floor(width / 2) + 1, first }));
+  return oneWay("both-ways", variant, "expected an encoder; a decoder takes window:W+sinks", change);
 }
 
 /**
@@ -118,10 +129,9 @@ export function blocks(size: number, variant: string): LayerChange {
  * heads' width, a rotated part of half a head beside it.
  */
 export function latent(rank: number | null, variant: string): LayerChange {
-  return (layer, place) =>
+  const change: LayerChange = (layer, place) =>
     changeSelfAttention(layer, place, (mixer): LatentAttention => {
       if (mixer.kind === "latent") return rank === null ? mixer : { ...mixer, kvRank: rank };
-      if (!mixer.causal) throw inapplicable(place.model, variant, "an encoder", "expected causal attention");
       const { heads, keyDim, valueDim } = mixer;
       const ropeDim = Math.max(2, 2 * Math.floor(keyDim / 4));
       return {
@@ -137,4 +147,5 @@ export function latent(rank: number | null, variant: string): LayerChange {
         rotary: { dims: ropeDim, theta: mixer.rotary?.theta ?? 10_000, interleaved: true },
       };
     });
+  return oneWay("causal", variant, "expected causal attention", change);
 }

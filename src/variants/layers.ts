@@ -69,6 +69,28 @@ export function headSizes(mixer: SelfAttention): HeadSizes {
     : { heads, keyDim: mixer.keyDim, valueDim, causal: mixer.causal };
 }
 
+/**
+ * A change for attention of one direction. Of an encoder–decoder it changes the half that has it; the other half stays.
+ *
+ * @throws NsquaredError `variant-inapplicable` where a model's only half looks the other way
+ */
+export function oneWay(
+  direction: "causal" | "both-ways",
+  variant: string,
+  expected: string,
+  change: LayerChange,
+): LayerChange {
+  return (layer, place) => {
+    const wanted = direction === "causal";
+    if (layer.mixers.every((mixer) => !isSelfAttention(mixer) || headSizes(mixer).causal === wanted)) {
+      return change(layer, place);
+    }
+    const kinds = new Set(place.model.stacks.filter(carriesText).map(({ kind }) => kind));
+    if (kinds.has("encoder") && kinds.has("decoder")) return layer;
+    throw inapplicable(place.model, variant, wanted ? "an encoder" : "causal attention", expected);
+  };
+}
+
 /** Every kind of mixer that a model's text passes, in order of appearance. */
 export function mixerKinds(model: ModelDescription): string[] {
   return [

@@ -1,13 +1,6 @@
 import type { Mixer } from "../model/types.js";
 import { greatestDivisor } from "./divisor.js";
-import {
-  type HeadSizes,
-  type LayerChange,
-  type Place,
-  changeSelfAttention,
-  headSizes,
-  inapplicable,
-} from "./layers.js";
+import { type HeadSizes, type LayerChange, type Place, changeSelfAttention, headSizes, oneWay } from "./layers.js";
 
 /**
  * Variants that replace softmax attention by another mixer of the same heads. The feed-forward parts stay, so that two
@@ -19,25 +12,12 @@ function mixer(make: (sizes: HeadSizes, place: Place) => Mixer): LayerChange {
 
 /** A mixer that works token by token or chunk by chunk from left to right. */
 function causal(variant: string, make: (sizes: HeadSizes, place: Place) => Mixer): LayerChange {
-  return mixer((sizes, place) => {
-    if (!sizes.causal) throw inapplicable(place.model, variant, "an encoder", "expected causal attention to replace");
-    return make(sizes, place);
-  });
+  return oneWay("causal", variant, "expected causal attention to replace", mixer(make));
 }
 
 /** A mixer that looks both ways. */
 function bothWays(variant: string, make: (sizes: HeadSizes, place: Place) => Mixer): LayerChange {
-  return mixer((sizes, place) => {
-    if (sizes.causal) {
-      throw inapplicable(
-        place.model,
-        variant,
-        "causal attention",
-        "expected an encoder such as BERT: it looks both ways",
-      );
-    }
-    return make(sizes, place);
-  });
+  return oneWay("both-ways", variant, "expected an encoder such as BERT: it looks both ways", mixer(make));
 }
 
 /** Linear attention (arXiv:2006.16236): φ = elu + 1, normalised, nothing forgotten. */

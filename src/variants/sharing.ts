@@ -1,5 +1,5 @@
 import type { Layer, ModelDescription } from "../model/types.js";
-import { changeLayers, inapplicable } from "./layers.js";
+import { type LayerChange, changeLayers, inapplicable, oneWay } from "./layers.js";
 
 /** One set of weights for all layers of a kind (ALBERT, arXiv:1909.11942): each kind's weights are there once. */
 export function shareLayers(model: ModelDescription): ModelDescription {
@@ -22,7 +22,7 @@ export function shareLayers(model: ModelDescription): ModelDescription {
 /** Of `group` attention layers in a row the first keeps keys and values, the others read them (arXiv:2405.12981). */
 export function shareKv(model: ModelDescription, group: number, variant: string): ModelDescription {
   let seen = 0;
-  const changed = changeLayers(model, (layer, { model: whole }): Layer => {
+  const share: LayerChange = (layer, { model: whole }): Layer => {
     if (!layer.mixers.some(({ kind }) => kind === "attention" || kind === "latent")) return layer;
     const owner = seen % group === 0;
     seen += 1;
@@ -33,15 +33,13 @@ export function shareKv(model: ModelDescription, group: number, variant: string)
           throw inapplicable(whole, variant, "latent attention", "expected attention with keys and values of its own");
         }
         if (mixer.kind !== "attention" || mixer.source === "encoder") return mixer;
-        if (!mixer.causal)
-          throw inapplicable(whole, variant, "an encoder", "expected a decoder: an encoder keeps no keys");
         return owner
           ? { ...mixer, keyValue: mixer.keyValue === "shared" ? "own" : (mixer.keyValue ?? "own") }
           : { ...mixer, keyValue: "shared" };
       }),
     };
-  });
-  return changed;
+  };
+  return changeLayers(model, oneWay("causal", variant, "expected a decoder: an encoder keeps no keys", share));
 }
 
 /** Equal layers as one object, so that the graph builds them once. */

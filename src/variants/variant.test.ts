@@ -4,7 +4,7 @@ import { NsquaredError } from "../base/errors.js";
 import { countParameters } from "../cost/parameters.js";
 import { buildGraph } from "../graph/build.js";
 import { readConfig } from "../model/hf/read-config.js";
-import type { Mixer, ModelDescription } from "../model/types.js";
+import type { Layer, Mixer, ModelDescription } from "../model/types.js";
 import { mixerKinds } from "./layers.js";
 import { scaled } from "./scale.js";
 import { looksLikeVariant, parseVariant, variantWords } from "./variant.js";
@@ -78,12 +78,39 @@ describe("variants", () => {
     expect(new Set(changed.stacks[0]?.layers).size).toBe(1);
   });
 
-  test.each(["linformer:64", "nystrom:32", "bigbird", "fnet", "linear"])(
+  test.each(["linformer:64", "nystrom:32", "bigbird", "longformer:512", "fnet", "linear"])(
     "%s can be built and priced on an encoder",
     (text) => {
       expect(parameters(apply(text, bert))).toBeGreaterThan(0);
     },
   );
+
+  test("longformer:W reaches half of W to either side, and sees one global token unless told otherwise", () => {
+    expect(mixersOf(apply("longformer:512", bert))[0]).toMatchObject({ span: { kind: "window", size: 257, first: 1 } });
+    expect(mixersOf(apply("longformer:64:8", bert))[0]).toMatchObject({ span: { size: 33, first: 8 } });
+  });
+
+  test.each([
+    ["bigbird", ["blocks", "full"]],
+    ["longformer:64", ["window", "full"]],
+    ["topk:32", ["full", "chosen"]],
+    ["window:32", ["window", "window"]],
+  ])("%s changes the half of an encoder–decoder that it is for", (text, spans) => {
+    const halves = apply(text, config("facebook__bart-base")).stacks.map(({ layers }) => layers[0]?.mixers[0]);
+    expect(halves.map((mixer) => mixer?.kind === "attention" && mixer.span.kind)).toEqual(spans);
+  });
+
+  test("one cache for two layers leaves an encoder alone", () => {
+    const [encoder, decoder] = apply("share-kv", config("facebook__bart-base")).stacks;
+    const shared = (layer: Layer | undefined) =>
+      layer?.mixers.map((mixer) => mixer.kind === "attention" && mixer.keyValue);
+    expect(encoder?.layers.map(shared)).toEqual(new Array(6).fill([undefined]));
+    expect(decoder?.layers.slice(0, 3).map(shared)).toEqual([
+      ["own", undefined],
+      ["shared", undefined],
+      ["own", undefined],
+    ]);
+  });
 
   test("hybrids follow their pattern", () => {
     const kinds = mixersOf(apply("hybrid:3xgated-delta,1xwindow:128", smol)).map(({ kind }) => kind);
@@ -116,6 +143,7 @@ describe("variants", () => {
     ["gqa:3", llama, "variant-inapplicable: llama", "a divisor of 32: 1, 2, 4, 8, 16, 32"],
     ["window:64", config("state-spaces__mamba-130m-hf"), "variant-inapplicable", "mamba1"],
     ["bigbird", smol, "variant-inapplicable", "look both ways"],
+    ["longformer:64", smol, "variant-inapplicable", "a decoder takes window:W+sinks"],
     ["mamba2", bert, "variant-inapplicable", "expected causal attention"],
     ["windw:64", smol, "variant-unknown", "window:W"],
     ["window", smol, "variant-invalid", "as window:W"],

@@ -156,6 +156,16 @@ const words: Readonly<Record<string, Word>> = {
     64,
     (size, text) => attention.blocks(size, text),
   ),
+  longformer: {
+    usage: "longformer:W[:G]",
+    summary: "a window of W around, and G first tokens that see everything",
+    least: 1,
+    most: 2,
+    make: ([width = 1, first = 1], text) => ({
+      summary: `a window of ${width} tokens around, and ${first} that ${first === 1 ? "sees" : "see"} everything`,
+      change: attention.globalWindow(width, first, text),
+    }),
+  },
   linear: layerWord("linear", "linear attention", recurrent.linear),
   retnet: layerWord("retnet", "retention: linear attention with a fixed decay", recurrent.retnet),
   gla: layerWord("gla", "gated linear attention", recurrent.gla),

@@ -24,8 +24,9 @@ export async function open(
   model: ModelDescription,
   attention: "fused" | "naive",
   head: "all" | "last",
+  positions = longest,
 ): Promise<Engine> {
-  const lowered = lowerGraph(runnableGraph(model, attention, head), { positions: longest });
+  const lowered = lowerGraph(runnableGraph(model, attention, head), { positions });
   return openEngine(lowered, await lowered.parameters(weights), { threads: 2, profilePrefix: null });
 }
 

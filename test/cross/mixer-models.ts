@@ -181,6 +181,20 @@ export const stateModels: readonly ModelDescription[] = [
   mixerModel("short-convolution-biased", { kind: "short-convolution", width: 20, convolution: 2, bias: true }),
 ];
 
+const encoderAttention = (name: string, attention: Partial<Attention>): ModelDescription =>
+  attentionModel(name, { causal: false, ...attention });
+
+/** Attention of encoders that leaves out most pairs, and the lengths where its pattern changes. */
+export const patternModels: readonly (readonly [ModelDescription, readonly number[]])[] = [
+  [encoderAttention("bigbird", { span: { kind: "blocks", size: 4, random: 3 } }), [1, 3, 44, 45, 48, 61, 96]],
+  [encoderAttention("bigbird-one-random", { span: { kind: "blocks", size: 3, random: 1 } }), [21, 22, 23, 24, 40]],
+  [encoderAttention("bigbird-none-random", { span: { kind: "blocks", size: 2, random: 0 } }), [10, 11, 12, 13, 31]],
+  [encoderAttention("longformer", { span: { kind: "window", size: 5, first: 1 } }), [1, 2, 5, 9, 10, 11, 33]],
+  [encoderAttention("longformer-global", { span: { kind: "window", size: 9, first: 6 } }), [1, 6, 7, 8, 15, 16, 40]],
+  [encoderAttention("longformer-narrow", { span: { kind: "window", size: 1, first: 2 } }), [2, 3, 12]],
+  [encoderAttention("window-both-ways", { span: { kind: "window", size: 6 } }), [1, 6, 7, 29]],
+];
+
 /** Mixers that look both ways, which no token can be decoded with. */
 export const bothWaysModels: readonly ModelDescription[] = [
   mixerModel("linear-both-ways", { ...linear, causal: false }),

@@ -4,7 +4,14 @@ import { buildGraph } from "../../src/graph/build.js";
 import type { Engine } from "../../src/measure/onnx-node-engine.js";
 import type { ModelDescription } from "../../src/model/types.js";
 import { expectAgreement, inPieces, longest, open, tokenIds } from "./execute.js";
-import { attentionModels, bothWaysModels, expertsModels, latentModels, stateModels } from "./mixer-models.js";
+import {
+  attentionModels,
+  bothWaysModels,
+  expertsModels,
+  latentModels,
+  stateModels,
+  patternModels,
+} from "./mixer-models.js";
 
 /** GroupQueryAttention continues one sequence at a time. */
 function continuesOneOnly({ stacks }: ModelDescription): boolean {
@@ -92,3 +99,17 @@ describe.each(latentModels.map((model) => [model.name, model] as const))("the ca
     expect(kept).toBe(cacheBytes(buildGraph(model)).at({ b: 1, n, c: 0 }));
   });
 });
+
+describe.each(patternModels.map(([model, lengths]) => [model.name, model, lengths] as const))(
+  "%s",
+  (_, model, lengths) => {
+    test.each(["fused", "naive"] as const)("with %s attention equals masked full attention in float64", async (way) => {
+      const engine = await open(model, way, "all", Math.max(...lengths));
+      for (const n of lengths) {
+        const ids = tokenIds(model, n % 2 === 0 ? 2 : 1, n);
+        await expectAgreement(await inPieces(engine, ids, [n]), model, ids);
+      }
+      await engine.close();
+    });
+  },
+);

@@ -20,6 +20,8 @@ describe.each([
   ["ModernBERT: rotary positions, norms before, one without, windows that look both ways", real("modernbert", 128, 4)],
   ["ALBERT: one set of weights for all layers, a narrow embedding", real("albert", 128, 3)],
   ["DistilBERT: no segments", real("distilbert", 128, 2)],
+  ["BigBird: a pooler beside the head", real("big_bird", 128, 2)],
+  ["Longformer: parameters for global tokens that no token uses", real("longformer", 128, 2)],
 ])("an encoder like %s", (_name, model) => {
   test.each(["fused", "naive"] as const)("equals the reference with %s attention", async (attention) => {
     const engine = await open(model, attention, "all");

@@ -1,4 +1,5 @@
 import type { Attention, Norm, Rotary } from "../../src/model/types.js";
+import { seesBlock, seesGlobalWindow } from "./patterns.js";
 import { type Parameters, runNorm } from "./parameters.js";
 import {
   type Linear,
@@ -71,7 +72,7 @@ export async function runAttention(
     concat(
       ofPosition.map((query, head) => {
         const shared = Math.floor(head / (heads / kvHeads));
-        const seen = keys.map((_, other) => other).filter((other) => sees(mixer, position, other));
+        const seen = keys.map((_, other) => other).filter((other) => sees(mixer, position, other, keys.length));
         const scores = seen.map((other) => {
           const score = dot(query, keys[other]?.[shared]) * mixer.scale;
           return (mixer.softcap === null ? score : cap(score, mixer.softcap)) + bias(other - position, head);
@@ -133,9 +134,11 @@ async function relativeBias(
   };
 }
 
-function sees({ span, causal }: Attention, position: number, other: number): boolean {
+function sees({ span, causal }: Attention, position: number, other: number, n: number): boolean {
   if (causal && other > position) return false;
   if (span.kind === "full") return true;
+  if (span.kind === "blocks") return seesBlock(span, position, other, n);
+  if (span.kind === "window" && !causal) return seesGlobalWindow(span, position, other);
   if (span.kind === "window") return Math.abs(position - other) < span.size || other < (span.first ?? 0);
   if (span.kind === "chunk") return Math.floor(position / span.size) === Math.floor(other / span.size);
   throw new Error(`no reference for a ${span.kind} span`);

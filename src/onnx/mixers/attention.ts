@@ -5,6 +5,7 @@ import { addRotary } from "../rotary-embedding.js";
 import type { CacheBinding, Kept } from "../scope.js";
 import { unsupported } from "../unsupported.js";
 import { addBlockedAttention, type BlockedSpan } from "./blocked-attention.js";
+import { addPatternAttention, patternOf } from "./block-patterns.js";
 import { addCrossAttention } from "./cross-attention.js";
 import { addGroupQueryAttention } from "./group-query.js";
 import { addHeadNorm } from "./head-norm.js";
@@ -41,10 +42,8 @@ export function addWholeAttention(e: Emitter, input: string, mixer: Attention, a
   const { norm, naive } = around;
   const { heads, kvHeads, keyDim, valueDim, span } = mixer;
   if (mixer.source === "encoder") return addCrossAttention(e, input, mixer, around);
-  if (span.kind !== "full" && span.kind !== "window" && span.kind !== "chunk") {
-    throw unsupported(e.name, `no lowering of a ${span.kind} span`);
-  }
   if (mixer.keyValue === "shared") return addSharedAttention(e, input, mixer, norm, naive);
+  const pattern = patternOf(span, mixer.causal);
   const sides = mixer.keyValue === "key-is-value" ? ["query", "key"] : ["query", "key", "value"];
   const widths = [heads * keyDim, kvHeads * keyDim, kvHeads * valueDim].slice(0, sides.length);
   let [query = "", key = "", value = ""] = e.split(e.linears(sides, input), widths);
@@ -61,6 +60,15 @@ export function addWholeAttention(e: Emitter, input: string, mixer: Attention, a
     key = turn(key, kvHeads);
   }
   const sinks = mixer.sinks === true ? e.weight("sinks") : null;
+  const finish = (mixed: string): string =>
+    e.linear("output", mixer.gate === undefined ? mixed : addOutputGate(e, input, mixed, mixer));
+  if (pattern !== null) {
+    const operands = { query, ...append(e, key, value, mixer, { kind: "full" }) };
+    return finish(addPatternAttention(e, operands, { ...mixer, sinks, naive }, pattern));
+  }
+  if (span.kind !== "full" && span.kind !== "window" && span.kind !== "chunk") {
+    throw unsupported(e.name, `no lowering of a ${span.kind} span`);
+  }
   const attention = { ...mixer, span, sinks, naive };
   const { relativePositions } = mixer;
   const fits = span.kind === "full" && keyDim === valueDim && !naive;
@@ -73,8 +81,7 @@ export function addWholeAttention(e: Emitter, input: string, mixer: Attention, a
         : fits && mixer.causal
           ? addGroupQueryAttention(e, [query, key, value], e.scope.cache(e.local("cache")), attention)
           : addBlockedAttention(e, { query, ...append(e, key, value, mixer, span) }, attention);
-  const gated = mixer.gate === undefined ? mixed : addOutputGate(e, input, mixed, mixer);
-  return e.linear("output", gated);
+  return finish(mixed);
 }
 
 /** Attention over the keys and values that an earlier layer keeps: queries alone are projected here. */

@@ -3,7 +3,7 @@ import type { Emitter } from "../emitter.js";
 import { int } from "../proto.js";
 
 /** What a masked score gets: so low that its weight is exactly 0, and still finite. */
-const masked = -1e30;
+export const masked = -1e30;
 /** Queries of a block at most: scores of one block and all heads stay near the processor. */
 const largestBlock = 128;
 
@@ -170,7 +170,7 @@ function firstKey(e: Emitter, span: BlockedSpan, first: string): string {
  * The mask of a block of `rows` queries whose first key is size − 1 before its first query: the same for every block
  * and layer with that window.
  */
-function windowMask(e: Emitter, size: number, causal: boolean, rows: string): string {
+export function windowMask(e: Emitter, size: number, causal: boolean, rows: string): string {
   const before = size - 1;
   const columns = e.add(rows, e.scope.builder.integers([causal ? before : 2 * before]));
   const blank = e.expand(e.scope.builder.scalar(masked), [rows, columns]);
@@ -179,7 +179,7 @@ function windowMask(e: Emitter, size: number, causal: boolean, rows: string): st
   return e.add(late, triangle(e, blank, e.scope.builder.integer(-1), "lower"));
 }
 
-function cutMask(e: Emitter, mask: string, from: string, columns: string): string {
+export function cutMask(e: Emitter, mask: string, from: string, columns: string): string {
   return e.node("Slice", [mask, from, e.add(from, columns), e.scope.builder.integers([1])]);
 }
 

@@ -2,10 +2,14 @@ import type { Attention } from "../../model/types.js";
 import type { Emitter } from "../emitter.js";
 import { elementTypes, int } from "../proto.js";
 import { unsupported } from "../unsupported.js";
-import { type BlockedAttention, type Operands, type Piece, addPiece, queriesPerBlock } from "./blocked-attention.js";
-
-/** What a masked score gets: so low that its weight is exactly 0, and still finite. */
-const masked = -1e30;
+import {
+  type BlockedAttention,
+  type Operands,
+  type Piece,
+  addPiece,
+  masked,
+  queriesPerBlock,
+} from "./blocked-attention.js";
 
 type Relative = NonNullable<Attention["relativePositions"]>;
 
