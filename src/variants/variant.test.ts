@@ -104,7 +104,7 @@ describe("variants", () => {
     const [encoder, decoder] = apply("share-kv", config("facebook__bart-base")).stacks;
     const shared = (layer: Layer | undefined) =>
       layer?.mixers.map((mixer) => mixer.kind === "attention" && mixer.keyValue);
-    expect(encoder?.layers.map(shared)).toEqual(new Array(6).fill([undefined]));
+    expect(encoder?.layers.map(shared)).toEqual(Array.from({ length: 6 }, () => [undefined]));
     expect(decoder?.layers.slice(0, 3).map(shared)).toEqual([
       ["own", undefined],
       ["shared", undefined],
