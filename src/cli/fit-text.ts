@@ -56,7 +56,7 @@ function header(document: FitDocument): string[] {
           ? "over the context"
           : `over the context, cached tokens and ${tokens(source.fixed)} new ones together`;
     lines.push(
-      `read as          ${source.format}, ${over}${source.batch === 1 ? "" : `, batch ${source.batch}`}; ${source.units.join("; ")}`,
+      `read as          ${[`${source.format}, ${over}${source.batch === 1 ? "" : `, batch ${source.batch}`}`, ...source.units].join("; ")}`,
     );
   }
   lines.push(`law              ${law.kind}${law.kind === "physical" ? ofWhose(law) : `: ${law.expression} seconds`}`);
@@ -153,6 +153,7 @@ export function fitText(document: FitDocument, fit: RunFit, options: FitTextOpti
       ]),
     ),
   );
+  if (document.joint !== undefined) lines.push("", jointText(document.joint));
   if (document.average !== undefined) lines.push("", averageText(document.average));
   if (document.next !== undefined) lines.push("", nextText(document.next));
   if (options.plot) {
@@ -161,6 +162,43 @@ export function fitText(document: FitDocument, fit: RunFit, options: FitTextOpti
   }
   if (document.warnings.length > 0) lines.push("", ...document.warnings.map(({ message }) => `warning: ${message}`));
   return lines.join("\n");
+}
+
+/** Prefills that continue: the law over new and cached tokens, and what it says of each pair. */
+function jointText({ coefficients, discrepancy, predictions }: NonNullable<FitDocument["joint"]>): string {
+  const { constant, linear, quadratic, perCached } = coefficients;
+  const row = (name: string, unit: string, one: typeof constant): string[] => [
+    name,
+    scientific(one.value),
+    `${scientific(one.low)} – ${scientific(one.high)}`,
+    unit,
+  ];
+  const depths = [...new Set(predictions.map(({ cached }) => cached))];
+  const lengths = [...new Set(predictions.map(({ n }) => n))];
+  const cell = (n: number, cached: number): string => {
+    const at = predictions.find((one) => one.n === n && one.cached === cached);
+    if (at === undefined) return "";
+    return `${seconds(at.seconds)} ±${percent((at.high - at.low) / 2 / at.seconds)}${at.factor > 1 ? " *" : ""}`;
+  };
+  const misfit = discrepancy === 0 ? [] : [`it misses the samples by ${percent(discrepancy)} more than their noise`];
+  return [
+    table(
+      ["law over both n and c", "value", "interval", "unit"],
+      [
+        row("constant", "s", constant),
+        row("per new token n", "s/token", linear),
+        row("per pair n² + 2·n·c", "s/token²", quadratic),
+        row("per cached token c", "s/token", perCached),
+      ],
+    ),
+    ...misfit,
+    "",
+    table(
+      ["n after c cached", ...depths.map((cached) => `c = ${tokens(cached)}`)],
+      lengths.map((n) => [tokens(n), ...depths.map((cached) => cell(n, cached))]),
+    ),
+    "* beyond what was measured",
+  ].join("\n");
 }
 
 /** Shares below this change no figure that is shown. */

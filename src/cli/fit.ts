@@ -27,6 +27,7 @@ interface Options {
   readonly phase?: MeasuredPhase;
   readonly axis?: Axis;
   readonly batch?: number;
+  readonly fixed?: number;
   readonly columns?: ColumnChoice;
   readonly at?: number[];
   readonly law: "auto" | "linear" | "quadratic";
@@ -69,6 +70,12 @@ export const setUpFit: SetUp = (command, io) => {
       new Option("--batch <b>", "samples of so many sequences, or requests, at once").argParser(
         wholeNumber(1, 2 ** 20),
       ),
+    )
+    .addOption(
+      new Option(
+        "--fixed <tokens>",
+        "samples with this other length: cached tokens over the length, new ones over the depth",
+      ).argParser((text: string) => (text === "0" ? 0 : parseLength(text, "--fixed"))),
     )
     .addOption(columnsOption())
     .addOption(

@@ -2,7 +2,8 @@ import { Option } from "commander";
 import { badInput, exitCodes } from "../base/errors.js";
 import { seconds, tokens } from "../base/format.js";
 import type { Run } from "../runs/schema.js";
-import type { EndpointEstimate, EndpointMeasurement, EndpointOptions } from "../study/measure-endpoint.js";
+import type { EndpointEstimate } from "../study/endpoint-plan.js";
+import type { EndpointMeasurement, EndpointOptions } from "../study/measure-endpoint.js";
 import type { Goal } from "../study/until.js";
 import { type Io, say } from "./io.js";
 import type { MeasureFlags } from "./measure-options.js";
@@ -88,7 +89,8 @@ function keyFrom(value: string | undefined, variable: string): string | null {
 /** Asks a server; null where the estimate was declined. */
 export async function askServer(
   location: string,
-  flags: MeasureFlags & EndpointFlags & { readonly lengths: readonly number[]; readonly until?: Goal },
+  flags: MeasureFlags &
+    EndpointFlags & { readonly lengths: readonly number[]; readonly depths: readonly number[]; readonly until?: Goal },
   resume: Run | null,
   io: Io,
 ): Promise<EndpointMeasurement | null> {
@@ -110,6 +112,7 @@ export async function askServer(
     seed: flags.seed,
     phases: flags.phase.filter((phase) => phase !== "decode-uncached"),
     lengths: flags.lengths,
+    depths: flags.depths,
     concurrency: flags.concurrency,
     repeat: flags.repeat,
     warmups: flags.warmups,

@@ -1,18 +1,16 @@
 import { InvalidArgumentError, Option } from "commander";
 import { badInput, exitCodes } from "../base/errors.js";
 import { percent, seconds, significant, tokens } from "../base/format.js";
-import { parseLength } from "../base/lengths.js";
+import { parseLength, parseLengths } from "../base/lengths.js";
 import { nodeAccess } from "../files/node.js";
 import { loadModel } from "../model/load.js";
-import { measuredLengths } from "../report/measured.js";
 import { table } from "../report/table.js";
-import { median as middle } from "../math/median.js";
 import type { Recorded } from "../measure/record.js";
 import { readRun } from "../runs/read.js";
-import { type Run, isOfServer, isUsable, lengthOf } from "../runs/schema.js";
+import { type Run, cachedBefore, isOfServer, lengthOf } from "../runs/schema.js";
 import { localDevice } from "../study/devices.js";
 import type { MeasureDocument, UntilDocument } from "../study/documents/measure.js";
-import { measuredPhases } from "../study/fit.js";
+import { measuredRows, serverSecondsOf } from "../study/measured-rows.js";
 import { type MeasureOptions, contextWarnings, defaultMeasureOptions, measureModel } from "../study/measure.js";
 import { measureUntil, startLengths } from "../study/measure-until.js";
 import type { Goal } from "../study/until.js";
@@ -36,6 +34,7 @@ import { modelArgument } from "./words.js";
 
 interface Options extends MeasureFlags, EndpointFlags, Scaling {
   readonly lengths: number[];
+  readonly depths: number[];
   readonly resume?: string;
   readonly until?: Goal;
   readonly runtime: "auto" | "onnx" | "llama";
@@ -51,6 +50,11 @@ export const setUpMeasure: SetUp = (command, io, setExitCode) => {
     )
     .argument("<model>", `${modelArgument}; or a server's address, with --model-name`)
     .addOption(lengthsOption("lengths to measure").default([...defaultMeasureOptions.lengths], "128..2k"));
+  command.addOption(
+    new Option("--depths <list>", "tokens cached before each prefill, as 0,4k,16k: the law over both")
+      .argParser(depthList)
+      .default([0], "0"),
+  );
   for (const option of [...measureOptions(), ...scalingOptions(), ...endpointOptions()]) command.addOption(option);
   command
     .addOption(
@@ -77,6 +81,7 @@ Examples:
   nsquared measure ./model.gguf --lengths 128..4k --phase prefill,decode
   nsquared measure http://127.0.0.1:8000/v1 --model-name my-model --lengths 256..16k --phase prefill,decode --yes
   nsquared measure http://127.0.0.1:8000/v1 --model-name my-model --until 10%@32k --time 5m --yes
+  nsquared measure http://127.0.0.1:8000/v1 --model-name my-model --lengths 256..4k --depths 0,8k,32k --yes
   nsquared measure SmolLM2-135M --resume runs/SmolLM2-135M-20261123-120000.json
 
 Exit codes: 0 done, 2 bad input, 3 some cells failed, 130 stopped by Ctrl-C (what was measured is kept).`,
@@ -122,6 +127,7 @@ Exit codes: 0 done, 2 bad input, 3 some cells failed, 130 stopped by Ctrl-C (wha
       const wanted = {
         ...plainOptions(options),
         lengths,
+        depths: options.depths,
         ...(resume === null ? {} : { resume }),
       };
       const recorded = await measureWithProgress(io, (world) =>
@@ -132,6 +138,13 @@ Exit codes: 0 done, 2 bad input, 3 some cells failed, 130 stopped by Ctrl-C (wha
       setExitCode(exitCodeOf(recorded.run));
     });
 };
+
+/** Depths are lengths, and none. */
+function depthList(text: string): number[] {
+  const words = text.split(",").map((word) => word.trim());
+  const found = words.flatMap((word) => (word === "0" ? [0] : parseLengths(word, "--depths")));
+  return [...new Set(found)].sort((left, right) => left - right);
+}
 
 /** `10%@32k`. */
 function goal(text: string): Goal {
@@ -147,6 +160,9 @@ function assertUntil(options: Options): void {
   if (until === undefined) return;
   const wrong = (key: string, expected: string) => badInput("option-alone", { where: "--until", key, expected });
   if (time === undefined) throw wrong("--time", "how long may measuring take at most, as 2m");
+  if (options.depths.some((depth) => depth > 0)) {
+    throw wrong("--depths", "0 alone: the interval is of one law over the length; leave one of the two out");
+  }
   if (resume !== undefined) throw wrong("--resume", "a run that decides its own lengths is not resumed; leave one out");
 }
 
@@ -208,13 +224,16 @@ export function measureDocumentOf({ run, path }: Recorded, doubts: MeasureDocume
     samples: run.samples.map((sample) => ({
       phase: sample.phase,
       n: lengthOf(sample),
+      cached: cachedBefore(sample),
       batch: sample.batch,
       seconds: sample.seconds,
+      serverSeconds: serverSecondsOf(sample),
       steps: sample.steps,
       block: sample.block,
       warmup: sample.warmup,
       rejected: sample.rejected,
     })),
+    lengths: measuredRows(run),
     warnings: [...doubts, ...run.warnings],
   };
 }
@@ -225,43 +244,43 @@ function runtimeText(run: Run): string {
   return `${runtime.name} ${runtime.version}, ${runtime.threads ?? "?"} threads, ${runtime.attention ?? "?"} attention`;
 }
 
-/** One row per phase, batch and length. Of a server that tells its own times, these stand beside the client's. */
-function samplesTable(run: Run): string {
-  const batches = [...new Set(run.plan.cells.map(({ batch }) => batch))].sort((left, right) => left - right);
-  const several = batches.length > 1;
-  const ownTimes = run.samples.some(({ request }) => (request?.serverPrefillSeconds ?? null) !== null);
-  const rows = measuredPhases(run).flatMap((phase) =>
-    batches.flatMap((batch) =>
-      measuredLengths(run.samples, phase, batch).map(({ n, median, fastest, slowest, samples }) => [
-        phase,
-        ...(several ? [String(batch)] : []),
-        tokens(n),
-        seconds(median),
-        ...(ownTimes ? [serverTime(run, phase, n, batch)] : []),
-        percent((slowest - fastest) / median),
-        String(samples.length),
-      ]),
-    ),
+/**
+ * One row per phase, length and what else was varied. Of a server that tells its own times, these stand beside the client's.
+ */
+function samplesTable(run: Run, rows: MeasureDocument["lengths"]): string {
+  const batches = new Set(run.plan.cells.map(({ batch }) => batch)).size > 1;
+  const depths = rows.some(({ cached }) => cached > 0);
+  const own = rows.some(({ serverSeconds }) => serverSeconds !== null);
+  const optional = (shown: boolean, text: string): string[] => (shown ? [text] : []);
+  return table(
+    [
+      "phase",
+      ...optional(batches, isOfServer(run) ? "at once" : "batch"),
+      ...optional(depths, "cached"),
+      "n",
+      "median",
+      ...optional(own, "server's own"),
+      "spread",
+      "samples",
+    ],
+    rows.map((row) => [
+      row.phase,
+      ...optional(batches, String(row.batch)),
+      ...optional(depths, tokens(row.cached)),
+      tokens(row.n),
+      seconds(row.seconds),
+      ...optional(own, row.serverSeconds === null ? "–" : seconds(row.serverSeconds)),
+      percent((row.high - row.low) / row.seconds),
+      String(row.samples),
+    ]),
   );
-  const batchName = isOfServer(run) ? "at once" : "batch";
-  const head = ["phase", ...(several ? [batchName] : []), "n", "median", ...(ownTimes ? ["server's own"] : [])];
-  return table([...head, "spread", "samples"], rows);
-}
-
-function serverTime(run: Run, phase: string, n: number, batch: number): string {
-  const times = run.samples.filter(isUsable).flatMap((sample) => {
-    if (sample.phase !== phase || sample.batch !== batch || lengthOf(sample) !== n) return [];
-    const { request } = sample;
-    return (phase === "decode" ? request?.serverTokenSeconds : request?.serverPrefillSeconds) ?? [];
-  });
-  return times.length === 0 ? "–" : seconds(middle(times));
 }
 
 function measureText({ run, path }: Recorded, document: MeasureDocument, resumed: string | undefined): string {
   return [
     `${run.model.name}: ${runtimeText(run)}, ${run.status} in ${seconds(run.seconds)}`,
     "",
-    samplesTable(run),
+    samplesTable(run, document.lengths),
     "",
     ...(document.until === undefined ? [] : [untilText(document.until), ""]),
     ...document.warnings.map(({ message }) => `warning: ${message}`),

@@ -64,7 +64,8 @@ function lines(io: Io): ProgressView {
 function whatOf({ current, block, blocks }: ProgressEvent): string {
   if (current === null) return "done";
   const stage = block < 0 ? "warm-up" : `block ${block + 1}/${blocks}`;
-  const what = current.phase === "reference" ? "reference" : `${current.phase} ${tokens(lengthOf(current))}`;
+  const after = current.phase === "prefill" && current.depth > 0 ? ` after ${tokens(current.depth)}` : "";
+  const what = current.phase === "reference" ? "reference" : `${current.phase} ${tokens(lengthOf(current))}${after}`;
   return `${stage}: ${what}`;
 }
 

@@ -55,14 +55,14 @@ export function correctedAkaike(
   return samples * Math.log1p(law.chiSquare / noise.degreesOfFreedom) + 2 * count + (2 * count * (count + 1)) / spare;
 }
 
-function misfitOf(law: FittedLaw, observations: readonly Observation[]): number {
+function misfitOf(law: Pick<FittedLaw, "seconds">, observations: readonly Observation[]): number {
   return observations.reduce((sum, { n, logSeconds, precision }) => {
     return sum + precision * (logSeconds - Math.log(law.seconds(n))) ** 2;
   }, 0);
 }
 
 /** The discrepancy that brings the misfit down to what its degrees of freedom expect (Mandel and Paule 1970). */
-function discrepancyOf(law: FittedLaw, centres: readonly Centre[], spare: number): number {
+export function discrepancyOf(law: Pick<FittedLaw, "seconds">, centres: readonly Centre[], spare: number): number {
   let low = 0;
   let high = 10;
   for (let step = 0; step < 50; step += 1) {

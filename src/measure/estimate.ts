@@ -1,5 +1,5 @@
 import type { Seconds } from "../base/units.js";
-import { type Cell, cellKey, lengthOf, type Phase } from "../runs/schema.js";
+import { type Cell, cachedBefore, cellKey, lengthOf, type Phase } from "../runs/schema.js";
 import { mean } from "./quantiles.js";
 
 /**
@@ -30,8 +30,9 @@ interface Seen {
   readonly walls: number[];
 }
 
+/** Tokens that are there after the step, cached ones among them. */
 function sizeOf(cell: Cell): number {
-  return Math.max(1, lengthOf(cell) * cell.batch);
+  return Math.max(1, (lengthOf(cell) + cachedBefore(cell)) * cell.batch);
 }
 
 export function createEstimator(): Estimator {

@@ -20,12 +20,15 @@ function randomIds(count: number, random: Random): number[] {
 }
 
 /**
- * `count` words with spaces between, in random order. Which words they are depends on the count alone: where a vocabulary
- * splits some of them, two prompts of so many words are as many tokens all the same.
+ * `count` words with spaces between, each cycle of them in random order. Which words they are depends on the count alone:
+ * where a vocabulary splits some of them, two prompts of so many words are as many tokens all the same. Of two counts from
+ * the same seed the longer prompt begins with the whole cycles of the shorter.
  */
 function randomWords(count: number, random: Random): string {
-  const chosen = Array.from({ length: count }, (_, index) => words[index % words.length] ?? "the");
-  return shuffled(chosen, random).join(" ");
+  const cycles = Array.from({ length: Math.ceil(count / words.length) }, (_, cycle) =>
+    shuffled(words.slice(0, count - cycle * words.length), random),
+  );
+  return cycles.flat().join(" ");
 }
 
 /** How many of a server's tokens so many words, or ids, are: tokens = perUnit·units + extra. */

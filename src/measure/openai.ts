@@ -42,6 +42,11 @@ export interface OpenAiRunner extends Runner {
   warnings(): Warning[];
   /** Whether a prompt of so many tokens is taken; asks for one token of answer. */
   accepts(tokens: number, context: RunContext): Promise<boolean>;
+  /**
+   * Asks for one prompt twice: its tokens, and how many of them the server says it found in its cache the second time; null
+   * where it doesn't say.
+   */
+  prefixCache(context: RunContext): Promise<{ readonly tokens: number; readonly cached: number | null }>;
 }
 
 /** Tokens of the fixed workload that is watched for drift. */
@@ -51,6 +56,11 @@ const lengthTolerance = 0.002;
 /** Tokens found in a cache that are the template's, or chance. */
 const cachedAllowance = 16;
 const cachedShare = 0.02;
+/** Of a prefix that must be cached so many tokens may be missing (a block, the template's end), or this share of what is new. */
+const missingAllowance = 32;
+const missingShare = 0.05;
+/** Prompts as long as this are cached wherever prefixes are: hosted servers begin at 1,024 tokens. */
+const cacheProbe = 1280;
 /** By this share random words may be more or fewer tokens than the scale says. */
 const wordScatter = 0.02;
 /** A prompt that the server counts as shorter by this share was cut, not miscounted. */
@@ -196,6 +206,15 @@ class Server implements OpenAiRunner {
     return status === 0 || (passes(status) && status !== 500);
   }
 
+  async prefixCache(context: RunContext): Promise<{ readonly tokens: number; readonly cached: number | null }> {
+    const tokens = Math.min(cacheProbe, Math.floor((this.probe.contextLimit ?? Number.POSITIVE_INFINITY) / 2));
+    const prompt = this.repeated(tokens);
+    await this.ask(this.prepared({ prompt, tokens, depth: null, answer: 1 }), context);
+    const { request } = await this.ask(this.prepared({ prompt, tokens, depth: null, answer: 1 }), context);
+    context.signal.throwIfAborted();
+    return { tokens, cached: request.cachedTokens };
+  }
+
   async run(cell: Cell, context: RunContext): Promise<Outcome> {
     if (this.closed) return { status: "failed", reason: "the runner is closed" };
     if (!this.capabilities.phases.includes(cell.phase)) {
@@ -279,9 +298,9 @@ class Server implements OpenAiRunner {
     return randomPrompt(this.probe.prompts, this.units(tokens, whole), this.random);
   }
 
-  /** The same prompt whenever it is asked for with this length. */
+  /** The same prompt whenever it is asked for with this length; longer ones begin with shorter ones. */
   private repeated(tokens: number): Prompt {
-    return randomPrompt(this.probe.prompts, this.units(tokens, true), seededRandom(this.options.seed + tokens));
+    return randomPrompt(this.probe.prompts, this.units(tokens, true), seededRandom(this.options.seed));
   }
 
   private units(tokens: number, whole: boolean): number {
@@ -302,10 +321,12 @@ class Server implements OpenAiRunner {
     if (depth === 0 && cachedTokens !== null && cachedTokens > cachedAllowance + cachedShare * tokens) {
       return `${cachedTokens} of ${tokens} prompt tokens came from the server's cache`;
     }
-    if (depth !== null && depth > 0 && (cachedTokens === null || cachedTokens < depth * 0.9 - cachedAllowance)) {
-      return cachedTokens === null
-        ? "the server does not say how much of the prefix it had cached"
-        : `only ${cachedTokens} of the prefix's ${depth} tokens came from the server's cache`;
+    if (depth !== null && depth > 0) {
+      if (cachedTokens === null) return "the server does not say how much of the prefix it had cached";
+      const missing = depth - cachedTokens;
+      if (Math.abs(missing) > missingAllowance + missingShare * (tokens - depth)) {
+        return `${cachedTokens} tokens came from the server's cache, the prefix has ${depth}`;
+      }
     }
     if (outputTokens !== null && outputTokens < answer) {
       return `the answer ended after ${outputTokens} of ${answer} tokens`;

@@ -1,6 +1,6 @@
 import { type Random, shuffled } from "../base/random.js";
 import type { Cell } from "../runs/schema.js";
-import { cellKey, lengthOf } from "../runs/schema.js";
+import { cellKey } from "../runs/schema.js";
 
 /** Each cell once, in the order of first appearance. */
 export function distinctCells(cells: readonly Cell[]): Cell[] {
@@ -18,5 +18,5 @@ export function completeBlock(cells: readonly Cell[], reference: Cell | null, ra
 
 /** Shortest first: the order of warm-ups, so that the time of longer cells can be foreseen from shorter ones. */
 export function byLength(cells: readonly Cell[]): Cell[] {
-  return [...cells].sort((a, b) => lengthOf(a) * a.batch - lengthOf(b) * b.batch);
+  return [...cells].sort((a, b) => (a.n + a.depth) * a.batch - (b.n + b.depth) * b.batch);
 }

@@ -1,12 +1,17 @@
 import { median } from "../math/median.js";
-import { isUsable, lengthOf, type Phase, type Sample } from "../runs/schema.js";
+import { cachedBefore, isUsable, lengthOf, type Phase, type Sample } from "../runs/schema.js";
 import type { MeasuredLength, PhaseReport, PredictedPoint } from "./data.js";
 
-/** The samples of one phase and batch by length, ascending. Warm-ups are left out; lengths without a usable sample too. */
-export function measuredLengths(samples: readonly Sample[], phase: Phase, batch = 1): MeasuredLength[] {
+/**
+ * The samples of one phase and batch by length, ascending. Warm-ups are left out; lengths without a usable sample too.
+ *
+ * @param cached tokens cached before a prefill; a decode step's are its length
+ */
+export function measuredLengths(samples: readonly Sample[], phase: Phase, batch = 1, cached = 0): MeasuredLength[] {
   const byLength = new Map<number, Sample[]>();
   for (const sample of samples) {
     if (sample.phase !== phase || sample.batch !== batch || sample.warmup) continue;
+    if (cachedBefore(sample) !== cached) continue;
     const group = byLength.get(lengthOf(sample));
     if (group === undefined) byLength.set(lengthOf(sample), [sample]);
     else group.push(sample);

@@ -90,6 +90,11 @@ export function lengthOf(cell: Pick<Cell, "phase" | "n" | "depth">): number {
   return cell.phase === "decode" ? cell.depth : cell.n;
 }
 
+/** Tokens that a prefill continues, which its law has as a second variable; 0 for a decode step, whose length they are. */
+export function cachedBefore({ phase, depth }: Pick<Cell, "phase" | "depth">): number {
+  return phase === "decode" ? 0 : depth;
+}
+
 /** A text that is equal for equal cells: a key for maps and messages. */
 export function cellKey(cell: Cell): string {
   const of = cell.variant === undefined ? "" : `${cell.variant}: `;

@@ -9,6 +9,7 @@ import type { SampleSet } from "../runs/import/types.js";
 import { type Run, isUsable } from "../runs/schema.js";
 import { parseVariant } from "../variants/variant.js";
 import type { ExplainDocument } from "./documents/explain.js";
+import { depthOf } from "./fit.js";
 import { curveOfRun } from "./physical.js";
 
 export interface Explained {
@@ -26,8 +27,9 @@ const fewestRepeats = 3;
 /** The prefills of a run that were asked for one at a time. */
 export function samplesOfRun(run: Run): DiagnosedSample[] {
   const batch = Math.min(...run.plan.cells.map((cell) => cell.batch));
+  const depth = depthOf(run, "prefill");
   return run.samples
-    .filter((sample) => sample.phase === "prefill" && sample.batch === batch)
+    .filter((sample) => sample.phase === "prefill" && sample.batch === batch && sample.depth === depth)
     .filter(isUsable)
     .map(({ n, seconds, at, request }) => ({
       n,

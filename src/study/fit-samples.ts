@@ -17,6 +17,7 @@ import {
   type RunFit,
   type RunFitOptions,
 } from "./fit.js";
+import { jointDocument } from "./joint.js";
 import type { MeasuredPhase } from "./measure.js";
 import { physicalCurve } from "./physical.js";
 import { curveOnUnknown } from "./unknown-device.js";
@@ -25,6 +26,8 @@ export interface SeriesChoice {
   readonly phase?: MeasuredPhase;
   readonly axis?: Axis;
   readonly batch?: number;
+  /** The length that does not vary: cached tokens of a sweep over the length, new tokens of one over the depth. */
+  readonly fixed?: number;
 }
 
 /** A series in words: `prefill over length, 0 cached, 7 lengths`. */
@@ -51,7 +54,8 @@ export function chooseSeries(set: SampleSet, choice: SeriesChoice = {}): Series 
     (one) =>
       (choice.phase === undefined || one.phase === choice.phase) &&
       (choice.axis === undefined || one.axis === choice.axis) &&
-      (choice.batch === undefined || one.batch === choice.batch),
+      (choice.batch === undefined || one.batch === choice.batch) &&
+      (choice.fixed === undefined || one.fixed === choice.fixed),
   );
   const there = set.series.map(seriesName).join("; ");
   if (series === undefined) {
@@ -64,11 +68,14 @@ export function chooseSeries(set: SampleSet, choice: SeriesChoice = {}): Series 
             ? "axis"
             : choice.batch !== undefined
               ? "batch"
-              : "phase",
+              : choice.fixed !== undefined
+                ? "fixed"
+                : "phase",
       found:
         [
           [choice.phase, choice.axis].filter((one) => one !== undefined).join(" over "),
           choice.batch === undefined ? "" : `batch ${choice.batch}`,
+          choice.fixed === undefined ? "" : `${tokens(choice.fixed)} fixed`,
         ]
           .filter((one) => one !== "")
           .join(", ") || "none",
@@ -106,8 +113,7 @@ export function curveOfSeries(
   model: ModelDescription,
   device: DeviceRecord | null,
 ): PhysicalCurve {
-  if (set.run !== null && device !== null) return physicalCurve(set.run, model, device, series.phase);
-  if (series.phase === "prefill" && (series.axis === "depth" || series.fixed > 0)) {
+  if (series.phase !== "decode" && (series.axis === "depth" || series.fixed > 0)) {
     throw badInput("no-physical-law", {
       where: set.path,
       key: "axis",
@@ -115,6 +121,7 @@ export function curveOfSeries(
       expected: "--model knows a prefill from an empty cache, and decode; leave it out",
     });
   }
+  if (set.run !== null && device !== null) return physicalCurve(set.run, model, device, series.phase);
   const phase = series.phase === "decode" ? "decode" : "prefill";
   if (device === null) {
     const attention = set.run?.runtime.attention === "naive" ? "naive" : "fused";
@@ -156,7 +163,7 @@ export function samplesDocument(
     const shown = others.slice(0, 3).join("; ");
     notes.push({
       code: "other-series",
-      message: `fitted ${seriesName(series)}; also there: ${shown}${others.length > 3 ? ` and ${others.length - 3} more` : ""} (--phase, --axis, --batch)`,
+      message: `fitted ${seriesName(series)}; also there: ${shown}${others.length > 3 ? ` and ${others.length - 3} more` : ""} (--phase, --axis, --batch, --fixed)`,
     });
   }
   const subject = {
@@ -165,8 +172,17 @@ export function samplesDocument(
     warnings: notes,
     ...(physical === undefined ? {} : { physical }),
   };
-  if (set.run !== null) return fitDocumentAbout(subject, fit, questions);
-  const { axis, fixed, batch, count } = series;
+  const { axis, fixed, batch, count, phase } = series;
+  const { level, noise } = fit.blind;
+  const joint = jointDocument(set, batch, {
+    level,
+    ...(noise.assumed ? { assumedNoise: noise.relative } : {}),
+    ...(questions.at === undefined ? {} : { at: questions.at }),
+  });
+  const together = phase === "prefill" && joint !== null ? { joint } : {};
+  // Of a run of ours it goes without saying, but for a prefill that continues.
+  const plain = phase === "decode" || (axis === "length" && fixed === 0);
+  if (set.run !== null && plain) return { ...fitDocumentAbout(subject, fit, questions), ...together };
   const source = {
     format: set.format,
     axis,
@@ -176,7 +192,7 @@ export function samplesDocument(
     units: [...set.units],
     identity: { ...set.identity },
   };
-  return fitDocumentAbout({ ...subject, source }, fit, questions);
+  return { ...fitDocumentAbout({ ...subject, source }, fit, questions), ...together };
 }
 
 const defaultScenarioFactors = [2, 4, 8];

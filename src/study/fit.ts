@@ -11,7 +11,7 @@ import {
   fitPhysical,
   nextLengths,
 } from "../fit/index.js";
-import { type Run, isUsable, lengthOf } from "../runs/schema.js";
+import { type Run, cachedBefore, isUsable, lengthOf } from "../runs/schema.js";
 import type { FitDocument } from "./documents/fit.js";
 import type { MeasuredPhase } from "./measure.js";
 
@@ -43,11 +43,18 @@ export function batchOf(run: Run): number {
   return run.plan.cells[0]?.batch ?? 1;
 }
 
+/** The cached tokens before a prefill that a report is about: the fewest there are. */
+export function depthOf(run: Run, phase: MeasuredPhase): number {
+  const depths = run.plan.cells.filter((cell) => cell.phase === phase).map(cachedBefore);
+  return depths.length === 0 ? 0 : Math.min(...depths);
+}
+
 /** Usable samples of a phase, as the statistics want them. */
 function pointsOf(run: Run, phase: MeasuredPhase): Point[] {
   const batch = batchOf(run);
+  const depth = depthOf(run, phase);
   return run.samples
-    .filter((sample) => sample.phase === phase && sample.batch === batch)
+    .filter((sample) => sample.phase === phase && sample.batch === batch && cachedBefore(sample) === depth)
     .filter(isUsable)
     .map((sample) => ({ n: lengthOf(sample), seconds: sample.seconds, block: sample.block }));
 }

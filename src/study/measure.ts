@@ -26,6 +26,8 @@ export interface MeasureOptions {
   readonly phases: readonly MeasuredPhase[];
   /** n of a prefill, the context c of a decode step; ascending. */
   readonly lengths: readonly number[];
+  /** Tokens cached before a prefill; each depth is measured at each length. */
+  readonly depths: readonly number[];
   readonly batch: number;
   /** Complete blocks. */
   readonly repeat: number;
@@ -48,6 +50,7 @@ export interface MeasureOptions {
 export const defaultMeasureOptions: MeasureOptions = {
   phases: ["prefill"],
   lengths: [128, 256, 512, 1024, 2048],
+  depths: [0],
   batch: 1,
   repeat: 3,
   warmups: 1,
@@ -75,6 +78,11 @@ export const reference: Cell = { phase: "reference", n: 512, depth: 0, batch: 1 
 /** The cell that times a phase at a length. */
 export function cellOf(phase: MeasuredPhase, length: number, batch: number): Cell {
   return phase === "decode" ? { phase, n: 1, depth: length, batch } : { phase, n: length, depth: 0, batch };
+}
+
+/** A prefill that continues so many cached tokens; other phases as they are. */
+function withDepth(cell: Cell, depth: number): Cell {
+  return depth === 0 ? cell : { ...cell, depth };
 }
 
 /**
@@ -128,7 +136,11 @@ export async function measureOn(
   const remainder = options.resume === undefined ? null : remainderOf(options.resume, modelOfRun(model), runnerName);
   const cells =
     remainder?.plan.cells ??
-    options.phases.flatMap((phase) => options.lengths.map((length) => cellOf(phase, length, options.batch)));
+    options.phases.flatMap((phase) =>
+      (phase === "prefill" ? options.depths : [0]).flatMap((depth) =>
+        options.lengths.map((length) => withDepth(cellOf(phase, length, options.batch), depth)),
+      ),
+    );
   const machine = await readMachine();
   const opened = await open(cells, options.threads ?? machine.cores);
   try {

@@ -15,7 +15,7 @@ import type {
 } from "../report/data.js";
 import { measuredLengths } from "../report/measured.js";
 import { type Run, isOfServer, isUsable, lengthOf } from "../runs/schema.js";
-import { type RunFit, batchOf, crossoverOf, fitRun, measuredPhases, polynomialOf, warningsOf } from "./fit.js";
+import { type RunFit, batchOf, crossoverOf, depthOf, fitRun, measuredPhases, polynomialOf, warningsOf } from "./fit.js";
 import { type MeasuredPhase, contextWarnings } from "./measure.js";
 import { crossing, deviceFacts, geometric, modelFacts, partsPoint } from "./report-parts.js";
 import { curveOfRun, physicalCurve } from "./physical.js";
@@ -96,7 +96,7 @@ function lengthsOf(run: Run, phases: readonly MeasuredPhase[]): number[] {
 
 function phaseReport(phase: MeasuredPhase, options: ReportOptions, longest: number): PhaseReport {
   const { run, model, device } = options;
-  const measured = measuredLengths(run.samples, phase, batchOf(run));
+  const measured = measuredLengths(run.samples, phase, batchOf(run), depthOf(run, phase));
   const drawn = geometric(measured[0]?.n ?? 1, longest);
   const grid = [...new Set([...drawn, ...measured.map(({ n }) => n)])].sort((a, b) => a - b);
   const curve = device === null ? null : curveOfRun(run, model, device, phase);

@@ -8,6 +8,7 @@ import { type DemoServer, startDemoServer } from "../../src/demo/server.js";
 import { run } from "../../src/cli/run.js";
 import { measureDocument } from "../../src/study/documents/measure.js";
 import { readRun } from "../../src/runs/read.js";
+import type { MeasureDocument } from "../../src/study/documents/measure.js";
 import { type Ran, command, temporaryFolder } from "./harness.js";
 
 const servers: DemoServer[] = [];
@@ -137,9 +138,37 @@ describe("nsquared measure <address>", () => {
     expect([absent.code, absent.err]).toEqual([2, expect.stringContaining('batch is "batch 2"')]);
   });
 
+  test("varies the cached tokens before a prefill: a row and a law for each, and one law over both", async () => {
+    const out = file("run.json");
+    const flags = ["--lengths", "64,256,512", "--depths", "0,1k", "--repeat", "2", "--json"];
+    const ran = await measure(await serve({}, "reports-cached", "llama-timings"), out, ...flags);
+    expect(ran.code).toBe(0);
+    const { lengths, samples } = JSON.parse(ran.out) as MeasureDocument;
+    expect(lengths.map(({ cached, n }) => [cached, n])).toEqual([
+      [0, 64],
+      [0, 256],
+      [0, 512],
+      [1024, 64],
+      [1024, 256],
+      [1024, 512],
+    ]);
+    for (const { serverSeconds, seconds } of lengths) expect(serverSeconds ?? 0).toBeLessThan(seconds);
+    expect(samples.every(({ serverSeconds }) => (serverSeconds ?? 0) > 0)).toBe(true);
+    const fitted = await command(["fit", out, "--no-plot"]);
+    expect(fitted.out).toMatch(/law over both n and c[^]*per pair n² \+ 2·n·c[^]*c = 0 +c = 1k +c = 2k +c = 4k/);
+    expect(fitted.out).toContain("6 samples at 64 … 512");
+    const deep = await command(["fit", out, "--no-plot", "--fixed", "1k"]);
+    expect(deep.out).toContain("read as          run, over new tokens after 1k cached ones\n");
+    const over = await command(["fit", out, "--no-plot", "--axis", "depth", "--json"]);
+    expect(JSON.parse(over.out)).toMatchObject({ range: { from: 64, to: 1088 }, source: { axis: "depth", fixed: 64 } });
+    const report = await command(["report", out, "--no-html", "--model", "SmolLM2-135M"]);
+    expect(report.code).toBe(0);
+  });
+
   test("gates and reports take its runs; a report wants the model named", async () => {
     const out = file("run.json");
-    await measure(await serve(), out, "--lengths", "64..512", "--repeat", "3");
+    // Long enough that a busy machine scatters it little.
+    await measure(await serve({ constant: 0.1 }), out, "--lengths", "64..512", "--repeat", "3");
     const gate = await command(["check", out, "--limit", "ttft@512<10s", "--limit", "ttft@512<1ms"]);
     expect([gate.code, gate.out]).toEqual([1, expect.stringContaining("ttft@512<1ms")]);
     const nameless = await command(["report", out, "--no-html"]);

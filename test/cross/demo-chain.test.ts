@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { setImmediate as turn } from "node:timers/promises";
-import { afterAll, describe, expect, test } from "vitest";
+import { afterAll, describe, expect, test, vi } from "vitest";
 import { effects, lengths } from "../../bench/diagnosis-plan.mjs";
 import { type Physics, diagnose } from "../../src/compare/diagnose.js";
 import { type DemoLaw, type Disease, healthyLaw } from "../../src/demo/law.js";
@@ -11,6 +11,9 @@ import type { Run } from "../../src/runs/schema.js";
 import { samplesOfRun } from "../../src/study/explain.js";
 import { type EndpointOptions, measureEndpoint } from "../../src/study/measure-endpoint.js";
 import { command, temporaryFolder } from "../cli/harness.js";
+
+// Many runs each, which take seconds, but tens of them where the machine is busy.
+vi.setConfig({ testTimeout: 120_000 });
 
 const folder = temporaryFolder();
 afterAll(folder.remove);
@@ -46,6 +49,7 @@ async function measured(
         seed,
         phases: ["prefill"],
         lengths: [],
+        depths: [0],
         concurrency: [1],
         repeat: 5,
         warmups: 0,
@@ -78,7 +82,7 @@ interface Interval {
 const holds = ({ low, high }: Interval, value: number): boolean => low <= value && value <= high;
 
 describe("measured over HTTP and fitted", () => {
-  const seeds = 20;
+  const seeds = 12;
   const law = { ...healthyLaw, jitter: 0.03 };
 
   test("the server's law is within its 95 % intervals, as often as it should be", async () => {
@@ -96,8 +100,8 @@ describe("measured over HTTP and fitted", () => {
       const [far = { low: 0, high: 0 }] = fitted.extrapolation;
       if (holds(far, law.constant + law.linear * 65_536 + law.quadratic * 65_536 ** 2)) inside.at64k += 1;
     }
-    // Of 19 expected, fewer than 16 come by chance once in 60; the seeds are fixed.
-    for (const count of Object.values(inside)) expect(count).toBeGreaterThanOrEqual(16);
+    // Of 11.4 expected, fewer than 10 come by chance once in 50; the seeds are fixed.
+    for (const count of Object.values(inside)) expect(count).toBeGreaterThanOrEqual(10);
   });
 
   test("so is the law of its decode steps", async () => {
@@ -111,8 +115,45 @@ describe("measured over HTTP and fitted", () => {
       if (holds(coefficients.constant, law.decode.constant)) base += 1;
       if (holds(coefficients.linear, law.decode.linear)) slope += 1;
     }
-    expect(base).toBeGreaterThanOrEqual(16);
-    expect(slope).toBeGreaterThanOrEqual(16);
+    expect(base).toBeGreaterThanOrEqual(10);
+    expect(slope).toBeGreaterThanOrEqual(10);
+  });
+});
+
+describe("measured over HTTP at depth", () => {
+  const law = { ...healthyLaw, jitter: 0.03 };
+  const news = [256, 1024, 4096];
+  const depths = [0, 2048, 8192];
+
+  test("the law over new and cached tokens is the server's, and long prefixes are paid for once", async () => {
+    let inside = 0;
+    for (let seed = 1; seed <= 8; seed += 1) {
+      const { run, path } = await measured(law, seed, { lengths: news, depths, repeat: 3 }, ["reports-cached"]);
+      expect(run.samples.every(({ rejected }) => rejected === null)).toBe(true);
+      const { out } = await command(["fit", path, "--level", "95%", "--json"]);
+      const { joint } = JSON.parse(out) as {
+        joint: { coefficients: Record<"constant" | "linear" | "quadratic", Interval> };
+      };
+      for (const name of ["constant", "linear", "quadratic"] as const) {
+        if (holds(joint.coefficients[name], law[name])) inside += 1;
+      }
+      const deep = run.samples.filter(({ depth, phase }) => phase === "prefill" && depth === 8192);
+      expect(deep).toHaveLength(9);
+      for (const { n, request } of deep) expect(request).toMatchObject({ promptTokens: 8192 + n, cachedTokens: 8192 });
+    }
+    // Of 24 intervals 23 are expected to hold it, fewer than 20 less than once in 100.
+    expect(inside).toBeGreaterThanOrEqual(20);
+  });
+
+  test.each<[string, Quirk[], RegExp]>([
+    [
+      "does not tell cached tokens",
+      [],
+      /cached tokens of a prompt sent twice is "not told".*--enable-prompt-tokens-details/,
+    ],
+    ["caches no prefixes", ["no-cache", "reports-cached"], /is "0 of 1280"; a server that caches prefixes/],
+  ])("is refused where the server %s", async (_, quirks, message) => {
+    await expect(measured(law, 1, { lengths: news, depths }, quirks)).rejects.toThrow(message);
   });
 });
 

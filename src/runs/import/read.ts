@@ -7,11 +7,11 @@ import { badInput, show } from "../../base/errors.js";
 import { mergeRuns } from "../merge.js";
 import { systemCode } from "../output.js";
 import { largestRunBytes, readRun } from "../read.js";
-import { isUsable, lengthOf, type Run } from "../schema.js";
+import { isUsable, lengthOf, type Run, type UsableSample } from "../schema.js";
 import { type Collector, createCollector } from "./collect.js";
 import { type ColumnChoice, rowReader } from "./columns.js";
 import { llamaBench, recordFormats, type RecordFormat } from "./records.js";
-import type { SampleSet, Series, SeriesPhase } from "./types.js";
+import type { Axis, SampleSet, Series, SeriesPhase } from "./types.js";
 
 export interface ImportOptions {
   /** Which columns of a table mean what, where their names do not say. */
@@ -251,6 +251,11 @@ async function readCsv(path: string, collector: Collector, options: ImportOption
 
 const runPhases: readonly SeriesPhase[] = ["prefill", "decode", "decode-uncached"];
 
+/** Distinct numbers, ascending. */
+function ascending(values: readonly number[]): number[] {
+  return [...new Set(values)].sort((left, right) => left - right);
+}
+
 /** One of our runs as samples: warm-ups and rejected ones left out, blocks kept. */
 export function samplesOfRun(run: Run, path: string): SampleSet {
   const usable = run.samples.filter(isUsable);
@@ -263,24 +268,31 @@ export function samplesOfRun(run: Run, path: string): SampleSet {
     });
   }
   // Each batch, or number of requests at once, has a law of its own.
-  const batches = [...new Set(usable.map(({ batch }) => batch))].sort((left, right) => left - right);
+  const batches = ascending(usable.map(({ batch }) => batch));
   const series = runPhases.flatMap((phase) =>
     batches.flatMap((batch): Series[] => {
       const own = usable.filter((sample) => sample.phase === phase && sample.batch === batch);
-      const [first] = own;
-      if (first === undefined) return [];
-      return [
-        {
+      const sweep = (axis: Axis, fixed: number, part: readonly UsableSample[]): Series => {
+        const at = (sample: UsableSample): number =>
+          axis === "length" || phase === "decode" ? lengthOf(sample) : sample.n + sample.depth;
+        return {
           phase,
-          axis: phase === "decode" ? "depth" : "length",
-          fixed: phase === "decode" ? first.n : first.depth,
+          axis,
+          fixed,
           batch,
-          points: own.map((sample) => ({ n: lengthOf(sample), seconds: sample.seconds, block: sample.block })),
-          count: own.length,
-          lengths: new Set(own.map(lengthOf)).size,
+          points: part.map((sample) => ({ n: at(sample), seconds: sample.seconds, block: sample.block })),
+          count: part.length,
+          lengths: new Set(part.map(at)).size,
           spread: null,
-        },
-      ];
+        };
+      };
+      if (phase === "decode") return own.length === 0 ? [] : [sweep("depth", 1, own)];
+      const part = (key: "n" | "depth", value: number): UsableSample[] => own.filter((one) => one[key] === value);
+      const depths = ascending(own.map(({ depth }) => depth));
+      const overLength = depths.map((depth) => sweep("length", depth, part("depth", depth)));
+      const overDepth = ascending(own.map(({ n }) => n)).map((n) => sweep("depth", n, part("n", n)));
+      const swept = [...overLength, ...overDepth].filter(({ lengths }) => lengths > 1);
+      return swept.length > 0 ? swept : overLength;
     }),
   );
   const identity = { model: run.model.name, "model.digest": run.model.digest, machine: run.machine.cpu };

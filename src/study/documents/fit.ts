@@ -71,6 +71,33 @@ export const fitDocument = z.object({
       lengths: z.array(z.object({ n: amount, repeats: amount, seconds: amount, halfWidth: amount })),
     })
     .optional(),
+  /**
+   * Where prefills were measured after several numbers of cached tokens c: constant + linear·n + quadratic·(n² + 2·n·c) +
+   * perCached·c, in seconds.
+   */
+  joint: z
+    .object({
+      expression: z.string(),
+      coefficients: z.object({ constant: estimate, linear: estimate, quadratic: estimate, perCached: estimate }),
+      samples: amount,
+      /** Relative misfit beyond the noise. */
+      discrepancy: amount,
+      predictions: z.array(
+        z.object({
+          n: amount,
+          cached: amount,
+          seconds: amount,
+          low: amount,
+          high: amount,
+          /** How far beyond what was measured, 1 within. */
+          factor: amount,
+        }),
+      ),
+      residuals: z.array(
+        z.object({ n: amount, cached: amount, seconds: amount, law: amount, ratio: amount, samples: amount }),
+      ),
+    })
+    .optional(),
   residuals: z.array(z.object({ n: amount, seconds: amount, law: amount, ratio: amount, samples: amount })),
   candidates: z.array(
     z.object({ kind: z.string(), deltaAicc: z.number(), weight: amount, rejected: z.string().nullable() }),

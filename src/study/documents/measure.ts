@@ -14,12 +14,32 @@ export const measureDocument = z.object({
     z.object({
       phase: z.string(),
       n: amount,
+      /** Tokens cached before a prefill. */
+      cached: amount,
       batch: amount,
       seconds: z.number().nullable(),
+      /** Of the server's own clock: its prefill, or its mean per token; null where it doesn't say. */
+      serverSeconds: z.number().nullable(),
       steps: amount,
       block: z.number(),
       warmup: z.boolean(),
       rejected: z.string().nullable(),
+    }),
+  ),
+  /** The usable samples by phase, requests or sequences at once, cached tokens before, and length. */
+  lengths: z.array(
+    z.object({
+      phase: z.string(),
+      batch: amount,
+      cached: amount,
+      n: amount,
+      /** Median, fastest and slowest sample. */
+      seconds: amount,
+      low: amount,
+      high: amount,
+      samples: amount,
+      /** Median of the server's own clock. */
+      serverSeconds: z.number().nullable(),
     }),
   ),
   /** With `--until`: how well the wanted length is known, and why measuring stopped. */
@@ -44,4 +64,5 @@ export const measureDocument = z.object({
   warnings: z.array(warning),
 });
 export type UntilDocument = NonNullable<MeasureDocument["until"]>;
+export type MeasuredRow = MeasureDocument["lengths"][number];
 export type MeasureDocument = z.infer<typeof measureDocument>;
