@@ -23,7 +23,7 @@ function describeMixer(mixer: Mixer): string {
     case "mamba2":
       return `Mamba-2 ${mixer.heads} heads × ${mixer.headDim} × ${mixer.stateDim}`;
     case "delta": {
-      const name = mixer.decay === "per-head" ? "Gated DeltaNet" : "KDA";
+      const name = { none: "DeltaNet", "per-head": "Gated DeltaNet", "per-channel": "KDA" }[mixer.decay];
       return `${name} ${mixer.valueHeads} heads × ${mixer.keyDim} × ${mixer.valueDim}`;
     }
     case "lightning":

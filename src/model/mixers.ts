@@ -176,7 +176,7 @@ export interface Mamba2 {
   readonly gatedNorm: boolean;
 }
 
-/** Gated delta rule: Gated DeltaNet (a decay per head) or Kimi Delta Attention (a decay per channel). */
+/** Delta rule: DeltaNet (no decay), Gated DeltaNet (a decay per head) or Kimi Delta Attention (a decay per channel). */
 export interface DeltaRule {
   readonly kind: "delta";
   readonly keyHeads: number;
@@ -185,7 +185,9 @@ export interface DeltaRule {
   readonly valueDim: number;
   readonly convolution: number;
   readonly chunk: number;
-  readonly decay: "per-head" | "per-channel";
+  readonly decay: "none" | "per-head" | "per-channel";
+  /** The output passes no gate (DeltaNet). */
+  readonly ungated?: true;
   /** Rank of the projections of decay and output gate (KDA), or null where they are projected directly. */
   readonly decayRank: number | null;
   readonly gateRank: number | null;

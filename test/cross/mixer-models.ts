@@ -163,6 +163,7 @@ export const stateModels: readonly ModelDescription[] = [
   mixerModel("rwkv5", { ...rwkv, version: 5 }, { norm: { kind: "layer", bias: true } }),
   mixerModel("rwkv6", { ...rwkv, version: 6 }, { ffn: { kind: "rwkv4-ffn", width: 40, ungated: true } }),
   mixerModel("gated-deltanet", delta),
+  mixerModel("deltanet", { ...delta, decay: "none", ungated: true }),
   mixerModel("qwen3-next", delta, { hybrid: true, norm: { offset: true } }),
   mixerModel("kda", { ...delta, keyHeads: 4, decay: "per-channel", decayRank: 4, gateRank: 5 }),
   mixerModel("mamba", mamba1),

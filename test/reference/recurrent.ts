@@ -32,11 +32,12 @@ export async function runDelta(
   const projected = await project(inputs, "query_key_value", [hidden, width], parameters);
   const convolved = silu(await convolve(projected, "convolution", width, mixer.convolution, false, parameters));
   const [q = [], k = [], v = []] = cut(convolved, [keys, keys, values]);
-  const raw = await through("decay", decayRank, decayWidth);
-  const timeBias = await parameters.vector("time_bias", decayWidth, "bias");
-  const base = await parameters.vector("decay_base", valueHeads, "bias");
+  const decays = mixer.decay !== "none";
+  const raw = decays ? await through("decay", decayRank, decayWidth) : [];
+  const timeBias = decays ? await parameters.vector("time_bias", decayWidth, "bias") : [];
+  const base = decays ? await parameters.vector("decay_base", valueHeads, "bias") : [];
   const strength = await project(inputs, "strength", [hidden, valueHeads], parameters);
-  const gate = await through("gate", gateRank, values);
+  const gate = mixer.ungated === true ? [] : await through("gate", gateRank, values);
   const weight = await parameters.vector("norm.weight", valueDim, norm.offset ? "zero" : "one");
   const unit = (x: Vector): Vector => scaled(x, 1 / Math.sqrt(dot(x, x) + 1e-6));
   const states = Array.from({ length: valueHeads }, () => zeros(keyDim, valueDim));
@@ -48,6 +49,7 @@ export async function runDelta(
         const key = unit(headOf(k[t], keyHeads, source));
         const value = headOf(v[t], valueHeads, head);
         decayRows(state, (row) => {
+          if (!decays) return 1;
           const index = perChannel ? head * keyDim + row : head;
           return Math.exp(-Math.exp(at(base, head)) * softplus(at(raw[t], index) + at(timeBias, index)));
         });
@@ -63,6 +65,7 @@ export async function runDelta(
       }),
     ),
   );
+  if (mixer.ungated === true) return project(mixed, "out", [values, hidden], parameters);
   const gated = mixed.map((x, t) =>
     map(x, (value, i) => value * (perChannel ? sigmoid(at(gate[t], i)) : activate("silu", at(gate[t], i)))),
   );

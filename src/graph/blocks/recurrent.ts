@@ -105,7 +105,7 @@ export function addMamba2(module: ModuleBuilder, input: string, mixer: Mamba2): 
   });
 }
 
-/** Gated delta rule (arXiv:2412.06464; per channel: Kimi Linear, arXiv:2510.26692), state [valueHeads, keyDim, valueDim]. */
+/** Delta rule (arXiv:2406.06484), gated (arXiv:2412.06464; per channel: Kimi Linear, arXiv:2510.26692), state [valueHeads, keyDim, valueDim]. */
 export function addDeltaRule(module: ModuleBuilder, input: string, mixer: DeltaRule): string {
   const { hidden, norm, tokens } = module.around;
   const { keyHeads, valueHeads, keyDim, valueDim, decayRank, gateRank } = mixer;
@@ -121,10 +121,13 @@ export function addDeltaRule(module: ModuleBuilder, input: string, mixer: DeltaR
     mixer.dynamicConvolution === undefined
       ? module.convolution("convolution", projected, 2 * keys + values, mixer.convolution, false)
       : dynamicConvolution(module, input, projected, values, mixer.convolution, mixer.dynamicConvolution.rank);
-  const decay = through("decay", decayRank, decayWidth);
+  const decays = mixer.decay !== "none";
+  const decay = decays ? through("decay", decayRank, decayWidth) : convolved;
   const strength = module.linear("strength", input, hidden, valueHeads);
-  const gate = through("gate", gateRank, values);
-  const ready = module.weighted("decay_base", decay, { time_bias: [decayWidth], decay_base: [valueHeads] });
+  const gate = mixer.ungated === true ? null : through("gate", gateRank, values);
+  const ready = decays
+    ? module.weighted("decay_base", decay, { time_bias: [decayWidth], decay_base: [valueHeads] })
+    : convolved;
   const state = [valueHeads, keyDim, valueDim];
   let mixed: string;
   if (module.decode) {
@@ -182,7 +185,8 @@ export function addDeltaRule(module: ModuleBuilder, input: string, mixer: DeltaR
     mixed = module.product("states", [inside, scanned], states, values);
   }
   const normed = module.normalise("norm", mixed, { ...norm, kind: "rms", bias: false, plain: false }, valueDim);
-  return module.linear("out", module.elementwise("gated", "multiply", [normed, gate]), values, hidden);
+  const left = gate === null ? normed : module.elementwise("gated", "multiply", [normed, gate]);
+  return module.linear("out", left, values, hidden);
 }
 
 /** A causal depthwise convolution whose kernel is made anew for every token and channel. */

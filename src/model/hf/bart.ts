@@ -168,6 +168,37 @@ const bart: BartTraits = {
   encoderWeights: [],
 };
 
+/** models/nllb_moe: M2M-100 whose every n-th network is one of experts, of which each token passes two. */
+const readNllbMoe: Reader = (config) => {
+  const routerBias = config.flag("router_bias");
+  const experts = config.size("num_experts");
+  const sparse = (side: "encoder" | "decoder"): ((layer: Layer, index: number) => Layer) => {
+    const step = config.sizeOrZero(`${side}_sparse_step`);
+    const ffn: Ffn = {
+      kind: "moe",
+      experts,
+      chosen: Math.min(2, experts),
+      width: config.size(`${side}_ffn_dim`),
+      gated: false,
+      activation: readActivation(config, "activation_function"),
+      bias: true,
+      routerBias,
+    };
+    return (layer, index) => (step > 0 && (index + 1) % step === 0 ? { ...layer, ffns: [ffn] } : layer);
+  };
+  config.ignore("batch_prioritized_routing", "expert_capacity", "moe_eval_capacity_token_fraction", "router_dtype");
+  config.ignore("moe_token_dropout", "normalize_router_prob_before_dropping", "router_ignore_padding_tokens");
+  config.ignore("second_expert_policy");
+  const result = readBart(config, { ...bart, placement: "pre", finalNorm: true });
+  return {
+    ...result,
+    stacks: result.stacks.map((stack) => ({
+      ...stack,
+      layers: shareEqual(stack.layers.map(sparse(stack.kind === "encoder" ? "encoder" : "decoder"))),
+    })),
+  };
+};
+
 const positionRows = (config: ConfigReader): number => config.read("max_position_embeddings", tokenCount);
 
 /** Two convolutions over mel frames; the second halves the length. */
@@ -271,6 +302,7 @@ export const bartReaders: Readonly<Record<string, Reader>> = {
       bare: true,
       untied: true,
     }),
+  "nllb-moe": readNllbMoe,
   led: readLed,
   pegasus_x: readPegasusX,
   whisper: readWhisper,

@@ -1,8 +1,8 @@
 import type { Ffn, Layer } from "../types.js";
-import { flag, layerCount, oneOf, size, sizeOrZero, tokenCount } from "./checks.js";
+import { flag, layerCount, oneOf, real, size, sizeOrZero, text, tokenCount } from "./checks.js";
 import { full, readRotary } from "./decoder.js";
 import { encoder } from "./encoder.js";
-import { biasOf, dense, flagOr, layerNorm, listLayers, noBias, rmsNorm, softmax } from "./parts.js";
+import { biasOf, dense, flagOr, layerNorm, listLayers, moe, rmsNorm, softmax } from "./parts.js";
 import type { Reader } from "./reader.js";
 
 /** models/modernbert: gated networks without biases, local layers between global ones; the first has one norm less. */
@@ -114,34 +114,54 @@ const readEuroBert: Reader = (config) => {
   });
 };
 
-/** models/nomic_bert: rotary positions, gated networks without biases, norms after each residual. */
+/**
+ * models/nomic_bert: rotary positions, norms after each residual; its published files have GPT-2's key names. Gated
+ * networks without biases, or plain ones with, of which every n-th is one of experts.
+ */
 const readNomicBert: Reader = (config) => {
-  const hidden = config.size("hidden_size");
-  const heads = config.size("num_attention_heads");
+  const hidden = config.size(["n_embd", "hidden_size"]);
+  const heads = config.size(["n_head", "num_attention_heads"]);
+  if (hidden % heads !== 0) throw config.bad("n_head", heads, `expected a divisor of the hidden size (${hidden})`);
   const norm = layerNorm(config);
   const headDim = hidden / heads;
-  const attention = softmax({ heads, kvHeads: heads, headDim }, readRotary(config, headDim), {
+  const base = config.optional("rotary_emb_base", real);
+  const rotary = base === null ? readRotary(config, headDim) : { dims: headDim, theta: base, interleaved: false };
+  const attention = softmax({ heads, kvHeads: heads, headDim }, rotary, {
     causal: false,
-    bias: noBias,
+    bias: biasOf(flagOr(config, "qkv_proj_bias", false)),
   });
-  const ffn: Ffn = {
-    kind: "dense",
-    width: config.size("intermediate_size"),
-    gated: true,
-    activation: "silu",
-    bias: false,
-  };
+  const act = config.optional("activation_function", text) ?? "swiglu";
+  const gated = act.endsWith("glu");
+  const activation = act === "swiglu" ? "silu" : "gelu";
+  const bias = flagOr(config, "mlp_fc1_bias", false);
+  const width = config.size(["n_inner", "intermediate_size"]);
+  const plain: Ffn = { kind: "dense", width, gated, activation, bias };
+  const every = config.optional("moe_every_n_layers", sizeOrZero) ?? 0;
+  // The experts' second projections share one bias.
+  const experts = every > 0 ? moe(config, { gated, activation, width, chosen: config.size("moe_top_k") }) : null;
+  const outBias = { extras: { weights: [{ name: "experts_bias", shape: [hidden] }] } };
   const types = config.optional("type_vocab_size", sizeOrZero) ?? 0;
-  config.ignore("hidden_act", "head_dim");
+  config.ignore("hidden_act", "head_dim", "mlp_fc2_bias", "prenorm", "rotary_emb_fraction", "rotary_emb_interleaved");
+  config.ignore("rotary_emb_scale_base", "parallel_block", "parallel_block_tied_norm", "pad_vocab_size_multiple");
+  config.ignore("fused_bias_fc", "fused_dropout_add_ln", "use_rms_norm", "use_xentropy", "dense_seq_output", "causal");
+  config.ignore(
+    "max_trained_positions",
+    "moe_impl",
+    "moe_normalize_expert_weights",
+    "moe_resid_pdrop",
+    "expert_choice_router",
+  );
+  config.ignore("ffn_div", "num_shared_experts", "add_pooling_layer", "qkv_proj_bias", "last_layer_subset");
   return encoder(config, {
     norm,
     hidden,
     width: hidden,
-    layers: listLayers(config.read("num_hidden_layers", layerCount), () => ({
+    layers: listLayers(config.read(["n_layer", "num_hidden_layers"], layerCount), (index) => ({
       mixers: [attention],
-      ffns: [ffn],
+      ffns: [experts !== null && index % every === 1 ? experts : plain],
       norm,
       normPlacement: "post-residual",
+      ...(experts !== null && index % every === 1 ? outBias : {}),
     })),
     finalNorm: null,
     projectionBias: false,

@@ -1,5 +1,5 @@
 import type { Biases, Embedding, Extras, ExtraTable, Head, Layer, Norm, Stack } from "../types.js";
-import { layerCount, sizeOrZero, tokenCount } from "./checks.js";
+import { layerCount, sizeOrZero, text, tokenCount } from "./checks.js";
 import { purposeOf } from "./architecture.js";
 import type { ConfigReader, Key } from "./config-reader.js";
 import { readDtypes, shareEqual } from "./decoder.js";
@@ -58,7 +58,7 @@ export function encoder(config: ConfigReader, traits: EncoderTraits): ReaderResu
   return {
     hiddenSize: hidden,
     vocabularySize,
-    contextLength: config.optional("max_position_embeddings", tokenCount),
+    contextLength: config.optional(["max_position_embeddings", "n_positions"], tokenCount),
     embedding,
     head: purpose === "language-model" ? lm : traits.pooler ? pooled : bare,
     stacks: [stack],
@@ -149,7 +149,26 @@ function differencesNorm(config: ConfigReader): Norm {
   return { kind: "layer", bias: true, epsilon: 1e-12, offset: false };
 }
 
-const readBert: Reader = (config) => readBertLike(config, { pooler: true });
+const readBert: Reader = (config) => {
+  const form = config.optional("feed_forward_type", text);
+  return form === null || form === "original" ? readBertLike(config, { pooler: true }) : readJinaBert(config, form);
+};
+
+/** JinaBERT (arXiv:2310.19923), which calls itself BERT: gated networks, ALiBi instead of a table of positions. */
+function readJinaBert(config: ConfigReader, form: string): ReaderResult {
+  if (form !== "geglu" && form !== "reglu") {
+    throw config.bad("feed_forward_type", form, 'expected "original", "geglu" or "reglu"');
+  }
+  const hidden = config.size("hidden_size");
+  const ffn = dense(config, { activation: form === "geglu" ? "gelu" : "relu" });
+  const alibi = config.optional("position_embedding_type", text) === "alibi";
+  config.ignore("emb_pooler", "hidden_act", "attn_implementation", "model_max_length");
+  return readBertLike(config, {
+    pooler: true,
+    tables: alibi ? ["types"] : ["positions", "types"],
+    layer: () => ({ ffns: [ffn], extras: { weights: [{ name: "ffn_bias", shape: [hidden] }] } }),
+  });
+}
 
 /** models/ernie: BERT with optional task types. */
 const readErnie: Reader = (config) => {

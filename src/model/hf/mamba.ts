@@ -1,5 +1,5 @@
-import type { Mamba1, Mamba2 } from "../types.js";
-import { flag, size, sizeOrZero } from "./checks.js";
+import type { Mamba1, Mamba2, Norm } from "../types.js";
+import { flag, integer, listOf, oneOf, size, sizeOrZero } from "./checks.js";
 import type { ConfigReader, Key } from "./config-reader.js";
 import { readLayerCount } from "./decoder.js";
 import { decoder, flagOr, listLayers, rmsNorm } from "./parts.js";
@@ -136,8 +136,73 @@ const readMamba2: Reader = (config) => {
   });
 };
 
+/**
+ * The files of the mamba_ssm package, which name no model_type: Mamba 1 or 2, in some layers attention, with or without
+ * gated networks.
+ */
+const readMambaSsm: Reader = (config) => {
+  const hidden = config.size("d_model");
+  const ssm = config.child("ssm_cfg", {});
+  const kind = ssm.optional("layer", oneOf(["Mamba1", "Mamba2"])) ?? "Mamba1";
+  const width = (ssm.optional("expand", size) ?? 2) * hidden;
+  const stateDim = ssm.optional("d_state", size) ?? (kind === "Mamba1" ? 16 : 128);
+  const convolution = ssm.optional("d_conv", size) ?? 4;
+  const headDim = ssm.optional("headdim", size) ?? 64;
+  if (kind === "Mamba2" && width % headDim !== 0) {
+    throw config.bad("ssm_cfg", headDim, `expected a headdim that divides ${width}`);
+  }
+  const mixer: Mamba1 | Mamba2 =
+    kind === "Mamba1"
+      ? {
+          kind: "mamba1",
+          width,
+          stateDim,
+          convolution,
+          timeRank: timeRank(ssm, "dt_rank", hidden),
+          convolutionBias: flagOr(ssm, "conv_bias", true),
+          bias: ssm.flag("bias"),
+          innerNorms: false,
+        }
+      : {
+          kind: "mamba2",
+          heads: width / headDim,
+          headDim,
+          stateDim,
+          groups: ssm.optional("ngroups", size) ?? 1,
+          convolution,
+          chunk: ssm.optional("chunk_size", size) ?? 256,
+          convolutionBias: flagOr(ssm, "conv_bias", true),
+          bias: ssm.flag("bias"),
+          gatedNorm: true,
+        };
+  ssm.ignoreRest();
+  const attending = config.optional("attn_layer_idx", listOf(integer)) ?? [];
+  if (attending.length > 0) throw config.bad("attn_layer_idx", attending, "expected none: attention is not read here");
+  const inner = config.sizeOrZero("d_intermediate");
+  if (inner > 0) throw config.bad("d_intermediate", inner, "expected 0: networks are not read here");
+  const multiple = config.optional("pad_vocab_size_multiple", size) ?? 8;
+  const rows = multiple * Math.ceil(config.size("vocab_size") / multiple);
+  const norm: Norm = {
+    kind: flagOr(config, "rms_norm", true) ? "rms" : "layer",
+    bias: !flagOr(config, "rms_norm", true),
+    epsilon: 1e-5,
+    offset: false,
+  };
+  const count = config.size("n_layer");
+  const tied = flagOr(config, "tie_embeddings", true);
+  config.child("attn_cfg", {}).ignoreRest();
+  config.ignore("attn_cfg", "ssm_cfg");
+  return decoder(config.with({ vocab_size: rows, tie_word_embeddings: tied }), {
+    hiddenSize: hidden,
+    layers: listLayers(count, () => ({ mixers: [mixer], ffns: [], norm, normPlacement: "pre" })),
+    finalNorm: norm,
+    contextLength: null,
+  });
+};
+
 export const mambaReaders: Readonly<Record<string, Reader>> = {
   mamba: readMamba,
   falcon_mamba: readMamba,
   mamba2: readMamba2,
+  mamba_ssm: readMambaSsm,
 };

@@ -8,9 +8,12 @@ import { classDefaults } from "./defaults/all.js";
 import { debertaReaders } from "./deberta.js";
 import { denseReaders } from "./dense.js";
 import { type JsonObject, checkNesting, isObject } from "./json.js";
+import { classicKinReaders } from "./classic-kin.js";
+import { encoderKinReaders } from "./encoder-kin.js";
 import { encoderReaders } from "./encoder.js";
 import { gemmaReaders } from "./gemma.js";
 import { diffusionReaders } from "./diffusion.js";
+import { flaReaders } from "./fla.js";
 import { hybridReaders } from "./hybrid.js";
 import { latentReaders } from "./latent.js";
 import { llamaKinReaders } from "./llama-kin.js";
@@ -72,6 +75,9 @@ const readers: ReadonlyMap<string, Reader> = new Map<string, Reader>(
     ...remoteReaders,
     ...publishedReaders,
     ...remoteLinearReaders,
+    ...flaReaders,
+    ...encoderKinReaders,
+    ...classicKinReaders,
     ...llamaKinReaders,
     ...bailingReaders,
     ...diffusionReaders,
@@ -95,6 +101,9 @@ const defaultsOf: Readonly<Record<string, string>> = {
   minimax_text_01: "minimax",
   sdar: "qwen3",
   Dream: "qwen2",
+  RefinedWeb: "falcon",
+  RefinedWebModel: "falcon",
+  "nllb-moe": "m2m_100",
 };
 
 /** Every model_type that can be read. */
@@ -124,7 +133,11 @@ export function readConfig(value: unknown, where: string, name: string, options:
   const reader = known ?? readPartial;
   const defaults = known === undefined ? partialDefaults : defaultsFor(parts.modelType);
   const keys = new ConfigReader(where, parts.text, defaults, parts.modelType);
-  if (named !== null) keys.fill("model_type", named, "the longest in the model's name, as AutoConfig takes it");
+  if (named !== null) {
+    const from =
+      named === "mamba_ssm" ? "the keys of that package" : "the longest in the model's name, as AutoConfig takes it";
+    keys.fill("model_type", named, from);
+  }
   noteQuantisation(value, keys);
   const language = reader(keys);
   const result = parts.composite === null ? language : withTowers(language, parts.composite, value, keys);
@@ -157,6 +170,9 @@ interface Parts {
 /** The language model's own object and its type. Wrapped models name it in `text_config`. */
 /** Files older than model_type: the reference takes the longest type that the model's name holds. */
 function typeInName(value: JsonObject, name: string): string | null {
+  if (value["model_type"] === undefined && value["d_model"] !== undefined && isObject(value["ssm_cfg"])) {
+    return "mamba_ssm";
+  }
   if (value["model_type"] !== undefined || value["hidden_size"] === undefined) return null;
   const held = [...readers.keys()].filter((type) => name.toLowerCase().includes(type));
   return held.sort((a, b) => b.length - a.length)[0] ?? null;

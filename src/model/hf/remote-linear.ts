@@ -1,31 +1,11 @@
 import type { DeltaRule, Ffn, LinearAttention, Mixer } from "../types.js";
-import { flag, oneOf, real, size } from "./checks.js";
-import type { ConfigReader } from "./config-reader.js";
+import { flag, oneOf, size } from "./checks.js";
 import { readLayerCount } from "./decoder.js";
+import { gatedWidth, kernelChunk, wholeShare } from "./fla.js";
 import { attentionSizes, decoder, dense, inputBias, layerNorm, listLayers, rmsNorm, softmax } from "./parts.js";
 import type { Reader } from "./reader.js";
 
 /** Linear attention and recurrences whose classes come with the checkpoint or with flash-linear-attention. */
-
-/** Chunk of flash-linear-attention's kernels. */
-const kernelChunk = 64;
-
-const wholeShare = (config: ConfigReader, key: string, width: number, heads: number): number => {
-  const share = config.real(key);
-  const each = (width * share) / heads;
-  if (!(Number.isInteger(each) && each >= 1)) {
-    throw config.bad(key, share, `expected a factor that gives each of ${heads} heads a whole number of channels`);
-  }
-  return each;
-};
-
-/** fla's GatedMLP: two thirds of hidden_ratio · hidden_size, in whole 256s, unless the file names a width. */
-function glaWidth(config: ConfigReader, hidden: number): number {
-  return config.derived("intermediate_size", size, "2/3 · hidden_ratio · hidden_size, in whole 256s", () => {
-    const wanted = Math.floor((hidden * (config.optional("hidden_ratio", real) ?? 4) * 2) / 3);
-    return 256 * Math.ceil(wanted / 256);
-  });
-}
 
 /** Gated linear attention (arXiv:2312.06635) as flash-linear-attention has it. */
 const readGla: Reader = (config) => {
@@ -50,7 +30,7 @@ const readGla: Reader = (config) => {
     rotary: null,
     gated: true,
   };
-  const ffn = dense(config, { width: glaWidth(config, hidden) });
+  const ffn = dense(config, { width: gatedWidth(config, hidden) });
   config.ignore("attn_mode", "clamp_min", "fuse_cross_entropy", "fuse_norm", "hidden_ratio");
   return decoder(config, {
     layers: listLayers(readLayerCount(config), () => ({

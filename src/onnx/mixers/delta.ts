@@ -8,7 +8,7 @@ import { addLinearRecurrence } from "./linear-recurrence.js";
 const lengthEpsilon = 1e-6;
 
 /**
- * Gated delta rule. Queries, keys and values pass a convolution and SiLU; queries and keys are normed to length 1.
+ * Delta rule, DeltaNet (arXiv:2406.06484), and gated ones. Queries, keys and values pass a convolution and SiLU; queries and keys are normed to length 1.
  * Gated DeltaNet (arXiv:2412.06464): decay exp(−exp(decay_base)·softplus(a + time_bias)) per head, output gated by
  * SiLU. Kimi Delta Attention (arXiv:2510.26692): the same decay per channel of the key, output gated by a sigmoid.
  */
@@ -33,15 +33,13 @@ export function addDeltaRule(e: Emitter, input: string, mixer: DeltaRule, { norm
   };
   const through = (name: string, rank: number | null): string =>
     rank === null ? e.linear(name, input) : e.linear(`${name}_up`, e.linear(`${name}_down`, input));
-  const times = e.node("Softplus", [e.add(through("decay", mixer.decayRank), e.weight("time_bias"))]);
-  const rate = e.node("Neg", [e.node("Exp", [e.weight("decay_base")])]);
-  const decay = perChannel
-    ? e.reshape(e.multiply(e.reshape(times, [0, 0, valueHeads, keyDim]), e.reshape(rate, [valueHeads, 1])), [
-        0,
-        0,
-        valueHeads * keyDim,
-      ])
-    : e.multiply(times, rate);
+  const decayed = (): string => {
+    const times = e.node("Softplus", [e.add(through("decay", mixer.decayRank), e.weight("time_bias"))]);
+    const rate = e.node("Neg", [e.node("Exp", [e.weight("decay_base")])]);
+    if (!perChannel) return e.multiply(times, rate);
+    const byChannel = e.multiply(e.reshape(times, [0, 0, valueHeads, keyDim]), e.reshape(rate, [valueHeads, 1]));
+    return e.reshape(byChannel, [0, 0, valueHeads * keyDim]);
+  };
   const mixed = addLinearRecurrence(e, {
     queryHeads: keyHeads,
     heads: valueHeads,
@@ -50,12 +48,13 @@ export function addDeltaRule(e: Emitter, input: string, mixer: DeltaRule, { norm
     query: unit(query),
     key: unit(key),
     value,
-    decay,
+    ...(mixer.decay === "none" ? {} : { decay: decayed() }),
     strength: e.sigmoid(e.linear("strength", input)),
     scale: keyDim ** -0.5,
   });
   const heads = e.reshape(mixed, [0, 0, valueHeads, valueDim]);
   const normed = e.reshape(e.rms(heads, e.weight("norm.weight", norm.offset), norm.epsilon), [0, 0, values]);
+  if (mixer.ungated === true) return e.linear("out", normed);
   const gate = through("gate", mixer.gateRank);
   return e.linear("out", e.multiply(normed, perChannel ? e.sigmoid(gate) : e.silu(gate)));
 }

@@ -70,6 +70,7 @@ const lowerings: { readonly [K in Kind]?: Whole<K> } = {
       "chunk",
       "decay",
       "decayRank",
+      "ungated",
       "gateRank",
     ],
   },
