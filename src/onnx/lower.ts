@@ -13,6 +13,7 @@ import type {
 import type { Expression } from "../math/expression.js";
 import { lowerFusedAttention } from "./attention-fused.js";
 import { lowerAppend, lowerMix, lowerScores } from "./attention-naive.js";
+import type { Choice } from "./choice.js";
 import { ModelBuilder, type Origin } from "./builder.js";
 import { lowerEmbed } from "./embed.js";
 import { lowerElementwise } from "./elementwise.js";
@@ -75,7 +76,7 @@ export function lowerGraph(graph: Graph, options: LoweringOptions): LoweredModel
   const ids = builder.input(inputNames.ids, "int64", ["b", "n"]);
   const parts = { builder, layout, options, graph: graph.options, caches, states };
   const encoder = lowerEncoder(graph.instances, parts);
-  const target: Target = { ...parts, encoder, left: new Map() };
+  const target: Target = { ...parts, encoder, left: new Map(), choices: [] };
   let stream = ids;
   const running = graph.instances.filter(({ encodes }) => encodes !== true);
   running.forEach((instance, index) => {
@@ -117,18 +118,19 @@ interface Target {
   readonly encoder: EncoderOutput | null;
   /** Values that layers of a stack leave for later ones. */
   readonly left: Map<string, string>;
+  readonly choices: Choice[];
 }
 
 /** The encoder that a decoder reads, with the model's embedding of its own tokens; null where there is none. */
 function lowerEncoder(
   instances: readonly BlockInstance[],
-  parts: Omit<Target, "encoder" | "left">,
+  parts: Omit<Target, "encoder" | "left" | "choices">,
 ): EncoderOutput | null {
   const [embedding] = instances;
   const encoding = instances.filter(({ encodes }) => encodes === true);
   const last = encoding.at(-1)?.block;
   if (embedding === undefined || last === undefined) return null;
-  const target: Target = { ...parts, encoder: null, left: new Map() };
+  const target: Target = { ...parts, encoder: null, left: new Map(), choices: [] };
   const ids = parts.builder.input(inputNames.encoderIds, "int64", ["b", "m"]);
   return addEncoder(parts.builder, lastSize(last.values.get(last.output)?.shape, "the encoder's output"), () => {
     let stream = lowerInstance(embedding, "encoder.embedding", ids, target);
@@ -177,6 +179,7 @@ function lowerInstance(instance: BlockInstance, index: string, stream: string, t
     state: (shape) => bindState(shape, target),
     encoder: target.encoder,
     left: target.left,
+    choices: target.choices,
     latestCache: () => target.caches.findLast(({ kept }) => kept.kind === "all") ?? null,
   };
   if (isPooler(instance)) return lowerPooler(stream, context);

@@ -112,8 +112,13 @@ function missingInMixer(mixer: Mixer): string[] {
   ];
 }
 
-function strangeSpan({ span, causal, relativePositions }: Extract<Mixer, { kind: "attention" }>): string[] {
-  const gaps = patternOf(span, causal) !== null || (span.kind === "window" && span.first !== undefined);
+function strangeSpan(mixer: Extract<Mixer, { kind: "attention" }>): string[] {
+  const { span, causal, relativePositions, indexer } = mixer;
+  if ((span.kind === "chosen") !== (indexer !== undefined)) {
+    return [indexer === undefined ? "a choice of tokens without an indexer" : "an indexer that nobody reads"];
+  }
+  const sinks = span.kind === "window" && span.first !== undefined;
+  const gaps = patternOf(span, causal) !== null || sinks || span.kind === "chosen";
   if (gaps) return relativePositions === undefined ? [] : ["relative positions over keys with gaps between them"];
   return span.kind === "full" || span.kind === "window" || span.kind === "chunk" ? [] : [`${span.kind} span`];
 }

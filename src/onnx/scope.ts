@@ -1,3 +1,4 @@
+import type { Choice } from "./choice.js";
 import type { Weight } from "../graph/types.js";
 import type { ModelBuilder } from "./builder.js";
 import type { ParameterLayout } from "./parameters.js";
@@ -95,6 +96,8 @@ export interface Scope {
   readonly encoder: EncoderOutput | null;
   /** Values that a layer leaves for later ones of the same stack, by what they are. */
   readonly left: Map<string, string>;
+  /** What the indexers of earlier layers choose by: layers without one of their own take the last. */
+  readonly choices: Choice[];
   /** The cache of the last layer before that keeps all tokens; null where there is none. */
   latestCache(): CacheBinding | null;
   /** The cache of that name; `kept` is of interest where it is asked for first. */

@@ -1,4 +1,5 @@
 import type {
+  Indexer,
   Attention,
   Ffn,
   LatentAttention,
@@ -149,6 +150,41 @@ export const latentModels: readonly ModelDescription[] = [
   mixerModel("latent-without-rope", { ...latent, ropeDim: 0, rotary: null, gate: "per-head" }),
   mixerModel("axk2", { ...latent, queryRank: 10, queryWidth: 10, gate: "per-element", gateFromQuery: true }),
 ];
+
+const indexer: Indexer = { heads: 3, dim: 8, queryWidth: 32, chosen: 4, norm: "layer", weighted: true };
+const chosen = (count: number, more: Partial<Indexer> = {}): Partial<Attention> => ({
+  span: { kind: "chosen", size: count },
+  indexer: { ...indexer, chosen: count, ...more },
+});
+
+/** Attention to the tokens that an indexer chooses: by a mask, or by gathering what is chosen. */
+export const chosenModels: readonly ModelDescription[] = [
+  attentionModel("top-4", chosen(4)),
+  attentionModel("top-4-and-full", { ...chosen(4, { weighted: false, norm: "none" }), sinks: true }, {}),
+  attentionModel("top-64", chosen(64)),
+  attentionModel("top-2-gathered", { ...chosen(2, { norm: "rms" }), heads: 16, kvHeads: 1, gate: "per-head" }),
+  attentionModel("top-3-gathered", { ...chosen(3), heads: 16, kvHeads: 2, softcap: 2, sinks: true, valueDim: 4 }),
+  attentionModel("top-3-wide-rotary", { ...chosen(3, { dim: 6, norm: "rms" }), queryKeyNorm: "per-head" }),
+  mixerModel("deepseek-v3.2", { ...latent, queryRank: 10, indexer: { ...indexer, queryWidth: 10 } }),
+  mixerModel("glm-5", { ...latent, sinks: true, indexer: { ...indexer, chosen: 7 } }, { hybrid: true }),
+];
+
+/** Every second layer reads the choice of the layer before it. */
+export const sharedChoiceModel: ModelDescription = alternating("shared-choice", [
+  { ...latent, indexer },
+  { ...latent, sharedIndexer: { chosen: 4 } },
+]);
+
+function alternating(name: string, mixers: readonly Mixer[]): ModelDescription {
+  const [first] = mixers;
+  if (first === undefined) throw new Error("no mixers");
+  const model = mixerModel(name, first);
+  const stacks = model.stacks.map((stack) => ({
+    ...stack,
+    layers: stack.layers.map((layer, i) => ({ ...layer, mixers: [mixers[i % mixers.length] ?? first] })),
+  }));
+  return { ...model, stacks };
+}
 
 /** Mixers whose memory is a state of constant size. */
 export const stateModels: readonly ModelDescription[] = [

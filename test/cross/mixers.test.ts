@@ -11,6 +11,8 @@ import {
   latentModels,
   stateModels,
   patternModels,
+  chosenModels,
+  sharedChoiceModel,
 } from "./mixer-models.js";
 
 /** GroupQueryAttention continues one sequence at a time. */
@@ -27,6 +29,7 @@ const cases: readonly (readonly [string, "fused" | "naive", ModelDescription])[]
   ...[...attentionModels, ...latentModels].flatMap((model) =>
     (["fused", "naive"] as const).map((way) => [model.name, way, model] as const),
   ),
+  ...[...chosenModels, sharedChoiceModel].map((model) => [model.name, "fused", model] as const),
   ...expertsModels.map((model) => [model.name, "fused", model] as const),
   ...stateModels.map((model) => [model.name, "fused", model] as const),
 ];

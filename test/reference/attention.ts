@@ -1,5 +1,7 @@
-import type { Attention, Norm, Rotary } from "../../src/model/types.js";
+import type { Attention, Norm } from "../../src/model/types.js";
+import { rotate } from "./rotate.js";
 import { seesBlock, seesGlobalWindow } from "./patterns.js";
+import { choose } from "./indexer.js";
 import { type Parameters, runNorm } from "./parameters.js";
 import {
   type Linear,
@@ -66,13 +68,19 @@ export async function runAttention(
   }
   const { keys, values } = kept;
   const bias = await relativeBias(mixer, parameters);
+  const chosen =
+    mixer.indexer === undefined
+      ? null
+      : await choose(inputs, inputs, mixer.indexer, mixer.rotary, norm, hidden, parameters);
   const sinks = mixer.sinks === true ? await parameters.vector("sinks", heads, "bias") : null;
 
   const mixed = queries.map((ofPosition, position) =>
     concat(
       ofPosition.map((query, head) => {
         const shared = Math.floor(head / (heads / kvHeads));
-        const seen = keys.map((_, other) => other).filter((other) => sees(mixer, position, other, keys.length));
+        const seen = keys
+          .map((_, other) => other)
+          .filter((other) => sees(mixer, position, other, keys.length) && (chosen?.[position]?.has(other) ?? true));
         const scores = seen.map((other) => {
           const score = dot(query, keys[other]?.[shared]) * mixer.scale;
           return (mixer.softcap === null ? score : cap(score, mixer.softcap)) + bias(other - position, head);
@@ -136,24 +144,10 @@ async function relativeBias(
 
 function sees({ span, causal }: Attention, position: number, other: number, n: number): boolean {
   if (causal && other > position) return false;
-  if (span.kind === "full") return true;
+  if (span.kind === "full" || span.kind === "chosen") return true;
   if (span.kind === "blocks") return seesBlock(span, position, other, n);
   if (span.kind === "window" && !causal) return seesGlobalWindow(span, position, other);
   if (span.kind === "window") return Math.abs(position - other) < span.size || other < (span.first ?? 0);
   if (span.kind === "chunk") return Math.floor(position / span.size) === Math.floor(other / span.size);
   throw new Error(`no reference for a ${span.kind} span`);
-}
-
-/** Turns pairs of the first `dims` dimensions by position·theta^(−2i/dims). */
-export function rotate(head: Vector, position: number, rotary: Rotary | null): Vector {
-  if (rotary === null) return head;
-  const result = head.slice();
-  const half = rotary.dims / 2;
-  for (let i = 0; i < half; i += 1) {
-    const [first, second] = rotary.interleaved ? [2 * i, 2 * i + 1] : [i, i + half];
-    const angle = position * rotary.theta ** ((-2 * i) / rotary.dims);
-    result[first] = at(head, first) * Math.cos(angle) - at(head, second) * Math.sin(angle);
-    result[second] = at(head, second) * Math.cos(angle) + at(head, first) * Math.sin(angle);
-  }
-  return result;
 }

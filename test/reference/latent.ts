@@ -1,5 +1,6 @@
 import type { LatentAttention, Norm } from "../../src/model/types.js";
-import { rotate } from "./attention.js";
+import { rotate } from "./rotate.js";
+import { choose } from "./indexer.js";
 import type { Parameters } from "./parameters.js";
 import { runNorm } from "./parameters.js";
 import { project } from "./sequences.js";
@@ -38,14 +39,21 @@ export async function runLatentAttention(
   });
   const values = expanded.map((x) => split(x, heads).map((head) => head.slice(nopeDim)));
   const sinks = mixer.sinks === true ? await parameters.vector("sinks", heads, "bias") : null;
+  const { kept } = parameters;
+  if (mixer.indexer !== undefined) {
+    kept.chosen = await choose(inputs, low, mixer.indexer, mixer.rotary, norm, hidden, parameters);
+  }
+  const chosen = mixer.indexer === undefined && mixer.sharedIndexer === undefined ? null : kept.chosen;
+  const sees = (position: number, other: number): boolean =>
+    other <= position && (chosen?.[position]?.has(other) ?? true);
   const mixed = queries.map((ofPosition, position) =>
     concat(
       ofPosition.map((query, head) => {
-        const seen = keys.slice(0, position + 1);
-        const scores = seen.map((byHead) => dot(query, byHead[head]) * mixer.scale);
+        const seen = keys.flatMap((_, other) => (sees(position, other) ? [other] : []));
+        const scores = seen.map((other) => dot(query, keys[other]?.[head]) * mixer.scale);
         const weights = softmax(sinks === null ? scores : [...scores, at(sinks, head)]);
         return Float64Array.from({ length: valueDim }, (_, d) =>
-          seen.reduce((sum, __, other) => sum + at(weights, other) * at(values[other]?.[head], d), 0),
+          seen.reduce((sum, other, i) => sum + at(weights, i) * at(values[other]?.[head], d), 0),
         );
       }),
     ),

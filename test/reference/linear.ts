@@ -1,5 +1,5 @@
 import type { LinearAttention, Linformer, Norm, NystromAttention, RecurrentCell } from "../../src/model/types.js";
-import { rotate } from "./attention.js";
+import { rotate } from "./rotate.js";
 import { type Parameters, runNorm } from "./parameters.js";
 import { addOuter, decayRows, headOf, project, readState, scaled, zeros } from "./sequences.js";
 import {

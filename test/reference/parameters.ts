@@ -11,6 +11,8 @@ interface Kept {
   encoded: Sequence;
   /** The last table of relative positions, [buckets, heads]. */
   relative: Float32Array | null;
+  /** What the last indexer lets each position see. */
+  chosen: Set<number>[];
 }
 
 /** Reads parameters by name, below a prefix. */
@@ -19,7 +21,7 @@ export class Parameters {
     private readonly model: ModelDescription,
     private readonly source: WeightSource,
     private readonly prefix = "",
-    readonly kept: Kept = { keys: [], values: [], encoded: [], relative: null },
+    readonly kept: Kept = { keys: [], values: [], encoded: [], relative: null, chosen: [] },
   ) {}
 
   within(prefix: string): Parameters {

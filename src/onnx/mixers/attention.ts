@@ -6,8 +6,10 @@ import type { CacheBinding, Kept } from "../scope.js";
 import { unsupported } from "../unsupported.js";
 import { addBlockedAttention, type BlockedSpan } from "./blocked-attention.js";
 import { addPatternAttention, patternOf } from "./block-patterns.js";
+import { addChosenAttention } from "./chosen-attention.js";
 import { addCrossAttention } from "./cross-attention.js";
 import { addGroupQueryAttention } from "./group-query.js";
+import { addIndexer } from "./indexer.js";
 import { addHeadNorm } from "./head-norm.js";
 import { addBiasedAttention } from "./relative-positions.js";
 import type { Around } from "./around.js";
@@ -65,6 +67,12 @@ export function addWholeAttention(e: Emitter, input: string, mixer: Attention, a
   if (pattern !== null) {
     const operands = { query, ...append(e, key, value, mixer, { kind: "full" }) };
     return finish(addPatternAttention(e, operands, { ...mixer, sinks, naive }, pattern));
+  }
+  if (span.kind === "chosen") {
+    if (mixer.indexer === undefined) throw unsupported(e.name, "a choice of tokens without an indexer");
+    const choice = addIndexer(e, { input, from: input }, mixer.indexer, rotary, norm);
+    const operands = { query, ...append(e, key, value, mixer, { kind: "full" }) };
+    return finish(addChosenAttention(e, operands, choice, { ...mixer, sinks, naive }));
   }
   if (span.kind !== "full" && span.kind !== "window" && span.kind !== "chunk") {
     throw unsupported(e.name, `no lowering of a ${span.kind} span`);

@@ -131,7 +131,7 @@ function addBlocks(
       values: seen(values),
       rows,
       columns: sinks === null ? columns : e.add(columns, sinks),
-      mask: sinks === null || own === null ? own : e.concat([sinkMask(e, first, rows, sinks), own], 1),
+      mask: sinks === null || own === null ? own : e.concat([causalMask(e, first, rows, sinks), own], 1),
     };
     return { carried: [], stacked: [{ value: addPiece(e, piece, attention), rank: 5 }] };
   });
@@ -142,12 +142,6 @@ function addBlocks(
 function sinkCount(e: Emitter, span: BlockedSpan, to: string): string | null {
   if (span.kind !== "window" || span.first === undefined) return null;
   return e.node("Min", [e.scope.builder.integers([span.first]), to]);
-}
-
-/** The first tokens are seen from themselves on, [rows, sinks]. */
-function sinkMask(e: Emitter, first: string, rows: string, sinks: string): string {
-  const blank = e.expand(e.scope.builder.scalar(masked), [rows, sinks]);
-  return triangle(e, blank, e.alone(e.add(first, e.scope.builder.integers([1]))), "upper");
 }
 
 /** First key that the first query of a block sees. Positions are places in the list of keys. */
@@ -181,6 +175,12 @@ export function windowMask(e: Emitter, size: number, causal: boolean, rows: stri
 
 export function cutMask(e: Emitter, mask: string, from: string, columns: string): string {
   return e.node("Slice", [mask, from, e.add(from, columns), e.scope.builder.integers([1])]);
+}
+
+/** The mask of queries from the place `first` on against the keys up to a place, [rows, columns]. */
+export function causalMask(e: Emitter, first: string, rows: string, columns: string): string {
+  const blank = e.expand(e.scope.builder.scalar(masked), [rows, columns]);
+  return triangle(e, blank, e.alone(e.add(first, e.scope.builder.integers([1]))), "upper");
 }
 
 /** What stands on and beyond the diagonal j = i + k; zeros elsewhere. */

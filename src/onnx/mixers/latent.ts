@@ -1,11 +1,15 @@
 import type { LatentAttention, Norm, Rotary } from "../../model/types.js";
+import type { Choice } from "../choice.js";
 import type { Emitter } from "../emitter.js";
 import { int } from "../proto.js";
 import { addRotary } from "../rotary-embedding.js";
+import { unsupported } from "../unsupported.js";
 import type { Around } from "./around.js";
 import { addOutputGate } from "./attention.js";
+import { addChosenAttention } from "./chosen-attention.js";
 import { addBlockedAttention } from "./blocked-attention.js";
 import { addGroupQueryAttention } from "./group-query.js";
+import { addIndexer } from "./indexer.js";
 
 /** What one pass attends with. */
 interface Latents {
@@ -40,16 +44,51 @@ export function addLatentAttention(e: Emitter, input: string, mixer: LatentAtten
     expand: e.weight("expand.weight"),
   };
   const sinks = mixer.sinks === true ? e.weight("sinks") : null;
+  const choice = choiceOf(e, input, queryInput, mixer, around.norm);
   const single = e.node("Equal", [e.length(input, 1), builder.integers([1])]);
-  const [mixed = ""] = e.either(
-    single,
-    [3],
-    () => [addAbsorbed(e, latents, mixer, sinks)],
-    () => [addExpanded(e, latents, mixer, sinks, around.naive)],
-  );
+  const dense = (): string =>
+    e.either(
+      single,
+      [3],
+      () => [addAbsorbed(e, latents, mixer, sinks)],
+      () => [addExpanded(e, latents, mixer, sinks, around.naive)],
+    )[0] ?? "";
+  let mixed: string;
+  if (choice === null) mixed = dense();
+  else {
+    const few = e.node("LessOrEqual", [e.length(latents.latents, 2), builder.integers([choice.chosen])]);
+    const chosen = (): string => addChosen(e, latents, choice, mixer, sinks);
+    mixed =
+      e.either(
+        few,
+        [3],
+        () => [dense()],
+        () => [chosen()],
+      )[0] ?? "";
+  }
   if (mixer.gate === undefined) return e.linear("output", mixed);
   const gateInput = mixer.gateFromQuery === true ? queryInput : input;
   return e.linear("output", addOutputGate(e, gateInput, mixed, { gate: mixer.gate, heads, valueDim }));
+}
+
+/** What the layer chooses tokens by: its own indexer, or again that of the last layer that has one. */
+function choiceOf(
+  e: Emitter,
+  input: string,
+  from: string,
+  { indexer, sharedIndexer, rotary }: LatentAttention,
+  norm: Norm,
+): Choice | null {
+  const { choices } = e.scope;
+  if (indexer !== undefined) {
+    const own = addIndexer(e, { input, from }, indexer, rotary, norm);
+    choices.push(own);
+    return own;
+  }
+  if (sharedIndexer === undefined) return null;
+  const latest = choices.at(-1);
+  if (latest === undefined) throw unsupported(e.name, "no layer before it has an indexer");
+  return latest;
 }
 
 function latentQuery(e: Emitter, input: string, { queryRank }: LatentAttention, norm: Norm): string {
@@ -159,6 +198,34 @@ function addAbsorbed(
   // [b, 1, heads, kvRank] → [b, heads, 1, valueDim]
   const mixed = e.reshape(e.matmul(weights, latents), [0, heads, 1, kvRank]);
   return e.reshape(e.transposedProduct(mixed, forValues), [0, 1, heads * valueDim]);
+}
+
+/** Queries in the latent space against the latents that were chosen for each: all heads share what is gathered. */
+function addChosen(
+  e: Emitter,
+  { nope, rope, latents, ropeKeys, expand }: Latents,
+  choice: Choice,
+  { heads, kvRank, nopeDim, ropeDim, valueDim, scale }: LatentAttention,
+  sinks: string | null,
+): string {
+  const byHead = e.reshape(expand, [heads, nopeDim + valueDim, kvRank]);
+  const apart = (from: string, dim: number): string => e.reshape(from, [0, 0, heads, dim]);
+  const turned = (from: string): string => e.transpose(from, [0, 2, 1, 3]);
+  const folded = turned(e.matmul(turned(apart(nope, nopeDim)), e.slice(byHead, 1, 0, nopeDim)));
+  const keyDim = kvRank + ropeDim;
+  const query = ropeDim === 0 ? folded : e.concat([folded, apart(rope, ropeDim)], 3);
+  const mixed = addChosenAttention(
+    e,
+    {
+      query: e.reshape(query, [0, 0, heads * keyDim]),
+      keys: ropeDim === 0 ? latents : e.concat([latents, ropeKeys], 3),
+      values: latents,
+    },
+    choice,
+    { heads, kvHeads: 1, keyDim, valueDim: kvRank, scale, softcap: null, sinks, naive: false },
+  );
+  const values = e.transposedProduct(turned(apart(mixed, kvRank)), e.slice(byHead, 1, nopeDim));
+  return e.reshape(turned(values), [0, 0, heads * valueDim]);
 }
 
 /** Softmax over [b, 1, heads, t], in which each head's sink takes part and mixes nothing in. */

@@ -52,6 +52,7 @@ const lowerings: { readonly [K in Kind]?: Whole<K> } = {
       "sinks",
       "gate",
       "keyValue",
+      "indexer",
       "source",
       "sourceWidth",
       "relativePositions",
@@ -92,6 +93,8 @@ const lowerings: { readonly [K in Kind]?: Whole<K> } = {
       "queryWidth",
       "gateFromQuery",
       "sinks",
+      "indexer",
+      "sharedIndexer",
     ],
   },
   linear: {
