@@ -62,6 +62,10 @@ function describeText(document: DescribeDocument): string {
         ? `${bytes(document.weightBytes)} in ${dtypes.weights}`
         : `${bytes(quantised.bytes)} in ${quantised.type}, ${quantised.bitsPerWeight.toFixed(4)} bits each`,
     ],
+    ...(quantised?.formats ?? []).map((format): [string, string] => [
+      "",
+      `${parameterCount(format.parameters)} in ${format.name}, ${((8 * format.bytes) / format.parameters).toFixed(4)} bits each`,
+    ]),
     ["hidden size", String(document.hiddenSize)],
     ["vocabulary", document.vocabularySize.toLocaleString("en-US")],
     ["context", document.contextLength === null ? "not stated" : `${tokens(document.contextLength)} tokens`],

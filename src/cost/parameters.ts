@@ -80,7 +80,14 @@ export function countUnrun(model: ModelDescription): UnrunCount {
 export function predictionWeights(model: ModelDescription): Map<string, Weight> {
   const stack = model.unrun?.prediction;
   if (stack === undefined) return new Map();
-  const graph = buildGraph({ ...model, stacks: [stack], head: { ...model.head, kind: "none" } });
+  const decoder = model.stacks.findLast(({ kind }) => kind === "decoder");
+  const { storage } = model;
+  const graph = buildGraph({
+    ...model,
+    stacks: [stack],
+    head: { ...model.head, kind: "none" },
+    ...(storage?.kind === "quantised" ? { storage: { ...storage, layersBefore: decoder?.layers.length ?? 0 } } : {}),
+  });
   const layers = graph.instances.filter(({ layer }) => layer !== null);
   return new Map(
     [...distinctWeights({ ...graph, instances: layers })].map(([name, weight]) => [`prediction.${name}`, weight]),

@@ -14,6 +14,10 @@ export interface Weight {
   readonly dtype: Dtype;
   /** Bits of one element, scales included, where it is stored in blocks; those of `dtype` where absent. */
   readonly bits?: number;
+  /** What stores it so, as people call it. */
+  readonly format?: string;
+  /** What activations are cast to before products with it; as they are where absent. */
+  readonly operands?: Dtype;
   /** How synthetic values are drawn: a matrix with the fan-in's scale, ones (norms), or small noise (biases). */
   readonly init: "matrix" | "one" | "zero" | "bias";
 }

@@ -38,10 +38,22 @@ export function peakOf(device: DeviceRecord, dtype: Dtype): Sourced {
   return peak;
 }
 
-/** A matrix product runs in the wider of its operands' dtypes: 8-bit weights with 16-bit activations run at 16 bits. */
-function operandDtype({ operator, block }: OperatorCost, operands: Dtype | null = null): Dtype {
-  const products = operator.kind === "linear" || operator.kind === "experts";
-  if (products && operands !== null) return operands;
+/**
+ * A matrix product runs in the wider of its operands' dtypes: 8-bit weights with 16-bit activations run at 16 bits. What a
+ * checkpoint casts activations to before products with a weight counts where the device computes in it; where not,
+ * engines expand the weight instead.
+ */
+function operandDtype(
+  { operator, block }: OperatorCost,
+  device: DeviceRecord,
+  asked: Dtype | null,
+  engines: Dtype | null,
+): Dtype {
+  const name =
+    operator.kind === "linear" ? operator.weight : operator.kind === "experts" ? operator.weights[0] : undefined;
+  const own = name === undefined ? undefined : block.weights.get(name)?.operands;
+  const operands = asked ?? (own !== undefined && device.peaks[own] !== undefined ? own : engines);
+  if (name !== undefined && operands !== null) return operands;
   const activations = block.values.get(operator.output)?.dtype ?? "float32";
   const weights = operator.kind === "linear" ? block.weights.get(operator.weight)?.dtype : undefined;
   if (weights === undefined) return activations;
@@ -55,7 +67,7 @@ function operandDtype({ operator, block }: OperatorCost, operands: Dtype | null 
  */
 export function rooflineTime(row: OperatorCost, device: DeviceRecord, setting: Setting, engine: Engine): OperatorTime {
   const operators = classOf(row, setting);
-  const dtype = operandDtype(row, setting.operands ?? engine.operandsOf(row));
+  const dtype = operandDtype(row, device, setting.operands ?? null, engine.operandsOf(row));
   const found = kernelTime(row, device, setting, engine, operators, computeDtype(device, dtype));
   const factor = engine.factors[operators] ?? 1;
   const { matmulFlops, movedBytes } = compiledCost(row, setting);

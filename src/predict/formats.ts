@@ -1,7 +1,7 @@
 import { type Dtype, bytesPerElement, dtypes } from "../base/units.js";
 import type { DeviceRecord } from "../hardware/record.js";
 import { computeDtype } from "../hardware/roofline.js";
-import type { FileType } from "../model/storage.js";
+import { type FileType, withoutCasts } from "../model/storage.js";
 import type { ModelDescription } from "../model/types.js";
 import { inFormats, withDtype } from "../variants/dtype.js";
 
@@ -32,7 +32,7 @@ const narrow = (dtype: Dtype): boolean => bytesPerElement(dtype) < 2;
  * The model in other number formats, as engines take them. 16 bits and more: weights, cache and activations alike. 8 bits:
  * weights, and activations cast to the same before products with them (W8A8); cache and the rest stay at 16 bits. 4
  * bits: weights alone (W4A16), but float4 products where the device has them. A GGUF file type: weights as llama.cpp
- * stores them, the rest float16. `kvDtype` and `activationDtype` override. A calibrated machine runs in what it was
+ * stores them, the rest float16. None asked for: as the file has it, a checkpoint's own casts included. `kvDtype` and `activationDtype` override. A calibrated machine runs in what it was
  * measured in.
  */
 export function withFormats(model: ModelDescription, device: DeviceRecord, formats: Formats): Formatted {
@@ -62,7 +62,11 @@ function typedModel(model: ModelDescription, { dtype, kvDtype, activationDtype }
   const typed = dtype === null ? model : plain === null ? inFormats(model, { dtype }) : withPlain(model, plain);
   const { weights, kv, activations } = typed.dtypes;
   const wide = activationDtype !== null && !narrow(activationDtype);
-  const made = { ...typed, dtypes: { weights, kv: kvDtype ?? kv, activations: wide ? activationDtype : activations } };
+  const made: ModelDescription = {
+    ...typed,
+    dtypes: { weights, kv: kvDtype ?? kv, activations: wide ? activationDtype : activations },
+    ...(wide && typed.storage?.kind === "quantised" ? { storage: withoutCasts(typed.storage) } : {}),
+  };
   models.set(key, made);
   return made;
 }

@@ -1,4 +1,7 @@
 import { percent, significant, tokens } from "../base/format.js";
+import type { Dtype } from "../base/units.js";
+import type { DeviceRecord } from "../hardware/record.js";
+import { type QuantisedStorage, castsOf } from "../model/storage.js";
 import { computeDtype } from "../hardware/roofline.js";
 import type { Deployment } from "./deployment.js";
 import { generates, hasEncoder } from "./deployment.js";
@@ -55,6 +58,8 @@ function formatNotes({ device, dtype, plan, options }: Deployment): string[] {
     if (other != null) notes.push(`${device.name} was measured in ${calibration.dtype}, not ${other}`);
     return notes;
   }
+  const { storage } = plan.model;
+  if (storage?.kind === "quantised" && plan.operands === null) return storageNotes(storage, activations, device);
   const asked = plan.operands ?? activations;
   const runs = computeDtype(device, asked);
   if (runs !== asked) notes.push(`${device.name} has no ${asked} arithmetic: ${runs} runs instead`);
@@ -62,6 +67,26 @@ function formatNotes({ device, dtype, plan, options }: Deployment): string[] {
     notes.push(`weights in ${dtype === activations ? weights : dtype} are expanded to ${activations} for products`);
   }
   return notes;
+}
+
+/** In which format products with the weights of a quantised checkpoint run. */
+function storageNotes(storage: QuantisedStorage, activations: Dtype, device: DeviceRecord): string[] {
+  const casts = castsOf(storage);
+  const run = casts.filter((dtype) => device.peaks[dtype] !== undefined);
+  const left = casts.filter((dtype) => device.peaks[dtype] === undefined);
+  return [
+    ...run.map(
+      (dtype) =>
+        `activations are cast to ${dtype} before products with weights that the checkpoint (${storage.method}) has for that`,
+    ),
+    ...left.map(
+      (dtype) =>
+        `${device.name} has no ${dtype} arithmetic: weights of the checkpoint (${storage.method}) are expanded to ${activations} for products`,
+    ),
+    ...(casts.length === 0
+      ? [`weights of the checkpoint (${storage.method}) are expanded to ${activations} for products`]
+      : []),
+  ];
 }
 
 function parallelNotes({ plan, options }: Deployment): string[] {

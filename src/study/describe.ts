@@ -1,11 +1,10 @@
 import { cacheBytes, stateBytes } from "../cost/cache.js";
 import type { Dtype } from "../base/units.js";
 import { countParameters, countUnrun, weightBytes } from "../cost/parameters.js";
-import { quantisedWeights } from "../cost/quantised.js";
+import { checkpointWeights, quantisedWeights } from "../cost/quantised.js";
 import { buildGraph } from "../graph/build.js";
 import type { Graph } from "../graph/types.js";
 import { describeLayer } from "../model/describe-layer.js";
-import { fileTypes } from "../model/storage.js";
 import { type LoadedModel, describeStored } from "../model/stored.js";
 import type { ModelDescription } from "../model/types.js";
 import { type Formats, inFormats } from "../variants/dtype.js";
@@ -25,8 +24,7 @@ export function describeModel(loaded: LoadedModel, options: DescribeOptions = {}
   const unrun = countUnrun(model);
   const published = options.preset === "transformers" ? 0 : unrun.prediction + unrun.buffers;
   const parameters = { ...counted, total: counted.total + published };
-  const fileType = fileTypes.find((name) => name === options.dtype);
-  const quantised = fileType === undefined ? null : quantisedWeights(model, fileType);
+  const quantised = quantisedDocument(model);
   return {
     schema: "nsquared/describe@1",
     name: model.name,
@@ -39,18 +37,30 @@ export function describeModel(loaded: LoadedModel, options: DescribeOptions = {}
     vocabularySize: model.vocabularySize,
     layers: model.stacks.reduce((sum, stack) => sum + stack.layers.length, 0),
     dtypes: model.dtypes,
-    weightBytes: quantised?.bytes ?? model.stored?.bytes ?? weightBytes(graph),
-    ...(fileType === undefined || quantised === null
-      ? {}
-      : {
-          quantised: { type: fileType, ...quantised, bitsPerWeight: (8 * quantised.bytes) / quantised.parameters },
-        }),
+    weightBytes: model.stored?.bytes ?? quantised?.bytes ?? weightBytes(graph),
+    ...(quantised === null ? {} : { quantised }),
     cache: cacheDocument(graph, model.dtypes.kv),
     state: { bytes: stateBytes(graph).at({ b: 1 }), dtypes: stateDtypes(graph) },
     layerKinds: layerKinds(model),
     filled: model.filled.map((fill) => ({ ...fill })),
     notes: [...model.notes, ...storedNotes(model, parameters.total)],
   };
+}
+
+/** The checkpoint priced as a GGUF file type, or as its own `quantization_config` has it; null where neither is. */
+function quantisedDocument(model: ModelDescription): DescribeDocument["quantised"] | null {
+  const { storage } = model;
+  if (storage === undefined || storage.kind === "gguf") return null;
+  const named =
+    storage.kind === "file-type"
+      ? { type: storage.type, ...quantisedWeights(model, storage.type) }
+      : { type: storage.method, ...checkpoint(model) };
+  return { ...named, bitsPerWeight: (8 * named.bytes) / named.parameters };
+}
+
+function checkpoint(model: ModelDescription) {
+  const { formats, ...total } = checkpointWeights(model);
+  return { ...total, formats: [...formats] };
 }
 
 function cacheDocument(graph: Graph, dtype: Dtype): DescribeDocument["cache"] {

@@ -1,4 +1,5 @@
 import type { DeviceRecord } from "../hardware/record.js";
+import { castsOf, weightFormat } from "../model/storage.js";
 import type { ModelDescription } from "../model/types.js";
 import { operatorSeconds, type Curve } from "../predict/curve.js";
 import { delayed } from "../predict/interval.js";
@@ -67,6 +68,13 @@ export function expenseOf({ watts, price }: Rates, seconds: number, devices: num
 }
 
 /** What a prediction says, without its curves. */
+/** What products with weights run in: what a quantised checkpoint casts to, where the device has it, and activations. */
+function productsOf({ storage, dtypes }: ModelDescription, device: DeviceRecord): string {
+  const casts = storage?.kind === "quantised" && device.calibration === null ? castsOf(storage) : [];
+  const run = casts.filter((dtype) => device.peaks[dtype] !== undefined);
+  return [...run, dtypes.activations].join(", ");
+}
+
 function predictionDocument(
   model: ModelDescription,
   prediction: Prediction,
@@ -90,10 +98,10 @@ function predictionDocument(
     engine: prediction.engine.name,
     dtype: prediction.dtype,
     dtypes: {
-      weights: plan.model.storage?.kind === "file-type" ? plan.model.storage.type : dtypes.weights,
+      weights: weightFormat(plan.model.storage, dtypes.weights),
       kv: dtypes.kv,
       activations: dtypes.activations,
-      products: plan.operands ?? dtypes.activations,
+      products: plan.operands ?? productsOf(plan.model, plan.device),
     },
     batch,
     depth,

@@ -1,6 +1,7 @@
 import { significant } from "../base/format.js";
 import { version } from "../base/version.js";
 import type { DeviceRecord } from "../hardware/record.js";
+import { weightFormat } from "../model/storage.js";
 import type { ModelDescription } from "../model/types.js";
 import type { Curve } from "../predict/curve.js";
 import { type Prediction, predict } from "../predict/predict.js";
@@ -92,7 +93,10 @@ function deploymentFacts({ deployment }: Prediction): Fact[] {
   const { weights, kv, activations } = plan.model.dtypes;
   const { tensor, pipeline, expert, context } = plan.parallel;
   return [
-    { label: "Weights, cache, activations", value: `${deployment.dtype} (${weights}), ${kv}, ${activations}` },
+    {
+      label: "Weights, cache, activations",
+      value: `${deployment.dtype} (${weightFormat(plan.model.storage, weights)}), ${kv}, ${activations}`,
+    },
     { label: "Batch", value: String(options.batch) },
     ...(options.chunk === null ? [] : [{ label: "Prefill in chunks of", value: `${options.chunk} tokens` }]),
     ...(plan.link === null

@@ -34,7 +34,10 @@ export function modelFacts(model: ModelDescription, attention: GraphOptions["att
       { label: "Hidden size", value: String(model.hiddenSize) },
       { label: "Vocabulary", value: model.vocabularySize.toLocaleString("en-US") },
       ...description.layerKinds.map((kind) => ({ label: `${kind.count} layers`, value: kind.description })),
-      { label: "Weights as published", value: `${bytes(description.weightBytes)} in ${description.dtypes.weights}` },
+      {
+        label: "Weights as published",
+        value: `${bytes(description.weightBytes)} in ${description.quantised?.type ?? description.dtypes.weights}`,
+      },
     ],
   };
 }

@@ -1,7 +1,12 @@
 import type { ModelDescription } from "../../model/types.js";
 import type { Block, BlockInstance, Weight } from "../types.js";
+import type { BitsOf } from "./bits-of.js";
 import { fileTypeBits } from "./file-type.js";
 import { ggufBits } from "./gguf-names.js";
+import { asQuantised } from "./quantised.js";
+
+/** What a file says of one weight; null where it is stored in its plain format. */
+export type StoredAs = Pick<Weight, "bits" | "format" | "operands"> | null;
 
 /**
  * The instances with weights of the bits that they are stored in. Layers that were equal part where their tensors have
@@ -10,27 +15,34 @@ import { ggufBits } from "./gguf-names.js";
 export function asStored(instances: readonly BlockInstance[], model: ModelDescription): readonly BlockInstance[] {
   const { storage } = model;
   if (storage === undefined) return instances;
-  const bitsOf =
-    storage.kind === "file-type" ? fileTypeBits(storage.type, instances, model) : ggufBits(storage.tensors);
+  const storedAs =
+    storage.kind === "quantised"
+      ? asQuantised(storage, model)
+      : inBits(storage.kind === "file-type" ? fileTypeBits(storage.type, instances, model) : ggufBits(storage.tensors));
   const made = new Map<Block, Map<string, Block>>();
   return instances.map((instance) => {
-    const { block, scope } = instance;
-    const bits = [...block.weights].map(([name, weight]) => bitsOf(scope, name, weight));
-    if (bits.every((found) => found === null)) return instance;
+    const { block } = instance;
+    const weights = storedAs(instance);
+    if (weights.every((found) => found === null)) return instance;
     const variants = made.get(block) ?? new Map<string, Block>();
     made.set(block, variants);
-    const key = bits.join(" ");
-    const stored = variants.get(key) ?? { ...block, weights: withBits(block.weights, bits) };
+    const key = weights.map((found) => `${found?.format} ${found?.bits} ${found?.operands}`).join(" ");
+    const stored = variants.get(key) ?? { ...block, weights: withBits(block.weights, weights) };
     variants.set(key, stored);
     return { ...instance, block: stored };
   });
 }
 
-function withBits(weights: Block["weights"], bits: readonly (number | null)[]): Block["weights"] {
+function inBits(bitsOf: BitsOf): (instance: BlockInstance) => StoredAs[] {
+  return ({ block, scope }) =>
+    [...block.weights].map(([name, weight]) => {
+      const bits = bitsOf(scope, name, weight);
+      return bits === null ? null : { bits };
+    });
+}
+
+function withBits(weights: Block["weights"], stored: readonly StoredAs[]): Block["weights"] {
   return new Map(
-    [...weights].map(([name, weight], index): [string, Weight] => {
-      const found = bits[index] ?? null;
-      return [name, found === null ? weight : { ...weight, bits: found }];
-    }),
+    [...weights].map(([name, weight], index): [string, Weight] => [name, { ...weight, ...stored[index] }]),
   );
 }

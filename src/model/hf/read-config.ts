@@ -40,6 +40,7 @@ import { seq2seqReaders } from "./seq2seq.js";
 import { sparseReaders } from "./sparse.js";
 import { visionTextReaders } from "./vl-text.js";
 import { xformerReaders } from "./xformer.js";
+import { readQuantisation } from "./quantisation/read.js";
 import type { Reader, ReaderResult } from "./reader.js";
 import { unrunOf } from "./unrun.js";
 
@@ -138,7 +139,7 @@ export function readConfig(value: unknown, where: string, name: string, options:
       named === "mamba_ssm" ? "the keys of that package" : "the longest in the model's name, as AutoConfig takes it";
     keys.fill("model_type", named, from);
   }
-  noteQuantisation(value, keys);
+  const quantisation = readQuantisation(value, parts.text, keys);
   const language = reader(keys);
   const result = parts.composite === null ? language : withTowers(language, parts.composite, value, keys);
   noteLeftOut(value, parts, result, keys);
@@ -151,6 +152,8 @@ export function readConfig(value: unknown, where: string, name: string, options:
     source: where,
     ...result,
     ...(unrun === null ? {} : { unrun }),
+    ...(quantisation.storage === undefined ? {} : { storage: quantisation.storage }),
+    dtypes: { ...result.dtypes, ...(quantisation.cache === undefined ? {} : { kv: quantisation.cache }) },
     filled: keys.filled,
     notes: keys.notes,
   };
@@ -261,13 +264,4 @@ function unknownType(modelType: string, config: JsonObject, where: string): Erro
     found: modelType,
     expected: `not understood, nor its keys (${keys.slice(0, 60).join(", ")}); known: ${knownModelTypes().join(", ")}; --allow-partial prices it as a plain decoder`,
   });
-}
-
-function noteQuantisation(value: JsonObject, keys: ConfigReader): void {
-  const quantisation = value["quantization_config"];
-  keys.ignore("quantization_config");
-  if (!isObject(quantisation)) return;
-  const method = quantisation["quant_method"] ?? quantisation["quant_algo"];
-  const name = typeof method === "string" ? method.slice(0, 40) : "unnamed method";
-  keys.note(`quantization_config (${name}) is not priced: weights are taken in the dtype that the file names`);
 }

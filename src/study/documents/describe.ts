@@ -14,8 +14,19 @@ export const describeDocument = modelFacts.extend({
   layers: amount,
   dtypes: z.object({ weights: z.string(), kv: z.string(), activations: z.string() }),
   weightBytes: amount,
-  /** The language model's tensors priced as a GGUF file type. */
-  quantised: z.object({ type: z.string(), parameters: amount, bytes: amount, bitsPerWeight: amount }).optional(),
+  /**
+   * The language model's tensors priced as a GGUF file type; or the whole checkpoint as its `quantization_config` has
+   * it, then `type` is the method and `formats` says how many parameters are in which.
+   */
+  quantised: z
+    .object({
+      type: z.string(),
+      parameters: amount,
+      bytes: amount,
+      bitsPerWeight: amount,
+      formats: z.array(z.object({ name: z.string(), parameters: amount, bytes: amount })).optional(),
+    })
+    .optional(),
   /** Kept per sequence: per further token while nothing is dropped yet, and all of it as a function of the length. */
   cache: z.object({
     bytesPerToken: amount,

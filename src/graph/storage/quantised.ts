@@ -1,0 +1,122 @@
+import type { MatrixFormat, QuantisedStorage } from "../../model/storage.js";
+import type { ModelDescription } from "../../model/types.js";
+import type { Block, BlockInstance, Weight } from "../types.js";
+import type { StoredAs } from "./as-stored.js";
+import { ModulePatterns } from "../../model/module-pattern.js";
+import { namesBeside, namesInLayer } from "./module-names.js";
+
+/** What a weight is to a toolkit that quantises linear maps. */
+type Role = "linear" | "router" | "head" | "embedding" | "other";
+
+/**
+ * How a `quantization_config` stores each weight. Linear maps of layers and what is beside them are what its rest
+ * format reaches; routers, indexers' weights and latents around experts only where a rule names them, as all toolkits
+ * but MLX leave them. Towers for images and sound stay as they are.
+ */
+export function asQuantised(
+  storage: QuantisedStorage,
+  model: ModelDescription,
+): (instance: BlockInstance) => readonly StoredAs[] {
+  const rules = rulesOf(storage);
+  const towers = model.stacks.flatMap(({ kind, name }) =>
+    kind === "vision" || kind === "audio" ? [`${name ?? kind}.`] : [],
+  );
+  const known = new Map<Block, Map<string, readonly StoredAs[]>>();
+  return ({ block, scope }) => {
+    if (towers.some((tower) => scope.startsWith(tower))) return [...block.weights].map(() => null);
+    const layer = layerOf(scope, storage);
+    const same = layer === null ? scope : rules.map(({ patterns }) => patterns.sameIn(layer)).join("|");
+    const byPlace = known.get(block) ?? new Map<string, readonly StoredAs[]>();
+    known.set(block, byPlace);
+    const stored = byPlace.get(same) ?? [...block.weights].map(([name, weight]) => storedAs(name, weight));
+    byPlace.set(same, stored);
+    return stored;
+
+    function storedAs(name: string, weight: Weight): StoredAs {
+      const role = roleOf(scope, name, weight);
+      if (role === "other") return null;
+      const names =
+        layer === null ? (namesBeside[`${scope}.${name}`] ?? []) : namesInLayer(name, block, model.modelType);
+      const rule = rules.find(({ patterns }) => names.some((one) => named(patterns, layer, one, storage)));
+      const format = rule === undefined ? reached(storage, role) : rule.format;
+      return format === null
+        ? null
+        : {
+            format: format.name,
+            bits: bitsPerElement(format, weight, fusedIn(name, block)),
+            ...(format.operands === null ? {} : { operands: format.operands }),
+          };
+    }
+  };
+}
+
+interface Rule {
+  readonly patterns: ModulePatterns;
+  readonly format: MatrixFormat | null;
+}
+
+const compiled = new WeakMap<QuantisedStorage["rules"], readonly Rule[]>();
+
+/** Lists have thousands of names, and several graphs are built of one model. */
+function rulesOf({ rules }: QuantisedStorage): readonly Rule[] {
+  const known = compiled.get(rules);
+  if (known !== undefined) return known;
+  const made = rules.map(({ modules, format }) => ({ patterns: new ModulePatterns(modules), format }));
+  compiled.set(rules, made);
+  return made;
+}
+
+function named(patterns: ModulePatterns, layer: number | null, name: string, storage: QuantisedStorage): boolean {
+  if (patterns.match(layer, name)) return true;
+  if (storage.layersBefore === undefined || layer === null) return false;
+  return patterns.matchPrediction(layer - storage.layersBefore, name);
+}
+
+function reached({ others, reaches }: QuantisedStorage, role: Role): MatrixFormat | null {
+  switch (role) {
+    case "head":
+    case "embedding":
+      return reaches[role] ? others : null;
+    case "router":
+      return reaches.routers ? others : null;
+    default:
+      return others;
+  }
+}
+
+/** Number of the layer, counted on through those for prediction; null for what is no layer of the language model. */
+function layerOf(scope: string, { layersBefore = 0 }: QuantisedStorage): number | null {
+  const [, index] = /^(?:encoder\.)?layers\.(\d+)$/.exec(scope) ?? [];
+  return index === undefined ? null : Number(index) + layersBefore;
+}
+
+const routing = /^(?:ffn\d*\.(?:router|shared_gate|latent_)|mixer\d*\.(?:indexer\.weights|decay|strength)|extra\.)/;
+
+function roleOf(scope: string, name: string, { shape }: Weight): Role {
+  if (scope === "head" && name === "weight") return "head";
+  // A head that is tied to it does not make a table a linear map.
+  if (scope === "embedding" && name === "table") return "embedding";
+  if (shape.length < 2 || !name.endsWith(".weight") || /convolution|features/.test(name)) return "other";
+  return routing.test(name) || !/layers\.\d+$/.test(scope) ? "router" : "linear";
+}
+
+/** Gate and up projections of experts are two matrices in files, and one here. */
+function fusedIn(name: string, block: Block): number {
+  if (!name.endsWith("experts.up.weight")) return 1;
+  const [, up = 1] = block.weights.get(name)?.shape ?? [];
+  const width = block.weights.get(name.replace("up.weight", "down.weight"))?.shape.at(-1) ?? up;
+  return up === 2 * width ? 2 : 1;
+}
+
+/** Bits of one element with its share of what stands beside. Matrices are [outputs, inputs], several behind each other. */
+function bitsPerElement({ bits, beside }: MatrixFormat, { shape }: Weight, fused: number): number {
+  const columns = shape.at(-1) ?? 1;
+  const rows = (shape.at(-2) ?? 1) / fused;
+  const extra = beside.reduce((sum, one) => {
+    if ("elements" in one) return sum + Math.ceil((rows * columns) / one.elements) * one.bits;
+    const down = one.rows === null ? 1 : Math.ceil(rows / one.rows);
+    const across = one.columns === null ? 1 : Math.ceil(columns / one.columns);
+    return sum + down * across * one.bits;
+  }, 0);
+  return bits + extra / (rows * columns);
+}
