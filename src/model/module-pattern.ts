@@ -117,7 +117,9 @@ function begins(name: string, pattern: string): boolean {
 /** Whether parts of the name that stand in a row are one of the names. */
 function hasRun(names: ReadonlySet<string>, name: string): boolean {
   const parts = name.split(".");
-  return parts.some((_, from) => parts.some((_, to) => to >= from && names.has(parts.slice(from, to + 1).join("."))));
+  return parts.some((_, from) =>
+    parts.slice(from).some((_part, more) => names.has(parts.slice(from, from + more + 1).join("."))),
+  );
 }
 
 /** Null where it is none, or may take forever: too long, many repetitions, a repeated group. */

@@ -1,12 +1,9 @@
 import type { ModelDescription } from "../../model/types.js";
 import type { Block, BlockInstance, Weight } from "../types.js";
-import type { BitsOf } from "./bits-of.js";
+import type { BitsOf, StoredAs } from "./bits-of.js";
 import { fileTypeBits } from "./file-type.js";
 import { ggufBits } from "./gguf-names.js";
 import { asQuantised } from "./quantised.js";
-
-/** What a file says of one weight; null where it is stored in its plain format. */
-export type StoredAs = Pick<Weight, "bits" | "format" | "operands"> | null;
 
 /**
  * The instances with weights of the bits that they are stored in. Layers that were equal part where their tensors have

@@ -74,23 +74,13 @@ export function namesInLayer(weight: string, block: Block, modelType: string): r
 }
 
 function mixerNames(name: string, block: Block, modelType: string): [readonly string[], Names] {
-  const { description } = block.modules.find((module) => module.name === name) ?? {};
-  switch (description?.kind) {
-    case undefined:
-    case "attention":
-      return [["self_attn", "attn", "attention", "self_attention"], attention];
-    case "latent":
-      return [["self_attn", "attn"], attention];
-    case "compressed":
-      return [["self_attn", "attn"], compressed];
-    case "mamba1":
-    case "mamba2":
-      return [["mixer", "mamba"], recurrent];
-    case "short-convolution":
-      return [["conv"], recurrent];
-    default:
-      return [calledSelfAttention.test(modelType) ? ["self_attn"] : ["linear_attn", "mixer"], linearAttention];
-  }
+  const kind = block.modules.find((module) => module.name === name)?.description.kind ?? "attention";
+  if (kind === "attention") return [["self_attn", "attn", "attention", "self_attention"], attention];
+  if (kind === "latent") return [["self_attn", "attn"], attention];
+  if (kind === "compressed") return [["self_attn", "attn"], compressed];
+  if (kind === "mamba1" || kind === "mamba2") return [["mixer", "mamba"], recurrent];
+  if (kind === "short-convolution") return [["conv"], recurrent];
+  return [calledSelfAttention.test(modelType) ? ["self_attn"] : ["linear_attn", "mixer"], linearAttention];
 }
 
 /** Where a layer has a dense network beside its experts, `mlp` is the dense one (Gemma 4). */

@@ -1,7 +1,7 @@
 import type { MatrixFormat, QuantisedStorage } from "../../model/storage.js";
 import type { ModelDescription } from "../../model/types.js";
 import type { Block, BlockInstance, Weight } from "../types.js";
-import type { StoredAs } from "./as-stored.js";
+import type { StoredAs } from "./bits-of.js";
 import { ModulePatterns } from "../../model/module-pattern.js";
 import { namesBeside, namesInLayer } from "./module-names.js";
 
@@ -73,15 +73,8 @@ function named(patterns: ModulePatterns, layer: number | null, name: string, sto
 }
 
 function reached({ others, reaches }: QuantisedStorage, role: Role): MatrixFormat | null {
-  switch (role) {
-    case "head":
-    case "embedding":
-      return reaches[role] ? others : null;
-    case "router":
-      return reaches.routers ? others : null;
-    default:
-      return others;
-  }
+  if (role === "head" || role === "embedding") return reaches[role] ? others : null;
+  return role === "router" && !reaches.routers ? null : others;
 }
 
 /** Number of the layer, counted on through those for prediction; null for what is no layer of the language model. */

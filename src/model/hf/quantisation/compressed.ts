@@ -22,7 +22,7 @@ export function schemeFormat(group: Section, fallbackFormat: string | null): Mat
   if (floating && bits === 8) {
     if (file.startsWith("mxfp8") || (strategy === "group" && inputs === 32)) return microscaled(8, operands);
     if (strategy === "block") {
-      const [rows, columns] = blockOf(weights);
+      const [rows, columns] = weights.pair("block_structure") ?? [128, 128];
       return fp8Blocks(rows, columns, 16, operands);
     }
     if (strategy === "group")
@@ -39,12 +39,6 @@ export function schemeFormat(group: Section, fallbackFormat: string | null): Mat
     indexed: weights.word("actorder") === "group",
     operands,
   });
-}
-
-function blockOf(weights: Section): [number, number] {
-  const found = weights.raw("block_structure");
-  const [rows, columns] = Array.isArray(found) ? found : [];
-  return [typeof rows === "number" ? rows : 128, typeof columns === "number" ? columns : 128];
 }
 
 /** What activations are cast to; null where they stay as they are. */

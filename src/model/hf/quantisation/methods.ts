@@ -46,12 +46,10 @@ const wide = ["compressor", "wo_a", "eh_proj"] as const;
 
 function fp8Base(config: Section, experts: string | null): MatrixFormat {
   const operands = "float8";
-  const block = config.raw("weight_block_size");
-  if (!Array.isArray(block))
-    return config.has("weight_per_channel") ? fp8PerChannel(32, operands) : fp8PerTensor(operands);
+  const block = config.pair("weight_block_size");
+  if (block === null) return config.has("weight_per_channel") ? fp8PerChannel(32, operands) : fp8PerTensor(operands);
   const [rows, columns] = block;
-  const side = (found: unknown): number => (typeof found === "number" && found >= 1 ? found : 128);
-  return fp8Blocks(side(rows), side(columns), experts === "fp4" ? 8 : 32, operands);
+  return fp8Blocks(rows, columns, experts === "fp4" ? 8 : 32, operands);
 }
 
 /** modelopt: one algorithm for all linear maps, or one per module in `quantized_layers`. */
@@ -259,7 +257,7 @@ function quarkFormat(scheme: Section): MatrixFormat | null {
 }
 
 /** MLX quantises embedding, head and routers too; objects under modules' names change or (false) leave out theirs. */
-export const mlx: Method = (config) => {
+const mlx: Method = (config) => {
   const made = (section: Section): MatrixFormat | null => {
     const bits = section.whole("bits", config.whole("bits", 4, 8), 8);
     const group = section.whole("group_size", config.whole("group_size", 64));

@@ -47,6 +47,17 @@ export class Section {
     throw this.bad(key, "expected a text");
   }
 
+  /** Rows and columns of a block; null where the key is missing or null. */
+  pair(key: string): [number, number] | null {
+    const found = this.value[key];
+    if (found === undefined || found === null) return null;
+    const sides: readonly JsonValue[] = Array.isArray(found) ? found : [];
+    const [rows, columns] = sides;
+    const right = (side: unknown): side is number => typeof side === "number" && Number.isInteger(side) && side >= 1;
+    if (sides.length === 2 && right(rows) && right(columns)) return [rows, columns];
+    throw this.bad(key, "expected two whole numbers: [rows, columns]");
+  }
+
   /** Names of modules; none where the key is missing or null. */
   names(key: string): readonly string[] {
     const found = this.value[key];
