@@ -8,12 +8,13 @@ import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
-import { designs, distanceToRivals, noises, outlierShares, simulateCell, truths } from "./simulation.mjs";
+import jStat from "jstat";
+import { designs, distancesOf, noises, outlierShares, simulateCell, truths } from "./simulation.mjs";
 
 /** @typedef {import("./simulation.mjs").Cell} Cell */
 /** @typedef {ReturnType<typeof simulateCell>} Counts */
 /** @typedef {{name: string, cell: Cell, seed: number, sets: number}} Job */
-/** @typedef {{name: string, cell: Cell, distance: number, counts: Counts}} Row */
+/** @typedef {{name: string, cell: Cell, distance: ReturnType<typeof distancesOf>, counts: Counts}} Row */
 
 const seed = 20_261_123;
 /** Beyond this many standard errors from the best rival a law can be told from it. */
@@ -22,16 +23,18 @@ const identifiable = 3;
 const widestCounted = 0.25;
 
 async function work() {
-  const [{ fitLaw }, { lawFitters }, { seededRandom }] = await Promise.all([
+  const [{ fitLaw }, { lawFitters }, { bendsOf }, { fitBasis, valueOf }, { seededRandom }] = await Promise.all([
     import("../dist/fit/fit-law.js"),
     import("../dist/fit/laws.js"),
+    import("../dist/fit/bend.js"),
+    import("../dist/fit/basis-fit.js"),
     import("../dist/base/random.js"),
   ]);
   for (const job of /** @type {Job[]} */ (workerData)) {
     const truth = truths[job.name];
     if (truth === undefined) continue;
     const counts = simulateCell(truth, job.cell, job.sets, seededRandom(job.seed), fitLaw);
-    const distance = distanceToRivals(truth, job.cell, lawFitters);
+    const distance = distancesOf(truth, job.cell, { lawFitters, bendsOf, fitBasis, valueOf });
     // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a worker's port has no origin
     parentPort?.postMessage({ name: job.name, cell: job.cell, distance, counts });
   }
@@ -42,10 +45,19 @@ function percent(share) {
   return share === null ? "–" : (100 * share).toFixed(1);
 }
 
+/** Whether the law can be told from the others at all. @param {Row} row */
+const isTold = (row) => row.distance.laws > identifiable;
+
+/** Whether, beyond that, it can be told from every law with another answer. @param {Row} row */
+const isAnswered = (row) => isTold(row) && row.distance.answers > identifiable;
+
 /** @param {Row} row */
 function isCounted(row) {
-  return row.distance > identifiable && row.counts.width <= widestCounted;
+  return isTold(row) && row.counts.width <= widestCounted;
 }
+
+/** Standard errors of a rule that is fooled in 5 %. */
+const fooled = 1.645;
 
 const covers = { least: 0.92, most: 0.98 };
 const mostCannotTell = 0.2;
@@ -60,7 +72,7 @@ const mostCalledQuadratic = 0.03;
  */
 function criteriaOf(rows) {
   return rows.flatMap((row) => {
-    const { name, cell, distance, counts } = row;
+    const { name, cell, counts } = row;
     /** @type {string[]} */
     const missed = [];
     const truth = truths[name];
@@ -76,17 +88,25 @@ function criteriaOf(rows) {
     cover("quadratic", counts.quadratic, quadraticZero);
     cover("crossover", counts.crossover, truth?.crossover === 0);
     if (isCounted(row)) cover("8×", counts.reach, false);
-    if (distance > identifiable) {
-      if (counts.selected < leastSelected) missed.push(`selected ${percent(counts.selected)}`);
-      if (counts.cannotTell > mostCannotTell) missed.push(`can't tell ${percent(counts.cannotTell)}`);
-      if (counts.width > widestCounted) missed.push(`width ${percent(counts.width)}`);
-    }
+    if (isTold(row) && counts.selected < leastSelected) missed.push(`selected ${percent(counts.selected)}`);
+    if (isAnswered(row) && counts.cannotTell > mostCannotTell) missed.push(`can't tell ${percent(counts.cannotTell)}`);
     if (name === "linear" && counts.calledQuadratic > mostCalledQuadratic) {
       missed.push(`called quadratic ${percent(counts.calledQuadratic)}`);
     }
     const where = `${name} ${percent(cell.noise)}/${percent(cell.outliers)} ${cell.lengths} × ${cell.repeats}`;
     return missed.length === 0 ? [] : [`${where} (${missed.join(", ")})`];
   });
+}
+
+/** @param {number} distance */
+function distanceText(distance) {
+  if (distance === Number.POSITIVE_INFINITY) return "–";
+  return distance < 0.05 ? "nested" : distance.toFixed(1);
+}
+
+/** Share in which any rule that is rarely fooled must say that it can't tell. @param {Row} row */
+function leastUntold({ distance: { apart } }) {
+  return apart === Number.POSITIVE_INFINITY ? "–" : percent(1 - jStat.normal.cdf(apart - fooled, 0, 1));
 }
 
 /** @param {Row[]} rows @param {number} sets */
@@ -96,7 +116,8 @@ function tableOf(rows, sets) {
     "noise",
     "outliers",
     "lengths × repeats",
-    "distance",
+    "from laws",
+    "from answers",
     "selected",
     "constant",
     "linear",
@@ -106,6 +127,7 @@ function tableOf(rows, sets) {
     "8×",
     "± width at 8×",
     "can't tell",
+    "at least",
   ];
   const lines = rows.map((row) => {
     const { name, cell, distance, counts: c } = row;
@@ -120,17 +142,23 @@ function tableOf(rows, sets) {
       c.width,
       c.cannotTell,
     ];
-    const far = distance < 0.05 ? "nested" : distance.toFixed(1);
     const design = `${cell.lengths} × ${cell.repeats}`;
-    return [name, percent(cell.noise), percent(cell.outliers), design, far, ...cells.map(percent)];
+    const far = [distance.laws, distance.answers].map(distanceText);
+    return [name, percent(cell.noise), percent(cell.outliers), design, ...far, ...cells.map(percent), leastUntold(row)];
   });
   const counted = rows.filter(isCounted);
   const inside = counted.filter((row) => row.counts.reach >= 0.92 && row.counts.reach <= 0.98).length;
   const failures = criteriaOf(rows);
   const line = rows.filter((row) => row.name === "linear").map((row) => row.counts.calledQuadratic);
+  const told = rows.filter(isTold);
+  const rightly = told.filter((row) => row.counts.selected >= leastSelected).length;
+  const answered = rows.filter(isAnswered);
+  const saying = answered.filter((row) => row.counts.cannotTell <= mostCannotTell).length;
   const summary = [
-    `${sets} data sets per cell, ${rows.length} cells, seed ${seed}. Everything but the distance is in per cent.`,
-    `Of ${counted.length} cells where the law can be told (distance above ${identifiable}) and the interval at 8× is within ±25 %, ${inside} cover it in 92 to 98 %.`,
+    `${sets} data sets per cell, ${rows.length} cells, seed ${seed}. Everything but the distances is in per cent.`,
+    `In ${told.length} cells the law can be told from the others (more than ${identifiable} standard errors from them): ${rightly} select it in 95 % of the data sets and more.`,
+    `In ${counted.length} of them the interval at 8× is within ±25 %: ${inside} cover the truth in 92 to 98 %.`,
+    `In ${answered.length} it can be told from other answers too: ${saying} say "can't tell" in at most 20 %.`,
     ...(line.length > 0
       ? [`A straight line is called quadratic in ${percent(Math.max(...line))} % of the data sets of its worst cell.`]
       : []),

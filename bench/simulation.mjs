@@ -10,11 +10,13 @@ const reach = 8;
  * @typedef {{n: number, seconds: number, block?: number}} Point
  * @typedef {{low: number, high: number | null}} Interval
  * @typedef {(n: number) => number} Curve
+ * @typedef {import("../src/fit/basis-fit.js").Observation} Observation
  * @typedef {object} Truth
  * @property {string} kind law that a fit should find
  * @property {Curve} seconds
  * @property {readonly [number, number, number]} [coefficients]
  * @property {number | null} [crossover]
+ * @property {readonly string[]} [within] laws beside those of its kind that have it as a special case
  */
 
 /**
@@ -36,7 +38,13 @@ export const truths = {
     coefficients: [0.02, 1e-4, 5e-9],
     crossover: (1e-4 + Math.sqrt(1e-8 + 4 * 5e-9 * 0.02)) / (2 * 5e-9),
   },
-  "quadratic alone": { kind: "quadratic", seconds: (n) => 1e-8 * n * n, coefficients: [0, 0, 1e-8], crossover: 0 },
+  "quadratic alone": {
+    kind: "quadratic",
+    seconds: (n) => 1e-8 * n * n,
+    coefficients: [0, 0, 1e-8],
+    crossover: 0,
+    within: ["power"],
+  },
   power: { kind: "power", seconds: (n) => 2e-5 * n ** 1.5 },
   "n log n": { kind: "n-log-n", seconds: (n) => 0.02 + 2e-5 * n * Math.log2(n) },
   hinge: { kind: "hinge", seconds: (n) => 0.15 + 2e-4 * Math.max(0, n - 700) },
@@ -108,30 +116,69 @@ function draw(truth, { lengths, repeats, noise, outliers }, random) {
 }
 
 /**
- * How far the best rival stays from the noise-free law, in standard errors at a measured length.
+ * How far the nearest of some laws stays from the noise-free truth, in standard errors at the measured length where it is
+ * furthest; infinite without any law.
+ *
+ * @param {Observation[]} observations @param {readonly {seconds: Curve}[]} laws
+ */
+function nearest(observations, laws) {
+  return Math.min(
+    Number.POSITIVE_INFINITY,
+    ...laws.map((law) =>
+      Math.max(
+        ...observations.map(
+          ({ n, logSeconds, precision }) => Math.abs(logSeconds - Math.log(law.seconds(n))) * Math.sqrt(precision),
+        ),
+      ),
+    ),
+  );
+}
+
+/**
+ * What a law has to be told from, in standard errors at a measured length: `laws`, the nearest of the other laws that the fit
+ * chooses from and that do not contain it, and `answers`, the nearest law that gives a plainly different answer at 8×. For a
+ * straight line that is the quadratic whose square there makes half of the time; for a quadratic whose square makes less
+ * than half of the time at the longest length, a bend as machines make it. `apart` is how far all lengths together are from
+ * that nearest law: by the lemma of Neyman and Pearson a rule that knew the noise and both laws, and let itself be fooled by
+ * the other in 5 % of the data sets, would tell the truth in Φ(apart − 1.645) of them and no rule in more.
  *
  * @param {Truth} truth @param {Cell} cell
- * @param {typeof import("../src/fit/laws.js").lawFitters} lawFitters
+ * @param {{
+ *   lawFitters: typeof import("../src/fit/laws.js").lawFitters,
+ *   bendsOf: typeof import("../src/fit/bend.js").bendsOf,
+ *   fitBasis: typeof import("../src/fit/basis-fit.js").fitBasis,
+ *   valueOf: typeof import("../src/fit/basis-fit.js").valueOf,
+ * }} fit
  */
-export function distanceToRivals(truth, { lengths, repeats, noise }, lawFitters) {
+export function distancesOf(truth, { lengths, repeats, noise }, { lawFitters, bendsOf, fitBasis, valueOf }) {
   const observations = lengthsOf(lengths).map((n) => ({
     n,
     logSeconds: Math.log(truth.seconds(n)),
     precision: repeats / noise ** 2,
   }));
-  let least = Number.POSITIVE_INFINITY;
-  for (const [kind, fitter] of Object.entries(lawFitters)) {
-    if (kind === truth.kind || contains[truth.kind]?.includes(kind)) continue;
-    const law = fitter(observations);
-    if (law === null) continue;
-    const furthest = Math.max(
-      ...observations.map(
-        ({ n, logSeconds, precision }) => Math.abs(logSeconds - Math.log(law.seconds(n))) * Math.sqrt(precision),
-      ),
-    );
-    least = Math.min(least, furthest);
+  const others = Object.entries(lawFitters).flatMap(([kind, fitter]) => {
+    const same = kind === truth.kind || contains[truth.kind]?.includes(kind) || truth.within?.includes(kind);
+    return same ? [] : (fitter(observations) ?? []);
+  });
+  const longest = observations.at(-1)?.n ?? 1;
+  const target = longest * reach;
+  /** @type {import("../src/fit/basis-fit.js").BasisFit[]} */
+  const different = [];
+  if (truth.kind === "linear") {
+    different.push(fitBasis((n) => [1 + (n / target) ** 2, n + n ** 2 / target], observations));
   }
-  return least;
+  const [, , square = 0] = truth.coefficients ?? [];
+  if (truth.kind === "quadratic" && square * longest ** 2 < truth.seconds(longest) / 2) {
+    different.push(...bendsOf(observations));
+  }
+  return {
+    laws: nearest(observations, others),
+    answers: nearest(
+      observations,
+      different.map((one) => ({ seconds: (n) => valueOf(one, n) })),
+    ),
+    apart: Math.min(Number.POSITIVE_INFINITY, ...different.map(({ chiSquare }) => Math.sqrt(chiSquare))),
+  };
 }
 
 /** @param {readonly number[]} values */

@@ -43,7 +43,8 @@ export interface LawPrediction {
   readonly sample: { readonly low: number; readonly high: number };
   /**
    * False where the samples cannot tell: the interval is wider than a factor of four, or the length is more than twice the
-   * longest measured and the law rests on a bend or a late change of regime (the warnings say which).
+   * longest measured and the law rests on a bend or a late change of regime, or a square that a straight line's samples do
+   * not rule out may make more than half of the time (the warnings say which).
    */
   readonly canTell: boolean;
 }
@@ -120,8 +121,6 @@ const defaultNoise = 0.03;
 const defaultLevel = 0.95;
 /** An interval wider than this factor says nothing that helps. */
 const widestUseful = 4;
-/** Share of the time at a length that an unseen quadratic term may make without putting the line in doubt. */
-const largestUnseen = 0.5;
 
 function checked(options: FitOptions): { kinds: readonly LawKind[]; assumedNoise: number; level: number } {
   const { laws = lawKinds, assumedNoise = defaultNoise, level = defaultLevel } = options;
@@ -156,6 +155,11 @@ function widened(selected: Coefficients, quadratic: Coefficients): Coefficients 
 function boundsOf(one: JudgedLaw, level: number): [slack: number, spread: number] {
   const quantile = studentQuantile((1 + level) / 2, one.degreesOfFreedom);
   return [quantile ** 2, Math.exp(quantile * one.level)];
+}
+
+/** Slack of chiSquare for a question that is asked of one side only, as whether a square may be this large. */
+function oneSidedSlack(one: JudgedLaw, level: number): number {
+  return studentQuantile(level, one.degreesOfFreedom) ** 2;
 }
 
 interface QuadraticReading {
@@ -252,12 +256,9 @@ export function fitLaw(points: readonly Point[], options: FitOptions = {}): LawF
   const coefficients = own === null || reading === null ? own : widened(own, reading.coefficients);
   const crossover =
     own === null || reading === null ? null : { ...reading.crossover, ...(law.kind === "linear" ? { n: null } : {}) };
-  const weak = weakGroundOf(law, to);
-  // A straight line fits a short range well; a square that its samples do not rule out decides far beyond it.
-  const largestSquare = law.kind === "linear" && reading !== null ? reading.coefficients.quadratic.high : 0;
   // Over the context there is no square to fear: each step does the same work but for the tokens it attends to.
-  const squareExcluded = (n: number, seconds: number): boolean =>
-    n <= to || options.axis === "depth" || largestSquare * n * n <= largestUnseen * seconds;
+  const quadratic = options.axis === "depth" ? null : (judged.find((one) => one.law.kind === "quadratic") ?? null);
+  const weak = weakGroundOf(selected, pooled, quadratic, oneSidedSlack(quadratic ?? selected, level), to);
   const averaged = selected.weight > 0 ? judged : [{ ...selected, weight: 1 }];
   const { noise } = pooled;
   const quantile = studentQuantile((1 + level) / 2, noise.degreesOfFreedom);
@@ -279,7 +280,7 @@ export function fitLaw(points: readonly Point[], options: FitOptions = {}): LawF
         low: seconds * Math.exp(-Math.hypot(Math.log(seconds / low), spread)),
         high: seconds * Math.exp(Math.hypot(Math.log(high / seconds), spread)),
       },
-      canTell: high <= widestUseful * low && (weak === null || n <= weak.reliable) && squareExcluded(n, seconds),
+      canTell: high <= widestUseful * low && (weak === null || n <= weak.reliable),
     };
   };
   const least = Math.min(...judged.map((one) => one.aicc));

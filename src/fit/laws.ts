@@ -129,10 +129,14 @@ const coarsePlaces = 24;
 const finer = 8;
 /** A shape this much worse than the best in chiSquare is in no confidence region. */
 const farOff = 60;
-/** A hinge or a bucket is searched for, and so is a switch, which is free to jump: each costs more than one parameter. */
+/** A hinge or a bucket is searched for: each costs more than one parameter. */
 const hingeParameters = 2;
 const bucketParameters = 2;
-const switchParameters = 3;
+
+/** A switch costs one parameter, and choosing the best of several places as much as the logarithm of their number. */
+function switchParameters(places: number): number {
+  return 1 + Math.log(places);
+}
 
 /** Lengths for a law whose shape is searched for: with four, some hinge or bucket fits any curve. */
 const fewestSearched = 5;
@@ -245,7 +249,7 @@ const fitTwoRegimes: LawFitter = (observations) => {
   const names = ["", "n", "n²"];
   return {
     kind: "two-regimes",
-    parameterCount: switchParameters + active(best.left.beta) + active(best.right.beta),
+    parameterCount: switchParameters(splits.length) + active(best.left.beta) + active(best.right.beta),
     chiSquare: best.chiSquare,
     seconds: (n) => valueOf(sideOf(best, n), n),
     range: (n, slack) => {

@@ -1,5 +1,5 @@
 import { firstTrue } from "../math/roots.js";
-import { type BasisFit, extremesOf, type Observation } from "./basis-fit.js";
+import { type BasisFit, extremesOf, type Observation, type Range } from "./basis-fit.js";
 import { invertPositive } from "../math/least-squares.js";
 
 /** A value with its interval. */
@@ -49,6 +49,17 @@ export function coefficientsOf(fit: BasisFit, slack: number, spread = 1): Coeffi
   return { constant: estimate(0), linear: estimate(1), quadratic: estimate(2) };
 }
 
+/** Extremes over the region of how far the quadratic part exceeds the rest at a length, seconds. */
+function excessOf(fit: BasisFit, slack: number): (n: number) => Range {
+  return (n) => extremesOf(fit, [-1, -n, n * n], slack);
+}
+
+/** The length up to which no law of the confidence region has a quadratic part as large as the rest; 0 where there is none. */
+export function squareStaysBelow(fit: BasisFit, slack: number): number {
+  const excess = excessOf(fit, slack);
+  return excess(shortest).high >= 0 ? 0 : firstTrue((n) => excess(n).high >= 0, shortest, longest);
+}
+
 /**
  * Crossover of a quadratic law: the root of quadratic·n² − linear·n − constant. Its interval holds every n at which some
  * law of the confidence region has its root there (as Fieller's, so it may be unbounded).
@@ -56,8 +67,8 @@ export function coefficientsOf(fit: BasisFit, slack: number, spread = 1): Coeffi
 export function crossoverOf(fit: BasisFit, slack: number): Crossover {
   const [constant = 0, linear = 0, quadratic = 0] = fit.beta;
   const n = quadratic > 0 ? (linear + Math.sqrt(linear * linear + 4 * quadratic * constant)) / (2 * quadratic) : null;
-  const excess = (length: number) => extremesOf(fit, [-1, -length, length * length], slack);
-  const low = excess(shortest).high >= 0 ? 0 : firstTrue((length) => excess(length).high >= 0, shortest, longest);
+  const excess = excessOf(fit, slack);
+  const low = squareStaysBelow(fit, slack);
   const bounded = excess(longest).low > 0;
   const surely = (length: number) => excess(length).low > 0;
   const high = !bounded ? null : surely(shortest) ? 0 : firstTrue(surely, shortest, longest);

@@ -55,7 +55,10 @@ function repeats({ pooled }: WarningInput): FitWarning[] {
   return [{ code: "no-repeats", message: `too few repeats to measure the noise: ${noise} is assumed` }];
 }
 
-function identifiability({ coefficients, settles, pooled, to }: WarningInput): FitWarning[] {
+/** Further than this many times the longest length nobody asks for. */
+const furthestAsked = 256;
+
+function identifiability({ coefficients, settles, pooled, weak, to }: WarningInput): FitWarning[] {
   const result: FitWarning[] = [];
   const from = pooled.centres[0]?.n ?? to;
   if (pooled.centres.length < 4) {
@@ -69,7 +72,14 @@ function identifiability({ coefficients, settles, pooled, to }: WarningInput): F
     const advice =
       settles === null ? "no length within reach would settle it" : `measure up to about ${tokens(settles)}`;
     const range = `${tokens(from)} … ${tokens(to)}`;
-    result.push({ code: "not-identifiable", message: `the quadratic term is not identifiable in ${range}; ${advice}` });
+    const hidden =
+      weak?.code === "hidden-square" && weak.reliable < furthestAsked * to
+        ? `; beyond ${tokens(Number(weak.reliable.toPrecision(2)))} a square that the samples do not rule out may make most of the time, so there they cannot tell`
+        : "";
+    result.push({
+      code: "not-identifiable",
+      message: `the quadratic term is not identifiable in ${range}; ${advice}${hidden}`,
+    });
   }
   return result;
 }
