@@ -5,7 +5,7 @@ import type { LawKind } from "./law.js";
 import type { Bimodality } from "./modes.js";
 import type { Pooled } from "./noise.js";
 import type { Coefficients } from "./polynomial.js";
-import type { WeakGround } from "./weak-ground.js";
+import { disagreement, disagreementReach, type WeakGround } from "./weak-ground.js";
 
 export const fitWarningCodes = [
   "no-repeats",
@@ -45,9 +45,8 @@ export interface WarningInput {
 
 /** Share of outliers beyond which they are worth a word. */
 const manyOutliers = 0.1;
-/** Laws disagree when they differ by this factor at eight times the longest length. */
-const disagreement = 1.3;
-const reach = 8;
+/** Akaike weight from which another law's different answer is worth a word. */
+const leastWeight = 0.1;
 
 function repeats({ pooled }: WarningInput): FitWarning[] {
   if (!pooled.noise.assumed) return [];
@@ -146,20 +145,24 @@ function regimes({ selected, weak, to }: WarningInput): FitWarning[] {
   ];
 }
 
-function rivals({ selected, judged, to }: WarningInput): FitWarning[] {
-  const n = to * reach;
+function rivals({ selected, judged, weak, to }: WarningInput): FitWarning[] {
+  const n = to * disagreementReach;
   const own = selected.law.seconds(n);
-  const others = judged.filter((one) => one !== selected && one.weight >= 0.1);
+  const doubted = weak?.code === "laws-disagree";
+  const others = judged.filter(
+    (one) => one !== selected && (one.weight >= leastWeight || (doubted && one.law.kind === "quadratic")),
+  );
   const furthest = others.sort(
     (left, right) => Math.abs(Math.log(right.law.seconds(n) / own)) - Math.abs(Math.log(left.law.seconds(n) / own)),
   )[0];
   if (furthest === undefined) return [];
   const ratio = furthest.law.seconds(n) / own;
   if (Math.max(ratio, 1 / ratio) < disagreement) return [];
+  const limit = doubted ? `, so beyond ${tokens(weak.reliable)} the samples cannot tell` : "";
   return [
     {
       code: "laws-disagree",
-      message: `the ${furthest.law.kind} law explains the samples nearly as well and says ${significant(ratio)} times as much at ${tokens(n)}`,
+      message: `the ${furthest.law.kind} law explains the samples nearly as well and says ${significant(ratio)} times as much at ${tokens(n)}${limit}`,
     },
   ];
 }

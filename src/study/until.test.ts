@@ -10,7 +10,7 @@ import { reachedBy, untilRule, type UntilPlan } from "./until.js";
 const law = { constant: 0.01, linear: 1e-4, quadratic: 2e-8 };
 const secondsAt = (n: number) => law.constant + law.linear * n + law.quadratic * n * n;
 
-async function measured(wanted: Partial<UntilPlan>, noise = 0.02) {
+async function measured(wanted: Partial<UntilPlan>, seed = 1, noise = 0.02) {
   const plan: UntilPlan = {
     goal: { halfWidth: 0.1, n: 32_768 },
     phase: "prefill",
@@ -26,7 +26,7 @@ async function measured(wanted: Partial<UntilPlan>, noise = 0.02) {
   const rule = untilRule(plan);
   const clock = manualClock();
   const run = await measure(
-    syntheticRunner({ laws: { prefill: law }, noise, seed: 4 }),
+    syntheticRunner({ laws: { prefill: law }, noise, seed }),
     {
       cells: plan.start.map((n) => cellOf("prefill", n, 1)),
       reference: null,
@@ -41,14 +41,19 @@ async function measured(wanted: Partial<UntilPlan>, noise = 0.02) {
 
 describe("measuring until an interval is narrow enough", () => {
   test("stops when it is, in less than measuring the length itself would take, and the interval holds the truth", async () => {
-    const { run, reason, reached } = await measured({});
-    expect(reason).toBe("reached");
-    expect(reached?.reached).toBe(true);
-    expect(reached?.halfWidth).toBeLessThanOrEqual(0.1);
-    expect(reached?.prediction.low).toBeLessThan(secondsAt(32_768));
-    expect(reached?.prediction.high).toBeGreaterThan(secondsAt(32_768));
-    expect(run.seconds).toBeLessThan(3 * secondsAt(32_768));
-    expect(new Set(run.samples.map(({ n }) => n)).size).toBeGreaterThan(4);
+    let holds = 0;
+    for (const seed of [1, 2, 3, 4, 5, 6]) {
+      const { run, reason, reached } = await measured({}, seed);
+      expect(reason).toBe("reached");
+      expect(reached?.reached).toBe(true);
+      expect(reached?.halfWidth).toBeLessThanOrEqual(0.1);
+      expect(run.seconds).toBeLessThan(3 * secondsAt(32_768));
+      expect(new Set(run.samples.map(({ n }) => n)).size).toBeGreaterThan(4);
+      const { low = 0, high = 0 } = reached?.prediction ?? {};
+      if (low < secondsAt(32_768) && secondsAt(32_768) < high) holds += 1;
+    }
+    // A rule that looks before each block and stops when it likes what it sees holds a little less often than its 95 %.
+    expect(holds).toBeGreaterThanOrEqual(5);
   });
 
   test("stops when the time is spent, with what it has", async () => {
