@@ -8,9 +8,10 @@
  */
 import { parseArgs } from "node:util";
 import { normalDeviate, seededRandom, shuffled } from "../dist/base/random.js";
-import { causes, diagnose } from "../dist/compare/diagnose.js";
+import { diagnose } from "../dist/compare/diagnose.js";
+import { causes } from "../dist/compare/diagnose-advice.js";
 import { demoTimes, healthyLaw } from "../dist/demo/law.js";
-import { effects, simulatedRun } from "./diagnosis-plan.mjs";
+import { effects, meaning, simulatedRun } from "./diagnosis-plan.mjs";
 
 const { values } = parseArgs({
   options: {
@@ -28,17 +29,40 @@ const asked = values.disease.map((text) => {
   const [name = "", strength = ""] = text.split("=");
   return [name, [Number(strength)]];
 });
-const rows = asked.length > 0 ? asked : Object.entries({ healthy: [0], ...effects });
+/** What the client does and the server says beside its times, of diseases where that matters. */
+const circumstances = {
+  healthy: [
+    ["", {}],
+    [", of another tool", { fresh: false }],
+  ],
+  unfused: [
+    ["", {}],
+    [", of another tool", { fresh: false }],
+  ],
+  "prefix-cache": [
+    ["", {}],
+    [", reported", { reports: true }],
+    [", prompts sent again", { samePrompts: true }],
+  ],
+};
+const longPlateau = 3;
+const rows =
+  asked.length > 0
+    ? asked
+    : Object.entries({ healthy: [0], ...effects, "fixed-overhead": [...effects["fixed-overhead"], longPlateau] });
 
 let seed = Number(values.seed);
-function tally(disease, strength, informed) {
+function tally(disease, strength, knows, circumstance) {
   const found = new Map(causes.map((cause) => [cause, 0]));
   let none = 0;
   let others = 0;
   for (let run = 0; run < runs; run += 1) {
     seed += 1;
-    const { samples, physics, contextLimit } = simulatedRun(tools, disease, strength, seed);
-    const { findings } = diagnose(samples, { physics: informed ? physics : null, contextLimit });
+    const { samples, physics, contextLimit, fresh } = simulatedRun(tools, disease, strength, seed, {
+      ...circumstance,
+      knows: knows ?? "device",
+    });
+    const { findings } = diagnose(samples, { physics: knows === null ? null : physics, contextLimit, fresh });
     for (const { cause } of findings) found.set(cause, found.get(cause) + 1);
     if (findings.length === 0) none += 1;
     if (findings.some(({ cause }) => cause !== disease)) others += 1;
@@ -46,18 +70,27 @@ function tally(disease, strength, informed) {
   return { found, none, others };
 }
 
-for (const informed of [true, false]) {
-  console.log(`\n${informed ? "With" : "Without"} the model's physics, ${runs} runs per row:\n`);
-  console.log("| disease | strength | found | something else too | what else |");
-  console.log("| --- | --- | --- | --- | --- |");
+const headings = [
+  ["device", "With `--model` and `--on`"],
+  ["model", "With `--model` alone"],
+  [null, "From the samples alone"],
+];
+for (const [knows, heading] of headings) {
+  console.log(`\n${heading}, ${runs} runs per row:\n`);
+  console.log("| disease | strength | what it does to the time | found | something else too | what else |");
+  console.log("| --- | --- | --- | --- | --- | --- |");
   for (const [disease, strengths] of rows) {
-    for (const strength of new Set(strengths)) {
-      const healthy = disease === "healthy";
-      const { found, none, others } = tally(healthy ? null : disease, strength, informed);
-      const also = [...found].filter(([cause, count]) => cause !== disease && count > 0);
-      const share = percent((healthy ? none : found.get(disease)) / runs);
-      const what = also.map(([cause, count]) => `${cause} ${percent(count / runs)}`).join(", ");
-      console.log(`| ${disease} | ${healthy ? "–" : strength} | ${share} | ${percent(others / runs)} | ${what} |`);
+    for (const strength of strengths) {
+      for (const [name, circumstance] of circumstances[disease] ?? [["", {}]]) {
+        const healthy = disease === "healthy";
+        const { found, none, others } = tally(healthy ? null : disease, strength, knows, circumstance);
+        const also = [...found].filter(([cause, count]) => cause !== disease && count > 0);
+        const share = percent((healthy ? none : found.get(disease)) / runs);
+        const what = also.map(([cause, count]) => `${cause} ${percent(count / runs)}`).join(", ");
+        const does = healthy ? "–" : meaning(tools, disease, strength);
+        const cells = [`${disease}${name}`, healthy ? "–" : strength, does, share, percent(others / runs), what];
+        console.log(`| ${cells.join(" | ")} |`);
+      }
     }
   }
 }

@@ -5,7 +5,14 @@ import { loadModel } from "../model/load.js";
 import { readSamples } from "../runs/import/index.js";
 import { loadDevice } from "../study/devices.js";
 import type { ExplainDocument } from "../study/documents/explain.js";
-import { explainDocumentOf, physicsOf, samplesOfRun, samplesOfSet } from "../study/explain.js";
+import {
+  cachedSamplesOfRun,
+  explainDocumentOf,
+  physicsOf,
+  physicsOfModel,
+  samplesOfRun,
+  samplesOfSet,
+} from "../study/explain.js";
 import { type SetUp, emit } from "./io.js";
 import { modelArgument } from "./words.js";
 
@@ -20,7 +27,8 @@ export const setUpExplain: SetUp = (command, io) => {
     .description(
       "What ails the prefills of a run: cached prefixes, a plateau, padding to buckets, time outside of the model, unfused " +
         "attention, chunks gathered anew, memory pressure, throttling, queueing, a window that saves nothing; each with its " +
-        "evidence and what to try. With the model and its device the samples are held against physics, else they speak alone.",
+        "evidence and what to try. With --model the samples are held against the model's own mix of work, with --on too against " +
+        "what it takes on that device; else they speak alone.",
     )
     .argument("<run>", "a run file of nsquared measure, or samples of another tool")
     .option("--model <model>", `the model that was measured: ${modelArgument}`)
@@ -30,13 +38,14 @@ export const setUpExplain: SetUp = (command, io) => {
       `
 Examples:
   nsquared explain runs/my-model-20261123-120000.json
+  nsquared explain run.json --model Llama-3.1-8B
   nsquared explain run.json --model Llama-3.1-8B --on h100
   nsquared explain latencies.csv --json`,
     )
     .action(async (path: string, options: Options) => {
-      if ((options.model === undefined) !== (options.on === undefined)) {
-        const key = options.model === undefined ? "--model" : "--on";
-        throw badInput("option-alone", { where: path, key, expected: "physics needs both the model and its device" });
+      if (options.model === undefined && options.on !== undefined) {
+        const expected = "the model whose operators are to be held against the times on that device";
+        throw badInput("option-alone", { where: path, key: "--model", expected });
       }
       const set = await readSamples([path]);
       const { run } = set;
@@ -46,8 +55,11 @@ Examples:
       const document = explainDocumentOf({
         path,
         name: run?.model.name ?? set.model ?? "model",
+        engine: run?.runtime.name ?? null,
         samples: run === null ? samplesOfSet(set) : samplesOfRun(run),
-        physics: model === null || device === null ? null : physicsOf(run, model, device),
+        refused: run === null ? [] : cachedSamplesOfRun(run),
+        fresh: run !== null,
+        physics: model === null ? null : device === null ? physicsOfModel(run, model) : physicsOf(run, model, device),
         device: device?.name ?? null,
         contextLimit: typeof limit === "number" ? limit : null,
       });
@@ -55,14 +67,23 @@ Examples:
     });
 };
 
-function explainText({ model, samples, lengths, noise, device, findings, warnings }: ExplainDocument): string {
-  const against = device === null ? "the samples alone" : `physics of ${device}`;
+function explainText(document: ExplainDocument): string {
+  const { model, samples, lengths, noise, against, device, findings, warnings } = document;
+  const beside = {
+    device: `physics of ${String(device)}`,
+    model: "the model's own mix of work",
+    samples: "nothing else",
+  };
   return [
-    `${model}: ${samples} prefills of ${lengths} lengths, scatter ${percent(noise)}, against ${against}`,
+    `${model}: ${samples} prefills of ${lengths} lengths, scatter ${percent(noise)}, held against ${beside[against]}`,
     "",
     ...(findings.length === 0
       ? ["looks like physics: a constant, a part that grows with the length and one that grows with its square"]
-      : findings.flatMap(({ cause, evidence, advice }) => [`${cause}: ${evidence}`, `  try: ${advice}`])),
+      : findings.flatMap(({ cause, evidence, advice, options }) => [
+          `${cause}: ${evidence}`,
+          `  try: ${advice}`,
+          ...options.map(({ engine, option }) => `    ${engine}: ${option}`),
+        ])),
     ...(warnings.length === 0 ? [] : ["", ...warnings.map(({ message }) => `warning: ${message}`)]),
   ].join("\n");
 }

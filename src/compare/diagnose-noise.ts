@@ -37,9 +37,16 @@ const leastDrift = 0.03;
 /** Of Spearman's rank correlation in units of its standard error: one healthy run in ten thousand is beyond. */
 const driftDeviates = 3.7;
 
-/** Whether times of equal lengths grow over the run. */
+/** The samples in the order of time, or null where that is not known of all of them. */
+function inOrder(samples: readonly DiagnosedSample[]): DiagnosedSample[] | null {
+  if (samples.some(({ at }) => at === null)) return null;
+  return [...samples].sort((left, right) => (left.at ?? 0) - (right.at ?? 0));
+}
+
+/** Whether times of equal lengths grow over the run. The order of samples without times says nothing. */
 export function trendOf(samples: readonly DiagnosedSample[]): Trend {
-  const ordered = [...samples].sort((left, right) => left.at - right.at);
+  const ordered = inOrder(samples);
+  if (ordered === null) return { drifts: false, change: 0 };
   const values = deviations(ordered);
   const third = Math.floor(values.length / 3);
   if (third < 4) return { drifts: false, change: 0 };
@@ -62,7 +69,7 @@ function rankCorrelation(values: readonly number[]): number {
 
 /** The samples with what the run's trend made of them taken out: the median of each sixth of the run. */
 export function withoutTrend(samples: readonly DiagnosedSample[]): DiagnosedSample[] {
-  const ordered = [...samples].sort((left, right) => left.at - right.at);
+  const ordered = inOrder(samples) ?? [];
   const values = deviations(ordered);
   const part = Math.max(4, Math.ceil(ordered.length / 6));
   return ordered.map((sample, index) => {
@@ -105,9 +112,11 @@ export function withoutWaits(samples: readonly DiagnosedSample[], { limit }: Que
 
 export interface OutsideTime {
   readonly perToken: number;
-  /** Of the client's time at the longest length. */
+  /** Of the client's time at the length n, where it is the largest share. */
   readonly share: number;
   readonly n: number;
+  /** Of the client's time at the longest length. */
+  readonly atLongest: { readonly share: number; readonly n: number };
 }
 
 const leastOutside = 0.03;
@@ -128,8 +137,10 @@ export function outsideTime(samples: readonly DiagnosedSample[]): OutsideTime | 
     points.map(({ n }) => n),
     points.map(({ difference }) => difference),
   );
-  const share = (perToken * last.n) / last.seconds;
+  const shares = points.map(({ n, seconds }) => ({ n, share: (perToken * n) / seconds }));
+  const most = shares.reduce((best, point) => (point.share > best.share ? point : best));
   const rises = points.flatMap((from, index) => points.slice(index + 1).map((to) => to.difference > from.difference));
   const rising = rises.filter(Boolean).length / rises.length;
-  return share > leastOutside && rising > 0.85 ? { perToken, share, n: last.n } : null;
+  if (most.share < leastOutside || rising < 0.85) return null;
+  return { perToken, ...most, atLongest: { n: last.n, share: (perToken * last.n) / last.seconds } };
 }

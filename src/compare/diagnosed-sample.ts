@@ -7,6 +7,6 @@ export interface DiagnosedSample {
   readonly serverSeconds: number | null;
   /** Tokens of the prompt that the server says it found in a cache. */
   readonly cachedTokens: number | null;
-  /** When it was measured, in seconds since the run began. */
-  readonly at: number;
+  /** When it was measured, in seconds since the run began; null where the file does not say. */
+  readonly at: number | null;
 }

@@ -1,12 +1,15 @@
 import { badInput } from "../base/errors.js";
 import { type Physics, diagnose } from "../compare/diagnose.js";
+import type { EngineOption } from "../compare/diagnose-advice.js";
 import type { DiagnosedSample } from "../compare/diagnosed-sample.js";
+import { devices } from "../hardware/index.js";
 import type { DeviceRecord } from "../hardware/record.js";
 import { buildGraph } from "../graph/build.js";
+import { median } from "../math/median.js";
 import type { ModelDescription } from "../model/types.js";
 import { type Curve, predictCurve } from "../predict/curve.js";
 import type { SampleSet } from "../runs/import/types.js";
-import { type Run, isUsable } from "../runs/schema.js";
+import { type Run, type Sample, isUsable } from "../runs/schema.js";
 import { parseVariant } from "../variants/variant.js";
 import type { ExplainDocument } from "./documents/explain.js";
 import { depthOf } from "./fit.js";
@@ -15,7 +18,13 @@ import { curveOfRun } from "./physical.js";
 export interface Explained {
   readonly path: string;
   readonly name: string;
+  /** The server's name as it gave it, or the runtime's; null where unknown. */
+  readonly engine: string | null;
   readonly samples: readonly DiagnosedSample[];
+  /** Left out because the server said that it had their prompts in a cache. */
+  readonly refused: readonly DiagnosedSample[];
+  /** No prompt was sent twice. */
+  readonly fresh: boolean;
   readonly physics: Physics | null;
   readonly device: string | null;
   readonly contextLimit: number | null;
@@ -25,32 +34,52 @@ const fewestLengths = 5;
 const fewestRepeats = 3;
 
 /** The prefills of a run that were asked for one at a time. */
-export function samplesOfRun(run: Run): DiagnosedSample[] {
+function prefillsOf(run: Run, wanted: (sample: Sample) => boolean): DiagnosedSample[] {
   const batch = Math.min(...run.plan.cells.map((cell) => cell.batch));
   const depth = depthOf(run, "prefill");
   return run.samples
     .filter((sample) => sample.phase === "prefill" && sample.batch === batch && sample.depth === depth)
-    .filter(isUsable)
-    .map(({ n, seconds, at, request }) => ({
-      n,
-      seconds,
-      at,
-      serverSeconds: request?.serverPrefillSeconds ?? null,
-      cachedTokens: request?.cachedTokens ?? null,
-    }));
+    .filter(wanted)
+    .flatMap(({ n, seconds, at, request }) => {
+      if (seconds === null) return [];
+      const serverSeconds = request?.serverPrefillSeconds ?? null;
+      const cached = request?.cachedTokens ?? null;
+      // The prefix that the cell wants to be cached is none of it.
+      return [{ n, seconds, at, serverSeconds, cachedTokens: cached === null ? null : Math.max(0, cached - depth) }];
+    });
+}
+
+/** The usable ones. */
+export function samplesOfRun(run: Run): DiagnosedSample[] {
+  return prefillsOf(run, isUsable);
+}
+
+/** Those that were rejected, and of which the server says that it found some of the prompt in its cache. */
+export function cachedSamplesOfRun(run: Run): DiagnosedSample[] {
+  return prefillsOf(
+    run,
+    ({ warmup, rejected, request }) => !warmup && rejected !== null && (request?.cachedTokens ?? 0) > 0,
+  );
 }
 
 /** The prefills of a file of another tool, in the order of the file. */
 export function samplesOfSet(set: SampleSet): DiagnosedSample[] {
   const series = set.series.find(({ phase, axis }) => phase === "prefill" && axis === "length");
-  return (series?.points ?? []).map(({ n, seconds }, at) => ({
+  return (series?.points ?? []).map(({ n, seconds }) => ({
     n,
     seconds,
-    at,
+    at: null,
     serverSeconds: null,
     cachedTokens: null,
   }));
 }
+
+/** A device that is faster than its record by more than this is not that device. */
+const fastest = 0.6;
+/** A prediction of a class says no more than this about its share. */
+const leastMixSpread = 0.2;
+/** Devices that may share the work of one prefill before it is called impossible. */
+const mostDevices = 8;
 
 /**
  * What the model's own operators take on a device, attention apart, and what they would take without its windows.
@@ -59,15 +88,52 @@ export function samplesOfSet(set: SampleSet): DiagnosedSample[] {
  */
 export function physicsOf(run: Run | null, model: ModelDescription, device: DeviceRecord): Physics {
   const curve = curveFor(run, model, device);
-  const attention = curve.components.filter(({ name }) => name === "attention");
-  const windowed = buildGraph(model, { phase: "prefill", attention: "fused", head: "last" }).instances.some(
-    ({ block }) => [...block.caches.values()].some(({ span }) => span !== undefined && span.kind !== "full"),
-  );
+  const spread = (name: string): number => curve.components.find((part) => part.name === name)?.logSpread ?? 0;
+  const full = windowed(model) ? curveFor(run, parseVariant("full").apply(model), device) : null;
   return {
     seconds: curve.seconds,
-    attention: (n) => attention.reduce((sum, part) => sum + part.seconds(n), 0),
-    withoutWindow: windowed ? curveFor(run, parseVariant("full").apply(model), device).seconds : null,
+    attention: attentionOf(curve),
+    withoutWindow: full?.seconds ?? null,
+    least: (n) => fastest * curve.seconds(n),
+    paceKnown: true,
+    mixSpread: Math.max(leastMixSpread, Math.hypot(spread("attention"), spread("gemm"))),
   };
+}
+
+/**
+ * What the model alone says: how attention grows beside everything else. How fast they are to each other differs from device
+ * to device, by as much as it does over the catalog; the one in the middle stands for all.
+ */
+export function physicsOfModel(run: Run | null, model: ModelDescription): Physics {
+  const long = 32_768;
+  const known = devices.map((device) => {
+    const { seconds, components } = curveFor(run, model, device);
+    const attention = attentionOf({ components })(long);
+    return { device, seconds: seconds(long), mix: Math.log(attention / (seconds(long) - attention)) };
+  });
+  const sorted = known.filter(({ mix }) => Number.isFinite(mix)).sort((left, right) => left.mix - right.mix);
+  const middle = sorted[sorted.length >> 1];
+  const quickest = known.reduce((best, each) => (each.seconds < best.seconds ? each : best));
+  if (middle === undefined) throw new Error("no device of the catalog gives this model a time of attention");
+  const spread = 1.4826 * median(sorted.map(({ mix }) => Math.abs(mix - middle.mix)));
+  const least = curveFor(run, model, quickest.device).seconds;
+  return {
+    ...physicsOf(run, model, middle.device),
+    least: (n) => least(n) / mostDevices,
+    paceKnown: false,
+    mixSpread: Math.max(leastMixSpread, spread),
+  };
+}
+
+function attentionOf({ components }: Pick<Curve, "components">): (n: number) => number {
+  const attention = components.filter(({ name }) => name === "attention");
+  return (n) => attention.reduce((sum, part) => sum + part.seconds(n), 0);
+}
+
+function windowed(model: ModelDescription): boolean {
+  return buildGraph(model, { phase: "prefill", attention: "fused", head: "last" }).instances.some(({ block }) =>
+    [...block.caches.values()].some(({ span }) => span !== undefined && span.kind !== "full"),
+  );
 }
 
 function curveFor(run: Run | null, model: ModelDescription, device: DeviceRecord): Curve {
@@ -76,36 +142,58 @@ function curveFor(run: Run | null, model: ModelDescription, device: DeviceRecord
 }
 
 /** @throws NsquaredError `no-samples` where there is no prefill to explain */
-export function explainDocumentOf({ path, name, samples, physics, device, contextLimit }: Explained): ExplainDocument {
-  if (samples.length === 0) {
+export function explainDocumentOf(explained: Explained): ExplainDocument {
+  const { path, name, engine, samples, refused, physics, device } = explained;
+  if (samples.length === 0 && refused.length === 0) {
     const expected = "samples of prefill over the length: measure with --phase prefill";
     throw badInput("no-samples", { where: path, key: "usable prefills", found: 0, expected });
   }
-  const { findings, noise, lengths } = diagnose(samples, { physics, contextLimit });
-  const warnings: ExplainDocument["warnings"] = [];
-  if (lengths < fewestLengths) {
-    const message = `only ${lengths} lengths: shapes such as steps and plateaus need ${fewestLengths} and more`;
-    warnings.push({ code: "few-lengths", message });
-  }
-  if (samples.length / lengths < fewestRepeats) {
-    const message = `fewer than ${fewestRepeats} repeats of a length: the scatter, and with it every finding, is hardly known`;
-    warnings.push({ code: "few-repeats", message });
-  }
-  if (physics === null) {
-    const message =
-      "without the model's physics (--model and --on) cached prefixes, unfused attention and idle windows are hard to see";
-    warnings.push({ code: "no-physics", message });
-  }
+  const { findings, noise, lengths } = diagnose(samples, explained);
+  const own = findings.map((finding) => ({ ...finding, options: optionsOf(finding.options, engine) }));
   return {
     schema: "nsquared/explain@1",
     run: path,
     model: name,
+    against: physics === null ? "samples" : physics.paceKnown ? "device" : "model",
     device,
     samples: samples.length,
     lengths,
     noise,
     looksLikePhysics: findings.length === 0,
-    findings: findings.map((finding) => ({ ...finding })),
-    warnings,
+    findings: own,
+    warnings: warningsOf(explained, lengths),
   };
+}
+
+/** Those of the engine that served, where it is one of them; else of all. */
+function optionsOf(options: readonly EngineOption[], engine: string | null): EngineOption[] {
+  const plain = (engine ?? "").toLowerCase().replace(/[^a-z]/g, "");
+  const own = options.filter((option) => plain.includes(option.engine.toLowerCase().replace(/[^a-z]/g, "")));
+  return own.length > 0 ? own : [...options];
+}
+
+function warningsOf({ samples, physics }: Explained, lengths: number): ExplainDocument["warnings"] {
+  const warnings: ExplainDocument["warnings"] = [];
+  if (lengths < fewestLengths) {
+    const message = `only ${lengths} lengths: shapes such as steps and plateaus need ${fewestLengths} and more`;
+    warnings.push({ code: "few-lengths", message });
+  }
+  if (samples.length < fewestRepeats * lengths) {
+    const message = `fewer than ${fewestRepeats} repeats of a length: the scatter, and with it every finding, is hardly known`;
+    warnings.push({ code: "few-repeats", message });
+  }
+  if (samples.some(({ at }) => at === null)) {
+    const message = "the file does not say when each sample was taken: a drift over the run cannot be seen";
+    warnings.push({ code: "no-times", message });
+  }
+  if (physics === null) {
+    const message =
+      "without the model's physics (--model, better with --on) cached prefixes, unfused attention and idle windows are hard to see";
+    warnings.push({ code: "no-physics", message });
+  } else if (!physics.paceKnown) {
+    const message =
+      "the device is unknown (--on): how fast attention is beside the rest is that of the catalog's middle device, and prompts that are too fast for it cannot be seen";
+    warnings.push({ code: "no-device", message });
+  }
+  return warnings;
 }

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { lengths } from "../../bench/diagnosis-plan.mjs";
 import { type DemoLaw, demoTimes, healthyLaw } from "../../src/demo/law.js";
+import type { RequestFacts } from "../../src/runs/schema.js";
 import { run, sample } from "../support/runs.js";
 import { command, temporaryFolder } from "./harness.js";
 
@@ -19,6 +20,21 @@ function runOf(diseases: DemoLaw["diseases"]): string {
   writeFileSync(path, JSON.stringify(run({ samples })));
   return path;
 }
+
+const plainRequest: RequestFacts = {
+  promptTokens: null,
+  outputTokens: 1,
+  cachedTokens: null,
+  firstTokenSeconds: 0.02,
+  endToEndSeconds: 0.02,
+  tokenSeconds: null,
+  medianGapSeconds: null,
+  longestGapSeconds: null,
+  serverPrefillSeconds: null,
+  serverTokenSeconds: null,
+  retries: 0,
+  timedOut: false,
+};
 
 describe("explain", () => {
   test("names what it sees, with evidence and advice", async () => {
@@ -48,10 +64,42 @@ describe("explain", () => {
     expect(JSON.parse(out).device).toMatch(/h100/i);
   });
 
-  test("refuses half of the physics, and a run without prefills", async () => {
-    const half = await command(["explain", runOf({}), "--model", "Llama-3.1-8B"]);
+  test("holds a run against the model alone, whatever the device", async () => {
+    const words = ["explain", runOf({ unfused: 60 }), "--model", "Llama-3.1-8B", "--json"];
+    const { code, out } = await command(words);
+    expect(code).toBe(0);
+    expect(JSON.parse(out)).toMatchObject({
+      against: "model",
+      device: null,
+      findings: [{ cause: "unfused" }],
+      warnings: [{ code: "no-device" }],
+    });
+  });
+
+  test("takes the server's word for cached prompts whose samples the run rejected", async () => {
+    const path = join(folder.path, "cached.json");
+    const samples = lengths.map((n, index) => {
+      const request = { ...plainRequest, promptTokens: n, cachedTokens: n - 16 };
+      return sample({ n, at: index, seconds: 0.02, rejected: "came from the server's cache", request });
+    });
+    writeFileSync(path, JSON.stringify(run({ samples })));
+    const { code, out } = await command(["explain", path, "--json"]);
+    expect(code).toBe(0);
+    expect(JSON.parse(out)).toMatchObject({ samples: 0, findings: [{ cause: "prefix-cache" }] });
+  });
+
+  test("does not look for drift where the file has no times", async () => {
+    const path = join(folder.path, "other.csv");
+    const rows = lengths.flatMap((n) => [1, 2, 3].map((repeat) => `${n},${0.02 + 4e-5 * n * (1 + repeat / 20)}`));
+    writeFileSync(path, ["prompt_tokens,latency_s", ...rows].join("\n"));
+    const { out } = await command(["explain", path, "--json"]);
+    expect(JSON.parse(out)).toMatchObject({ findings: [], warnings: [{ code: "no-times" }, { code: "no-physics" }] });
+  });
+
+  test("refuses a device without a model, and a run without prefills", async () => {
+    const half = await command(["explain", runOf({}), "--on", "h100"]);
     expect(half.code).toBe(2);
-    expect(half.err).toMatch(/--on is missing; physics needs both/);
+    expect(half.err).toMatch(/--model is missing/);
     const path = join(folder.path, "decode.json");
     writeFileSync(path, JSON.stringify(run({ samples: [sample({ phase: "decode", n: 1, depth: 64 })] })));
     const none = await command(["explain", path]);

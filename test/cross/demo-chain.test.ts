@@ -180,7 +180,7 @@ describe("measured over HTTP and explained", () => {
 
   test.each(Object.entries(effects))("a server with %s is found out", async (name, [, strength]) => {
     const disease = name as Disease;
-    const window = disease === "idle-window" ? 4096 : null;
+    const window = disease === "idle-window" ? strength : null;
     const law: DemoLaw = { ...healthyLaw, window, diseases: { [disease]: strength } };
     const quirks: Quirk[] = disease === "outside-time" ? ["llama-timings"] : [];
     const { run, path } = await measured(law, 3, { lengths }, quirks);
@@ -203,5 +203,8 @@ function physicsOf({ window }: DemoLaw): Physics {
     seconds: (n) => rest(n) + attention(n, window),
     attention: (n) => attention(n, window),
     withoutWindow: window === null ? null : (n) => rest(n) + attention(n, null),
+    least: (n) => 0.6 * (rest(n) + attention(n, window)),
+    paceKnown: true,
+    mixSpread: 0.2,
   };
 }

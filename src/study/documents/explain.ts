@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { causes } from "../../compare/diagnose.js";
+import { causes } from "../../compare/diagnose-advice.js";
 import { amount, warning } from "./common.js";
 
 /** `nsquared explain --json`. */
@@ -7,7 +7,9 @@ export const explainDocument = z.object({
   schema: z.literal("nsquared/explain@1"),
   run: z.string(),
   model: z.string(),
-  /** The device whose physics the samples were held against, or null where they speak alone. */
+  /** What the samples were held against: the model on its device, the model's own mix of work, or nothing. */
+  against: z.enum(["device", "model", "samples"]),
+  /** The device whose physics the samples were held against, or null where it is unknown. */
   device: z.string().nullable(),
   samples: amount,
   lengths: amount,
@@ -15,7 +17,15 @@ export const explainDocument = z.object({
   noise: amount,
   /** Nothing found: the times are those of a healthy model. */
   looksLikePhysics: z.boolean(),
-  findings: z.array(z.object({ cause: z.enum(causes), evidence: z.string(), advice: z.string() })),
+  findings: z.array(
+    z.object({
+      cause: z.enum(causes),
+      evidence: z.string(),
+      advice: z.string(),
+      /** What to set: of the engine that served, where that is known, else of several. */
+      options: z.array(z.object({ engine: z.string(), option: z.string() })),
+    }),
+  ),
   warnings: z.array(warning),
 });
 export type ExplainDocument = z.infer<typeof explainDocument>;

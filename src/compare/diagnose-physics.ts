@@ -1,0 +1,149 @@
+import { percent, tokens } from "../base/format.js";
+import { nonNegativeLeastSquares } from "../math/least-squares.js";
+import { median } from "../math/median.js";
+import type { ShapeGroup } from "./diagnose-shape.js";
+
+/** What the model's own operators predict, where the model is known. */
+export interface Physics {
+  /** Seconds of a prefill of n tokens; of some machine where the device is unknown: then only their growth counts. */
+  readonly seconds: (n: number) => number;
+  /** The part of them that is attention. */
+  readonly attention: (n: number) => number;
+  /** The same prefill if every layer attended to everything; null where the model has no window. */
+  readonly withoutWindow: ((n: number) => number) | null;
+  /** Seconds below which n tokens cannot have been computed. */
+  readonly least: (n: number) => number;
+  /** Whether `seconds` are those of the device, or only grow like them. */
+  readonly paceKnown: boolean;
+  /** Standard deviation of log(true over predicted share of attention to all else). */
+  readonly mixSpread: number;
+}
+
+/** Attention that takes this many times what physics expects is not fused. */
+const unfusedFactor = 2.3;
+/** What a cached prefix leaves to compute has up to this many times the share of attention. */
+const mostOfCache = 2;
+/** …and this share of the longest prefill. */
+const unfusedShare = 0.1;
+const flatter = 0.75;
+/** A window must save this much at the longest length to be missed. */
+const leastSaving = 0.15;
+/** Shapes of predictions are not believed beyond this share. */
+const shapeError = 0.03;
+/** What the samples must say against the healthy model, in squares of deviations, before it is called ill. */
+const doubt = { unfused: 5.5, unfusedOrCached: 3, idleWindow: 9 } as const;
+/** Of a median of normal repeats: π/2 times the variance of a mean. */
+const medianVariance = Math.PI / 2;
+
+interface Mixed {
+  /** Misfit in squares of deviations; with the prior of the mix where that was asked for. */
+  readonly cost: number;
+  /** Attention over all else, in units of the prediction. */
+  readonly factor: number;
+  /** Root mean square of what is left, relative. */
+  readonly misfit: number;
+  /** Share of attention in the fitted time of the longest prefill. */
+  readonly share: number;
+}
+
+interface Range {
+  readonly from: number;
+  readonly to: number;
+  /** Standard deviation of the factor's logarithm about 1, or null where nothing is known of it. */
+  readonly spread: number | null;
+  /** Factors from 1 to this one are all as likely. */
+  readonly slack?: number;
+}
+
+const steps = 80;
+const mostFactor = 64;
+
+/**
+ * Fits θ₀ + θ·(rest(n) + factor·attention(n)) to the medians, for the factor in a range that costs least; θ₀ and θ are free,
+ * so that neither the machine's pace nor the server's own overhead matter.
+ */
+function mix(
+  groups: readonly ShapeGroup[],
+  rest: (n: number) => number,
+  attention: (n: number) => number,
+  { from, to, spread, slack = 1 }: Range,
+): Mixed {
+  let best: Mixed = { cost: Number.POSITIVE_INFINITY, factor: from, misfit: 1, share: 0 };
+  const weights = groups.map(({ noise, repeats }) => {
+    const variance = ((repeats < 3 ? 1 : medianVariance) * noise ** 2) / repeats;
+    return 1 / (variance + shapeError ** 2);
+  });
+  const last = groups.at(-1)?.n ?? 1;
+  for (let step = 0; step <= steps; step += 1) {
+    const factor = from * (to / from) ** (step / steps);
+    const law = (n: number): number => rest(n) + factor * attention(n);
+    const rows = groups.map(({ n, seconds }) => [1 / seconds, law(n) / seconds]);
+    const ones = groups.map(() => 1);
+    const { beta, rss } = nonNegativeLeastSquares(rows, ones, weights);
+    const [constant = 0, pace = 0] = beta;
+    const unlikely = factor < 1 ? Math.log(factor) : Math.max(0, Math.log(factor / slack));
+    const cost = rss + (spread === null ? 0 : (unlikely / spread) ** 2);
+    if (cost >= best.cost) continue;
+    const left = groups.map(({ n, seconds }) => ((constant + pace * law(n)) / seconds - 1) ** 2);
+    const misfit = Math.sqrt(left.reduce((sum, value) => sum + value, 0) / groups.length);
+    const share = (pace * factor * attention(last)) / (constant + pace * law(last));
+    best = { cost, factor, misfit, share };
+  }
+  return best;
+}
+
+/**
+ * Whether attention takes several times its share, or the model's window saves nothing.
+ *
+ * @param computed no prompt can have come from a cache
+ */
+export function mixEvidence(
+  groups: readonly ShapeGroup[],
+  { seconds, attention, withoutWindow, paceKnown, mixSpread }: Physics,
+  computed: boolean,
+): { readonly cause: "unfused" | "idle-window"; readonly evidence: string } | null {
+  const last = groups.at(-1);
+  if (last === undefined || groups.length < 5) return null;
+  const rest = (n: number): number => Math.max(0, seconds(n) - attention(n));
+  const cacheable = !computed && !paceKnown;
+  const prior = { from: 1 / mostFactor, to: mostFactor, spread: mixSpread, slack: cacheable ? mostOfCache : 1 };
+  const healthy = mix(groups, rest, attention, prior);
+  const unfused = mix(groups, rest, attention, { from: unfusedFactor, to: mostFactor, spread: null });
+  const room = withoutWindow === null ? 1 : withoutWindow(last.n) / seconds(last.n);
+  const idle =
+    withoutWindow === null || room < 1 + leastSaving
+      ? null
+      : mix(groups, rest, (n) => withoutWindow(n) - rest(n), prior);
+  const costs = {
+    healthy: healthy.cost,
+    unfused:
+      unfused.share < unfusedShare
+        ? Number.POSITIVE_INFINITY
+        : unfused.cost + (cacheable ? doubt.unfusedOrCached : doubt.unfused),
+    idle: idle === null ? Number.POSITIVE_INFINITY : idle.cost + doubt.idleWindow,
+  };
+  const least = Math.min(costs.healthy, costs.unfused, costs.idle);
+  if (idle !== null && costs.idle === least) {
+    const evidence = `the times grow as if every layer attended to everything (within ${percent(idle.misfit)}): with the model's window they would need attention of ${healthy.factor.toFixed(1)} times its share, and are ${percent(healthy.misfit)} off; at ${tokens(last.n)} the window should save ${percent(1 - 1 / room)}`;
+    return { cause: "idle-window", evidence };
+  }
+  if (costs.unfused === least) {
+    const evidence = `attention takes ${unfused.factor.toFixed(1)} times its expected share beside the rest of the model: ${percent(unfused.share)} of the time at ${tokens(last.n)}, where physics expects ${percent(attention(last.n) / seconds(last.n))}`;
+    return { cause: "unfused", evidence };
+  }
+  return null;
+}
+
+/** Whether long prompts take less than their work needs, and short ones do not. */
+export function impossiblyFast(groups: readonly ShapeGroup[], { seconds, least }: Physics): string | null {
+  const [first] = groups;
+  const last = groups.at(-1);
+  if (first === undefined || last === undefined || last.n < 8 * first.n) return null;
+  const upper = groups.slice(Math.floor(groups.length / 2));
+  const ratio = median(upper.map((group) => group.seconds / least(group.n)));
+  const growth = last.seconds / first.seconds;
+  const expected = seconds(last.n) / seconds(first.n);
+  // A device that is faster than thought makes short prompts fast as well.
+  if (ratio >= 1 || growth >= flatter * expected) return null;
+  return `from ${tokens(first.n)} to ${tokens(last.n)} the time grows ${growth.toFixed(1)} times where the model's work needs ${expected.toFixed(1)} times, and long prompts take ${percent(ratio)} of the least they can`;
+}
