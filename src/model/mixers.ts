@@ -105,6 +105,19 @@ export interface Attention {
    * are for keys after the query. The table is the layer's own, or the last one of a layer before it.
    */
   readonly relativePositions?: { readonly buckets: number; readonly reach: number; readonly own: boolean };
+  /**
+   * Scores by place beside those by content (DeBERTa, arXiv:2006.03654). The stack has a table `relative_positions` of
+   * 2·reach places; each layer projects it (its extras `position_key`, `position_query`; the projections of content where
+   * `shared`) and adds q·key(place) where `places` has `key`, query(place)·k where it has `query`. A query and key that
+   * are d apart have the place reach + min(max(d, −reach), reach − 1); up to `farthest`, where it is not null, distances
+   * beyond reach/2 share the places beyond it, logarithmically.
+   */
+  readonly disentangled?: {
+    readonly reach: number;
+    readonly farthest: number | null;
+    readonly places: readonly ("key" | "query")[];
+    readonly shared: boolean;
+  };
 }
 
 /** Multi-head latent attention (DeepSeek-V2): keys and values of all heads are projected from one small latent. */

@@ -84,7 +84,6 @@ describe("runnableGraph refuses by name what is only priced", () => {
   };
 
   test.each<[string, ModelDescription]>([
-    ['mixer "fourier"', modelOf([{ ...plain, mixers: [{ kind: "fourier" }] }])],
     [
       "attention.projectionExperts",
       modelOf([{ ...plain, mixers: [{ ...attention, projectionExperts: { experts: 4, chosen: 2 } }] }]),

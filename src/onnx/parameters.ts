@@ -25,6 +25,8 @@ export interface ParameterPart {
 type Content =
   | { readonly parts: readonly ParameterPart[] }
   | { readonly rotary: RotaryTable }
+  /** Width of a Fourier transform. */
+  | { readonly fourier: number }
   /** One side of parts that are quantised: [rows, blocks, bytes] of levels, or [rows · blocks] scales. */
   | { readonly quantised: readonly ParameterPart[]; readonly bits: QuantisedBits; readonly side: "packed" | "scales" };
 
@@ -74,6 +76,11 @@ export class ParameterLayout {
   rotary(table: RotaryTable): string {
     const name = `rotary.${table.function}.${table.dims}.${table.theta}`;
     return this.place(name, [table.positions, table.dims / 2], { rotary: table });
+  }
+
+  /** Factors of a Fourier transform of that width, [width, width · 2]: cosines and negative sines in turn. */
+  fourier(width: number): string {
+    return this.place(`fourier.${width}`, [width, 2 * width], { fourier: width });
   }
 
   private place(
@@ -127,6 +134,7 @@ export class ParameterLayout {
       }
       const target = new Float32Array(file.data.buffer, region.start, region.bytes / floatBytes);
       if ("rotary" in content) fillRotary(content.rotary, target);
+      else if ("fourier" in content) fillFourier(content.fourier, target);
       else await fillParts(content.parts, source, target);
     }
     return files;
@@ -135,6 +143,16 @@ export class ParameterLayout {
 
 function pathOf(file: number): string {
   return `weights.${file}.bin`;
+}
+
+function fillFourier(width: number, target: Float32Array): void {
+  for (let row = 0; row < width; row += 1) {
+    for (let column = 0; column < width; column += 1) {
+      const angle = (2 * Math.PI * ((row * column) % width)) / width;
+      target[2 * (row * width + column)] = Math.cos(angle);
+      target[2 * (row * width + column) + 1] = -Math.sin(angle);
+    }
+  }
 }
 
 async function fillParts(parts: readonly ParameterPart[], source: WeightSource, target: Float32Array): Promise<void> {

@@ -3,7 +3,7 @@ import type { Graph, GraphOptions } from "../graph/types.js";
 import type { Arrangement, Ffn, Layer, Mixer, ModelDescription, Stack } from "../model/types.js";
 import { patternOf } from "./mixers/block-patterns.js";
 import { missingInModule } from "./mixers/whole.js";
-import { strangeExtras, strangeStackExtras } from "./stack-extras.js";
+import { strangeExtras, strangeStackExtras, unreadExtras } from "./stack-extras.js";
 import { unsupported } from "./unsupported.js";
 
 /** What may be there, per part of a description, for the graph to compute what the model computes. */
@@ -77,7 +77,7 @@ function missingInLayer(layer: Layer): string[] {
   const { mixers, ffns, norm, arrangement = "sequence" } = layer;
   return [
     ...strange("layer", layer, known.layer),
-    ...strangeExtras(layer.extras ?? {}).map((name) => `layer.extras.${name}`),
+    ...strangeExtras(unreadExtras(layer)).map((name) => `layer.extras.${name}`),
     ...strange("norm", norm, known.norm),
     ...(runArrangements.has(arrangement) ? [] : [`arrangement "${arrangement}"`]),
     ...mixers.flatMap(missingInMixer),

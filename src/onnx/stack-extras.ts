@@ -1,17 +1,24 @@
-import type { Extras } from "../model/types.js";
+import type { Extras, Layer } from "../model/types.js";
 import type { BlockInstance, Operator } from "../graph/types.js";
+import { addLinear } from "./linear.js";
+import { placesTable } from "./mixers/disentangled.js";
 import { lookUpPositions } from "./embed.js";
 import { float, int } from "./proto.js";
 import type { Scope } from "./scope.js";
 
 /** Epsilon of the norm behind BART's embeddings (`nn.LayerNorm`'s own). */
 const epsilon = 1e-5;
+/** Of the norm of DeBERTa's table of places (`layer_norm_eps` of every published config). */
+const tableEpsilon = 1e-7;
 
 /**
  * What may stand in front of a stack beside its layers: a table of positions of its own, a norm (its weight, then its
  * bias), a table of tokens that takes the place of the model's.
  */
-const runnable = ["positions", "embedding_norm"] as const;
+const runnable = ["positions", "embedding_norm", "relative_positions", "relative_norm"] as const;
+
+/** A projection of the embeddings (FNet). */
+const projection = "embedding_projection";
 
 /**
  * Parameters that a checkpoint has and this pass needs not: a mask token, attention to an encoder that is not there, a
@@ -30,14 +37,29 @@ export function strangeExtras({ weights = [], ...others }: Extras): string[] {
 }
 
 /** The same of what stands in front of a stack. */
-export function strangeStackExtras({ weights = [], ...others }: Extras): string[] {
+export function strangeStackExtras({ weights = [], linears = [], ...others }: Extras): string[] {
   const known: readonly string[] = runnable;
-  return strangeExtras({ ...others, weights: weights.filter(({ name }) => !known.includes(name)) });
+  return strangeExtras({
+    ...others,
+    weights: weights.filter(({ name }) => !known.includes(name)),
+    linears: linears.filter(({ name }) => name !== projection),
+  });
 }
 
-/** Whether an operator of a layer stands for extras that change nothing in the stream. */
-export function isPassedBy(operator: Operator): operator is Extract<Operator, { kind: "weighted" }> {
-  return operator.kind === "weighted" && operator.name === "extra.weights";
+/** What of a layer's extras its attention reads by place (DeBERTa). */
+const readByPlace = /^(position_(key|query)(_bias)?|c2p_\w+|p2c_\w+)$/;
+
+/** Extras of a layer that no mixer of it reads. */
+export function unreadExtras({ extras = {}, mixers }: Layer): Extras {
+  if (!mixers.some((mixer) => mixer.kind === "attention" && mixer.disentangled !== undefined)) return extras;
+  const unread = <T extends { readonly name: string }>(list: readonly T[] = []): readonly T[] =>
+    list.filter(({ name }) => !readByPlace.test(name));
+  return { ...extras, weights: unread(extras.weights), products: unread(extras.products) };
+}
+
+/** Whether an operator of a layer stands for extras that change nothing in the stream by themselves. */
+export function isPassedBy(operator: Operator): operator is Extract<Operator, { kind: "weighted" | "product" }> {
+  return (operator.kind === "weighted" || operator.kind === "product") && operator.name.startsWith("extra.");
 }
 
 /** Whether an instance is what stands in front of a stack. */
@@ -45,7 +67,7 @@ export function isStackExtras({ block }: BlockInstance): boolean {
   return block.name === "extras";
 }
 
-/** Learned positions added to the stream, then normed, as far as the stack has them. @returns [b, n, width] */
+/** Learned positions added to the stream, a norm, a projection, as far as the stack has them. @returns [b, n, width] */
 export function lowerStackExtras(stream: string, scope: Scope): string {
   const { builder } = scope;
   let result = stream;
@@ -55,14 +77,31 @@ export function lowerStackExtras(stream: string, scope: Scope): string {
     result = builder.node(scope.fresh("placed"), "Add", [result, rows]);
   }
   if (scope.hasWeight(local("embedding_norm"))) {
-    const both = scope.parameter(local("embedding_norm"));
-    const row = (index: number): string =>
-      builder.node(scope.fresh(`norm.${index}`), "Gather", [both, builder.integer(index)], {
-        attributes: { axis: int(0) },
-      });
-    result = builder.node(scope.fresh("normed"), "LayerNormalization", [result, row(0), row(1)], {
-      attributes: { axis: int(-1), epsilon: float(epsilon) },
-    });
+    result = addNormOfBoth(result, local("embedding_norm"), epsilon, scope);
+  }
+  const weight = local(`${projection}.weight`);
+  if (scope.hasWeight(weight)) {
+    const bias = local(`${projection}.bias`);
+    const both = { weight, bias: scope.hasWeight(bias) ? bias : null };
+    result = addLinear(result, both, scope.fresh(projection), scope);
+  }
+  if (scope.hasWeight(local("relative_positions"))) {
+    const table = scope.parameter(local("relative_positions"));
+    const norm = local("relative_norm");
+    scope.left.set(placesTable, scope.hasWeight(norm) ? addNormOfBoth(table, norm, tableEpsilon, scope) : table);
   }
   return result;
+}
+
+/** A layer norm whose weight and bias are the two rows of one parameter. */
+function addNormOfBoth(input: string, norm: string, least: number, scope: Scope): string {
+  const { builder } = scope;
+  const both = scope.parameter(norm);
+  const row = (index: number): string =>
+    builder.node(scope.fresh(`${norm}.${index}`), "Gather", [both, builder.integer(index)], {
+      attributes: { axis: int(0) },
+    });
+  return builder.node(scope.fresh(`${norm}.out`), "LayerNormalization", [input, row(0), row(1)], {
+    attributes: { axis: int(-1), epsilon: float(least) },
+  });
 }

@@ -15,10 +15,45 @@ const small = { hidden: 32, heads: 4, kvHeads: 4, headDim: 8, ffn: 48, layers: 4
 const real = (name: string, hidden: number, layers: number): ModelDescription =>
   scaled(readConfig(readConfigFile("class-defaults", `${name}.json`), name, name), { hidden, layers, vocabulary: 50 });
 
+const tiny = (name: string, keys: object = {}): ModelDescription =>
+  readConfig(
+    {
+      ...readConfigFile("class-defaults", `${name}.json`),
+      vocab_size: 50,
+      hidden_size: 32,
+      num_attention_heads: 4,
+      num_hidden_layers: 2,
+      intermediate_size: 48,
+      ...keys,
+    },
+    name,
+    name,
+  );
+
 describe.each([
   ["BERT: learned positions, segments, norms after the residual, a transform before the logits", real("bert", 128, 2)],
   ["ModernBERT: rotary positions, norms before, one without, windows that look both ways", real("modernbert", 128, 4)],
   ["ALBERT: one set of weights for all layers, a narrow embedding", real("albert", 128, 3)],
+  ["MPNet: one table of relative positions", tiny("mpnet")],
+  ["RoFormer: rotary positions", tiny("roformer")],
+  [
+    "DeBERTa: scores by place",
+    tiny("deberta", { relative_attention: true, pos_att_type: "c2p|p2c", max_relative_positions: 6 }),
+  ],
+  [
+    "DeBERTa 3: places that far distances share, projected as content is, from a normed table",
+    tiny("deberta-v2", {
+      relative_attention: true,
+      pos_att_type: ["p2c", "c2p"],
+      position_buckets: 6,
+      max_relative_positions: -1,
+      max_position_embeddings: 32,
+      share_att_key: true,
+      norm_rel_ebd: "layer_norm",
+      position_biased_input: false,
+    }),
+  ],
+  ["FNet: Fourier transforms, a projection of the embeddings", tiny("fnet")],
   ["DistilBERT: no segments", real("distilbert", 128, 2)],
   ["BigBird: a pooler beside the head", real("big_bird", 128, 2)],
   ["Longformer: parameters for global tokens that no token uses", real("longformer", 128, 2)],
@@ -36,6 +71,22 @@ describe.each([
     }
     await engine.close();
   });
+});
+
+test("scores by place in several blocks of queries equal the reference", async () => {
+  const model = tiny("deberta-v2", {
+    num_hidden_layers: 1,
+    relative_attention: true,
+    pos_att_type: ["p2c", "c2p"],
+    position_buckets: 32,
+    max_relative_positions: -1,
+    max_position_embeddings: 100,
+    position_biased_input: false,
+  });
+  const engine = await open(model, "fused", "all");
+  const ids = tokenIds(model, 1, 131);
+  await expectAgreement(await inPieces(engine, ids, [131]), model, ids);
+  await engine.close();
 });
 
 describe("decoders of other shapes", () => {

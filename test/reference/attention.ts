@@ -72,6 +72,7 @@ export async function runAttention(
     mixer.indexer === undefined
       ? null
       : await choose(inputs, inputs, mixer.indexer, mixer.rotary, norm, hidden, parameters);
+  const byPlace = await scoresByPlace(mixer, hidden, parameters);
   const sinks = mixer.sinks === true ? await parameters.vector("sinks", heads, "bias") : null;
 
   const mixed = queries.map((ofPosition, position) =>
@@ -83,7 +84,11 @@ export async function runAttention(
           .filter((other) => sees(mixer, position, other, keys.length) && (chosen?.[position]?.has(other) ?? true));
         const scores = seen.map((other) => {
           const score = dot(query, keys[other]?.[shared]) * mixer.scale;
-          return (mixer.softcap === null ? score : cap(score, mixer.softcap)) + bias(other - position, head);
+          return (
+            (mixer.softcap === null ? score : cap(score, mixer.softcap)) +
+            bias(other - position, head) +
+            byPlace(query, keys[other]?.[shared], position - other, head) * mixer.scale
+          );
         });
         // A sink takes part in the softmax, and mixes nothing in.
         const weights = softmax(sinks === null ? scores : [...scores, at(sinks, head)]);
@@ -139,6 +144,49 @@ async function relativeBias(
     const wide = exact + Math.floor((Math.log(away / exact) / Math.log(reach / exact)) * (count - exact));
     bucket += away < exact ? away : Math.min(wide, count - 1);
     return at(table ?? undefined, bucket * heads + head);
+  };
+}
+
+/**
+ * Scores by place, `disentangled_attention_bias` of DeBERTa's own code pair by pair (arXiv:2006.03654;
+ * microsoft/DeBERTa): content to place, and place to content, of the distance query − key.
+ */
+async function scoresByPlace(
+  { disentangled, heads, keyDim, bias }: Attention,
+  hidden: number,
+  parameters: Parameters,
+): Promise<(query: Vector, key: Vector | undefined, distance: number, head: number) => number> {
+  if (disentangled === undefined) return () => 0;
+  const { reach, farthest, places, shared } = disentangled;
+  const layer = parameters.sibling("extra.");
+  const projected = async (side: "key" | "query"): Promise<Vector[][]> => {
+    const from = shared ? parameters : layer;
+    const [weight, named] = shared ? [`${side}.weight`, `${side}.bias`] : [`position_${side}`, `position_${side}_bias`];
+    // Weights beside a layer's parts are drawn as small noise.
+    const init = shared ? "matrix" : "bias";
+    // The first generation has no bias on places that keys stand at.
+    const biased = shared ? bias[side] : side === "query" || bias.key;
+    const projection: Linear = {
+      weight: await from.read(weight ?? "", [heads * keyDim, hidden], init),
+      bias: biased ? await from.vector(named ?? "", heads * keyDim, "bias") : null,
+    };
+    return parameters.kept.places.map((x) => split(linear(x, projection), heads));
+  };
+  const ofKeys = places.includes("key") ? await projected("key") : null;
+  const ofQueries = places.includes("query") ? await projected("query") : null;
+  const placeOf = (distance: number): number => {
+    const mid = Math.floor(reach / 2);
+    const away = Math.abs(distance);
+    const shares = farthest !== null && away > mid;
+    const logarithm = shares ? Math.log(away / mid) / Math.log((farthest - 1) / mid) : 0;
+    const bucket = shares ? Math.sign(distance) * (mid + Math.ceil(logarithm * (mid - 1) - 1e-12)) : distance;
+    return Math.min(2 * reach - 1, Math.max(0, bucket + reach));
+  };
+  return (query, key, distance, head) => {
+    const place = placeOf(distance);
+    const ofKey = ofKeys === null ? 0 : dot(query, ofKeys[place]?.[head]);
+    const ofQuery = ofQueries === null || key === undefined ? 0 : dot(key, ofQueries[place]?.[head]);
+    return ofKey + ofQuery;
   };
 }
 

@@ -4,7 +4,7 @@ import { runMixer } from "./mixers.js";
 import { Parameters, runNorm } from "./parameters.js";
 import { runMoe } from "./moe.js";
 import { runRwkvFfn } from "./rwkv.js";
-import { type Linear, type Sequence, activate, at, cap, linear, map, row } from "./vectors.js";
+import { type Linear, type Sequence, type Vector, activate, at, cap, linear, map, row } from "./vectors.js";
 
 /**
  * A plain forward pass in float64, one sequence and one loop at a time: what the fast graphs must agree with.
@@ -77,19 +77,24 @@ async function embed(model: ModelDescription, parameters: Parameters, ids: reado
 /** Positions of the stack's own, and a norm behind them: its weight, then its bias. */
 async function runStackExtras(stream: Sequence, { extras }: Stack, parameters: Parameters): Promise<Sequence> {
   let result = stream;
+  for (const { name, inWidth, outWidth, bias } of extras?.linears ?? []) {
+    const own = parameters.within(`${name}.`);
+    const projection = {
+      weight: await own.matrix("weight", outWidth, inWidth),
+      bias: bias ? await own.vector("bias", outWidth, "bias") : null,
+    };
+    result = result.map((x) => linear(x, projection));
+  }
   for (const { name, shape } of extras?.weights ?? []) {
     const width = shape.at(-1) ?? 0;
     const weight = await parameters.read(name, shape, "bias");
     if (name === "positions") result = result.map((x, i) => map(x, (value, j) => value + at(weight, i * width + j)));
-    if (name === "embedding_norm") {
-      result = result.map((x) => {
-        const mean = x.reduce((sum, value) => sum + value, 0) / width;
-        const variance = x.reduce((sum, value) => sum + (value - mean) ** 2, 0) / width;
-        return map(
-          x,
-          (value, j) => ((value - mean) / Math.sqrt(variance + 1e-5)) * at(weight, j) + at(weight, width + j),
-        );
-      });
+    if (name === "embedding_norm") result = result.map((x) => normOfBoth(x, weight, 1e-5));
+    if (name === "relative_positions") {
+      parameters.kept.places = Array.from({ length: shape[0] ?? 0 }, (_, place) => row(weight, width, place));
+    }
+    if (name === "relative_norm") {
+      parameters.kept.places = parameters.kept.places.map((x) => normOfBoth(x, weight, 1e-7));
     }
   }
   return result;
@@ -103,6 +108,13 @@ async function pooled(stream: Sequence, hidden: number, width: number, parameter
     bias: await own.vector("bias", width, "bias"),
   };
   return stream.slice(0, 1).map((x) => map(linear(x, weights), Math.tanh));
+}
+
+/** A layer norm whose weight and bias are the two rows of one parameter. */
+function normOfBoth(x: Vector, both: Float32Array, epsilon: number): Vector {
+  const mean = x.reduce((sum, value) => sum + value, 0) / x.length;
+  const variance = x.reduce((sum, value) => sum + (value - mean) ** 2, 0) / x.length;
+  return map(x, (value, j) => ((value - mean) / Math.sqrt(variance + epsilon)) * at(both, j) + at(both, x.length + j));
 }
 
 /** What stands before the logits of masked language models: projection, GELU, norm. */

@@ -2,6 +2,7 @@ import type { Mixer, Norm } from "../../src/model/types.js";
 import { runAttention } from "./attention.js";
 import { runLatentAttention } from "./latent.js";
 import { runCell, runLinearAttention, runLinformer, runNystrom } from "./linear.js";
+import { runFourier } from "./fourier.js";
 import type { Parameters } from "./parameters.js";
 import {
   runDelta,
@@ -24,6 +25,8 @@ export function runMixer(
   parameters: Parameters,
 ): Promise<Sequence> {
   switch (mixer.kind) {
+    case "fourier":
+      return Promise.resolve(runFourier(inputs, hidden));
     case "attention":
       return runAttention(inputs, mixer, norm, hidden, parameters);
     case "delta":
@@ -55,7 +58,6 @@ export function runMixer(
     case "rwkv4":
       return runRwkv4(inputs, mixer, hidden, parameters);
     case "compressed":
-    case "fourier":
     case "relative":
       throw new Error(`no reference for ${mixer.kind}`);
   }

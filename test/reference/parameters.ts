@@ -13,6 +13,8 @@ interface Kept {
   relative: Float32Array | null;
   /** What the last indexer lets each position see. */
   chosen: Set<number>[];
+  /** The stack's table of places (DeBERTa). */
+  places: Sequence;
 }
 
 /** Reads parameters by name, below a prefix. */
@@ -21,11 +23,17 @@ export class Parameters {
     private readonly model: ModelDescription,
     private readonly source: WeightSource,
     private readonly prefix = "",
-    readonly kept: Kept = { keys: [], values: [], encoded: [], relative: null, chosen: [] },
+    readonly kept: Kept = { keys: [], values: [], encoded: [], relative: null, chosen: [], places: [] },
   ) {}
 
   within(prefix: string): Parameters {
     return new Parameters(this.model, this.source, this.prefix + prefix, this.kept);
+  }
+
+  /** The same below the prefix of another part of the same layer. */
+  sibling(prefix: string): Parameters {
+    const layer = this.prefix.replace(/[^.]+\.$/, "");
+    return new Parameters(this.model, this.source, layer + prefix, this.kept);
   }
 
   matrix(name: string, rows: number, columns: number): Promise<Float32Array> {

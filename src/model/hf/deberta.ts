@@ -1,4 +1,4 @@
-import type { Biases, ExtraProduct, Extras, ExtraWeight } from "../types.js";
+import type { Attention, Biases, ExtraProduct, Extras, ExtraWeight } from "../types.js";
 import { integer, listOf, sizeOrZero, text } from "./checks.js";
 import type { ConfigReader } from "./config-reader.js";
 import { readBertLike } from "./encoder.js";
@@ -26,14 +26,16 @@ function readDeberta(config: ConfigReader, generation: Generation): ReaderResult
   return readBertLike(config, {
     bias: generation.bias,
     tables: biased ? ["positions", "types"] : ["types"],
-    ...(relative === null ? {} : { extras: relative.model, layer: () => ({ extras: relative.layer }) }),
+    ...(relative === null
+      ? {}
+      : { extras: relative.model, layer: () => ({ extras: relative.layer }), attention: relative.attention }),
   });
 }
 
 function relativeParts(
   config: ConfigReader,
   generation: Generation,
-): { readonly model: Extras; readonly layer: Extras } {
+): { readonly model: Extras; readonly layer: Extras; readonly attention: (plain: Attention) => Attention } {
   const hidden = config.size("hidden_size");
   const heads = config.size("num_attention_heads");
   const buckets = config.optional("position_buckets", integer) ?? -1;
@@ -70,7 +72,20 @@ function relativeParts(
     weights.push({ name: side, shape: [hidden, hidden] });
     if (bias) weights.push({ name: `${side}_bias`, shape: [hidden] });
   }
+  const asked = (
+    [
+      ["c2p", "key"],
+      ["p2c", "query"],
+    ] as const
+  ).flatMap(([kind, side]) => (kinds.includes(kind) ? [side] : []));
+  const farthest = buckets > 0 ? (given > 0 ? given : config.size("max_position_embeddings")) : null;
   return {
+    attention: (plain) => ({
+      ...plain,
+      // One more kind of score each.
+      scale: (plain.keyDim * (1 + asked.length)) ** -0.5,
+      disentangled: { reach, farthest, places: asked, shared: shares },
+    }),
     model: {
       weights: [
         { name: "relative_positions", shape: [places, hidden] },

@@ -1,4 +1,4 @@
-import type { Biases, Embedding, Extras, ExtraTable, Head, Layer, Norm, Stack } from "../types.js";
+import type { Attention, Biases, Embedding, Extras, ExtraTable, Head, Layer, Norm, Stack } from "../types.js";
 import { layerCount, sizeOrZero, text, tokenCount } from "./checks.js";
 import { purposeOf } from "./architecture.js";
 import type { ConfigReader, Key } from "./config-reader.js";
@@ -80,6 +80,8 @@ interface BertTraits {
   readonly embeddingSize: boolean;
   readonly extras: Extras;
   readonly layer: (index: number) => Partial<Layer>;
+  /** What a layer's attention does differently. */
+  readonly attention: (plain: Attention, index: number) => Attention;
   /** Rows that the table of positions has beyond max_position_embeddings. */
   readonly positionOffset: number;
   /** Heads, where the config names none. */
@@ -126,7 +128,7 @@ export function readBertLike(config: ConfigReader, differences: Partial<BertTrai
     hidden,
     width,
     layers: listLayers(count, (index) => ({
-      mixers: [attention],
+      mixers: [differences.attention?.(attention, index) ?? attention],
       ffns: [ffn],
       norm,
       normPlacement: differences.placement ?? "post-residual",
@@ -184,13 +186,14 @@ const readDistilBert: Reader = (config) => readBertLike(config, { tables: ["posi
 /** models/electra: a narrower embedding. */
 const readElectra: Reader = (config) => readBertLike(config, { embeddingSize: true });
 
-/** models/roformer: a table of sinusoids of one head's width instead of learned positions. */
+/** models/roformer: rotary positions, from a table of sinusoids of one head's width. */
 const readRoFormer: Reader = (config) => {
   const headDim = config.size("hidden_size") / config.size("num_attention_heads");
   const rows = config.read("max_position_embeddings", tokenCount);
   config.ignore("rotary_value");
   return readBertLike(config, {
     tables: ["types"],
+    attention: (plain) => ({ ...plain, rotary: { dims: headDim, theta: 10_000, interleaved: true } }),
     extras: { weights: [{ name: "sinusoids", shape: [rows, headDim] }] },
   });
 };
@@ -202,11 +205,11 @@ const readMegatron: Reader = (config) =>
 /** models/mpnet: one table of relative positions for all layers. */
 const readMpNet: Reader = (config) => {
   const buckets = config.size("relative_attention_num_buckets");
-  const heads = config.size("num_attention_heads");
   return readBertLike(config, {
     tables: ["positions"],
     pooler: true,
-    extras: { weights: [{ name: "relative_positions", shape: [buckets, heads] }] },
+    // The class fixes how far buckets widen.
+    attention: (plain, index) => ({ ...plain, relativePositions: { buckets, reach: 128, own: index === 0 } }),
   });
 };
 

@@ -10,6 +10,7 @@ import { addChosenAttention } from "./chosen-attention.js";
 import { addCrossAttention } from "./cross-attention.js";
 import { addGroupQueryAttention } from "./group-query.js";
 import { addIndexer } from "./indexer.js";
+import { addDisentangledAttention } from "./disentangled.js";
 import { addHeadNorm } from "./head-norm.js";
 import { addBiasedAttention } from "./relative-positions.js";
 import type { Around } from "./around.js";
@@ -64,6 +65,10 @@ export function addWholeAttention(e: Emitter, input: string, mixer: Attention, a
   const sinks = mixer.sinks === true ? e.weight("sinks") : null;
   const finish = (mixed: string): string =>
     e.linear("output", mixer.gate === undefined ? mixed : addOutputGate(e, input, mixed, mixer));
+  if (mixer.disentangled !== undefined) {
+    const operands = { query, ...append(e, key, value, mixer, { kind: "full" }) };
+    return finish(addDisentangledAttention(e, operands, mixer, mixer.disentangled, naive));
+  }
   if (pattern !== null) {
     const operands = { query, ...append(e, key, value, mixer, { kind: "full" }) };
     return finish(addPatternAttention(e, operands, { ...mixer, sinks, naive }, pattern));

@@ -6,6 +6,7 @@ import type { Around } from "./around.js";
 import { addWholeAttention, isPlainAttention } from "./attention.js";
 import { addLinformer, addNystrom } from "./approximate.js";
 import { addCell } from "./cell.js";
+import { addFourierMixing } from "./fourier.js";
 import { addDeltaRule } from "./delta.js";
 import { addLightning, addMatrixLstm, addRgLru, addShortConvolution } from "./gated-linear.js";
 import { addLatentAttention } from "./latent.js";
@@ -56,6 +57,7 @@ const lowerings: { readonly [K in Kind]?: Whole<K> } = {
       "source",
       "sourceWidth",
       "relativePositions",
+      "disentangled",
       "referenceBlocks",
     ],
   },
@@ -116,6 +118,7 @@ const lowerings: { readonly [K in Kind]?: Whole<K> } = {
   },
   linformer: { lower: addLinformer, known: ["kind", "heads", "headDim", "length", "positions", "shared", "bias"] },
   nystrom: { lower: addNystrom, known: ["kind", "heads", "headDim", "landmarks", "convolution"] },
+  fourier: { lower: (e, input, _fourier, { hidden }) => addFourierMixing(e, input, hidden), known: ["kind"] },
   rwkv: { lower: addRwkv, known: ["kind", "version", "width", "headDim", "chunk", "ranks"] },
   rwkv4: { lower: addRwkv4, known: ["kind", "width"] },
   "rwkv4-ffn": { lower: addRwkvFfn, known: ["kind", "width", "ungated"] },
