@@ -1,3 +1,4 @@
+import { seededRandom } from "../base/random.js";
 import { type LoweredModel } from "../onnx/lower.js";
 import { type CacheBinding, type StateBinding, inputNames, keptTokens } from "../onnx/scope.js";
 import type { ExternalFile, Feed } from "../onnx/tensors.js";
@@ -18,6 +19,8 @@ export interface StepInput {
   readonly ids: BigInt64Array;
   /** Token ids of the encoder, [batch, m], which the first step of a sequence reads; `ids` where they are left out. */
   readonly encoderIds?: BigInt64Array;
+  /** What an encoder of sound reads, [batch, bins, frames]; noise where it is left out. */
+  readonly encoderFeatures?: Float32Array;
   /** One per cache of the model; empty arrays at depth 0. Read where they are, not copied. */
   readonly past: readonly CacheContent[];
   /** One per state of the model, [batch, …shape]; zeros where it is left out. */
@@ -93,7 +96,7 @@ function engine(lowered: LoweredModel, runtime: Runtime, session: Session): Engi
   };
 }
 
-function feedsOf({ caches, states, inputs }: LoweredModel, input: StepInput): Feed[] {
+function feedsOf({ caches, states, inputs, features }: LoweredModel, input: StepInput): Feed[] {
   const { batch, n, depth, ids, past } = input;
   const encoderIds = depth > 0 ? new BigInt64Array(0) : (input.encoderIds ?? ids);
   const all: Feed[] = [
@@ -103,6 +106,12 @@ function feedsOf({ caches, states, inputs }: LoweredModel, input: StepInput): Fe
     { name: inputNames.total, shape: [], data: Int32Array.of(depth + n) },
     { name: inputNames.depth, shape: [1], data: BigInt64Array.of(BigInt(depth)) },
   ];
+  if (features !== null) {
+    const { bins, frames } = features;
+    const length = depth > 0 ? 0 : frames;
+    const data = depth > 0 ? new Float32Array(0) : (input.encoderFeatures ?? noise(batch * bins * frames));
+    all.push({ name: inputNames.encoderFeatures, shape: [batch, bins, length], data });
+  }
   const feeds = all.filter(({ name }) => inputs.has(name));
   caches.forEach(({ past: names, kept, kvHeads, keyDim, valueDim }, index) => {
     const content = past[index];
@@ -116,6 +125,11 @@ function feedsOf({ caches, states, inputs }: LoweredModel, input: StepInput): Fe
     feeds.push({ name, shape: [batch, ...shape], data: input.states?.[index] ?? new Float32Array(length) });
   });
   return feeds;
+}
+
+function noise(length: number): Float32Array {
+  const random = seededRandom(1);
+  return Float32Array.from({ length }, () => 2 * random() - 1);
 }
 
 function floats(results: Readonly<Record<string, Tensor>>, name: string): Float32Array {

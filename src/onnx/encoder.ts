@@ -8,10 +8,14 @@ const hidden = "encoder.hidden";
  * The encoder of an encoder–decoder, which runs in the first pass of a sequence: with nothing cached. Later passes
  * skip it, so that one session, with one copy of the weights, does prefill and decode.
  *
- * @param width of the encoder's output
+ * @param size width of the encoder's output, and its tokens where their number is fixed
  * @param make adds the encoder's nodes and gives the name of its output, [b, m, width]
  */
-export function addEncoder(builder: ModelBuilder, width: number, make: () => string): EncoderOutput {
+export function addEncoder(
+  builder: ModelBuilder,
+  { width, tokens }: { readonly width: number; readonly tokens: number | null },
+  make: () => string,
+): EncoderOutput {
   const depth = builder.input(inputNames.depth, "int64", [1]);
   const first = builder.node("encoder.first", "Equal", [depth, builder.integers([0])]);
   const branch = (which: string, output: () => string): AttributeValue => ({
@@ -29,5 +33,5 @@ export function addEncoder(builder: ModelBuilder, width: number, make: () => str
       ),
     },
   });
-  return { hidden, first };
+  return { hidden, tokens, first };
 }

@@ -33,7 +33,14 @@ import {
   type StateBinding,
   inputNames,
 } from "./scope.js";
-import { isPassedBy, isStackExtras, lowerStackExtras } from "./stack-extras.js";
+import {
+  type Features,
+  embedsItself,
+  featuresOf,
+  isPassedBy,
+  isStackExtras,
+  lowerStackExtras,
+} from "./stack-extras.js";
 import { unsupported } from "./unsupported.js";
 import { wholeLowering } from "./mixers/whole.js";
 import type { ExternalFile } from "./tensors.js";
@@ -47,6 +54,8 @@ export interface LoweredModel {
   readonly parameterBytes: number;
   readonly caches: readonly CacheBinding[];
   readonly states: readonly StateBinding[];
+  /** What an encoder of sound reads; null where there is none. */
+  readonly features: Features | null;
   /** Names of the inputs beside the caches. */
   readonly inputs: ReadonlySet<string>;
   /** Name of the result: logits [b, 1 or n, vocabulary], or hidden states where the model has no head. */
@@ -101,6 +110,7 @@ export function lowerGraph(graph: Graph, options: LoweringOptions): LoweredModel
     parameterBytes: layout.bytes,
     caches,
     states,
+    features: featuresOf(graph.instances.find(({ encodes }) => encodes === true)),
     inputs: new Set(model.inputs.map(({ name }) => name).filter((name) => !pasts.has(name))),
     output: stream,
     origins: builder.origins,
@@ -131,9 +141,17 @@ function lowerEncoder(
   const last = encoding.at(-1)?.block;
   if (embedding === undefined || last === undefined) return null;
   const target: Target = { ...parts, encoder: null, left: new Map(), choices: [] };
-  const ids = parts.builder.input(inputNames.encoderIds, "int64", ["b", "m"]);
-  return addEncoder(parts.builder, lastSize(last.values.get(last.output)?.shape, "the encoder's output"), () => {
-    let stream = lowerInstance(embedding, "encoder.embedding", ids, target);
+  const features = featuresOf(encoding[0]);
+  const input =
+    features === null
+      ? parts.builder.input(inputNames.encoderIds, "int64", ["b", "m"])
+      : parts.builder.input(inputNames.encoderFeatures, "float32", ["b", features.bins, "frames"]);
+  const shape = last.values.get(last.output)?.shape;
+  // A length that is a symbol is none yet.
+  const tokens = shape?.[1]?.at({}) ?? 0;
+  const size = { width: lastSize(shape, "the encoder's output"), tokens: tokens === 0 ? null : tokens };
+  return addEncoder(parts.builder, size, () => {
+    let stream = embedsItself(encoding[0]) ? input : lowerInstance(embedding, "encoder.embedding", input, target);
     encoding.forEach((instance, index) => {
       stream = lowerInstance(instance, `encoder.${index}`, stream, target);
     });
@@ -183,7 +201,7 @@ function lowerInstance(instance: BlockInstance, index: string, stream: string, t
     latestCache: () => target.caches.findLast(({ kept }) => kept.kind === "all") ?? null,
   };
   if (isPooler(instance)) return lowerPooler(stream, context);
-  if (isStackExtras(instance)) return lowerStackExtras(stream, context);
+  if (isStackExtras(instance)) return lowerStackExtras(stream, block, context);
   const packed = packedProjections(block);
   const skipped = new Set<Operator>([...packed.values()].flat());
   const modules = wholeModules(block, target.graph);

@@ -68,7 +68,8 @@ function strangeStacks(stacks: readonly Stack[]): string[] {
   if ((last.length?.kind ?? "new") !== "new") return ["a stack of another length"];
   if (encoder === undefined) return [];
   if (last.kind !== "decoder" || encoder.kind !== "encoder") return [`${stacks.length} stacks`];
-  return encoder.length?.kind === "encoder" ? [] : ["an encoder of another length"];
+  const fixed = encoder.length?.kind === "constant" && (encoder.extras?.convolutions ?? []).length > 0;
+  return fixed || encoder.length?.kind === "encoder" ? [] : ["an encoder of another length"];
 }
 
 const runArrangements: ReadonlySet<Arrangement> = new Set(["sequence", "parallel", "parallel-two-norms"]);

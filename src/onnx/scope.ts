@@ -15,11 +15,11 @@ export interface LoweringOptions {
 
 /**
  * Which of the earlier tokens a cache holds: all, the last so many (and before them the first ones of the sequence),
- * those of the chunk that is not full yet, or what the encoder left, which no step adds to.
+ * those of the chunk that is not full yet, or what the encoder left, which no step adds to: `tokens` where fixed.
  */
 export type Kept =
   | { readonly kind: "all" }
-  | { readonly kind: "encoder" }
+  | { readonly kind: "encoder"; readonly tokens: number | null }
   | { readonly kind: "last"; readonly tokens: number; readonly first?: number }
   | { readonly kind: "chunk"; readonly size: number };
 
@@ -27,8 +27,9 @@ export type Kept =
 export function keptTokens(kept: Kept, depth: number): number {
   switch (kept.kind) {
     case "all":
-    case "encoder":
       return depth;
+    case "encoder":
+      return depth === 0 ? 0 : (kept.tokens ?? depth);
     case "last":
       return Math.min(depth, kept.tokens + (kept.first ?? 0));
     case "chunk":
@@ -59,6 +60,8 @@ export const inputNames = {
   ids: "ids",
   /** Token ids of an encoder that a decoder reads, int64 [b, m]; read in the first pass of a sequence only. */
   encoderIds: "encoder.ids",
+  /** The same of an encoder of sound: mel spectrum, float32 [b, bins, frames]. */
+  encoderFeatures: "encoder.features",
   /** Index of each sequence's last token, c + n − 1, int32 [b]. */
   last: "last",
   /** c + n, int32, no dimensions. */
@@ -71,6 +74,8 @@ export const inputNames = {
 export interface EncoderOutput {
   /** [b, m, width] in the first pass of a sequence; nobody reads it later. */
   readonly hidden: string;
+  /** m where it is fixed. */
+  readonly tokens: number | null;
   /** Whether this pass is the first: bool [1]. Later ones find the encoder's keys and values in the caches. */
   readonly first: string;
 }

@@ -1,9 +1,9 @@
 import type { Extras, Layer } from "../model/types.js";
-import type { BlockInstance, Operator } from "../graph/types.js";
+import type { Block, BlockInstance, Operator } from "../graph/types.js";
 import { addLinear } from "./linear.js";
 import { placesTable } from "./mixers/disentangled.js";
 import { lookUpPositions } from "./embed.js";
-import { float, int } from "./proto.js";
+import { float, int, ints } from "./proto.js";
 import type { Scope } from "./scope.js";
 
 /** Epsilon of the norm behind BART's embeddings (`nn.LayerNorm`'s own). */
@@ -15,7 +15,7 @@ const tableEpsilon = 1e-7;
  * What may stand in front of a stack beside its layers: a table of positions of its own, a norm (its weight, then its
  * bias), a table of tokens that takes the place of the model's.
  */
-const runnable = ["positions", "embedding_norm", "relative_positions", "relative_norm"] as const;
+const runnable = ["positions", "embedding", "embedding_norm", "relative_positions", "relative_norm"] as const;
 
 /** A projection of the embeddings (FNet). */
 const projection = "embedding_projection";
@@ -37,7 +37,7 @@ export function strangeExtras({ weights = [], ...others }: Extras): string[] {
 }
 
 /** The same of what stands in front of a stack. */
-export function strangeStackExtras({ weights = [], linears = [], ...others }: Extras): string[] {
+export function strangeStackExtras({ weights = [], linears = [], convolutions: _stem, ...others }: Extras): string[] {
   const known: readonly string[] = runnable;
   return strangeExtras({
     ...others,
@@ -67,13 +67,67 @@ export function isStackExtras({ block }: BlockInstance): boolean {
   return block.name === "extras";
 }
 
-/** Learned positions added to the stream, a norm, a projection, as far as the stack has them. @returns [b, n, width] */
-export function lowerStackExtras(stream: string, scope: Scope): string {
+/** What an encoder of sound reads of each sequence. */
+export interface Features {
+  readonly bins: number;
+  readonly frames: number;
+}
+
+/** A convolution that an encoder of sound begins with. */
+type Stem = Extract<Operator, { kind: "convolution" }>;
+
+function stemOf(block: Block): Stem[] {
+  return block.operators.filter((operator) => operator.kind === "convolution");
+}
+
+/** What the convolutions of an encoder's beginning read; null where it has none. */
+export function featuresOf(instance: BlockInstance | undefined): Features | null {
+  if (instance === undefined || !isStackExtras(instance)) return null;
+  const [first] = stemOf(instance.block);
+  if (first === undefined) return null;
+  return { bins: instance.block.weights.get(first.weight)?.shape[1] ?? 0, frames: first.positions.at({}) };
+}
+
+/** Whether a stack has a table of tokens, or convolutions, of its own in front. */
+export function embedsItself(instance: BlockInstance | undefined): boolean {
+  if (instance === undefined || !isStackExtras(instance)) return false;
+  return instance.block.weights.has("extra.embedding") || stemOf(instance.block).length > 0;
+}
+
+/** Convolutions with GELU behind each; one that has fewer positions than the one before strides. [b, positions, width] */
+function lowerStem(input: string, stem: readonly Stem[], scope: Scope): string {
   const { builder } = scope;
-  let result = stream;
+  let result = input;
+  let before = stem[0]?.positions.at({}) ?? 0;
+  for (const { name, weight, bias, positions } of stem) {
+    const kernel = scope.weight(weight).weight.shape[2] ?? 1;
+    const side = (kernel - 1) / 2;
+    const now = positions.at({});
+    const inputs = [result, scope.parameter(weight), ...(bias === null ? [] : [scope.parameter(bias)])];
+    const convolved = builder.node(scope.fresh(name), "Conv", inputs, {
+      attributes: { kernel_shape: ints([kernel]), pads: ints([side, side]), strides: ints([Math.round(before / now)]) },
+    });
+    result = builder.node(scope.fresh(`${name}.activated`), "Gelu", [convolved]);
+    before = now;
+  }
+  return builder.node(scope.fresh("stem"), "Transpose", [result], { attributes: { perm: ints([0, 2, 1]) } });
+}
+
+/** Learned positions added to the stream, a norm, a projection, as far as the stack has them. @returns [b, n, width] */
+export function lowerStackExtras(stream: string, block: Block, scope: Scope): string {
+  const { builder } = scope;
+  const stem = stemOf(block);
+  let result = stem.length > 0 ? lowerStem(stream, stem, scope) : stream;
   const local = (name: string): string => `extra.${name}`;
+  if (scope.hasWeight(local("embedding"))) {
+    const table = scope.parameter(local("embedding"));
+    const width = scope.weight(local("embedding")).weight.shape[1] ?? 1;
+    const rows = builder.node(scope.fresh("embedded"), "Gather", [table, stream]);
+    // T5Gemma, the only family with a table of the encoder's own, multiplies by the root of its width.
+    result = builder.node(scope.fresh("scaled"), "Mul", [rows, builder.scalar(Math.sqrt(width))]);
+  }
   if (scope.hasWeight(local("positions"))) {
-    const rows = lookUpPositions(scope.fresh("positions"), stream, local("positions"), scope);
+    const rows = lookUpPositions(scope.fresh("positions"), result, local("positions"), scope);
     result = builder.node(scope.fresh("placed"), "Add", [result, rows]);
   }
   if (scope.hasWeight(local("embedding_norm"))) {

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, test } from "vitest";
 import type { Engine } from "../../src/measure/onnx-node-engine.js";
+import { seededRandom } from "../../src/base/random.js";
 import { readConfig } from "../../src/model/hf/read-config.js";
 import type { ModelDescription } from "../../src/model/types.js";
 import { readConfigFile } from "../reference/data.js";
@@ -19,6 +20,26 @@ const bart = {
   decoder_ffn_dim: 40,
 };
 
+/** Gemma 2's layers in both halves, small. */
+function t5gemma(): ModelDescription {
+  const config = readConfigFile("class-defaults", "t5gemma.json");
+  const half = (side: "encoder" | "decoder", hidden: number): object => ({
+    ...(config[side] as object),
+    vocab_size: 50,
+    hidden_size: hidden,
+    num_hidden_layers: 2,
+    num_attention_heads: 4,
+    num_key_value_heads: 2,
+    head_dim: 8,
+    intermediate_size: 40,
+    sliding_window: 5,
+    query_pre_attn_scalar: 8,
+    layer_types: ["sliding_attention", "full_attention"],
+  });
+  const sizes = { encoder: half("encoder", 24), decoder: half("decoder", 32) };
+  return readConfig({ ...config, ...sizes, vocab_size: 50 }, "t5gemma", "t5gemma");
+}
+
 const models: readonly (readonly [string, ModelDescription])[] = [
   ["T5: relative positions of the first layer, scores without a factor", real("t5", t5)],
   ["UMT5: a table for every layer, gated networks", real("umt5", t5)],
@@ -26,6 +47,7 @@ const models: readonly (readonly [string, ModelDescription])[] = [
   ["BART: learned positions, a norm behind them, norms after the residual", real("bart", bart)],
   ["mBART: norms before, one more at the end", real("mbart", bart)],
   ["LED: Longformer's encoder", real("led", { ...bart, attention_window: 8 })],
+  ["T5Gemma: halves of two widths, a table of tokens for each", t5gemma()],
   ["Pegasus: no norm behind the positions", real("pegasus", bart)],
 ];
 
@@ -65,6 +87,32 @@ describe.each(models)("%s", (_name, model) => {
       await expectAgreement(await inPieces(engine, ids, steps, encoder), model, ids, encoder);
     });
   });
+});
+
+test("Whisper: convolutions over a spectrum, an encoder of fixed length", async () => {
+  const model = real("whisper", { ...bart, num_mel_bins: 6, max_source_positions: 10, max_target_positions: 24 });
+  const random = seededRandom(3);
+  const features = [0, 1].map(() =>
+    Array.from({ length: 6 }, () => Float64Array.from({ length: 20 }, () => Math.fround(random() - 0.5))),
+  );
+  const flat = (count: number): Float32Array =>
+    Float32Array.from(features.slice(0, count).flatMap((one) => one.flatMap((bin) => [...bin])));
+  for (const attention of ["fused", "naive"] as const) {
+    const engine = await open(model, attention, "all");
+    for (const [batch, pieces] of [
+      [1, [1]],
+      [1, [7, 1, 1, 4]],
+      [2, [3, 1, 1]],
+    ] as const) {
+      const ids = tokenIds(
+        model,
+        batch,
+        pieces.reduce((sum: number, n) => sum + n, 0),
+      );
+      await expectAgreement(await inPieces(engine, ids, pieces, ids, flat(batch)), model, ids, ids, features);
+    }
+    await engine.close();
+  }
 });
 
 test("relative positions in several blocks of queries, whole and after what is cached, equal the reference", async () => {

@@ -43,6 +43,7 @@ export async function inPieces(
   ids: number[][],
   pieces: readonly number[],
   encoder: number[][] = ids,
+  encoderFeatures: Float32Array = new Float32Array(0),
 ): Promise<number[][]> {
   const encoderIds = BigInt64Array.from(encoder.flat().map(BigInt));
   const batch = ids.length;
@@ -53,7 +54,16 @@ export async function inPieces(
     const start = depth;
     const part = BigInt64Array.from(ids.flatMap((sequence) => sequence.slice(start, start + n)).map(BigInt));
     const result = await engine.logitsAndCaches(
-      engine.prepare({ batch, n, depth, ids: part, encoderIds, past: memory.caches, states: memory.states }),
+      engine.prepare({
+        batch,
+        n,
+        depth,
+        ids: part,
+        encoderIds,
+        encoderFeatures,
+        past: memory.caches,
+        states: memory.states,
+      }),
     );
     const share = result.logits.length / batch;
     logits.forEach((own, index) => own.push(...result.logits.subarray(index * share, (index + 1) * share)));
@@ -75,9 +85,10 @@ export async function expectAgreement(
   model: ModelDescription,
   ids: number[][],
   encoder: number[][] = ids,
+  features: readonly (readonly Float64Array[])[] = [],
 ): Promise<void> {
   for (const [index, sequence] of ids.entries()) {
-    const logits = await referenceLogits(model, weights, sequence, encoder[index]);
+    const logits = await referenceLogits(model, weights, sequence, encoder[index], features[index]);
     const expected = logits.flatMap((position) => [...position]);
     expect(relativeError(actual[index] ?? [], expected)).toBeLessThan(tolerance);
   }

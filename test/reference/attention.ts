@@ -28,6 +28,8 @@ export async function runAttention(
 ): Promise<Sequence> {
   const { heads, kvHeads, keyDim, valueDim } = mixer;
   const source = mixer.source === "encoder" ? parameters.kept.encoded : inputs;
+  const widthOf = (side: "query" | "key" | "value"): number =>
+    side === "query" ? hidden : (mixer.sourceWidth ?? source[0]?.length ?? hidden);
   const project = async (side: "query" | "key" | "value" | "output", x: Sequence, from: number, to: number) => {
     const weights: Linear = {
       weight: await parameters.matrix(`${side}.weight`, to, from),
@@ -38,7 +40,7 @@ export async function runAttention(
   const turn = (vector: Vector, position: number, count: number): Vector[] =>
     split(vector, count).map((head) => rotate(head, position, mixer.rotary));
   const prepare = async (side: "query" | "key", count: number): Promise<Vector[][]> => {
-    const projected = await project(side, side === "key" ? source : inputs, hidden, count * keyDim);
+    const projected = await project(side, side === "key" ? source : inputs, widthOf(side), count * keyDim);
     if (mixer.queryKeyNorm === "none") return projected.map((x, position) => turn(x, position, count));
     const perHead = mixer.queryKeyNorm === "per-head" || mixer.queryKeyNorm === "each-head";
     const width = perHead ? keyDim : count * keyDim;
@@ -64,7 +66,9 @@ export async function runAttention(
   if (mixer.keyValue !== "shared") {
     kept.keys = await prepare("key", kvHeads);
     const valuesFrom = mixer.keyValue === "key-is-value" ? "key" : "value";
-    kept.values = (await project(valuesFrom, source, hidden, kvHeads * valueDim)).map((x) => split(x, kvHeads));
+    kept.values = (await project(valuesFrom, source, widthOf(valuesFrom), kvHeads * valueDim)).map((x) =>
+      split(x, kvHeads),
+    );
   }
   const { keys, values } = kept;
   const bias = await relativeBias(mixer, parameters);

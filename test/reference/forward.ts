@@ -17,20 +17,25 @@ export async function referenceLogits(
   source: WeightSource,
   ids: readonly number[],
   encoderIds: readonly number[] = ids,
+  /** What an encoder of sound reads, [bins][frames]. */
+  features: Sequence = [],
 ): Promise<Sequence> {
   const parameters = new Parameters(model, source);
   let stream: Sequence = [];
   for (const stack of model.stacks) {
     const own = stack.kind === "decoder" ? "" : `${stack.name ?? stack.kind}.`;
     parameters.kept.encoded = stream;
-    stream = await embed(model, parameters, stack === model.stacks.at(-1) ? ids : encoderIds);
-    stream = await runStackExtras(stream, stack, parameters.within(`${own}extras.extra.`));
+    const hidden = stack.hiddenSize ?? model.hiddenSize;
+    const extras = parameters.within(`${own}extras.extra.`);
+    const reads = stack === model.stacks.at(-1) ? ids : encoderIds;
+    stream = (await runBeginning(stack, reads, features, extras)) ?? (await embed(model, parameters, reads));
+    stream = await runStackExtras(stream, stack, extras);
     for (const [index, layer] of stack.layers.entries()) {
       const scope = `${own}${layer.weightsOf ?? `layers.${index}`}.`;
-      stream = await runLayer(stream, layer, model.hiddenSize, parameters.within(scope));
+      stream = await runLayer(stream, layer, hidden, parameters.within(scope));
     }
     if (stack.finalNorm !== null) {
-      stream = await runNorm(stream, stack.finalNorm, model.hiddenSize, parameters.within(`${own}final_norm.norm.`));
+      stream = await runNorm(stream, stack.finalNorm, hidden, parameters.within(`${own}final_norm.norm.`));
     }
   }
   const { kind, tied, bias, softcap, transform } = model.head;
@@ -72,6 +77,46 @@ async function embed(model: ModelDescription, parameters: Parameters, ids: reado
     stream = stream.map((x) => linear(x, weights));
   }
   return stream.map((x) => map(x, (value) => value * (scale ?? 1)));
+}
+
+/** A stack's own table of tokens, times the root of its width; or its convolutions over features. Null where it has none. */
+async function runBeginning(
+  { extras }: Stack,
+  ids: readonly number[],
+  features: Sequence,
+  parameters: Parameters,
+): Promise<Sequence | null> {
+  for (const { name, shape } of extras?.weights ?? []) {
+    if (name !== "embedding") continue;
+    const [, width = 0] = shape;
+    const table = await parameters.read(name, shape, "bias");
+    return ids.map((id) => map(row(table, width, id), (value) => value * Math.sqrt(width)));
+  }
+  if ((extras?.convolutions ?? []).length === 0) return null;
+  let channels = features;
+  for (const { name, inWidth, outWidth, kernel, positions } of extras?.convolutions ?? []) {
+    const weight = await parameters.read(`${name}.weight`, [outWidth, inWidth, kernel], "matrix");
+    const bias = await parameters.vector(`${name}.bias`, outWidth, "bias");
+    const stride = (channels[0]?.length ?? 0) / positions;
+    channels = Array.from({ length: outWidth }, (_, out) =>
+      Float64Array.from({ length: positions }, (_unused, position) => {
+        let sum = at(bias, out);
+        channels.forEach((channel, input) => {
+          for (let tap = 0; tap < kernel; tap += 1) {
+            const place = position * stride + tap - (kernel - 1) / 2;
+            if (place >= 0 && place < channel.length) {
+              sum += at(weight, (out * inWidth + input) * kernel + tap) * at(channel, place);
+            }
+          }
+        });
+        return activate("gelu", sum);
+      }),
+    );
+  }
+  const [first] = channels;
+  return Array.from({ length: first?.length ?? 0 }, (_, position) =>
+    Float64Array.from(channels, (channel) => at(channel, position)),
+  );
 }
 
 /** Positions of the stack's own, and a norm behind them: its weight, then its bias. */

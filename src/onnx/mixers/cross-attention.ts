@@ -17,7 +17,7 @@ export function addCrossAttention(e: Emitter, input: string, mixer: Attention, {
   if (encoder === null) throw unsupported(e.name, "no encoder stands before it");
   const { heads, kvHeads, keyDim, valueDim } = mixer;
   const { builder } = e.scope;
-  const cache = e.scope.cache(e.local("cache"), { kind: "encoder" });
+  const cache = e.scope.cache(e.local("cache"), { kind: "encoder", tokens: encoder.tokens });
   let query = e.linear("query", input);
   if (mixer.queryKeyNorm !== "none") query = addHeadNorm(e, "query_norm", query, heads, mixer, norm);
   const turned = (from: string, dim: number): string =>
