@@ -50,9 +50,9 @@ function missingParts(model: ModelDescription): string[] {
     ),
     // A pooler's rows are as many as it reads.
     ...strange("head", model.head, model.head.kind === "pooler" ? [...known.head, "rows"] : known.head),
+    ...model.stacks.flatMap(({ kind }) => (kind === "decoder" || kind === "encoder" ? [] : [`${kind} stack`])),
     ...strangeStacks(model.stacks),
     ...model.stacks.flatMap((stack) => [
-      ...(stack.kind === "decoder" || stack.kind === "encoder" ? [] : [`${stack.kind} stack`]),
       ...strange("stack", stack, known.stack),
       ...strangeStackExtras(stack.extras ?? {}).map((name) => `stack.extras.${name}`),
       ...(stack.finalNorm === null ? [] : strange("norm", stack.finalNorm, known.norm)),

@@ -1,5 +1,5 @@
 import { badInput } from "../base/errors.js";
-import type { Attention, Extras, Ffn, Indexer, Layer, Mixer, ModelDescription } from "../model/types.js";
+import type { Attention, Extras, Ffn, Indexer, Layer, Mixer, ModelDescription, Stack } from "../model/types.js";
 import { greatestDivisor } from "./divisor.js";
 import { carriesText, changeLayers, mixerKinds } from "./layers.js";
 
@@ -51,8 +51,15 @@ function textAlone(model: ModelDescription): ModelDescription {
 
 function withVocabulary(model: ModelDescription, wanted: number): ModelDescription {
   const { rows: _rows, ...head } = model.head;
+  // An encoder may have a table of its own.
+  const stacks = model.stacks.map((stack): Stack => {
+    const weights = stack.extras?.weights?.map((weight) =>
+      weight.name === "embedding" ? { ...weight, shape: [wanted, ...weight.shape.slice(1)] } : weight,
+    );
+    return weights === undefined ? stack : { ...stack, extras: { ...stack.extras, weights } };
+  });
   return noted(
-    { ...model, vocabularySize: wanted, embedding: { ...model.embedding, rows: wanted }, head },
+    { ...model, vocabularySize: wanted, embedding: { ...model.embedding, rows: wanted }, head, stacks },
     `scaled: a vocabulary of ${wanted} instead of ${model.vocabularySize}`,
   );
 }
