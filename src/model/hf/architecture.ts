@@ -13,6 +13,8 @@ export function purposeOf(config: ConfigReader): Purpose {
   const name = className(config);
   if (name === null) return "language-model";
   if (/(Classification|MultipleChoice|QuestionAnswering)$/.test(name)) return "classification";
-  if (/(Model|Encoder)$/.test(name) && !name.endsWith("LMHeadModel")) return "bare";
+  // Classes of wrappers that generate, whatever they are called.
+  if (/(LMHead|Chat|Omni)Model$/.test(name)) return "language-model";
+  if (/(Model|Encoder)$/.test(name)) return "bare";
   return "language-model";
 }

@@ -4,6 +4,7 @@ import type { ConfigReader } from "./config-reader.js";
 import { shareEqual } from "./decoder.js";
 import { noBias, softmax } from "./parts.js";
 import { visionReaders } from "./vision.js";
+import { wrappedAudio, wrappedVision } from "./vision-wrapped.js";
 import type { VisionReader } from "./vision-tower.js";
 
 /** A model of several parts: a language model in `text_config`, or on the top level, and towers beside it. */
@@ -25,7 +26,28 @@ export const composites: Readonly<Record<string, Composite>> = {
   qwen3_vl_moe: { text: "qwen3_moe", nested, vision: visionReaders.qwen3 },
   qwen3_5: { text: "qwen3_5_text", nested, vision: visionReaders.qwen3 },
   qwen3_5_moe: { text: "qwen3_5_moe_text", nested, vision: visionReaders.qwen3 },
-  llava: { text: "llama", nested, vision: visionReaders.clip },
+  llava: { text: "llama", nested, vision: wrappedVision.llava },
+  llava_next: { text: "llama", nested, vision: wrappedVision.llavaNext },
+  llava_next_video: { text: "llama", nested, vision: wrappedVision.llavaNext },
+  llava_onevision: { text: "qwen2", nested, vision: wrappedVision.llavaNext },
+  paligemma: { text: "gemma", nested, vision: wrappedVision.paligemma },
+  idefics3: { text: "llama", nested, vision: wrappedVision.idefics3 },
+  smolvlm: { text: "llama", nested, vision: wrappedVision.idefics3 },
+  aya_vision: { text: "cohere2", nested, vision: wrappedVision.aya },
+  internvl_chat: { text: "internlm2", nested, vision: wrappedVision.intern },
+  internvl: { text: "qwen2", nested, vision: wrappedVision.intern },
+  glm4v: { text: "glm4", nested, vision: wrappedVision.glm4v },
+  glm4v_moe: { text: "glm4_moe", nested, vision: wrappedVision.glm4v },
+  kimi_vl: { text: "deepseek_v3", nested, vision: visionReaders.moonVit },
+  phi3_v: { text: "phi3", nested, vision: wrappedVision.phi3 },
+  qwen2_audio: { text: "qwen2", nested, vision: null, audio: wrappedAudio.qwen2Audio },
+  qwen2_5_omni: { text: "qwen2", nested, vision: visionReaders.qwen25, audio: wrappedAudio.qwen25Omni },
+  qwen3_omni_moe: { text: "qwen3_moe", nested, vision: visionReaders.qwen3 },
+  voxtral: { text: "llama", nested, vision: null, audio: wrappedAudio.voxtral },
+  idefics2: { text: "mistral", nested, vision: null },
+  janus: { text: "llama", nested, vision: null },
+  granite_speech: { text: "granite", nested, vision: null },
+  phi4mm: { text: "phi3", nested, vision: null },
   gemma3: { text: "gemma3_text", nested, vision: visionReaders.siglip },
   gemma4: { text: "gemma4_text", nested, vision: visionReaders.gemma4, audio: conformer },
   llama4: { text: "llama4_text", nested, vision: visionReaders.llama4 },
@@ -38,7 +60,7 @@ export const composites: Readonly<Record<string, Composite>> = {
   glm5_next: { text: "glm5_next_text", nested, vision: visionReaders.glm5 },
   deepseek_vl_v2: { text: "deepseek_v2", nested, vision: null },
   gemma3n: { text: "gemma3n_text", nested, vision: null },
-  mistral3: { text: "ministral3", nested, vision: null },
+  mistral3: { text: "ministral3", nested, vision: wrappedVision.mistral3 },
 };
 
 /** Names that wrappers give their language models, and the reader that fits. */
@@ -48,6 +70,11 @@ export const textAliases: Readonly<Record<string, string>> = {
   qwen2_vl_text: "qwen2",
   qwen2_5_vl_text: "qwen2",
   minimax_m3_vl_text: "minimax_m3",
+  glm4v_text: "glm4",
+  glm4v_moe_text: "glm4_moe",
+  qwen2_5_omni_text: "qwen2",
+  qwen3_omni_moe_text: "qwen3_moe",
+  VLlama3: "llama",
 };
 
 const rms: Norm = { kind: "rms", bias: false, epsilon: 1e-6, offset: false };

@@ -123,10 +123,10 @@ export interface ReadOptions {
  * @param where file or address, for error messages and the description's `source`
  * @throws bad input, naming the key, when a value cannot be right or the model_type is not known
  */
-export function readConfig(value: unknown, where: string, name: string, options: ReadOptions = {}): ModelDescription {
-  checkNesting(value, where);
-  if (!isObject(value))
-    throw badInput("not-an-object", { where, found: value, expected: "expected a JSON object: {…}" });
+export function readConfig(file: unknown, where: string, name: string, options: ReadOptions = {}): ModelDescription {
+  checkNesting(file, where);
+  if (!isObject(file)) throw badInput("not-an-object", { where, found: file, expected: "expected a JSON object: {…}" });
+  const value = thinker(file);
   const named = typeInName(value, name);
   const parts = partsOf(named === null ? value : { ...value, model_type: named }, where);
   const known = readers.get(parts.modelType);
@@ -143,6 +143,7 @@ export function readConfig(value: unknown, where: string, name: string, options:
   const language = reader(keys);
   const result = parts.composite === null ? language : withTowers(language, parts.composite, value, keys);
   noteLeftOut(value, parts, result, keys);
+  if (value !== file) keys.note("only the thinker is described: what makes speech of its text is left out");
   const unrun = unrunOf(parts.modelType, result, notePrediction(keys), keys);
   const unread = keys.unread();
   if (unread.length > 0) keys.note(`keys that nothing was read from: ${unread.slice(0, 40).join(", ")}`);
@@ -157,6 +158,20 @@ export function readConfig(value: unknown, where: string, name: string, options:
     filled: keys.filled,
     notes: keys.notes,
   };
+}
+
+/** Models that answer in speech keep the language model and its towers in `thinker_config`. */
+function thinker(file: JsonObject): JsonObject {
+  const inner = file["thinker_config"];
+  if (!isObject(inner)) return file;
+  const {
+    thinker_config: _thinker,
+    talker_config: _talker,
+    token2wav_config: _wave,
+    code2wav_config: _code,
+    ...rest
+  } = file;
+  return { ...rest, ...inner, model_type: rest["model_type"] };
 }
 
 function defaultsFor(modelType: string): JsonObject {

@@ -95,23 +95,6 @@ function patchesPerImage(config: ConfigReader, image: number): number {
   return side * side;
 }
 
-/** LLaVA: CLIP with a class token and norms around, a two-layer projector. */
-const clip: VisionReader = (config, textHidden) => {
-  const sizes = clipSizes(config, { hidden: 1024, count: 24, heads: 16, width: 4096 });
-  const { hidden } = sizes;
-  return tower({
-    ...sizes,
-    finalNorm: layerNormed,
-    linears: [linear("project_in", hidden, textHidden), linear("project_out", textHidden, textHidden)],
-    weights: [
-      weight("class_token", hidden),
-      weight("patches", hidden, patchArea(config, false)),
-      weight("positions", patchesPerImage(config, 336) + 1, hidden),
-      norm2("pre_norm", hidden),
-    ],
-  });
-};
-
 /** Gemma 3: SigLIP and one projection. */
 const siglip: VisionReader = (config, textHidden) => {
   const sizes = clipSizes(config, { hidden: 1152, count: 27, heads: 16, width: 4304 });
@@ -342,7 +325,6 @@ export const visionReaders = {
   qwen2,
   qwen25,
   qwen3,
-  clip,
   siglip,
   gemma4,
   llama4,
