@@ -1,27 +1,34 @@
 // What published runs of an engine take beyond its kernels: a factor per class of operators and seconds per pass.
-import { engineOf } from "../dist/hardware/engine.js";
+import { engineOf, engineKey } from "../dist/hardware/engine.js";
+import { factored } from "../dist/hardware/engine-rows.js";
 import { predictCurve } from "../dist/predict/index.js";
-import { robustFit, spreadOf } from "./robust-fit.mjs";
+import { statedSpread } from "./kernel-fit.mjs";
+import { quantile, robustFit } from "./robust-fit.mjs";
 
 /** @typedef {import("./runs-data.mjs").Run} Run */
 /**
  * @typedef {object} Timed
  * @property {Run} run
+ * @property {string} engine whose profile it belongs to
  * @property {string} bits of the products: 16, 8 or 4
- * @property {Record<string, number>} parts seconds by class before any engine's factors
+ * @property {number[]} parts seconds by group of classes before any engine's factors
+ * @property {number} variance of log seconds that the spreads of its classes make
  */
-/** @typedef {{engine: string, class: string, bits: string, rows: number, factors: Record<string, number>, perStep: number, spread: number}} EngineFit */
+/** @typedef {{common: number, classes: number}} Stated standard deviation of log seconds common to all classes, and what share of the classes' own counts */
+/** @typedef {{prefill: Stated, decode: Stated}} Spreads */
+/** @typedef {{engine: string, class: string, bits: string, rows: number, factors: number[], perStep: number, spreads: Spreads}} EngineFit */
 
-/** Classes that share a factor, and the prior spread of its logarithm. @type {[string, string[], number][]} */
+/** Classes that share a factor, in the order of `factored`, and the prior spread of its logarithm. @type {[string, string[], number][]} */
 const groups = [
   ["gemm", ["gemm"], 0.7],
   ["attention", ["attention"], 0.4],
-  ["gemv", ["gemv"], 0.25],
+  ["gemv", ["gemv"], 0.35],
   ["decode-attention", ["decode-attention"], 0.3],
   ["vector", ["vector", "lookup"], 0.3],
   ["overhead", ["overhead"], 0.5],
   ["network", ["network"], 0.7],
 ];
+if (groups.some(([name], i) => name !== factored[i])) throw new Error("groups in another order than rows have them");
 /** Engines whose own kernels the tables timed: products and attention can hardly differ from them; the rest can. */
 const ownKernels = new Set(["vllm", "sglang", "tensorrt-llm"]);
 const ownSpread = 0.15;
@@ -30,6 +37,11 @@ const priorWidth = (engine, name, width) =>
   ownKernels.has(engine) && (name === "gemm" || name === "attention") ? ownSpread : width;
 /** Sweeps have many rows that say the same: more rows than these together say no more than these. */
 const mostRows = 40;
+/** Rows of a fit; of more every second, third … is taken. */
+const mostFitted = 200;
+/** Kernels of ggml follow each other in about 3 µs on NVIDIA, where engines at large take 5: prior of the overhead's factor, and its spread. */
+const ggmlOverhead = { factor: 0.6, spread: 0.2 };
+const launchesQuickly = (/** @type {string} */ engine) => engine.startsWith("llama.cpp-cuda");
 /** Seconds of a pass beside its kernels: a few hundred microseconds, give or take a factor of five. */
 const usualStep = 2e-4;
 const stepSpread = 1.2;
@@ -40,14 +52,16 @@ const chunks = new Set(["llama.cpp-cuda", "llama.cpp-metal", "llama.cpp-cpu", "m
 
 /** @param {Run} run */
 export function curveOptions(run) {
-  const engine = engineOf(run.device, run.engine);
+  const { attention } = run;
+  const { chunk } = engineOf(run.device, run.engine, run.model.dtypes, attention);
   return {
     phase: run.phase,
     engineName: run.engine,
     batch: run.batch,
     depth: run.depth,
     parallel: { tensor: run.gpus, pipeline: 1, expert: 1, context: 1 },
-    ...(run.phase === "prefill" && chunks.has(run.engine) && engine.chunk !== null ? { chunk: engine.chunk } : {}),
+    ...(attention === null ? {} : { attention }),
+    ...(run.phase === "prefill" && chunks.has(run.engine) ? { chunk: run.chunk ?? chunk } : {}),
   };
 }
 
@@ -55,10 +69,20 @@ export function curveOptions(run) {
 export function timed(run) {
   try {
     // The kernels alone: a fit that started from another fit would not come to the same end.
-    const ownEngine = { ...engineOf(run.device, run.engine, run.model.dtypes), factors: {}, perStep: 0 };
+    const known = engineOf(run.device, run.engine, run.model.dtypes, run.attention);
+    const whole = { common: 0, classes: 1 };
+    const ownEngine = { ...known, factors: {}, perStep: 0, logSpreads: { prefill: whole, decode: whole } };
     const curve = predictCurve(run.model, run.device, { ...curveOptions(run), ownEngine });
-    const parts = Object.fromEntries(curve.components.map(({ name, seconds }) => [name, seconds(run.n)]));
-    return { run, bits: bitsOf(run), parts };
+    const seconds = new Map(curve.components.map((one) => [one.name, one.seconds(run.n)]));
+    const parts = groups.map(([, classes]) =>
+      classes.reduce((sum, name) => sum + (seconds.get(/** @type {any} */ (name)) ?? 0), 0),
+    );
+    const total = parts.reduce((sum, part) => sum + part, 0);
+    const variance = curve.components.reduce(
+      (sum, { name, logSpread }) => sum + (((seconds.get(name) ?? 0) / total) * logSpread) ** 2,
+      0,
+    );
+    return { run, engine: engineKey(run.engine, run.attention), bits: bitsOf(run), parts, variance };
   } catch (error) {
     if (error instanceof Error && error.message.includes("--tp")) return null;
     throw error;
@@ -73,44 +97,107 @@ function bitsOf({ model, engine }) {
   return engine === "llama.cpp-cuda" ? "8" : /float8|int8/.test(weights) ? "8" : "4";
 }
 
-/** @param {number[]} theta @param {Record<string, number>} parts */
-function total(theta, parts) {
-  let sum = Math.exp(theta.at(-1) ?? 0);
-  groups.forEach(([, classes], i) => {
-    for (const name of classes) sum += Math.exp(theta[i] ?? 0) * (parts[name] ?? 0);
-  });
+/** @param {number[]} factors @param {number} perStep @param {number[]} parts */
+function total(factors, perStep, parts) {
+  let sum = perStep;
+  for (let i = 0; i < parts.length; i += 1) sum += (factors[i] ?? 1) * (parts[i] ?? 0);
   return sum;
 }
 
-/** How far one device's factors lie from those of its class, as the prior of a fit to its own runs. */
+/** How far one device's factors lie from those of its class, or a class's from all, as the prior of a fit to its own runs. */
 const deviceSpread = 0.35;
-const deviceRest = 0.15;
-const wholeDevice = new Set(["gemm", "attention"]);
-/** A device's own runs are few: what they scatter says less than this of another model. */
-const leastDeviceSpread = 0.1;
+const classSpread = 0.3;
+const rest = 0.15;
+const wholeDevice = new Set(["gemm", "attention", "gemv"]);
 const fewestOfDevice = 8;
 
-/** @param {Timed[]} rows @param {Omit<EngineFit, "rows" | "factors" | "perStep" | "spread">} about @param {EngineFit} [ofClass] prior of a device's own fit @returns {EngineFit} */
-function fitGroup(rows, about, ofClass) {
+/** @typedef {Omit<EngineFit, "rows" | "factors" | "perStep" | "spreads">} About */
+
+/** @param {Timed[]} rows @param {About} about @param {{fit: EngineFit, spread: number} | null} parent prior of a more particular fit @returns {Omit<EngineFit, "spreads">} */
+function fitGroup(rows, about, parent) {
+  const every = Math.ceil(rows.length / mostFitted);
+  const fitted = rows.filter((_, i) => i % every === 0);
+  const quick = launchesQuickly(about.engine);
   const start =
-    ofClass === undefined
-      ? [...groups.map(() => 0), Math.log(usualStep)]
-      : [...groups.map(([name]) => Math.log(ofClass.factors[name] ?? 1)), Math.log(ofClass.perStep)];
+    parent === null
+      ? [
+          ...groups.map(([name]) => (name === "overhead" && quick ? Math.log(ggmlOverhead.factor) : 0)),
+          Math.log(usualStep),
+        ]
+      : [...parent.fit.factors.map(Math.log), Math.log(parent.fit.perStep)];
   const spread =
-    ofClass === undefined
-      ? [...groups.map(([name, , width]) => priorWidth(about.engine, name, width)), stepSpread]
-      : [...groups.map(([name]) => (wholeDevice.has(name) ? deviceSpread : deviceRest)), deviceSpread];
-  const weight = Math.min(1, Math.sqrt(mostRows / rows.length));
-  const theta = robustFit((at) => rows.map(({ run, parts }) => weight * Math.log(total(at, parts) / run.seconds)), {
-    start,
-    spread,
-    soft: 0.15,
-  });
-  const logs = rows.map(({ run, parts }) => Math.log(run.seconds / total(theta, parts)));
-  const factors = Object.fromEntries(
-    groups.flatMap(([, classes], i) => classes.map((name) => [name, Math.exp(theta[i] ?? 0)])),
+    parent === null
+      ? [
+          ...groups.map(([name, , width]) =>
+            name === "overhead" && quick ? ggmlOverhead.spread : priorWidth(about.engine, name, width),
+          ),
+          stepSpread,
+        ]
+      : [...groups.map(([name]) => (wholeDevice.has(name) ? parent.spread : rest)), parent.spread];
+  const weight = Math.min(1, Math.sqrt(mostRows / fitted.length));
+  const split = (/** @type {readonly number[]} */ theta) => {
+    const values = theta.map(Math.exp);
+    return { factors: values.slice(0, -1), perStep: values.at(-1) ?? 0 };
+  };
+  const theta = robustFit(
+    (at) => {
+      const { factors, perStep } = split(at);
+      return fitted.map(({ run, parts }) => weight * Math.log(total(factors, perStep, parts) / run.seconds));
+    },
+    { start, spread, soft: 0.15 },
   );
-  return { ...about, rows: rows.length, factors, perStep: Math.exp(theta.at(-1) ?? 0), spread: spreadOf(logs) };
+  return { ...about, rows: rows.length, ...split(theta) };
+}
+
+/** @param {Omit<EngineFit, "spreads">} fit @param {Timed} row */
+const logOf = ({ factors, perStep }, { run, parts }) => Math.log(total(factors, perStep, parts) / run.seconds);
+
+const folds = 5;
+const fewestUnseen = 10;
+const leastSpread = 0.03;
+/** Of the variance that rows which a fit has not seen show, what the classes' own spreads may make. */
+const classShare = 0.5;
+
+/** Splits rows by a key, those of a fifth of its values apart. @param {Timed[]} rows @param {(row: Timed) => string} key */
+function foldsOf(rows, key) {
+  const names = [...new Set(rows.map(key))].sort();
+  if (names.length < 2) return [];
+  return Array.from({ length: Math.min(folds, names.length) }, (_, fold) => {
+    const hidden = new Set(names.filter((__, i) => i % folds === fold));
+    return { train: rows.filter((row) => !hidden.has(key(row))), hidden: rows.filter((row) => hidden.has(key(row))) };
+  });
+}
+
+/** What intervals must state to hold four fifths of rows that a fit has not seen. @param {{row: Timed, log: number}[]} unseen @returns {Spreads} */
+function spreadsOf(unseen) {
+  const of = (/** @type {string} */ phase) => {
+    const own = unseen.filter(({ row }) => row.run.phase === phase);
+    const used = own.length >= fewestUnseen ? own : unseen;
+    const stated = used.length === 0 ? usualSpread : Math.max(leastSpread, statedSpread(used.map(({ log }) => log)));
+    const ofClasses = quantile(
+      used.map(({ row }) => row.variance),
+      0.5,
+    );
+    const classes = Math.min(1, Math.sqrt((classShare * stated ** 2) / Math.max(1e-9, ofClasses)));
+    const left = stated ** 2 - (Number.isFinite(ofClasses) ? classes ** 2 * ofClasses : 0);
+    return { common: Math.sqrt(Math.max(leastSpread ** 2, left)), classes };
+  };
+  return { prefill: of("prefill"), decode: of("decode") };
+}
+/** Where nothing was left to hide. */
+const usualSpread = 0.3;
+
+/** How far fits to other devices, and to other models, miss. @param {Timed[]} rows @param {(train: Timed[]) => Omit<EngineFit, "spreads">} fit */
+function unseenOf(rows, fit) {
+  const parts = [...foldsOf(rows, ({ run }) => run.device.name), ...foldsOf(rows, ({ run }) => run.modelKey)];
+  if (parts.length === 0) {
+    const own = fit(rows);
+    return rows.map((row) => ({ row, log: 1.5 * logOf(own, row) }));
+  }
+  return parts.flatMap(({ train, hidden }) => {
+    const own = fit(train);
+    return hidden.map((row) => ({ row, log: logOf(own, row) }));
+  });
 }
 
 /**
@@ -121,15 +208,23 @@ function fitGroup(rows, about, ofClass) {
 export function engineFits(rows) {
   /** @type {EngineFit[]} */
   const fits = [];
-  for (const engine of new Set(rows.map(({ run }) => run.engine))) {
-    const own = rows.filter(({ run }) => run.engine === engine);
-    const classes = [...new Set(own.map(({ run }) => run.device.class)), "any"];
-    for (const name of classes) {
+  for (const engine of new Set(rows.map((row) => row.engine))) {
+    const own = rows.filter((row) => row.engine === engine);
+    /** @type {Map<string, EngineFit>} */
+    const ofBits = new Map();
+    for (const name of ["any", ...new Set(own.map(({ run }) => run.device.class))]) {
       for (const bits of ["16", "8", "4", "any"]) {
         const members = own.filter(
           (row) => (name === "any" || row.run.device.class === name) && (bits === "any" || row.bits === bits),
         );
-        if (members.length >= fewest) fits.push(fitGroup(members, { engine, class: name, bits }));
+        if (members.length < fewest) continue;
+        const all = ofBits.get(bits);
+        const parent = name === "any" || all === undefined ? null : { fit: all, spread: classSpread };
+        const about = { engine, class: name, bits };
+        const fit = (/** @type {Timed[]} */ train) => fitGroup(train, about, parent);
+        const made = { ...fit(members), spreads: spreadsOf(unseenOf(members, fit)) };
+        if (name === "any") ofBits.set(bits, made);
+        fits.push(made);
       }
     }
   }
@@ -141,28 +236,45 @@ function deviceFits(rows, ofClasses) {
   /** @type {Map<string, Timed[]>} */
   const families = new Map();
   for (const row of rows) {
-    const key = [row.run.engine, row.run.device.name, row.bits].join(" | ");
+    // Of batches under load one source speaks for each device: what it says is not the device's.
+    if (!chunks.has(row.run.engine)) continue;
+    const key = [row.engine, row.run.device.name, row.bits].join(" | ");
     families.set(key, [...(families.get(key) ?? []), row]);
   }
-  return [...families.values()].flatMap((members) => {
+  const made = [...families.values()].flatMap((members) => {
     const [first] = members;
-    // Of batches under load one source speaks for each device: what it says is not the device's.
-    if (first === undefined || members.length < fewestOfDevice || !chunks.has(first.run.engine)) return [];
-    const { engine, device } = first.run;
-    const ofClass = chosenFit(ofClasses, engine, device, first.bits);
+    if (first === undefined || members.length < fewestOfDevice) return [];
+    const { engine, bits } = first;
+    const { device } = first.run;
+    const ofClass = chosenFit(ofClasses, engine, device, bits);
     if (ofClass === null) return [];
-    const fit = fitGroup(members, { engine, class: device.name, bits: first.bits }, ofClass);
-    return [{ ...fit, spread: Math.max(leastDeviceSpread, fit.spread) }];
+    const fit = (/** @type {Timed[]} */ train) =>
+      fitGroup(train, { engine, class: device.name, bits }, { fit: ofClass, spread: deviceSpread });
+    // Models that the device's own runs have not seen: most devices ran one, so that they all speak together.
+    const unseen = foldsOf(members, ({ run }) => run.modelKey).flatMap(({ train, hidden }) => {
+      const known = fit(train);
+      return hidden.map((row) => ({ row, log: logOf(known, row) }));
+    });
+    const seen = fit(members);
+    return [{ fit: seen, unseen, seen: members.map((row) => ({ row, log: logOf(seen, row) })) }];
+  });
+  return made.map(({ fit, seen }) => {
+    const alike = made.filter((other) => other.fit.engine === fit.engine);
+    const unseen = alike.flatMap((other) => other.unseen);
+    return {
+      ...fit,
+      spreads: spreadsOf(unseen.length >= fewestUnseen ? unseen : alike.flatMap((other) => other.seen).concat(seen)),
+    };
   });
 }
 
-/** Seconds of a run under the most particular of the fits; null where there is none. @param {EngineFit[]} fits @param {Timed} row */
-export function fittedSeconds(fits, { run, bits, parts }) {
-  const fit = chosenFit(fits, run.engine, run.device, bits);
+/** Seconds of a run under the most particular of the fits, and the spread to state; null where there is none. @param {EngineFit[]} fits @param {Timed} row */
+export function fittedSeconds(fits, row) {
+  const fit = chosenFit(fits, row.engine, row.run.device, row.bits);
   if (fit === null) return null;
-  let sum = fit.perStep;
-  for (const [name, seconds] of Object.entries(parts)) sum += (fit.factors[name] ?? 1) * seconds;
-  return { seconds: sum, spread: fit.spread };
+  const { common, classes } = fit.spreads[row.run.phase];
+  const spread = Math.sqrt(common ** 2 + classes ** 2 * row.variance);
+  return { seconds: total(fit.factors, fit.perStep, row.parts), spread };
 }
 
 /** @param {EngineFit[]} fits @param {string} engine @param {{name: string, class: string}} device @param {string} bits */

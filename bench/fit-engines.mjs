@@ -5,6 +5,7 @@
 // Needs a build, and the kernels' fits (npm run fit-kernels) first.
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
+import { factored } from "../dist/hardware/engine-rows.js";
 import { engineFits, fittedSeconds, timed } from "./engine-fit.mjs";
 import { readTimings } from "./hardware-data.mjs";
 import { quantile } from "./robust-fit.mjs";
@@ -18,7 +19,7 @@ const fits = engineFits(rows);
 for (const fit of fits) {
   const own = rows.filter(
     (row) =>
-      row.run.engine === fit.engine &&
+      row.engine === fit.engine &&
       (fit.class === "any" || row.run.device.class === fit.class || row.run.device.name === fit.class) &&
       (fit.bits === "any" || row.bits === fit.bits),
   );
@@ -26,18 +27,17 @@ for (const fit of fits) {
     const found = fittedSeconds([fit], { ...row, bits: fit.bits });
     return found === null ? [] : [Math.abs(Math.log(found.seconds / row.run.seconds))];
   });
-  const shown = Object.entries(fit.factors).map(([name, factor]) => `${name} ${factor.toFixed(2)}`);
+  const shown = fit.factors.map((factor, i) => `${factored[i]} ${factor.toFixed(2)}`);
   console.log(
     `${fit.engine} | ${fit.class} | ${fit.bits} bits: ${fit.rows} runs, median error ${(100 * quantile(errors, 0.5)).toFixed(1)} %; ${shown.join(", ")}; step ${(fit.perStep * 1e6).toFixed(0)} µs`,
   );
 }
 if (values.write === true) {
   const short = (/** @type {number} */ value) => Number(value.toPrecision(3));
-  const lines = fits.map(({ engine, class: name, bits, rows: count, factors, perStep, spread }) => {
-    const kept = ["gemm", "attention", "gemv", "decode-attention", "vector", "overhead", "network"].map((key) =>
-      short(factors[key] ?? 1),
-    );
-    return `  ${JSON.stringify([engine, name, bits, count, short(spread), short(perStep * 1e6), kept])},\n`;
+  const lines = fits.map(({ engine, class: name, bits, rows: count, factors, perStep, spreads }) => {
+    const stated = [spreads.prefill, spreads.decode].map(({ common, classes }) => [short(common), short(classes)]);
+    const step = short(perStep * 1e6);
+    return `  ${JSON.stringify([engine, name, bits, count, stated, step, factors.map(short)])},\n`;
   });
   writeFileSync(
     new URL("../src/hardware/engine-fits.ts", import.meta.url),

@@ -21,11 +21,13 @@ const tables = {
   },
   prefill: {
     file: "e2e_prefill.csv",
-    keep: "source hw_key gpus model_key dtype engine batch n_tokens depth seconds metric value_origin".split(" "),
+    keep: "source hw_key gpus model_key dtype engine flash ubatch batch n_tokens depth seconds metric value_origin".split(
+      " ",
+    ),
   },
   decode: {
     file: "e2e_decode.csv",
-    keep: "source hw_key gpus model_key dtype engine batch context ms_per_token value_origin".split(" "),
+    keep: "source hw_key gpus model_key dtype engine flash ubatch batch context ms_per_token value_origin".split(" "),
   },
 };
 
@@ -43,7 +45,16 @@ function parse(file) {
 export function readTimings(table, folder) {
   const path = folder === undefined ? join(copies, `${table}.csv`) : join(folder, tables[table].file);
   if (!existsSync(path)) throw new Error(`${path}: no such table`);
-  return parse(path).filter(({ check }) => check === undefined || check === "ok");
+  return parse(path)
+    .filter(({ check }) => check === undefined || check === "ok")
+    .map((row) => ({ ...settingsOf(row), ...row }));
+}
+
+/** What a row of llama.cpp says in words: whether flash attention was on, and tokens of a batch. @param {Row} row */
+function settingsOf({ engine = "", note = "" }) {
+  if (!/llama\.cpp/.test(engine)) return {};
+  const [, tokens = "512"] = /\b(?:n_ubatch|ub)=(\d+)/.exec(note) ?? [];
+  return { flash: /(?<!no-)\bfa(?:=on|=1)?\b/.test(`${engine}; ${note}`) ? "1" : "0", ubatch: tokens };
 }
 
 /** Rows that their own source or a check on them calls no plain measurement: they are not in the copies. @param {string} folder @returns {[string, number][]} */

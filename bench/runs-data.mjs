@@ -22,6 +22,8 @@ import { inFormats } from "../dist/variants/dtype.js";
  * @property {number} batch
  * @property {number} n new tokens of a prefill, context of a decode step
  * @property {number} depth
+ * @property {number | null} chunk tokens of a batch of the prefill; the engine's where null
+ * @property {"fused" | "naive" | null} attention the engine's where null
  * @property {number} seconds
  */
 
@@ -81,7 +83,8 @@ const formats = {
 
 /** @param {string} engine */
 function engineOf(engine) {
-  if (engine.startsWith("llama.cpp CUDA") && !engine.includes("MLA")) return "llama.cpp-cuda";
+  // ROCm builds are the same kernels, compiled by HIP.
+  if (/^llama\.cpp (CUDA|ROCm)/.test(engine) && !engine.includes("MLA")) return "llama.cpp-cuda";
   if (engine.startsWith("llama.cpp Metal")) return "llama.cpp-metal";
   if (engine === "llama.cpp CPU fa") return "llama.cpp-cpu";
   if (/^(vllm|vLLM|vLLM-based.*)$/.test(engine)) return "vllm";
@@ -168,6 +171,8 @@ function runOf(phase, row) {
     batch: Number(row.batch),
     n: Number(phase === "prefill" ? row.n_tokens : row.context),
     depth: phase === "prefill" ? Number(row.depth) : 0,
+    chunk: row.ubatch === undefined || row.ubatch === "" ? null : Number(row.ubatch),
+    attention: row.flash === "1" ? "fused" : row.flash === "0" ? "naive" : null,
     seconds,
   };
 }

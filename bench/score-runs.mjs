@@ -11,7 +11,7 @@ import { lineOf } from "./score.mjs";
 /** @typedef {import("./runs-data.mjs").Run} Run */
 /** @typedef {import("./engine-fit.mjs").Timed} Timed */
 /** @typedef {import("./score.mjs").Judged} Judged */
-/** @typedef {Timed & {roofline: number, spreads: Record<string, number>, shipped: {seconds: number, low: number, high: number}}} Row */
+/** @typedef {Timed & {roofline: number, shipped: {seconds: number, low: number, high: number}}} Row */
 
 /** What the products run in, by the bits that the fits go by. @param {Timed} row */
 function operandsOf({ run, bits }) {
@@ -42,9 +42,8 @@ export function scoredRuns(runs) {
   return runs.flatMap((run) => {
     const row = timed(run);
     if (row === null) return [];
-    const { components, interval } = predictCurve(run.model, run.device, curveOptions(run));
-    const spreads = Object.fromEntries(components.map(({ name, logSpread }) => [name, logSpread]));
-    return [{ ...row, roofline: rooflineOf(row), spreads, shipped: interval(run.n) }];
+    const { interval } = predictCurve(run.model, run.device, curveOptions(run));
+    return [{ ...row, roofline: rooflineOf(row), shipped: interval(run.n) }];
   });
 }
 
@@ -52,18 +51,14 @@ export function scoredRuns(runs) {
 function judged(fits, row) {
   const found = fittedSeconds(fits, row);
   if (found === null) return [];
-  const { run, parts, spreads, roofline } = row;
-  const total = Object.values(parts).reduce((sum, part) => sum + part, 0);
-  // As predict has it: the spread of the engine, and each class's by its share.
-  let variance = found.spread ** 2;
-  for (const [name, part] of Object.entries(parts)) variance += ((part / total) * (spreads[name] ?? 0)) ** 2;
+  const { run, roofline } = row;
   return [
     {
       device: run.device.name,
       source: run.source,
       measured: run.seconds,
       predicted: found.seconds,
-      spread: Math.sqrt(variance),
+      spread: found.spread,
       roofline,
     },
   ];
@@ -105,10 +100,10 @@ function shipped(rows) {
 /** @param {Row[]} rows @param {(row: Row) => string} key left out together, one after the other */
 function predicted(rows, key) {
   return [...new Set(rows.map(key))].flatMap((name) => {
-    const fits = engineFits(rows.filter((row) => key(row) !== name));
-    return rows
-      .filter((row) => key(row) === name)
-      .flatMap((row) => judged(fits, row).map((one) => ({ row, judged: one })));
+    const hidden = rows.filter((row) => key(row) === name);
+    const engines = new Set(hidden.map(({ engine }) => engine));
+    const fits = engineFits(rows.filter((row) => key(row) !== name && engines.has(row.engine)));
+    return hidden.flatMap((row) => judged(fits, row).map((one) => ({ row, judged: one })));
   });
 }
 

@@ -8,7 +8,8 @@ export type EngineRow = readonly [
   devices: string,
   bits: Bits | "any",
   runs: number,
-  spread: number,
+  /** Of prefill and of decode: the spread common to all classes, and the share of the classes' own that counts. */
+  spreads: readonly [prefill: readonly [number, number], decode: readonly [number, number]],
   perStep: number,
   factors: readonly number[],
 ];

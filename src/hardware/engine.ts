@@ -40,15 +40,30 @@ export interface Engine {
   readonly perStep: Seconds;
   /** Number format that a product runs in where the engine casts; null for the operands' own. */
   readonly operandsOf: (row: OperatorCost) => Dtype | null;
+  /** Whether 16-bit products add up in 16 bits, which GeForce cards do at twice the rate. */
+  readonly halfSums: boolean;
+  /** Bytes that the weights of a product with many rows move beside being read: where they are unpacked to 16 bits first. */
+  readonly unpackedBytes: (row: OperatorCost) => number;
   /** Standard deviation of log seconds of classes of operators, where samples of the very device say it. */
   readonly spreads?: Partial<Readonly<Record<OperatorClass, number>>>;
-  /** Standard deviation of the logarithm of whole passes about the prediction. */
-  readonly logSpread: number;
+  /** How sure whole passes are. */
+  readonly logSpreads: { readonly prefill: EngineSpread; readonly decode: EngineSpread };
   readonly memory: EngineMemory;
   readonly source: string;
   /** `end-to-end`: fitted to published runs of this engine. `kernels`: of kernels alone. */
   readonly basis: "end-to-end" | "kernels" | "calibrated";
 }
+
+/** Standard deviation of the logarithm of whole passes: one for all, and the share of the classes' own spreads that counts. */
+export interface EngineSpread {
+  readonly common: number;
+  readonly classes: number;
+}
+
+const bothPhases = (common: number): Engine["logSpreads"] => ({
+  prefill: { common, classes: 1 },
+  decode: { common, classes: 1 },
+});
 
 /** What a runtime takes of memory, in multiples of what the model needs. */
 export interface EngineMemory {
@@ -77,12 +92,26 @@ const onnxMemory: EngineMemory = {
 
 const ownOperands = (): null => null;
 
-/** llama.cpp on NVIDIA multiplies quantised weights by activations that it casts to 8 bits (ggml-cuda, mmq). */
-function quantisedToInt8({ operator, block }: OperatorCost): Dtype | null {
-  const name = operator.kind === "linear" ? operator.weight : operator.kind === "experts" ? operator.weights[0] : null;
-  const weight = name === undefined || name === null ? undefined : block.weights.get(name);
-  if (weight === undefined) return null;
-  return (weight.bits ?? 8 * bytesPerElement(weight.dtype)) < 16 ? "int8" : null;
+const nothingUnpacked = (): number => 0;
+
+/** Elements of the quantised weights of a product; 0 where they have 16 bits or more. */
+function quantisedElements({ operator, block }: OperatorCost): number {
+  const names = operator.kind === "linear" ? [operator.weight] : operator.kind === "experts" ? operator.weights : [];
+  return names.reduce((sum, name) => {
+    const weight = block.weights.get(name);
+    if (weight === undefined || (weight.bits ?? 8 * bytesPerElement(weight.dtype)) >= 16) return sum;
+    return sum + weight.shape.reduce((product, size) => product * size, 1);
+  }, 0);
+}
+
+/** llama.cpp on GPUs multiplies quantised weights by activations that it casts to 8 bits (ggml-cuda, mmq). */
+function quantisedToInt8(row: OperatorCost): Dtype | null {
+  return quantisedElements(row) > 0 ? "int8" : null;
+}
+
+/** Unpacked weights are written and read in 16 bits. */
+function unpackedTo16(row: OperatorCost): number {
+  return 4 * quantisedElements(row);
 }
 
 /** What an engine is known by without any timing. */
@@ -91,11 +120,19 @@ interface Character {
   readonly attention: Engine["attention"];
   readonly chunk: number | null;
   readonly operandsOf: Engine["operandsOf"];
+  readonly halfSums: boolean;
+  readonly unpackedBytes: Engine["unpackedBytes"];
   readonly memory: EngineMemory;
   readonly about: string;
 }
 
-const served = { attention: "fused", operandsOf: ownOperands, memory: plainMemory } as const;
+const served = {
+  attention: "fused",
+  operandsOf: ownOperands,
+  halfSums: false,
+  unpackedBytes: nothingUnpacked,
+  memory: plainMemory,
+} as const;
 
 const characters: Readonly<Record<EngineName, Character>> = {
   vllm: { ...served, kernels: "vllm", chunk: null, about: "FlashAttention, prefill at once" },
@@ -108,14 +145,14 @@ const characters: Readonly<Record<EngineName, Character>> = {
     kernels: ggmlKernels,
     chunk: 512,
     operandsOf: quantisedToInt8,
-    about: "batches of 512 (n_ubatch), quantised weights at int8 rates",
+    halfSums: true,
+    about: "batches of 512 (n_ubatch), flash attention, quantised weights at int8 rates",
   },
-  "llama.cpp-metal": { ...served, kernels: "other", chunk: 512, about: "batches of 512 (n_ubatch)" },
+  "llama.cpp-metal": { ...served, kernels: "other", chunk: 512, about: "batches of 512 (n_ubatch), flash attention" },
   "llama.cpp-cpu": { ...served, kernels: "other", chunk: 512, about: "batches of 512 (n_ubatch)" },
   mlx: { ...served, kernels: "other", chunk: 512, about: "mlx_lm, prefill in steps of 512" },
   onnxruntime: {
-    attention: "fused",
-    operandsOf: ownOperands,
+    ...served,
     kernels: "other",
     chunk: null,
     memory: onnxMemory,
@@ -123,13 +160,47 @@ const characters: Readonly<Record<EngineName, Character>> = {
   },
 };
 
+/**
+ * Builds of llama.cpp before July 2024, or without flash attention: scores in memory; CUDA kernels multiplied quantised
+ * weights after unpacking them to 16 bits. Most published runs are of these.
+ */
+const unfused: Partial<Readonly<Record<EngineName, Partial<Character>>>> = {
+  "llama.cpp-cuda": {
+    attention: "naive",
+    operandsOf: ownOperands,
+    unpackedBytes: unpackedTo16,
+    about:
+      "batches of 512 (n_ubatch), builds of May 2024 (no flash attention, weights unpacked to 16 bits); for current builds --attention fused",
+  },
+  "llama.cpp-metal": {
+    attention: "naive",
+    about: "batches of 512 (n_ubatch), builds of May 2024 (no flash attention); for current builds --attention fused",
+  },
+};
+/** How rows of fits name an engine without fused attention. */
+const withoutFusion = " -fa 0";
+
+/** What rows of fits call an engine with that attention. */
+export function engineKey(name: EngineName, attention: Engine["attention"] | null): string {
+  return attention === "naive" && unfused[name] !== undefined ? name + withoutFusion : name;
+}
+
+/** The attention of the builds that were timed: those of the device, or most of the engine's. */
+function timedAttention(name: EngineName, device: DeviceRecord): Engine["attention"] {
+  const other = unfused[name];
+  if (other === undefined) return characters[name].attention;
+  const has = (engine: string): boolean => engineRows.some((row) => row[0] === engine && row[1] === device.name);
+  if (device.vendor === "AMD") return "fused";
+  return has(name) && !has(name + withoutFusion) ? "fused" : "naive";
+}
+
 /** Seconds per kernel that PyTorch's eager mode adds on the host, over those of captured graphs. */
 const eagerOverhead = 2;
 /** Spread of published end-to-end prefills over the roofline of their models (10th/90th percentile 1.6/3.7). */
 const unknownSpread = 0.3;
 
 /** The most particular of the fits: of this device, of its class, of these bits, of the engine at all. */
-function rowFor(name: EngineName, device: DeviceRecord, bits: Bits): EngineRow | undefined {
+function rowFor(name: string, device: DeviceRecord, bits: Bits): EngineRow | undefined {
   const own = engineRows.filter(([engine]) => engine === name);
   for (const [devices, width] of [
     [device.name, bits],
@@ -144,9 +215,9 @@ function rowFor(name: EngineName, device: DeviceRecord, bits: Bits): EngineRow |
   return undefined;
 }
 
-function profileOf(name: EngineName, device: DeviceRecord, bits: Bits): Engine {
-  const { about, ...character } = characters[name];
-  const row = rowFor(name, device, bits);
+function profileOf(name: EngineName, device: DeviceRecord, bits: Bits, attention: Engine["attention"]): Engine {
+  const { about, ...character } = { ...characters[name], ...(attention === "naive" ? unfused[name] : {}) };
+  const row = rowFor(engineKey(name, attention), device, bits);
   const eager = name === "hf-eager" || name === "hf-sdpa";
   if (row === undefined) {
     return {
@@ -154,12 +225,12 @@ function profileOf(name: EngineName, device: DeviceRecord, bits: Bits): Engine {
       ...character,
       factors: eager ? { overhead: eagerOverhead } : {},
       perStep: 0,
-      logSpread: unknownSpread,
+      logSpreads: bothPhases(unknownSpread),
       source: `${about}; no published runs: derived from kernels`,
       basis: "kernels",
     };
   }
-  const [, devices, , runs, spread, perStep, values] = row;
+  const [, devices, , runs, [prefill, decode], perStep, values] = row;
   const own = devices === device.name || devices === device.class;
   const factors = Object.fromEntries(factored.map((key, index) => [key, values[index] ?? 1]));
   return {
@@ -167,14 +238,17 @@ function profileOf(name: EngineName, device: DeviceRecord, bits: Bits): Engine {
     ...character,
     factors: { ...factors, lookup: factors["vector"] ?? 1 },
     perStep: perStep / 1e6,
-    logSpread: own ? spread : Math.hypot(spread, otherClassSpread),
+    logSpreads: { prefill: spreadOf(prefill, own), decode: spreadOf(decode, own) },
     source: `${about}; fitted to ${runs} published runs${devices === device.name ? " on it" : own ? "" : " on other devices"}`,
     basis: "end-to-end",
   };
 }
 
-/** What runs on other devices say of these is less sure by this much. */
-const otherClassSpread = 0.15;
+function spreadOf([common, classes]: readonly [number, number], own: boolean): EngineSpread {
+  return { common: own ? common : Math.hypot(common, otherClassSpread), classes };
+}
+/** What runs on devices of other classes say of these is less sure by this much. */
+const otherClassSpread = 0.1;
 
 const gpus = ["datacenter-gpu", "workstation-gpu", "consumer-gpu"] as const;
 /** Classes of devices that an engine has kernels for. */
@@ -194,7 +268,7 @@ const runsOn: Readonly<Record<EngineName, readonly DeviceClass[]>> = {
 const profiles = new Map<string, Engine>();
 
 /** @throws NsquaredError `engine-unknown`, with the nearest names; `engine-device` where it has no kernels for the device */
-function engineNamed(name: string, device: DeviceRecord, bits: Bits): Engine {
+function engineNamed(name: string, device: DeviceRecord, bits: Bits, asked: Engine["attention"] | null): Engine {
   const known = engineNames.find((one) => one === name.toLowerCase());
   if (known === undefined) {
     const near = nearestNames(name, engineNames);
@@ -205,7 +279,8 @@ function engineNamed(name: string, device: DeviceRecord, bits: Bits): Engine {
       expected: `${near.length > 0 ? `perhaps ${near.join(", ")}? ` : ""}one of ${engineNames.join(", ")}`,
     });
   }
-  const key = `${known} ${device.name} ${device.class} ${bits}`;
+  const attention = asked ?? timedAttention(known, device);
+  const key = `${known} ${attention} ${device.name} ${device.class} ${bits}`;
   if (!runsOn[known].includes(device.class)) {
     throw badInput("engine-device", {
       where: "--engine",
@@ -214,7 +289,7 @@ function engineNamed(name: string, device: DeviceRecord, bits: Bits): Engine {
       expected: `one of ${engineNames.filter((one) => runsOn[one].includes(device.class)).join(", ")}`,
     });
   }
-  const profile = profiles.get(key) ?? profileOf(known, device, bits);
+  const profile = profiles.get(key) ?? profileOf(known, device, bits, attention);
   profiles.set(key, profile);
   return profile;
 }
@@ -239,12 +314,14 @@ const plainDtypes = { weights: "bfloat16", activations: "bfloat16" } as const;
  * The engine a prediction is for: the measured one on a calibrated machine, otherwise the one that is asked for, or what
  * people mostly run on such a device.
  *
+ * @param attention that is asked for; that of the builds that were timed where null
  * @throws NsquaredError `engine-unknown`, `engine-device`
  */
 export function engineOf(
   device: DeviceRecord,
   name: string | null = null,
   dtypes: Pick<Dtypes, "weights" | "activations"> = plainDtypes,
+  attention: Engine["attention"] | null = null,
 ): Engine {
   const { calibration } = device;
   if (calibration !== null && (name === null || name === calibration.engine)) {
@@ -256,8 +333,10 @@ export function engineOf(
       factors: {},
       perStep: 0,
       operandsOf: ownOperands,
+      halfSums: false,
+      unpackedBytes: nothingUnpacked,
       // A shared machine moved by about this between calibrating and measuring: docs/performance.md.
-      logSpread: 0.1,
+      logSpreads: bothPhases(0.1),
       memory: calibration.engine === "onnxruntime" ? onnxMemory : plainMemory,
       source: "calibrated on kernels of this engine on this machine",
       basis: "calibrated",
@@ -265,7 +344,7 @@ export function engineOf(
   }
   const sampled = device.fitted?.engines ?? [];
   const chosen = name ?? sampled[0]?.engine ?? usualEngine(device.class);
-  const profile = engineNamed(chosen, device, productBits(chosen.toLowerCase(), dtypes));
+  const profile = engineNamed(chosen, device, productBits(chosen.toLowerCase(), dtypes), attention);
   const own = sampled.find(({ engine }) => engine === profile.name);
   return own === undefined ? profile : corrected(profile, own);
 }
@@ -281,7 +360,7 @@ function corrected(profile: Engine, { factors, spreads, spread, samples }: Fitte
     factors: { ...profile.factors, ...product },
     perStep: profile.perStep * factors.overhead,
     spreads,
-    logSpread: spread,
+    logSpreads: bothPhases(spread),
     source: `fitted to ${samples} samples of this device`,
     basis: "end-to-end",
   };

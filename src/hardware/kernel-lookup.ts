@@ -28,13 +28,13 @@ const otherFormatSpread = 0.1;
 const known = new Map<string, Found<Fits[KernelKind]>>();
 
 /**
- * Kernels of ggml multiply quantised blocks in integers (mmq): no tables of them are published, and those of other engines'
- * 8-bit kernels say nothing of them. How near each device's come to its peak is in llama.cpp's factors.
+ * Products of llama.cpp on GPUs: integers in blocks (mmq), or 16 bits with 16-bit sums. No tables of them are published, and
+ * those of other engines' kernels say little of them. How near they come to the peaks is in llama.cpp's factors.
  */
 export const ggmlKernels = "ggml";
 const ggmlProducts: Found<GemmFit> = {
-  fit: { overhead: 6e-6, compute: 0.5, bandwidth: 0.85, small: 0.03, cast: 1, sustained: 0 },
-  spread: 0.3,
+  fit: { overhead: 6e-6, compute: 0.75, bandwidth: 0.85, small: 0.1, cast: 1, sustained: 0 },
+  spread: 0.2,
   basis: "class",
 };
 
@@ -49,7 +49,7 @@ export function kernelOn<Kind extends KernelKind>(
   const fitted = device.fitted?.kernels.find((one) => one.kind === kind && one.format === format);
   if (fitted !== undefined)
     return { fit: fitted.fit as Fits[Kind], spread: fitted.spread, basis: "kernels", longest: fitted.longest };
-  if (engine === ggmlKernels && kind === "gemm" && format !== "16") return ggmlProducts as Found<Fits[Kind]>;
+  if (engine === ggmlKernels && kind === "gemm") return ggmlProducts as Found<Fits[Kind]>;
   const key = `${kind} ${device.name} ${device.class} ${engine} ${format}`;
   const found = known.get(key) ?? lookUp(kind, device, engine, format, dtype);
   if (known.size > mostKnown) known.clear();

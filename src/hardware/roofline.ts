@@ -71,7 +71,8 @@ export function rooflineTime(row: OperatorCost, device: DeviceRecord, setting: S
   const found = kernelTime(row, device, setting, engine, operators, computeDtype(device, dtype));
   const factor = engine.factors[operators] ?? 1;
   const { matmulFlops, movedBytes } = compiledCost(row, setting);
-  const [perFlop, perByte] = [1 / peakOf(device, computeDtype(device, dtype)).value, 1 / device.bandwidth.value];
+  const perByte = 1 / device.bandwidth.value;
+  const perFlop = 1 / productPeak(row, device, engine, computeDtype(device, dtype));
   return {
     class: operators,
     overhead: found.overhead * row.cost.launches * (engine.factors.overhead ?? 1),
@@ -80,6 +81,15 @@ export function rooflineTime(row: OperatorCost, device: DeviceRecord, setting: S
       Math.max(found.work(length) * factor, matmulFlops(length) * perFlop, movedBytes(length) * perByte),
     bound: found.bound,
   };
+}
+
+/** Peak of an operator's products: with 16-bit sums, where an engine takes those, half of the rate of 8-bit integers. */
+function productPeak({ operator }: OperatorCost, device: DeviceRecord, engine: Engine, dtype: Dtype): number {
+  const peak = peakOf(device, dtype).value;
+  const product = operator.kind === "linear" || operator.kind === "experts";
+  const integers = device.peaks.int8?.value;
+  if (!engine.halfSums || !product || bitsOf(dtype) !== "16" || integers === undefined) return peak;
+  return Math.max(peak, integers / 2);
 }
 
 interface KernelTime {
@@ -98,7 +108,7 @@ function kernelTime(
 ): KernelTime {
   const { operator } = row;
   const { matmulFlops, movedBytes, rows } = compiledCost(row, setting);
-  const perFlop = 1 / peakOf(device, dtype).value;
+  const perFlop = 1 / productPeak(row, device, engine, dtype);
   const perByte = 1 / device.bandwidth.value;
   const peak = (length: number): Seconds => matmulFlops(length) * perFlop;
   const memory = (length: number): Seconds => movedBytes(length) * perByte;
@@ -106,11 +116,13 @@ function kernelTime(
     const { fit } = kernelOn("gemm", device, engine.kernels, dtype);
     const shape = sidesOf(row);
     const castPerRow = bitsOf(dtype) === "16" ? 0 : 2 * shape.k * perByte;
+    const unpacking = operators === "gemm" ? engine.unpackedBytes(row) * perByte : 0;
     return {
       overhead: fit.overhead,
       work: (length) => {
         const m = rows(length);
-        return gemmSeconds(fit, peak(length), memory(length), m * castPerRow, m * shape.share, shape.n, shape.k);
+        const cast = m * castPerRow;
+        return gemmSeconds(fit, peak(length), memory(length), cast, m * shape.share, shape.n, shape.k) + unpacking;
       },
       bound: (length) => (peak(length) / fit.compute >= memory(length) / fit.bandwidth ? "compute" : "bandwidth"),
     };

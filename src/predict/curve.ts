@@ -62,14 +62,14 @@ export function curveOfPass(plan: Plan, phase: CurvePhase, pass: Pass): Curve {
     for (const operator of operators) sum += operator.overhead(length);
     return sum;
   };
+  const { common: commonSpread, classes } = plan.engine.logSpreads[phase];
   const components = operatorClasses.flatMap((name): CurveComponent[] => {
-    const logSpread = classSpread(name, plan.device, plan.model.dtypes.activations, plan.engine);
+    const logSpread = classes * classSpread(name, plan.device, plan.model.dtypes.activations, plan.engine);
     if (name === "overhead") return [{ name, seconds: overhead, logSpread }];
     const members = operators.filter((operator) => operator.class === name);
     return members.length === 0 ? [] : [{ name, seconds: sumOf(members.map(({ work }) => work)), logSpread }];
   });
   const seconds = sumOf(components.map((component) => component.seconds));
-  const commonSpread = plan.engine.logSpread;
   return {
     phase,
     operators,

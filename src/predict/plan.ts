@@ -55,7 +55,8 @@ export interface Plan extends PlanOptions {
 
 /** @throws NsquaredError `parallel-divide`, `no-interconnect`, `engine-unknown` */
 export function makePlan(model: ModelDescription, device: DeviceRecord, options: Partial<PlanOptions> = {}): Plan {
-  const engine = options.ownEngine ?? engineOf(device, options.engineName ?? null, model.dtypes);
+  const engine =
+    options.ownEngine ?? engineOf(device, options.engineName ?? null, model.dtypes, options.attention ?? null);
   const chosen = { ...defaultPlanOptions, attention: engine.attention, ...options };
   const { parallel } = chosen;
   const devices = devicesOf(parallel);

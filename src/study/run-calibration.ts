@@ -78,7 +78,8 @@ export function fitEngine(runs: readonly SampledRun[], device: DeviceRecord, eng
   const open = posteriorSpread(residuals, theta, options);
   const after = residuals(theta).map(Math.abs);
   const first = runs[0];
-  const profile = engineOf(device, engineName, first?.model.dtypes);
+  const attention = first === undefined ? null : attentionOf(first.set);
+  const profile = engineOf(device, engineName, first?.model.dtypes, attention);
   const lengths = cells.map(({ tokens }) => tokens);
   const perGroup = (value: (index: number) => number): Record<GroupName, number> =>
     Object.fromEntries(groups.map(({ name }, i) => [name, Number(value(i).toPrecision(4))])) as Record<
@@ -90,7 +91,10 @@ export function fitEngine(runs: readonly SampledRun[], device: DeviceRecord, eng
       engine: profile.name,
       factors: perGroup((i) => Math.exp(theta[i] ?? 0)),
       spreads: perGroup((i) => Math.max(1e-3, open[i] ?? groups[i]?.spread ?? 1)),
-      spread: Math.hypot(Math.max(leastSpread, median(after) / 0.6745), otherModels * profile.logSpread),
+      spread: Math.hypot(
+        Math.max(leastSpread, median(after) / 0.6745),
+        otherModels * profile.logSpreads.prefill.common,
+      ),
       samples: cells.reduce((sum, { samples }) => sum + samples, 0),
       range: { from: Math.min(...lengths), to: Math.max(...lengths) },
     },
@@ -118,8 +122,13 @@ function cellsOf(
   }));
 }
 
+/** The attention that a run says; null where it says nothing. */
+function attentionOf({ run }: SampleSet): "naive" | null {
+  return run?.runtime.attention === "naive" ? "naive" : null;
+}
+
 function partsOf(
-  { run }: SampleSet,
+  set: SampleSet,
   { phase, axis, fixed, batch }: Series,
   length: number,
   model: ModelDescription,
@@ -127,12 +136,13 @@ function partsOf(
   engineName: string | null,
 ): Readonly<Record<string, Seconds>> {
   const continued = phase === "prefill" && axis === "depth";
-  const { chunk } = engineOf(device, engineName, model.dtypes);
+  const attention = attentionOf(set);
+  const { chunk } = engineOf(device, engineName, model.dtypes, attention);
   const curve = predictCurve(model, device, {
     phase: phase === "decode" ? "decode" : "prefill",
     batch,
     engineName,
-    ...(run?.runtime.attention === "naive" ? { attention: "naive" } : {}),
+    ...(attention === null ? {} : { attention }),
     ...(phase === "prefill" ? { depth: continued ? length - fixed : fixed, chunk } : {}),
   });
   const at = continued ? fixed : length;
