@@ -1,5 +1,6 @@
 // What published runs of an engine take beyond its kernels: a factor per class of operators and seconds per pass.
-import { engineOf, engineKey } from "../dist/hardware/engine.js";
+import { engineOf } from "../dist/hardware/engine.js";
+import { engineKey } from "../dist/hardware/engine-key.js";
 import { factored } from "../dist/hardware/engine-rows.js";
 import { predictCurve } from "../dist/predict/index.js";
 import { statedSpread } from "./kernel-fit.mjs";
@@ -45,6 +46,8 @@ const launchesQuickly = (/** @type {string} */ engine) => engine.startsWith("lla
 /** Seconds of a pass beside its kernels: a few hundred microseconds, give or take a factor of five. */
 const usualStep = 2e-4;
 const stepSpread = 1.2;
+/** llama.cpp samples on one thread beside the device: none takes milliseconds for it. */
+const ggmlStepSpread = 0.4;
 const fewest = 12;
 
 /** Chunk that an engine splits prompts into when it does so with one request alone. */
@@ -70,19 +73,19 @@ export function timed(run) {
   try {
     // The kernels alone: a fit that started from another fit would not come to the same end.
     const known = engineOf(run.device, run.engine, run.model.dtypes, run.attention);
-    const whole = { common: 0, classes: 1 };
-    const ownEngine = { ...known, factors: {}, perStep: 0, logSpreads: { prefill: whole, decode: whole } };
+    const plain = { common: 0, classes: 1 };
+    const ownEngine = { ...known, factors: {}, perStep: 0, logSpreads: { prefill: plain, decode: plain } };
     const curve = predictCurve(run.model, run.device, { ...curveOptions(run), ownEngine });
     const seconds = new Map(curve.components.map((one) => [one.name, one.seconds(run.n)]));
     const parts = groups.map(([, classes]) =>
       classes.reduce((sum, name) => sum + (seconds.get(/** @type {any} */ (name)) ?? 0), 0),
     );
-    const total = parts.reduce((sum, part) => sum + part, 0);
+    const whole = parts.reduce((sum, part) => sum + part, 0);
     const variance = curve.components.reduce(
-      (sum, { name, logSpread }) => sum + (((seconds.get(name) ?? 0) / total) * logSpread) ** 2,
+      (sum, { name, logSpread }) => sum + (((seconds.get(name) ?? 0) / whole) * logSpread) ** 2,
       0,
     );
-    return { run, engine: engineKey(run.engine, run.attention), bits: bitsOf(run), parts, variance };
+    return { run, engine: engineKey(run.engine, run.attention, run.device), bits: bitsOf(run), parts, variance };
   } catch (error) {
     if (error instanceof Error && error.message.includes("--tp")) return null;
     throw error;
@@ -131,7 +134,7 @@ function fitGroup(rows, about, parent) {
           ...groups.map(([name, , width]) =>
             name === "overhead" && quick ? ggmlOverhead.spread : priorWidth(about.engine, name, width),
           ),
-          stepSpread,
+          quick ? ggmlStepSpread : stepSpread,
         ]
       : [...groups.map(([name]) => (wholeDevice.has(name) ? parent.spread : rest)), parent.spread];
   const weight = Math.min(1, Math.sqrt(mostRows / fitted.length));
@@ -155,6 +158,8 @@ const logOf = ({ factors, perStep }, { run, parts }) => Math.log(total(factors, 
 const folds = 5;
 const fewestUnseen = 10;
 const leastSpread = 0.03;
+/** A device that ran one model says no more than this of another. */
+const leastOfDevice = 0.06;
 /** Of the variance that rows which a fit has not seen show, what the classes' own spreads may make. */
 const classShare = 0.5;
 
@@ -168,12 +173,12 @@ function foldsOf(rows, key) {
   });
 }
 
-/** What intervals must state to hold four fifths of rows that a fit has not seen. @param {{row: Timed, log: number}[]} unseen @returns {Spreads} */
-function spreadsOf(unseen) {
+/** What intervals must state to hold four fifths of rows that a fit has not seen. @param {{row: Timed, log: number}[]} unseen @param {number} [least] @returns {Spreads} */
+function spreadsOf(unseen, least = leastSpread) {
   const of = (/** @type {string} */ phase) => {
     const own = unseen.filter(({ row }) => row.run.phase === phase);
     const used = own.length >= fewestUnseen ? own : unseen;
-    const stated = used.length === 0 ? usualSpread : Math.max(leastSpread, statedSpread(used.map(({ log }) => log)));
+    const stated = used.length === 0 ? usualSpread : Math.max(least, statedSpread(used.map(({ log }) => log)));
     const ofClasses = quantile(
       used.map(({ row }) => row.variance),
       0.5,
@@ -228,8 +233,30 @@ export function engineFits(rows) {
       }
     }
   }
-  return [...fits, ...deviceFits(rows, fits)];
+  const all = [...fits, ...borrowedFits(fits)];
+  return [...all, ...deviceFits(rows, all)];
 }
+
+/**
+ * Products of 16 bits are the same in builds with flash attention and without it: where only the others ran them, they lend
+ * their fit, but for the factors of attention.
+ *
+ * @param {EngineFit[]} fits
+ */
+function borrowedFits(fits) {
+  return fits.flatMap((fit) => {
+    const engine = fit.engine.replace(withoutFlash, "");
+    const own = fits.find((one) => one.engine === engine && one.class === "any" && one.bits === "any");
+    const known = fits.some((one) => one.engine === engine && one.class === fit.class && one.bits === "16");
+    if (engine === fit.engine || fit.bits !== "16" || own === undefined || known) return [];
+    const factors = fit.factors.map((factor, i) =>
+      attentions.has(groups[i]?.[0] ?? "") ? (own.factors[i] ?? 1) : factor,
+    );
+    return [{ ...fit, engine, factors }];
+  });
+}
+const withoutFlash = " -fa 0";
+const attentions = new Set(["attention", "decode-attention"]);
 
 /** Devices with runs of their own, each about its class. @param {Timed[]} rows @param {EngineFit[]} ofClasses */
 function deviceFits(rows, ofClasses) {
@@ -261,10 +288,8 @@ function deviceFits(rows, ofClasses) {
   return made.map(({ fit, seen }) => {
     const alike = made.filter((other) => other.fit.engine === fit.engine);
     const unseen = alike.flatMap((other) => other.unseen);
-    return {
-      ...fit,
-      spreads: spreadsOf(unseen.length >= fewestUnseen ? unseen : alike.flatMap((other) => other.seen).concat(seen)),
-    };
+    const used = unseen.length >= fewestUnseen ? unseen : [...seen, ...alike.flatMap((other) => other.seen)];
+    return { ...fit, spreads: spreadsOf(used, leastOfDevice) };
   });
 }
 

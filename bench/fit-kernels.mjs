@@ -8,13 +8,17 @@ import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { readTimings, thinTimings } from "./hardware-data.mjs";
 import { parameterNames } from "../dist/hardware/kernel-rows.js";
+import { mixerRows } from "./mixer-rows.mjs";
 import { fitsOf, kernelRows, pooledRows } from "./kernel-fit.mjs";
 
 const { values } = parseArgs({
   options: { data: { type: "string" }, thin: { type: "boolean" }, write: { type: "boolean" } },
 });
 if (values.thin === true && values.data !== undefined) thinTimings(values.data);
-const fits = fitsOf(kernelRows([...readTimings("gemm", values.data), ...readTimings("attention", values.data)]));
+const fits = fitsOf([
+  ...kernelRows([...readTimings("gemm", values.data), ...readTimings("attention", values.data)]),
+  ...mixerRows(readTimings("mixers", values.data)),
+]);
 for (const { kind, format, device, engine, rows, spread } of fits) {
   const key = [kind, format, device, engine].join(" | ");
   console.log(

@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import Papa from "papaparse";
 
 /** @typedef {Record<string, string>} Row */
-/** @typedef {"gemm" | "attention" | "prefill" | "decode"} Table */
+/** @typedef {"gemm" | "attention" | "mixers" | "prefill" | "decode"} Table */
 
 const copies = fileURLToPath(new URL("data", import.meta.url));
 
@@ -18,6 +18,10 @@ const tables = {
     keep: "source hw_key dtype kv_dtype heads kv_heads head_dim batch n_q n_kv causal phase ms window version kernel".split(
       " ",
     ),
+  },
+  mixers: {
+    file: "linear_mixer_kernel.csv",
+    keep: ["source", "hw_key", "kind", "shape", "n", "batch", "phase", "ms", "kernel", "version"],
   },
   prefill: {
     file: "e2e_prefill.csv",

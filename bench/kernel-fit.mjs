@@ -2,7 +2,7 @@
 import { devices } from "../dist/hardware/index.js";
 import { fitParameters, kernelSeconds } from "../dist/hardware/kernel-fitting.js";
 import { formatOf } from "../dist/hardware/kernel-formats.js";
-import { parameterNames } from "../dist/hardware/kernel-rows.js";
+import { mixerKinds, parameterNames } from "../dist/hardware/kernel-rows.js";
 import { intervalDeviations } from "../dist/predict/interval.js";
 import { kernelFormat, timedKernel } from "../dist/study/timed-kernel.js";
 import { readKernelRow } from "../dist/study/kernel-row.js";
@@ -23,7 +23,7 @@ import { quantile, spreadOf } from "./robust-fit.mjs";
  * @property {string} group shapes that are held out together
  * @property {boolean} large one of those that the accuracy is stated of
  * @property {number} tokens timed, or rows of a product
- * @property {import("../dist/study/kernel-row.js").KernelTiming} timing
+ * @property {import("../dist/study/kernel-row.js").KernelTiming | null} timing null for what nsquared calibrate --from does not read
  */
 /** @typedef {About & import("../dist/hardware/kernel-fitting.js").TimedKernel} Timing */
 /** @typedef {{kind: Kind, format: Format, device: string, deviceClass: string, engine: string, longest: number, spread: number, fit: Parameters, rows: Timing[]}} Fit */
@@ -189,7 +189,7 @@ const engines = ["vllm", "tensorrt-llm", "sglang", "other", "any"];
 
 /** Rows of pooled fits, as `kernelOn` looks them up. @param {Fit[]} fits */
 export function pooledRows(fits) {
-  return /** @type {Kind[]} */ (["gemm", "attention", "decode"]).flatMap((kind) =>
+  return /** @type {Kind[]} */ (["gemm", "attention", "decode", ...mixerKinds]).flatMap((kind) =>
     /** @type {Format[]} */ (["16", "8", "block8", "int8", "4"]).flatMap((format) => {
       const all = fits.filter((one) => one.kind === kind && one.format === format);
       return engines.flatMap((engine) =>

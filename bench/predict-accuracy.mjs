@@ -7,6 +7,7 @@ import { attentionHalfSeconds } from "../dist/predict/crossing.js";
 import { predictCurve } from "../dist/predict/index.js";
 import { readTimings, unfairTimings } from "./hardware-data.mjs";
 import { kernelRows } from "./kernel-fit.mjs";
+import { mixerRows } from "./mixer-rows.mjs";
 import { runsOf } from "./runs-data.mjs";
 import { scatterOf } from "./scatter.mjs";
 import { kernelScore } from "./score-kernels.mjs";
@@ -26,7 +27,8 @@ const fewest = 30;
 /** @param {string | undefined} folder full tables; the copies in bench/data where it is left out */
 function measure(folder) {
   const [gemm, attention] = [readTimings("gemm", folder), readTimings("attention", folder)];
-  const kernels = kernelRows([...gemm, ...attention]);
+  const mixers = readTimings("mixers", folder);
+  const kernels = [...kernelRows([...gemm, ...attention]), ...mixerRows(mixers)];
   const { runs, left } = runsOf(readTimings("prefill", folder), readTimings("decode", folder));
   const rows = scoredRuns(runs);
   const { score, unseen } = runScore(rows);
@@ -39,7 +41,11 @@ function measure(folder) {
     ["attention: a window, so that pairs are not those of full attention", windowed],
     [
       "attention: no device or no peak",
-      attention.length - windowed - kernels.filter(({ kind }) => kind !== "gemm").length,
+      attention.length - windowed - kernels.filter(({ kind }) => kind === "attention" || kind === "decode").length,
+    ],
+    [
+      "linear mixers: a decode step, a part of a mixer, or a model that is not described",
+      mixers.length - kernels.filter(({ kind }) => kind.startsWith("delta") || kind === "decay").length,
     ],
     ...[...left].sort(([a], [b]) => a.localeCompare(b)),
     ["devices that do not divide the model's heads", runs.length - rows.length],

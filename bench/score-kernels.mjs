@@ -86,11 +86,9 @@ export function kernelScore(rows) {
     // One small, one of middle size, one large, whatever their shapes; fitted as nsquared calibrate --from does.
     const sorted = large.toSorted((a, b) => a.seconds - b.seconds);
     const three = [0.1, 0.5, 0.9].flatMap((share) => sorted[Math.round(share * (sorted.length - 1))] ?? []);
-    const { kernel } = fitFamily(
-      three.map(({ timing }) => timing),
-      first.record,
-      { fit: /** @type {any} */ (prior.fit), spread: prior.spread },
-    );
+    const timings = three.flatMap(({ timing }) => timing ?? []);
+    if (timings.length === 0) continue;
+    const { kernel } = fitFamily(timings, first.record, { fit: /** @type {any} */ (prior.fit), spread: prior.spread });
     anchors.push(...large.filter((row) => !three.includes(row)).map((row) => scored(row, kernel)));
   }
   return {
@@ -124,6 +122,9 @@ const titles = {
   gemm: "large matrix products",
   attention: "attention prefill ≥ 4k",
   decode: "decode attention > 50 µs",
+  "delta-heads": "linear mixers > 200 µs: gated delta rule",
+  "delta-channels": "linear mixers > 200 µs: delta rule by channels",
+  decay: "linear mixers > 200 µs: Mamba 2",
 };
 
 /** @param {Scored[]} all */

@@ -75,6 +75,10 @@ const alone = (/** @type {Row} */ { run }) => run.phase === "decode" && run.batc
 const groups = [
   ["llama.cpp prefill over length, n ≥ 2k", (row) => llama(row) && gpu(row) && long(row) && row.run.depth === 0],
   [
+    "— of these without flash attention",
+    (row) => llama(row) && gpu(row) && long(row) && row.run.depth === 0 && row.run.attention === "naive",
+  ],
+  [
     "llama.cpp prefill after cached tokens, depth + n ≥ 2k",
     (row) => llama(row) && gpu(row) && long(row) && row.run.depth > 0,
   ],

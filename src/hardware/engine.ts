@@ -4,6 +4,7 @@ import type { OperatorCost } from "../cost/table.js";
 import type { Dtypes } from "../model/types.js";
 import type { OperatorClass } from "./efficiency.js";
 import { engineRows } from "./engine-fits.js";
+import { engineKey } from "./engine-key.js";
 import { type EngineRow, factored } from "./engine-rows.js";
 import type { FittedEngine } from "./fitted.js";
 import { ggmlKernels } from "./kernel-lookup.js";
@@ -177,21 +178,16 @@ const unfused: Partial<Readonly<Record<EngineName, Partial<Character>>>> = {
     about: "batches of 512 (n_ubatch), builds of May 2024 (no flash attention); for current builds --attention fused",
   },
 };
-/** How rows of fits name an engine without fused attention. */
-const withoutFusion = " -fa 0";
-
-/** What rows of fits call an engine with that attention. */
-export function engineKey(name: EngineName, attention: Engine["attention"] | null): string {
-  return attention === "naive" && unfused[name] !== undefined ? name + withoutFusion : name;
-}
-
 /** The attention of the builds that were timed: those of the device, or most of the engine's. */
 function timedAttention(name: EngineName, device: DeviceRecord): Engine["attention"] {
   const other = unfused[name];
   if (other === undefined) return characters[name].attention;
-  const has = (engine: string): boolean => engineRows.some((row) => row[0] === engine && row[1] === device.name);
-  if (device.vendor === "AMD") return "fused";
-  return has(name) && !has(name + withoutFusion) ? "fused" : "naive";
+  const timed = (attention: Engine["attention"], devices: string): boolean => {
+    const key = engineKey(name, attention, device);
+    return engineRows.some((row) => row[0] === key && row[1] === devices);
+  };
+  if (timed("naive", device.name)) return "naive";
+  return timed("fused", device.name) || !timed("naive", "any") ? "fused" : "naive";
 }
 
 /** Seconds per kernel that PyTorch's eager mode adds on the host, over those of captured graphs. */
@@ -217,7 +213,7 @@ function rowFor(name: string, device: DeviceRecord, bits: Bits): EngineRow | und
 
 function profileOf(name: EngineName, device: DeviceRecord, bits: Bits, attention: Engine["attention"]): Engine {
   const { about, ...character } = { ...characters[name], ...(attention === "naive" ? unfused[name] : {}) };
-  const row = rowFor(engineKey(name, attention), device, bits);
+  const row = rowFor(engineKey(name, attention, device), device, bits);
   const eager = name === "hf-eager" || name === "hf-sdpa";
   if (row === undefined) {
     return {
@@ -349,6 +345,11 @@ export function engineOf(
   return own === undefined ? profile : corrected(profile, own);
 }
 
+/** Samples of a device make its intervals no wider than those of its published profile. */
+function narrowed({ common, classes }: EngineSpread, spread: number): EngineSpread {
+  return { common: Math.min(common, spread), classes };
+}
+
 /** A profile as samples of this very device correct it. */
 function corrected(profile: Engine, { factors, spreads, spread, samples }: FittedEngine): Engine {
   const own = { ...factors, lookup: factors.vector };
@@ -360,7 +361,10 @@ function corrected(profile: Engine, { factors, spreads, spread, samples }: Fitte
     factors: { ...profile.factors, ...product },
     perStep: profile.perStep * factors.overhead,
     spreads,
-    logSpreads: bothPhases(spread),
+    logSpreads: {
+      prefill: narrowed(profile.logSpreads.prefill, spread),
+      decode: narrowed(profile.logSpreads.decode, spread),
+    },
     source: `fitted to ${samples} samples of this device`,
     basis: "end-to-end",
   };

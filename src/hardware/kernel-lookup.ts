@@ -1,5 +1,5 @@
 import type { Dtype } from "../base/units.js";
-import { classEfficiency } from "./efficiency.js";
+import { type Efficiency, type OperatorClass, classEfficiency } from "./efficiency.js";
 import { type KernelFormat, formatOf, nearestFormats } from "./kernel-formats.js";
 import { type Fits, type KernelKind } from "./kernel-rows.js";
 import { type PooledFit, kernelFits } from "./kernel-tables.js";
@@ -112,13 +112,25 @@ function assumed(
   dtype: Dtype,
 ): { readonly fit: Fits[KernelKind]; readonly spread: number } {
   const overhead = device.launch.value;
-  const operators = kind === "gemm" ? "gemm" : kind === "attention" ? "attention" : "decode-attention";
-  const { compute, bandwidth, logSpread } = classEfficiency(operators, device.class, dtype);
-  const fit =
-    kind === "gemm"
-      ? { overhead, compute, bandwidth, small: 0, cast: 0, sustained: 0 }
-      : kind === "attention"
-        ? { overhead, compute, small: 0, few: 0, softmax: 0 }
-        : { overhead, bandwidth, few: 0 };
-  return { fit, spread: logSpread };
+  const of = (operators: OperatorClass): Efficiency => classEfficiency(operators, device.class, dtype);
+  switch (kind) {
+    case "gemm": {
+      const { compute, bandwidth, logSpread: spread } = of("gemm");
+      return { fit: { overhead, compute, bandwidth, small: 0, cast: 0, sustained: 0 }, spread };
+    }
+    case "attention": {
+      const { compute, logSpread: spread } = of("attention");
+      return { fit: { overhead, compute, small: 0, few: 0, softmax: 0 }, spread };
+    }
+    case "decode": {
+      const { bandwidth, logSpread: spread } = of("decode-attention");
+      return { fit: { overhead, bandwidth, few: 0 }, spread };
+    }
+    case "delta-heads":
+    case "delta-channels":
+    case "decay": {
+      const { bandwidth, logSpread: spread } = of("vector");
+      return { fit: { overhead, slow: 1 / bandwidth, chain: 0 }, spread };
+    }
+  }
 }

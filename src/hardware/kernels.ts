@@ -44,6 +44,15 @@ export interface DecodeFit {
   readonly few: number;
 }
 
+/** A mixer with a state of constant size over many tokens, in chunks. */
+export interface MixerFit {
+  readonly overhead: Seconds;
+  /** Seconds over those of its operators at the data sheet, each by itself: below 1 where one kernel keeps chunks on chip. */
+  readonly slow: number;
+  /** Seconds that one token waits for the one before it, however few heads there are. */
+  readonly chain: Seconds;
+}
+
 /** Sides beyond which a product is large. */
 const largestSide = 4096;
 const side = 1024;
@@ -112,4 +121,9 @@ export function attentionSeconds(
 /** Seconds of fused attention of one query per sequence, beside its overhead; `readers` is batch · key-value heads. */
 export function decodeSeconds(fit: DecodeFit, peak: Seconds, memory: Seconds, readers: number): Seconds {
   return Math.max(peak, (memory / fit.bandwidth) * (1 + fit.few / Math.max(1, readers)));
+}
+
+/** Seconds of a chunked mixer over `tokens` of each sequence, beside its overhead; `floor`: of its operators at the data sheet. */
+export function mixerSeconds(fit: MixerFit, floor: Seconds, tokens: number): Seconds {
+  return rounded(floor * fit.slow, tokens * fit.chain);
 }

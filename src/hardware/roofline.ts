@@ -73,13 +73,27 @@ export function rooflineTime(row: OperatorCost, device: DeviceRecord, setting: S
   const { matmulFlops, movedBytes } = compiledCost(row, setting);
   const perByte = 1 / device.bandwidth.value;
   const perFlop = 1 / productPeak(row, device, engine, computeDtype(device, dtype));
+  // A curve, its interval and its split ask for the same length after each other.
+  let at = Number.NaN;
+  let [peak, memory, seconds]: [Seconds, Seconds, Seconds] = [0, 0, 0];
+  const timeAt = (length: number): void => {
+    at = length;
+    peak = matmulFlops(length) * perFlop;
+    memory = movedBytes(length) * perByte;
+    // Nothing beats the data sheet, whatever runs seem to say of a class, or a power of a width beyond those timed.
+    seconds = Math.max(found.work(peak, memory, length) * factor, peak, memory);
+  };
   return {
     class: operators,
     overhead: found.overhead * row.cost.launches * (engine.factors.overhead ?? 1),
-    // Nothing beats the data sheet, whatever runs seem to say of a class, or a power of a width beyond those timed.
-    work: (length) =>
-      Math.max(found.work(length) * factor, matmulFlops(length) * perFlop, movedBytes(length) * perByte),
-    bound: found.bound,
+    work: (length) => {
+      if (length !== at) timeAt(length);
+      return seconds;
+    },
+    bound: (length) => {
+      if (length !== at) timeAt(length);
+      return found.computes(peak, memory) ? "compute" : "bandwidth";
+    },
   };
 }
 
@@ -92,10 +106,12 @@ function productPeak({ operator }: OperatorCost, device: DeviceRecord, engine: E
   return Math.max(peak, integers / 2);
 }
 
+/** Of the seconds of an operator's FLOPs and bytes at the data sheet. */
 interface KernelTime {
   readonly overhead: Seconds;
-  readonly work: (length: number) => Seconds;
-  readonly bound: OperatorTime["bound"];
+  readonly work: (peak: Seconds, memory: Seconds, length: number) => Seconds;
+  /** Whether compute limits it, not bandwidth. */
+  readonly computes: (peak: Seconds, memory: Seconds) => boolean;
 }
 
 function kernelTime(
@@ -107,53 +123,47 @@ function kernelTime(
   dtype: Dtype,
 ): KernelTime {
   const { operator } = row;
-  const { matmulFlops, movedBytes, rows } = compiledCost(row, setting);
-  const perFlop = 1 / productPeak(row, device, engine, dtype);
+  const { rows } = compiledCost(row, setting);
   const perByte = 1 / device.bandwidth.value;
-  const peak = (length: number): Seconds => matmulFlops(length) * perFlop;
-  const memory = (length: number): Seconds => movedBytes(length) * perByte;
   if (operator.kind === "linear" || operator.kind === "experts" || operator.kind === "recurrence") {
     const { fit } = kernelOn("gemm", device, engine.kernels, dtype);
-    const shape = sidesOf(row);
-    const castPerRow = bitsOf(dtype) === "16" ? 0 : 2 * shape.k * perByte;
+    const { n, k, share } = sidesOf(row);
+    const castPerRow = bitsOf(dtype) === "16" ? 0 : 2 * k * perByte;
     const unpacking = operators === "gemm" ? engine.unpackedBytes(row) * perByte : 0;
     return {
       overhead: fit.overhead,
-      work: (length) => {
+      work: (peak, memory, length) => {
         const m = rows(length);
-        const cast = m * castPerRow;
-        return gemmSeconds(fit, peak(length), memory(length), cast, m * shape.share, shape.n, shape.k) + unpacking;
+        return gemmSeconds(fit, peak, memory, m * castPerRow, m * share, n, k) + unpacking;
       },
-      bound: (length) => (peak(length) / fit.compute >= memory(length) / fit.bandwidth ? "compute" : "bandwidth"),
+      computes: (peak, memory) => peak / fit.compute >= memory / fit.bandwidth,
     };
   }
   if (operator.kind === "attention") {
+    const batch = setting.values.b ?? 1;
     if (operators === "decode-attention") {
       const { fit } = kernelOn("decode", device, engine.kernels, dtype);
-      const readers = (setting.values.b ?? 1) * operator.kvHeads;
+      const readers = batch * operator.kvHeads;
       return {
         overhead: fit.overhead,
-        work: (length) => decodeSeconds(fit, peak(length), memory(length), readers),
-        bound: (length) => (peak(length) > memory(length) / fit.bandwidth ? "compute" : "bandwidth"),
+        work: (peak, memory) => decodeSeconds(fit, peak, memory, readers),
+        computes: (peak, memory) => peak > memory / fit.bandwidth,
       };
     }
     const { fit } = kernelOn("attention", device, engine.kernels, dtype);
-    const batch = setting.values.b ?? 1;
     const heads = batch * operator.heads;
     const width = operator.keyDim + operator.valueDim;
     return {
       overhead: fit.overhead,
-      work: (length) => attentionSeconds(fit, peak(length), memory(length), rows(length) / batch, heads, width),
-      bound: (length) => (peak(length) / fit.compute >= memory(length) ? "compute" : "bandwidth"),
+      work: (peak, memory, length) => attentionSeconds(fit, peak, memory, rows(length) / batch, heads, width),
+      computes: (peak, memory) => peak / fit.compute >= memory,
     };
   }
-  const efficiency = classEfficiency(operators, device.class, dtype);
-  const compute = (length: number): Seconds => peak(length) / efficiency.compute;
-  const moved = (length: number): Seconds => memory(length) / efficiency.bandwidth;
+  const { compute, bandwidth } = classEfficiency(operators, device.class, dtype);
   return {
     overhead: device.launch.value,
-    work: (length) => Math.max(compute(length), moved(length)),
-    bound: (length) => (compute(length) >= moved(length) ? "compute" : "bandwidth"),
+    work: (peak, memory) => Math.max(peak / compute, memory / bandwidth),
+    computes: (peak, memory) => peak / compute >= memory / bandwidth,
   };
 }
 

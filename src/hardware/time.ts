@@ -5,6 +5,7 @@ import type { Block } from "../graph/types.js";
 import { Expression } from "../math/expression.js";
 import { calibratedTime } from "./calibrated.js";
 import type { OperatorClass } from "./efficiency.js";
+import { chunkedMixers, mixerTimes } from "./mixers.js";
 import { type Engine, engineOf } from "./engine.js";
 import { networkSpread } from "./network.js";
 import type { OperatorTime, Setting } from "./operator-time.js";
@@ -25,7 +26,11 @@ export function timeOperators(
   engine: Engine = engineOf(device),
 ): TimedOperator[] {
   const { calibration } = device;
-  if (calibration === null) return rows.map((row) => ({ row, time: rooflineTime(row, device, setting, engine) }));
+  if (calibration === null) {
+    const mixers = chunkedMixers(rows, setting).flatMap((mixer) => [...mixerTimes(mixer, device, setting, engine)]);
+    const together = new Map(mixers);
+    return rows.map((row) => ({ row, time: together.get(row) ?? rooflineTime(row, device, setting, engine) }));
+  }
   const live = new Map<Block, readonly Expression[]>();
   return rows.map((row) => {
     let ofBlock = live.get(row.block);

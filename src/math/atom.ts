@@ -43,7 +43,7 @@ export type Atom =
  * E·(1 − (1 − k/E)^tokens): expected distinct experts under uniform, independent routing, each token taking k
  * different ones of E.
  */
-function expectedDistinct(experts: number, chosen: number, tokens: number): number {
+export function expectedDistinct(experts: number, chosen: number, tokens: number): number {
   if (chosen >= experts) return tokens > 0 ? experts : 0;
   return experts * -Math.expm1(tokens * Math.log1p(-chosen / experts));
 }

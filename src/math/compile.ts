@@ -1,5 +1,5 @@
 import { type Variable, valueOf } from "./affine.js";
-import { type Atom, evaluateAtom } from "./atom.js";
+import { type Atom, argumentOf, evaluateAtom, expectedDistinct } from "./atom.js";
 
 interface CompiledTerm {
   readonly coefficient: number;
@@ -36,19 +36,30 @@ export function compileTerms(terms: readonly CompiledTerm[], variable: Variable)
 
 function compileAtom(atom: Atom, variable: Variable): (value: number) => number {
   if (atom.kind === "variable") return atom.variable === variable ? (value) => value : () => valueOf(atom.variable, {});
-  if (atom.kind !== "floor" && atom.kind !== "ceil" && atom.kind !== "mod")
-    return (value) => evaluateAtom(atom, { [variable]: value });
-  const { by, of } = atom;
-  const slope = of[variable];
-  if (atom.kind === "mod") {
-    return (value) => {
-      const at = slope * value + of.constant;
-      return at - by * Math.floor(at / by);
-    };
+  const { constant, [variable]: slope } = argumentOf(atom);
+  switch (atom.kind) {
+    case "floor":
+      return (value) => Math.floor((slope * value + constant) / atom.by);
+    case "ceil":
+      return (value) => Math.ceil((slope * value + constant) / atom.by);
+    case "mod":
+      return (value) => {
+        const at = slope * value + constant;
+        return at - atom.by * Math.floor(at / atom.by);
+      };
+    case "min":
+      return (value) => Math.min(slope * value + constant, atom.limit);
+    case "atMost":
+      return (value) => (slope * value + constant <= atom.limit ? 1 : 0);
+    case "log2":
+      return (value) => {
+        const at = slope * value + constant;
+        return at <= 1 ? 0 : Math.log2(at);
+      };
+    case "distinct":
+      if (atom.perSequence) return (value) => evaluateAtom(atom, { [variable]: value });
+      return (value) => expectedDistinct(atom.experts, atom.chosen, slope * value + constant);
   }
-  return atom.kind === "floor"
-    ? (value) => Math.floor((slope * value + of.constant) / by)
-    : (value) => Math.ceil((slope * value + of.constant) / by);
 }
 
 /** Evaluations after which making a function of one variable pays. */

@@ -144,7 +144,10 @@ export class Expression {
     const [only] = pieces;
     if (pieces.length === 1 && only !== undefined) return only.evaluate;
     const last = pieces[pieces.length - 1];
-    return (value) => (pieces.find((piece) => value <= piece.to) ?? last)?.evaluate(value) ?? 0;
+    return (value) => {
+      for (const piece of pieces) if (value <= piece.to) return piece.evaluate(value);
+      return last?.evaluate(value) ?? 0;
+    };
   }
 
   /** Growth in one variable; the other variables count as constants. */

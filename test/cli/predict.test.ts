@@ -225,7 +225,8 @@ describe("nsquared predict --engine", () => {
     expect(served.engine).toBe("hf-eager");
     expect(served.attention).toBe("naive");
     expect(consumer.engine).toBe("llama.cpp-cuda");
-    expect([consumer.attention, consumer.chunk]).toEqual(["fused", 512]);
+    expect([consumer.attention, consumer.chunk]).toEqual(["naive", 512]);
+    expect((await predicted(...llama, "--engine", "llama.cpp-cuda", "--attention", "fused")).attention).toBe("fused");
     expect((await predicted(...llama, "--engine", "llama.cpp-cuda", "--chunk", "none")).chunk).toBeNull();
   });
 

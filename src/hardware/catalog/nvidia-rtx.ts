@@ -134,8 +134,8 @@ export const rtxSheets: readonly DataSheet[] = [
     link: ["PCIe x16", 31],
     watts: 450,
     source:
-      "exo-explore/exo@0060cd39 device_capabilities.py (fp16, fp32); AlexsJones/llmfit@3f44fd3 hardware.rs (bandwidth); data sheet, recalled and not checked twice",
-    checked: ["float32", "bandwidth"],
+      "exo-explore/exo@0060cd39 device_capabilities.py (fp16, fp32); AlexsJones/llmfit@3f44fd3 hardware.rs (bandwidth); data sheet, as hmc-tech.com/gpu has it (dense, float32 sums)",
+    checked: ["peaks", "float32", "bandwidth"],
   },
   {
     name: "RTX 4070 Ti",
@@ -176,8 +176,8 @@ export const rtxSheets: readonly DataSheet[] = [
     link: ["PCIe x16", 31],
     watts: 450,
     source:
-      "exo-explore/exo@0060cd39 device_capabilities.py (fp16, fp32); AlexsJones/llmfit@3f44fd3 hardware.rs (bandwidth); data sheet, recalled and not checked twice",
-    checked: ["float32", "bandwidth"],
+      "exo-explore/exo@0060cd39 device_capabilities.py (fp16, fp32); AlexsJones/llmfit@3f44fd3 hardware.rs (bandwidth); data sheet, as waredb.com/processor/nvidia-geforce-rtx-4090 has it (dense, float32 sums)",
+    checked: ["peaks", "float32", "bandwidth"],
   },
   {
     name: "RTX 5090",
@@ -215,8 +215,9 @@ export const rtxSheets: readonly DataSheet[] = [
     bandwidth: 768,
     link: ["PCIe4 x16", 31],
     watts: 300,
-    source: "data sheet, recalled and not checked twice; AlexsJones/llmfit@3f44fd3 hardware.rs (bandwidth)",
-    checked: ["bandwidth"],
+    source:
+      "data sheet, as llmperf.net/categories/gpu/Nvidia-A6000-GPUs has it; AlexsJones/llmfit@3f44fd3 hardware.rs (bandwidth)",
+    checked: ["peaks", "float32", "bandwidth"],
   },
   {
     name: "RTX 4000 Ada 20GB",
@@ -228,8 +229,8 @@ export const rtxSheets: readonly DataSheet[] = [
     bandwidth: 360,
     link: ["PCIe4 x16", 31],
     watts: 130,
-    source: "data sheet, recalled and not checked twice",
-    checked: [],
+    source: "data sheet, float32 as hmc-tech.com has it; tensor peaks recalled (there 107 TFLOPS at 16 bits)",
+    checked: ["float32"],
   },
   {
     name: "RTX 5000 Ada 32GB",
@@ -241,8 +242,9 @@ export const rtxSheets: readonly DataSheet[] = [
     bandwidth: 576,
     link: ["PCIe4 x16", 31],
     watts: 250,
-    source: "data sheet, recalled and not checked twice",
-    checked: [],
+    source:
+      "data sheet, peaks as hmc-tech.com/gpu/nvidia-rtx-5000-ada-vs-nvidia-rtx-4000-ada has them; bandwidth recalled and not checked twice",
+    checked: ["peaks", "float32"],
   },
   {
     name: "RTX 6000 Ada 48GB",
@@ -254,7 +256,8 @@ export const rtxSheets: readonly DataSheet[] = [
     bandwidth: 960,
     link: ["PCIe4 x16", 31],
     watts: 300,
-    source: "data sheet, recalled and not checked twice",
-    checked: [],
+    source:
+      "data sheet, float32 and bandwidth as grafikkarten.com has them; other peaks recalled and not checked twice",
+    checked: ["float32", "bandwidth"],
   },
 ];

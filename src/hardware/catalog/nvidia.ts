@@ -25,8 +25,9 @@ export const nvidiaSheets: readonly DataSheet[] = [
     bandwidth: 320,
     link: ["PCIe3 x16", 16],
     watts: 70,
-    source: "data sheet, recalled and not checked twice; AlexsJones/llmfit@3f44fd3 hardware.rs (bandwidth)",
-    checked: ["bandwidth"],
+    source:
+      "data sheet, as hmc-tech.com/gpu/nvidia-a800-40gb-vs-nvidia-t4 has it; AlexsJones/llmfit@3f44fd3 hardware.rs (bandwidth)",
+    checked: ["peaks", "float32", "bandwidth"],
   },
   {
     name: "A10",
@@ -156,8 +157,8 @@ export const nvidiaSheets: readonly DataSheet[] = [
     bandwidth: 4000,
     link: ["NVLink4", 450],
     watts: 400,
-    source: "data sheet, recalled and not checked twice",
-    checked: [],
+    source: "data sheet, as willitrunai.com/es/gpus/h20-96gb has it",
+    checked: ["peaks", "bandwidth"],
   },
   {
     name: "H100-PCIe-80GB",

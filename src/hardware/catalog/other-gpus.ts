@@ -25,8 +25,8 @@ export const acceleratorSheets: readonly DataSheet[] = [
     bandwidth: 1229,
     link: ["Infinity Fabric", 46],
     watts: 300,
-    source: "data sheet, recalled and not checked twice; AlexsJones/llmfit@3f44fd3 hardware.rs (bandwidth)",
-    checked: ["bandwidth"],
+    source: "data sheet, as notebookcheck.net 504329 has it; AlexsJones/llmfit@3f44fd3 hardware.rs (bandwidth)",
+    checked: ["peaks", "float32", "bandwidth"],
   },
   {
     name: "MI210",
@@ -235,7 +235,7 @@ export const acceleratorSheets: readonly DataSheet[] = [
     link: ["ICI 3D torus", 150],
     watts: 192,
     source:
-      "stas00/ml-engineering@744d01e compute/accelerator+network README; data sheet, recalled and not checked twice",
+      "stas00/ml-engineering@744d01e compute/accelerator+network README; glennklockwood.com/garden/tpuv4, after cloud.google.com/tpu",
     checked: ["peaks", "bandwidth"],
   },
   {
@@ -272,8 +272,8 @@ export const acceleratorSheets: readonly DataSheet[] = [
     bandwidth: 1640,
     link: ["ICI 2D torus", 224],
     source:
-      "stas00/ml-engineering@744d01e compute/accelerator+network README; data sheet, recalled and not checked twice",
-    checked: ["peaks", "bandwidth"],
+      "stas00/ml-engineering@744d01e compute/accelerator+network README; docs.cloud.google.com/tpu/docs/v6e (peaks; bandwidth there 1600)",
+    checked: ["peaks"],
   },
   {
     name: "TPU v7x",
@@ -361,5 +361,18 @@ export const acceleratorSheets: readonly DataSheet[] = [
     bandwidth: 135,
     source: "data sheet, recalled and not checked twice",
     checked: [],
+  },
+  {
+    name: "Snapdragon 8 Elite (NPU)",
+    aliases: ["8-elite"],
+    vendor: "Qualcomm",
+    class: "accelerator",
+    // Qualcomm publishes no figure, and others' go from 45 to about 80: the geometric middle.
+    teraflops: { int8: 60 },
+    memory: 16,
+    bandwidth: 84.8,
+    source:
+      "peak: between 45 and 80 TOPS (runlocalai.co/hardware/snapdragon-8-elite), none published by the vendor; bandwidth: LPDDR5X at 10,600 MT/s (geektopia.es, 22 October 2024)",
+    checked: ["bandwidth"],
   },
 ];
