@@ -213,7 +213,11 @@ function rowFor(name: string, device: DeviceRecord, bits: Bits): EngineRow | und
 
 function profileOf(name: EngineName, device: DeviceRecord, bits: Bits, attention: Engine["attention"]): Engine {
   const { about, ...character } = { ...characters[name], ...(attention === "naive" ? unfused[name] : {}) };
-  const row = rowFor(engineKey(name, attention, device), device, bits);
+  // Where only builds with the other attention were timed, products and all else are as there.
+  const keys = ([attention, attention === "naive" ? "fused" : "naive"] as const).map((one) =>
+    engineKey(name, one, device),
+  );
+  const row = keys.map((key) => rowFor(key, device, bits)).find((found) => found !== undefined);
   const eager = name === "hf-eager" || name === "hf-sdpa";
   if (row === undefined) {
     return {
