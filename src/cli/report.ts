@@ -13,7 +13,7 @@ import { loadDevice, localDevice } from "../study/devices.js";
 import { modelOfRun } from "../study/measure.js";
 import { reportData } from "../study/report-data.js";
 import { reportDocumentOf } from "../study/report.js";
-import { type Io, type SetUp, emit, say, styleFor } from "./io.js";
+import { type Io, type SetUp, commandLine, emit, say, styleFor } from "./io.js";
 import { modelArgument } from "./words.js";
 
 interface Options {
@@ -24,14 +24,17 @@ interface Options {
   readonly json?: boolean;
 }
 
-export const setUpReport: SetUp = (command, io) => {
+export const setUpReport: SetUp = (command, io, _setExitCode, words) => {
   command
     .description(
       "Sets what was measured beside what was predicted, per length: a summary for the terminal and a self-contained HTML " +
         "page with pictures: time over length with law, prediction and intervals; shares by operator; memory.",
     )
     .argument("<run>", "a run file of nsquared measure")
-    .option("--model <model>", `the model of the run (default: as the run names it): ${modelArgument}`)
+    .option(
+      "--model <model>",
+      `the model of the run (default: as the run names it; a server's is optional): ${modelArgument}`,
+    )
     .option(
       "--on <device>",
       "device to predict for: of the catalog, a file, or `local` (default: local, once calibrated)",
@@ -44,19 +47,20 @@ export const setUpReport: SetUp = (command, io) => {
 Examples:
   nsquared report runs/SmolLM2-135M-20261123-120000.json
   nsquared report run.json --on local --out report.html
+  nsquared report server-run.json --model Llama-3.1-8B --on h100
   nsquared report run.json --no-html --json`,
     )
     .action(async (path: string, options: Options) => {
       const run = await readRun(path);
       const model = await modelFor(run, options.model);
-      const device = await deviceFor(run, options.on, io);
+      const device = await deviceFor(run, options, io);
       const data = reportData({
         run,
         path,
         model,
         device,
         created: new Date(),
-        commands: [`nsquared report ${path}${options.on === undefined ? "" : ` --on ${options.on}`}`],
+        commands: [commandLine(words)],
       });
       const html = options.html ? await writePage(data, options.out ?? pageBeside(path)) : null;
       emit(io, options.json, reportDocumentOf(data, path, html), () => reportText(data, html, io));
@@ -79,16 +83,12 @@ export function reportText(data: ReportData, html: string | null, io: Io): strin
   return html === null ? text : `${text}\n\nreport: ${html}`;
 }
 
-/** The model a run measured: as asked for, or where the run says it came from. It must be the same model. */
-async function modelFor(run: Run, asked: string | undefined): Promise<ModelDescription> {
-  if (isOfServer(run)) {
-    if (asked !== undefined) return loadModel(asked, nodeAccess());
-    throw badInput("no-model", {
-      where: run.id,
-      key: "--model",
-      expected: `a server does not tell the architecture of ${run.model.name}: a built-in name, a config.json, a GGUF file`,
-    });
-  }
+/**
+ * The model a run measured: as asked for, or where the run says it came from. It must be the same model. Null for a server,
+ * which does not tell its model's architecture, where nobody else does.
+ */
+async function modelFor(run: Run, asked: string | undefined): Promise<ModelDescription | null> {
+  if (isOfServer(run)) return asked === undefined ? null : loadModel(asked, nodeAccess());
   const tried = asked ?? (run.model.source.startsWith("built-in") ? run.model.name : run.model.source);
   let model: ModelDescription;
   try {
@@ -114,10 +114,14 @@ async function modelFor(run: Run, asked: string | undefined): Promise<ModelDescr
 }
 
 /** The device asked for; without a wish this machine's record where there is one, else none. A server may be elsewhere. */
-async function deviceFor(run: Run, asked: string | undefined, io: Io): Promise<DeviceRecord | null> {
-  if (asked !== undefined) return loadDevice(asked, io.environment);
+async function deviceFor(run: Run, { on, model }: Options, io: Io): Promise<DeviceRecord | null> {
+  if (isOfServer(run) && (on === undefined) !== (model === undefined)) {
+    const expected = "a server tells neither: a prediction needs both its model and its device";
+    throw badInput("option-alone", { where: run.id, key: on === undefined ? "--on" : "--model", expected });
+  }
+  if (on !== undefined) return loadDevice(on, io.environment);
   if (isOfServer(run)) {
-    say(io, "no prediction: name the server's device with --on");
+    say(io, "no prediction: name the server's model with --model and its device with --on");
     return null;
   }
   const local = await localDevice(io.environment);

@@ -34,7 +34,7 @@ export interface OpenAiOptions {
 /** A runner on a server, with what asking it showed. */
 export interface OpenAiRunner extends Runner {
   readonly probe: Probe;
-  /** The probe's findings, as a run keeps them. */
+  /** The probe's findings beside those that `describe` has among its options, as a run keeps them. */
   asked(): Record<string, string | number | boolean | null>;
   /** Tokens of prompts and answers so far, as the server counted them or as they were asked for. */
   spentTokens(): { readonly input: number; readonly output: number };
@@ -141,18 +141,14 @@ class Server implements OpenAiRunner {
       threads: null,
       dtype: null,
       attention: null,
+      // What decides how it is asked; what else was found is in `asked`.
       options: {
         model: options.model,
         api: dialect.api,
         prompts: probe.prompts,
         streams: dialect.stream,
-        counts: probe.counts,
         "fixed-length answers": dialect.fixedLength,
         "extra tokens": Math.round(probe.scale.extra),
-        "server timings": probe.serverTimings,
-        "reports cached tokens": probe.reportsCached,
-        tokenizes: probe.tokenizes,
-        "context limit": probe.contextLimit,
         "decode steps": options.decodeSteps,
         seed: options.seed,
       },
@@ -165,13 +161,8 @@ class Server implements OpenAiRunner {
       "no-op seconds": probe.noopSeconds,
       "connect seconds": probe.connectSeconds,
       models: probe.models.slice(0, 20).join(", ").slice(0, 1000),
-      streams: probe.dialect.stream,
-      "token-id prompts": probe.prompts === "ids",
-      server: probe.server,
-      version: probe.version,
       "prompts counted": probe.counts,
       "tokens per word": probe.scaled ? probe.scale.perUnit : null,
-      "ignore_eos and min_tokens": probe.dialect.fixedLength,
       "server timings": probe.serverTimings,
       "cached tokens reported": probe.reportsCached,
       "/tokenize": probe.tokenizes,

@@ -35,7 +35,8 @@ export interface ModelFacts {
   readonly name: string;
   /** A path, an address, `built-in`. */
   readonly source: string;
-  readonly parameters: { readonly total: number; readonly active: number; readonly embedding: number };
+  /** Null where nobody said which architecture a server's model has. */
+  readonly parameters: { readonly total: number; readonly active: number; readonly embedding: number } | null;
   readonly contextLength: number | null;
   readonly cache: { readonly bytesPerToken: number } | null;
   /** FLOPs as exact expressions: of n for prefill, of c for one decode step. */
@@ -56,7 +57,18 @@ export interface RunFacts {
   readonly repeat: number;
   readonly warmups: number;
   readonly runtime: RuntimeInfo;
+  /** What ran the steps; of a server's runs the client's. */
   readonly machine: Machine;
+  /** The server that was timed from outside, or null for a run of this machine. */
+  readonly server: ServerFacts | null;
+}
+
+export interface ServerFacts {
+  readonly address: string;
+  /** `vllm 0.11.0`, as far as it says. */
+  readonly engine: string;
+  /** What asking it showed. */
+  readonly facts: readonly Fact[];
 }
 
 export interface PredictionFacts {
@@ -118,6 +130,8 @@ export interface PhaseReport {
   readonly measured: readonly MeasuredLength[];
   readonly prediction: PhasePrediction | null;
   readonly law: PhaseLaw | null;
+  /** Of prefills after several numbers of cached tokens: one law over both lengths. */
+  readonly joint: JointLaw | null;
   /** Measured seconds by part from a profile, or null. */
   readonly profile: readonly PartsPoint[] | null;
 }
@@ -154,6 +168,14 @@ export interface PhaseLaw {
   /** What longer input would cost; `factor` is n over the longest measured length. */
   readonly extrapolation: readonly ExtrapolatedPoint[];
   readonly warnings: readonly Warning[];
+}
+
+/** seconds = constant + linear·n + quadratic·(n² + 2·n·c) + perCached·c of n new tokens after c cached ones. */
+export interface JointLaw {
+  readonly expression: string;
+  readonly level: number;
+  /** Every length at every depth; `factor` above 1 lies beyond what was measured. */
+  readonly points: readonly (CurvePoint & { readonly cached: number; readonly factor: number })[];
 }
 
 export interface ExtrapolatedPoint extends CurvePoint {

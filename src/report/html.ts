@@ -5,7 +5,7 @@ import { aboutTokens, printable, tokensInterval } from "./labels.js";
 import { html, type Markup } from "./markup.js";
 import { factGroups } from "./page-facts.js";
 import { pageOf } from "./page.js";
-import { lawTables, measuredTable, memoryTable, partsTable, predictedTable } from "./page-tables.js";
+import { jointTable, lawTables, measuredTable, memoryTable, partsTable, predictedTable } from "./page-tables.js";
 import { type Drawing, loadDrawing, type Picture } from "./pictures/drawing.js";
 import { memoryPicture } from "./pictures/memory.js";
 import { partsPicture, unnamedBands } from "./pictures/parts.js";
@@ -39,13 +39,15 @@ function header(data: ReportData): Markup {
   const threads = run?.runtime.threads ?? null;
   const subtitle =
     run !== null
-      ? [
-          `measured on ${run.machine.cpu}`,
-          threads === null ? null : `${threads} ${threads === 1 ? "thread" : "threads"}`,
-          `${run.runtime.name} ${run.runtime.version}`,
-          run.runtime.dtype,
-          run.runtime.attention === null ? null : `${run.runtime.attention} attention`,
-        ]
+      ? run.server !== null
+        ? [`measured from outside at ${run.server.address}`, run.server.engine]
+        : [
+            `measured on ${run.machine.cpu}`,
+            threads === null ? null : `${threads} ${threads === 1 ? "thread" : "threads"}`,
+            `${run.runtime.name} ${run.runtime.version}`,
+            run.runtime.dtype,
+            run.runtime.attention === null ? null : `${run.runtime.attention} attention`,
+          ]
       : [prediction === null ? null : `predicted for ${prediction.device} with ${prediction.engine}`];
   const warnings = [...data.warnings, ...data.phases.flatMap((phase) => phase.law?.warnings ?? [])];
   return html`<header>
@@ -84,6 +86,7 @@ ${figure(draw, timePicture(phase, data.model.contextLength), `Time over ${over}`
 ${measuredTable(phase)}
 ${predictions(phase)}
 ${lawSection(phase)}
+${jointTable(phase)}
 ${figure(
   draw,
   ratioPicture(phase),

@@ -37,15 +37,10 @@ function grouped(value: number): string {
 }
 
 function modelFacts({ model }: ReportData): Fact[] {
-  const { total, active, embedding } = model.parameters;
-  const parameters = `${grouped(total)} (${parameterCount(total)}), of them ${grouped(embedding)} in the embedding`;
   return [
     { label: "Name", value: model.name },
     { label: "Source", value: model.source },
-    {
-      label: "Parameters",
-      value: active === total ? parameters : `${parameters}; ${grouped(active)} active per token`,
-    },
+    ...known("Parameters", model.parameters === null ? null : parametersText(model.parameters)),
     ...known("Made for", model.contextLength === null ? null : `${tokens(model.contextLength)} tokens`),
     ...known("KV cache", model.cache === null ? null : `${bytes(model.cache.bytesPerToken)} per token`),
     ...known("FLOPs of a prefill", model.flops.prefill),
@@ -54,13 +49,26 @@ function modelFacts({ model }: ReportData): Fact[] {
   ];
 }
 
+function parametersText({ total, active, embedding }: NonNullable<ReportData["model"]["parameters"]>): string {
+  const all = `${grouped(total)} (${parameterCount(total)}), of them ${grouped(embedding)} in the embedding`;
+  return active === total ? all : `${all}; ${grouped(active)} active per token`;
+}
+
 function runFacts({ run }: ReportData): FactGroup[] {
   if (run === null) return [];
-  const { machine, runtime } = run;
+  const { machine, runtime, server } = run;
   const options = Object.entries(runtime.options).map(([label, value]) => ({ label, value: String(value) }));
+  const asked =
+    server === null
+      ? []
+      : [
+          { label: "Address", value: server.address },
+          { label: "Engine", value: server.engine },
+        ];
   return [
+    ...(server === null ? [] : [{ title: "Server", facts: [...asked, ...server.facts] }]),
     {
-      title: "Machine",
+      title: server === null ? "Machine" : "Machine of the client",
       facts: [
         { label: "CPU", value: machine.cpu },
         { label: "Cores", value: String(machine.cores) },
@@ -80,8 +88,8 @@ function runFacts({ run }: ReportData): FactGroup[] {
         { label: "Measured on", value: run.created },
         { label: "Status", value: run.status },
         { label: "Measuring took", value: seconds(run.seconds) },
-        { label: "Runtime", value: `${runtime.name} ${runtime.version}` },
-        ...known("Provider", runtime.provider),
+        ...known("Runtime", server === null ? `${runtime.name} ${runtime.version}` : null),
+        ...known("Provider", server === null ? runtime.provider : null),
         ...known("Threads", runtime.threads === null ? null : String(runtime.threads)),
         ...known("Arithmetic", runtime.dtype),
         ...known("Attention", runtime.attention),

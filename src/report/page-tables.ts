@@ -77,6 +77,30 @@ export function measuredTable(phase: PhaseReport): Markup | null {
   return pageTable("Time per length", heads, rows);
 }
 
+/** Prefills that continue: seconds of each length after each number of cached tokens, by one law over both. */
+export function jointTable({ joint }: PhaseReport): Markup | null {
+  if (joint === null) return null;
+  const depths = [...new Set(joint.points.map(({ cached }) => cached))];
+  const lengths = [...new Set(joint.points.map(({ n }) => n))];
+  const unit = columnUnit(joint.points.map(({ seconds }) => seconds));
+  const span = spanIn(unit);
+  const heads: Head[] = [
+    { title: "new tokens" },
+    ...depths.map((cached) => ({ title: `after ${tokens(cached)} cached`, unit: unit.name })),
+  ];
+  const rows = lengths.map((n): Insert[] => [
+    tokens(n),
+    ...depths.map((cached): Insert => {
+      const at = joint.points.find((point) => point.n === n && point.cached === cached);
+      if (at === undefined) return "";
+      return html`${inUnit(at.seconds, unit)}${at.factor > 1 ? "*" : ""} ${span(at.low, at.high)}`;
+    }),
+  ]);
+  return html`<h3>After cached tokens</h3>
+<p>One law over n new tokens and c cached ones: ${joint.expression} seconds. n² + 2·n·c counts attention's pairs. With ${levelText(joint.level)} intervals; * lies beyond what was measured.</p>
+${pageTable("Time of a prefill after cached tokens", heads, rows)}`;
+}
+
 /** Every predicted length, measured or not. */
 export function predictedTable(phase: PhaseReport): Markup | null {
   const { prediction } = phase;

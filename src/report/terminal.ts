@@ -21,7 +21,7 @@ export function terminalReport(data: ReportData, options: TerminalOptions): stri
   const main = mainPhase(data);
   const sections = [
     headline(data, style),
-    ...data.phases.map((phase) => phaseTable(phase, style)),
+    ...data.phases.flatMap((phase) => [phaseTable(phase, style), jointTable(phase, style)]),
     main === null ? "" : timePlot(main, options),
     warnings(data, style),
     statements(data, options),
@@ -31,21 +31,48 @@ export function terminalReport(data: ReportData, options: TerminalOptions): stri
 
 function headline(data: ReportData, style: Style): string {
   const { model, run, prediction } = data;
-  const facts = [`${parameterCount(model.parameters.total)} parameters`];
+  const facts = model.parameters === null ? [] : [`${parameterCount(model.parameters.total)} parameters`];
   if (model.contextLength !== null) facts.push(`made for ${tokens(model.contextLength)} tokens`);
   if (run !== null) {
-    const { machine, runtime } = run;
-    const threads =
-      runtime.threads === null ? [] : [`${runtime.threads} ${runtime.threads === 1 ? "thread" : "threads"}`];
-    const kind = [runtime.dtype, runtime.attention === null ? null : `${runtime.attention} attention`];
-    facts.push(
-      [machine.cpu, ...threads].join(", "),
-      [`${runtime.name} ${runtime.version}`, ...kind.filter((part) => part !== null)].join(", "),
-    );
+    facts.push(...ranOn(run));
   } else if (prediction !== null) {
     facts.push(`predicted for ${prediction.device} with ${prediction.engine}`);
   }
   return `${style("bold", printable(model.name))}\n${style("dim", facts.map(printable).join(" · "))}`;
+}
+
+/** Where the steps ran and with what; a server is named by its address, not by the machine that asked it. */
+function ranOn({ machine, runtime, server }: NonNullable<ReportData["run"]>): string[] {
+  if (server !== null) return [`served at ${server.address}`, server.engine];
+  const threads =
+    runtime.threads === null ? [] : [`${runtime.threads} ${runtime.threads === 1 ? "thread" : "threads"}`];
+  const kind = [runtime.dtype, runtime.attention === null ? null : `${runtime.attention} attention`];
+  return [
+    [machine.cpu, ...threads].join(", "),
+    [`${runtime.name} ${runtime.version}`, ...kind.filter((part) => part !== null)].join(", "),
+  ];
+}
+
+/** Prefills that continue: seconds of each length after each number of cached tokens. */
+function jointTable({ joint }: PhaseReport, style: Style): string {
+  if (joint === null) return "";
+  const depths = [...new Set(joint.points.map(({ cached }) => cached))];
+  const lengths = [...new Set(joint.points.map(({ n }) => n))];
+  const unit = columnUnit(joint.points.map(({ seconds: value }) => value));
+  const columns: Column[] = [
+    { title: "length", unit: "tokens", align: "right" },
+    ...depths.map((cached): Column => ({ title: `after ${tokens(cached)}`, unit: unit.name, align: "right" })),
+  ];
+  const rows = lengths.map((n): Cell[] => [
+    { text: tokens(n) },
+    ...depths.map((cached): Cell => {
+      const at = joint.points.find((point) => point.n === n && point.cached === cached);
+      if (at === undefined) return { text: "" };
+      return at.factor > 1 ? { text: inUnit(at.seconds, unit), style: "dim" } : { text: inUnit(at.seconds, unit) };
+    }),
+  ]);
+  const law = `law over n new and c cached tokens: ${joint.expression} seconds`;
+  return `${style("bold", "Prefill after cached tokens")} ${style("dim", law)}\n${table(columns, rows, style)}`;
 }
 
 /** Measured beside predicted, a row per length; lengths that were only predicted follow where nothing was measured. */

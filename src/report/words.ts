@@ -34,8 +34,9 @@ export function phaseTitle(phase: PhaseReport["phase"]): string {
   return titles[phase];
 }
 
-/** What the numbers speak about: `this machine`, or the name of a device. */
+/** What the numbers speak about: `this machine`, `this server`, or the name of a device. */
 export function place(data: ReportData): string {
+  if (data.run !== null && data.run.server !== null) return "this server";
   if (data.run !== null || data.prediction === null || data.prediction.device === "local") return "this machine";
   return printable(data.prediction.device);
 }

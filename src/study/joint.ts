@@ -35,7 +35,7 @@ export function jointDocument(
   set: Pick<SampleSet, "series">,
   batch: number,
   options: { readonly level: number; readonly assumedNoise?: number; readonly at?: readonly number[] },
-): FitDocument["joint"] | null {
+): NonNullable<FitDocument["joint"]> | null {
   const points = pointsOf(set, batch);
   const lengths = distinct(points.map(({ n }) => n));
   const depths = distinct(points.map(({ cached }) => cached));

@@ -84,6 +84,7 @@ function phaseReport(
       parts: drawn.map((n) => partsPoint(curve, n)),
     },
     law: null,
+    joint: null,
     profile: null,
   };
 }

@@ -1,3 +1,4 @@
+import { seconds as showSeconds } from "../base/format.js";
 import { version } from "../base/version.js";
 import type { DeviceRecord } from "../hardware/record.js";
 import type { ModelDescription } from "../model/types.js";
@@ -6,16 +7,21 @@ import { intervalLevel } from "../predict/interval.js";
 import { predict } from "../predict/predict.js";
 import type {
   CurvePoint,
+  JointLaw,
   MeasuredLength,
   MemoryReport,
+  ModelFacts,
   PhaseLaw,
   PhasePrediction,
   PhaseReport,
   ReportData,
+  ServerFacts,
 } from "../report/data.js";
 import { measuredLengths } from "../report/measured.js";
 import { type Run, isOfServer, isUsable, lengthOf } from "../runs/schema.js";
 import { type RunFit, batchOf, crossoverOf, depthOf, fitRun, measuredPhases, polynomialOf, warningsOf } from "./fit.js";
+import { samplesOfRun } from "../runs/import/read.js";
+import { jointDocument } from "./joint.js";
 import { type MeasuredPhase, contextWarnings } from "./measure.js";
 import { crossing, deviceFacts, geometric, modelFacts, partsPoint } from "./report-parts.js";
 import { curveOfRun, physicalCurve } from "./physical.js";
@@ -24,7 +30,8 @@ export interface ReportOptions {
   readonly run: Run;
   /** Path of the run file, or null. */
   readonly path: string | null;
-  readonly model: ModelDescription;
+  /** Null where a server's model is known by its name alone. */
+  readonly model: ModelDescription | null;
   /** What the prediction is for; null reports the measurement alone. */
   readonly device: DeviceRecord | null;
   readonly created: Date;
@@ -34,6 +41,8 @@ export interface ReportOptions {
 
 /** Curves are drawn this far beyond the longest measured length. */
 const drawnBeyond = 8;
+/** Level of the intervals of the law over new and cached tokens, as of the laws over one length. */
+const reportLevel = 0.95;
 /** Longer inputs people ask about, as multiples of the longest measured length. */
 const asked = [2, 4, 8, 10];
 
@@ -45,11 +54,11 @@ export function reportData(options: ReportOptions): ReportData {
   const lengths = lengthsOf(run, phases);
   const longest = (lengths.at(-1) ?? 1) * drawnBeyond;
   const prediction =
-    device === null
+    device === null || model === null
       ? null
       : predict(model, device, { lengths: lengths.length === 0 ? [1] : lengths, attention, batch: batchOf(run) });
   return {
-    model: modelFacts(model, attention),
+    model: model === null ? unknownModel(run) : modelFacts(model, attention),
     run: {
       id: run.id,
       path: options.path,
@@ -61,18 +70,19 @@ export function reportData(options: ReportOptions): ReportData {
       warmups: run.plan.warmups,
       runtime: run.runtime,
       machine: run.machine,
+      server: isOfServer(run) ? serverFacts(run) : null,
     },
     prediction:
-      device === null
+      device === null || prediction === null
         ? null
-        : { device: device.name, engine: prediction?.engine.name ?? "", facts: deviceFacts(device) },
+        : { device: device.name, engine: prediction.engine.name, facts: deviceFacts(device) },
     phases: phases.map((phase) => phaseReport(phase, options, longest)),
     memory: prediction === null ? null : memoryReport(prediction, longest, run),
     limits: prediction?.limits ?? {
       memory: null,
-      context: model.contextLength === null ? null : { n: model.contextLength },
+      context: contextOf(options),
     },
-    warnings: [...contextWarnings(model, lengths), ...run.warnings],
+    warnings: [...(model === null ? [] : contextWarnings(model, lengths)), ...run.warnings],
     assumptions: [
       ...(isOfServer(run)
         ? ["Times are of a server seen from outside: network, tokenizer and whatever else it does are in them."]
@@ -88,6 +98,45 @@ export function reportData(options: ReportOptions): ReportData {
   };
 }
 
+/** What a run of a server says of its model. */
+function unknownModel(run: Run): ModelFacts {
+  const { name, source } = run.model;
+  return {
+    name,
+    source,
+    parameters: null,
+    contextLength: contextLimit(run),
+    cache: null,
+    flops: { prefill: null, decode: null },
+    facts: [],
+  };
+}
+
+/** Tokens of prompt and answer that a server takes, where it named them. */
+function contextLimit({ probe }: Run): number | null {
+  const limit = probe?.["context limit"];
+  return typeof limit === "number" ? limit : null;
+}
+
+function contextOf({ model, run }: ReportOptions): { readonly n: number } | null {
+  const n = model?.contextLength ?? contextLimit(run);
+  return n === null ? null : { n };
+}
+
+/** A server by what it said of itself and what asking it showed. */
+function serverFacts({ model, runtime, probe = {} }: Run): ServerFacts {
+  const { name, version: release } = runtime;
+  const shown = Object.entries(probe).filter(([, value]) => value !== null && value !== "");
+  return {
+    address: model.source,
+    engine: release === "unknown" ? name : `${name} ${release}`,
+    facts: shown.map(([label, value]) => ({
+      label,
+      value: label.endsWith("seconds") && typeof value === "number" ? showSeconds(value) : String(value),
+    })),
+  };
+}
+
 function lengthsOf(run: Run, phases: readonly MeasuredPhase[]): number[] {
   const wanted = new Set<string>(phases);
   const lengths = run.samples.filter((sample) => isUsable(sample) && wanted.has(sample.phase)).map(lengthOf);
@@ -99,15 +148,22 @@ function phaseReport(phase: MeasuredPhase, options: ReportOptions, longest: numb
   const measured = measuredLengths(run.samples, phase, batchOf(run), depthOf(run, phase));
   const drawn = geometric(measured[0]?.n ?? 1, longest);
   const grid = [...new Set([...drawn, ...measured.map(({ n }) => n)])].sort((a, b) => a - b);
-  const curve = device === null ? null : curveOfRun(run, model, device, phase);
+  const curve = device === null || model === null ? null : curveOfRun(run, model, device, phase);
   return {
     phase,
     batch: batchOf(run),
     measured,
     prediction: curve === null ? null : phasePrediction(phase, options, curve, measured, grid),
     law: measured.length < 2 ? null : phaseLaw(phase, options, grid),
+    joint: phase === "prefill" ? jointLaw(run) : null,
     profile: null,
   };
+}
+
+/** The law over new and cached tokens, of a run with several depths. */
+function jointLaw(run: Run): JointLaw | null {
+  const joint = jointDocument(samplesOfRun(run, run.id), batchOf(run), { level: reportLevel });
+  return joint === null ? null : { expression: joint.expression, level: reportLevel, points: joint.predictions };
 }
 
 function phasePrediction(
@@ -119,7 +175,7 @@ function phasePrediction(
 ): PhasePrediction {
   const point = (n: number): CurvePoint => ({ n, ...curve.interval(n) });
   const whole =
-    device === null || phase === "decode"
+    device === null || model === null || phase === "decode"
       ? null
       : predict(model, device, {
           lengths: [1],
@@ -143,7 +199,9 @@ function phaseLaw(phase: MeasuredPhase, { run, model, device }: ReportOptions, g
   const fit = fitRun(run, {
     phase,
     // The physical law rests on this machine's calibration; a data sheet says too little for it.
-    ...(device === null || device.calibration === null ? {} : { curve: physicalCurve(run, model, device, phase) }),
+    ...(device === null || model === null || device.calibration === null
+      ? {}
+      : { curve: physicalCurve(run, model, device, phase) }),
   });
   const chosen = fit.physical ?? fit.blind;
   const { to } = chosen.range;

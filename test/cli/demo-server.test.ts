@@ -51,8 +51,9 @@ test.skipIf(!llamaHere)("nsquared demo-server --gguf serves a model that nsquare
   const flags = ["--lengths", "32,512", "--phase", "prefill,decode", "--repeat", "2", "--yes", "--out", out];
   const measured = await command(["measure", document.url, "--model-name", "tiny", ...flags]);
   expect([measured.code, measured.out]).toEqual([0, expect.stringContaining("server's own")]);
-  const { probe, samples } = await readRun(out);
-  expect(probe).toMatchObject({ "context limit": 1024, version: document.engine?.build });
+  const { probe, runtime, samples } = await readRun(out);
+  expect(probe).toMatchObject({ "context limit": 1024 });
+  expect(runtime).toMatchObject({ name: "nsquared", version: document.engine?.build });
   expect(samples.every(({ rejected }) => rejected === null)).toBe(true);
   expect(await end()).toBe(0);
 });

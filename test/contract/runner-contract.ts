@@ -93,11 +93,16 @@ export function runnerContract(name: string, make: () => Promise<RunnerUnderTest
     test("it reads the clock that it is given and no other", async () => {
       const faster = fasterClock(clock, 1000);
       for (const [cell] of pairs) {
-        const context = idle(faster);
-        await made.runner.prepare?.(cell, context);
-        const start = faster.now();
-        const { seconds, steps } = timed(await made.runner.run(cell, context));
-        expect(seconds * steps).toBeGreaterThan(0.01 * (faster.now() - start));
+        const shares: number[] = [];
+        // Where other work holds this process up, the tokens of a stream may all arrive at once: then again.
+        for (let turn = 0; turn < 5 && Math.max(0, ...shares) <= 0.01; turn += 1) {
+          const context = idle(faster);
+          await made.runner.prepare?.(cell, context);
+          const start = faster.now();
+          const { seconds, steps } = timed(await made.runner.run(cell, context));
+          shares.push((seconds * steps) / (faster.now() - start));
+        }
+        expect(Math.max(...shares)).toBeGreaterThan(0.01);
       }
     });
 
