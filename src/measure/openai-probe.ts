@@ -1,9 +1,10 @@
-import { type NsquaredError, badInput } from "../base/errors.js";
+import { badInput } from "../base/errors.js";
 import type { Random } from "../base/random.js";
 import type { Seconds } from "../base/units.js";
 import { median } from "../math/median.js";
 import { type Connection, NoAnswer } from "./openai-http.js";
 import { at, isWebPage, jsonOf } from "./openai-json.js";
+import { anApi, isUnauthorised, noServer, unauthorised, unreachable } from "./openai-refusal.js";
 import { type TokenScale, plainScale, randomPrompt, scaleOf, wordCycle } from "./openai-prompt.js";
 import {
   type Api,
@@ -12,6 +13,7 @@ import {
   type Dialect,
   type Prompt,
   complete,
+  passes,
   questionOf,
 } from "./openai-request.js";
 
@@ -49,53 +51,14 @@ export interface ProbeOptions extends Asking {
   readonly random: Random;
 }
 
-const anApi = "an OpenAI-compatible API; its address often ends in /v1";
 const noops = 5;
 /** Words of the two prompts that show how words become tokens. */
 const probeUnits = [wordCycle, 3 * wordCycle] as const;
 const probeAnswer = 2;
+/** A request for no work is given up after so long. */
+const longestNoop: Seconds = 60;
 /** Where the two small prompts took longer together, they are not asked twice. */
 const longestRepeated: Seconds = 5;
-
-/** Any answer that shows the address to be no such server. */
-function noServer(connection: Connection, found: unknown, expected: string): NsquaredError {
-  return badInput("no-server", { where: connection.base.href, key: "server", found, expected });
-}
-
-function isUnauthorised(status: number): boolean {
-  return status === 401 || status === 403;
-}
-
-function unauthorised(connection: Connection, found: string): NsquaredError {
-  return badInput("unauthorised", {
-    where: connection.base.href,
-    key: "API key",
-    found,
-    expected: "a key that the server takes, in the variable that --api-key-env names",
-  });
-}
-
-const causes: Readonly<Record<string, string>> = {
-  ECONNREFUSED: "nothing listens there; is the server up, and the port right?",
-  ENOTFOUND: "no host of this name is known",
-  EAI_AGAIN: "no host of this name is known",
-  ECONNRESET: "the connection was closed at once; https where http is meant, or the other way round?",
-  EPROTO: "the TLS connection failed; http where https is meant?",
-  timeout: "it took too long; a larger --timeout waits longer",
-};
-
-function unreachable(connection: Connection, { code, message }: NoAnswer): NsquaredError {
-  return noServer(connection, code, causes[code] ?? causeOf(code) ?? message);
-}
-
-/** What a family of codes means. */
-function causeOf(code: string): string | null {
-  if (/CERT|SIGNATURE/.test(code)) {
-    return "its certificate is not trusted; NODE_EXTRA_CA_CERTS may name a file with the authority's";
-  }
-  if (/^ERR_(SSL|TLS)/.test(code)) return "the TLS connection failed; http where https is meant?";
-  return code.startsWith("HPE_") ? "what listens there does not speak HTTP; is the port right?" : null;
-}
 
 interface Listing {
   readonly models: readonly string[];
@@ -154,12 +117,15 @@ async function get(
   body?: unknown,
 ): Promise<{ readonly status: number; readonly text: string; readonly location: string | null }> {
   const pieces: Uint8Array[] = [];
+  // Nothing has to be computed for it, however long an answer may take.
+  const timeoutSeconds = Math.min(asking.timeoutSeconds, longestNoop);
   try {
     const { status, headers } = await connection.exchange({
       method: body === undefined ? "GET" : "POST",
       path,
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       ...asking,
+      timeoutSeconds,
       data: (bytes) => {
         pieces.push(bytes);
       },
@@ -243,7 +209,11 @@ async function firstWay(
     if (!refused && completion.status !== 501) break;
   }
   const nothing = absent.size > 0 && (last?.status === 404 || last?.status === 405);
-  const expected = nothing ? anApi : "a completion with some content, streamed or not";
+  const expected = nothing
+    ? anApi
+    : passes(last?.status ?? 0)
+      ? "a server that is ready: it refuses for now, being overloaded or still loading; try again later"
+      : "a completion with some content, streamed or not";
   throw noServer(connection, last?.problem ?? "no answer", expected);
 }
 

@@ -38,6 +38,8 @@ interface Kept {
   depth: number;
   count: number;
   seconds: number[];
+  /** When each of them was measured; NaN where that is not known. */
+  at: number[];
   spreads: number[];
 }
 
@@ -63,13 +65,12 @@ export function createCollector(): Collector {
   const keyOf = ({ phase, batch, n, depth }: Pick<Kept, "phase" | "batch" | "n" | "depth">) =>
     `${phase} ${batch} ${n} ${depth}`;
 
-  const put = (cell: Kept, seconds: number): void => {
+  const put = (cell: Kept, seconds: number, at: number): void => {
     cell.count += 1;
-    if (cell.seconds.length < mostRepeats) cell.seconds.push(seconds);
-    else {
-      const place = Math.floor(random() * cell.count);
-      if (place < mostRepeats) cell.seconds[place] = seconds;
-    }
+    const place = cell.seconds.length < mostRepeats ? cell.seconds.length : Math.floor(random() * cell.count);
+    if (place >= mostRepeats) return;
+    cell.seconds[place] = seconds;
+    cell.at[place] = at;
   };
 
   const putTogether = (): void => {
@@ -82,7 +83,9 @@ export function createCollector(): Collector {
       if (there === undefined) coarse.set(key, moved);
       else {
         there.count += cell.count - cell.seconds.length;
-        for (const seconds of cell.seconds) put(there, seconds);
+        cell.seconds.forEach((seconds, index) => {
+          put(there, seconds, cell.at[index] ?? Number.NaN);
+        });
         there.spreads.push(...cell.spreads);
       }
     }
@@ -112,10 +115,10 @@ export function createCollector(): Collector {
       const key = keyOf({ phase, batch, n, depth });
       let cell = cells.get(key);
       if (cell === undefined) {
-        cell = { phase, batch, n, depth, count: 0, seconds: [], spreads: [] };
+        cell = { phase, batch, n, depth, count: 0, seconds: [], at: [], spreads: [] };
         cells.set(key, cell);
       }
-      put(cell, seconds);
+      put(cell, seconds, observation.at ?? Number.NaN);
       if (observation.spread !== undefined && cell.spreads.length < mostRepeats) cell.spreads.push(observation.spread);
       count += 1;
       if (!together && cells.size > mostCells) putTogether();
@@ -193,7 +196,10 @@ function series(cells: readonly Kept[], axis: Series["axis"]): Series {
   const place = placesOf([...lengths]);
   const points: SeriesPoint[] = cells.flatMap((cell) => {
     const n = place.get(at(cell)) ?? at(cell);
-    return cell.seconds.map((seconds) => ({ n, seconds }));
+    return cell.seconds.map((seconds, index) => {
+      const when = cell.at[index] ?? Number.NaN;
+      return { n, seconds, ...(Number.isNaN(when) ? {} : { at: when }) };
+    });
   });
   const spreads = cells.flatMap((cell) => cell.spreads);
   return {

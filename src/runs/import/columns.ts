@@ -11,6 +11,8 @@ export type ColumnRole = (typeof columnRoles)[number];
 const lengthNames =
   /^(?:n|len|length|lengths|tokens|n_?tokens|seq_?len|sequence_?length|(?:input|prompt)_(?:len|length|tokens)|n_?prompt|isl|input_sequence_length)$/;
 const depthNames = /^(?:depth|n_?depth|cached|n_?cached|context|context_?(?:len|length|tokens)|ctx|n_?ctx|n_?kv|c)$/;
+/** When a row was measured: a date, or a number of seconds or smaller units from whenever. */
+const momentNames = /^(?:timestamp|start|started|started_at|start_time|measured_at|date|datetime)(?:_(?:s|ms|us|ns))?$/;
 const batchNames = /^(?:batch|batch_?size|b|n_?seqs?)$/;
 const phaseNames = /^(?:phase|stage|test|kind|mode)$/;
 /** Fields in which samples must not differ. */
@@ -34,6 +36,7 @@ interface Layout {
   readonly depth: number;
   readonly batch: number;
   readonly phase: number;
+  readonly moment: number;
   readonly times: readonly TimeColumn[];
   readonly identity: readonly { readonly field: string; readonly index: number }[];
 }
@@ -116,7 +119,8 @@ function layoutOf(header: readonly string[], choice: ColumnChoice, where: string
   const batch = find("batch", batchNames);
   const phase = find("phase", phaseNames);
   if (length < 0 && depth < 0) throw wrongColumns(header, where, wanted);
-  const taken = new Set([length, depth, batch, phase]);
+  const moment = names.findIndex((name) => momentNames.test(name));
+  const taken = new Set([length, depth, batch, phase, moment]);
   const askedTime = chosen("time");
   const times =
     askedTime === null
@@ -130,7 +134,7 @@ function layoutOf(header: readonly string[], choice: ColumnChoice, where: string
   const identity = names.flatMap((name, index) =>
     !taken.has(index) && identityNames.test(name) ? [{ field: name, index }] : [],
   );
-  return { length, depth, batch, phase, times, identity };
+  return { length, depth, batch, phase, moment, times, identity };
 }
 
 function askedColumn(name: string, index: number, asked: string, where: string): TimeColumn {
@@ -197,9 +201,24 @@ export function rowReader(
       const step = phase === "decode" ? 1 : first;
       const depth = phase === "decode" ? Math.max(first, cached) : cached;
       const seconds = quantity.value > 0 ? secondsOf(quantity.value, unit, step) : quantity.value;
-      collector.add({ phase, n: step, depth, batch, seconds }, at);
+      const moment = layout.moment < 0 ? null : momentOf(cell(layout.moment));
+      collector.add({ phase, n: step, depth, batch, seconds, ...(moment === null ? {} : { at: moment }) }, at);
     });
   };
+}
+
+/**
+ * Seconds of a date, or of a number in the unit that its size tells: seconds since 1970 have ten digits, smaller units three
+ * more each. Null where it is neither.
+ */
+export function momentOf(text: string): number | null {
+  const value = text.trim() === "" ? Number.NaN : Number(text);
+  if (Number.isFinite(value)) {
+    const thousands = value < 1e11 ? 0 : value < 1e14 ? 1 : value < 1e17 ? 2 : 3;
+    return value / 1000 ** thousands;
+  }
+  const parsed = Date.parse(text);
+  return Number.isNaN(parsed) ? null : parsed / 1000;
 }
 
 /** Either all rows of a column state their unit or none does, and never another than the column's own. */

@@ -76,6 +76,25 @@ describe("tables", () => {
     expect(series[0]?.points[0]?.seconds).toBeCloseTo(seconds, 12);
   });
 
+  test.each([
+    ["date", "2026-11-26T10:00:00Z", 1_795_687_200],
+    ["timestamp_ms", "1795687200250", 1_795_687_200.25],
+    ["start_time", "1795687200000000000", 1_795_687_200],
+    ["started", "12.5", 12.5],
+  ])("a column of moments is kept with each sample: %s %s", async (name, text, at) => {
+    const { series } = await read(`${name},n,seconds\n${text},128,0.1\n`);
+    expect(series[0]?.points).toEqual([{ n: 128, seconds: 0.1, at }]);
+  });
+
+  test("llama-bench's rows and vLLM's requests say when they were measured", async () => {
+    const row = { test_time: "2026-11-26T10:00:00Z", n_prompt: 128, n_gen: 0, samples_ns: [1e9, 2e9], avg_ns: 1.5e9 };
+    const bench = await read(JSON.stringify([row]));
+    expect(bench.series[0]?.points.map(({ at }) => at)).toEqual([1_795_687_201, 1_795_687_203]);
+    const serve = { input_lens: [100, 200], ttfts: [0.1, 0.2], output_lens: [1, 1], start_times: [7, 9] };
+    const requests = await read(JSON.stringify({ ...serve, max_concurrency: 1 }));
+    expect(requests.series[0]?.points.map(({ at }) => at)).toEqual([7, 9]);
+  });
+
   test("columns can be named where their names say nothing", async () => {
     const path = file("a,b\n128,5\n256,11\n");
     const { series } = await readSamples([path], { columns: { length: "a", time: "b:ms" } });

@@ -10,7 +10,9 @@ import { largestRunBytes, readRun } from "../read.js";
 import { isUsable, lengthOf, type Run, type UsableSample } from "../schema.js";
 import { type Collector, createCollector } from "./collect.js";
 import { type ColumnChoice, rowReader } from "./columns.js";
-import { llamaBench, recordFormats, type RecordFormat } from "./records.js";
+import { llamaBench } from "./llama-bench.js";
+import type { RecordFormat } from "./record-format.js";
+import { recordFormats } from "./records.js";
 import type { Axis, SampleSet, Series, SeriesPhase } from "./types.js";
 
 export interface ImportOptions {

@@ -1,112 +1,8 @@
 import { z } from "zod";
 import { badInput } from "../../base/errors.js";
 import type { Collector } from "./collect.js";
-
-/** Readers of other tools' results: one record is one JSON object of theirs. */
-export interface RecordFormat {
-  readonly name: string;
-  /** Whether the object looks like this tool's. */
-  readonly recognises: (record: Readonly<Record<string, unknown>>) => boolean;
-  /** @throws NsquaredError where the object is not what the tool writes */
-  readonly read: (record: unknown, collector: Collector, where: string) => void;
-}
-
-const count = z.coerce
-  .number()
-  .int()
-  .min(0)
-  .max(2 ** 40);
-const positive = z.coerce.number().positive();
-const label = z.coerce.string().max(2000);
-
-function parsed<T>(schema: z.ZodType<T>, record: unknown, tool: string, where: string): T {
-  const result = schema.safeParse(record);
-  if (result.success) return result.data;
-  const [issue] = result.error.issues;
-  throw badInput("record-invalid", {
-    where,
-    key: issue?.path.join(".") ?? "content",
-    found: issue?.message ?? "something else",
-    expected: `expected a result of ${tool}`,
-  });
-}
-
-/** Rows of `llama-bench -o json`, `jsonl` or `csv` (llama.cpp, tools/llama-bench). */
-const llamaRow = z.object({
-  n_prompt: count,
-  n_gen: count,
-  n_depth: count.default(0),
-  avg_ns: positive.optional(),
-  stddev_ns: z.coerce.number().min(0).optional(),
-  avg_ts: positive.optional(),
-  stddev_ts: z.coerce.number().min(0).optional(),
-  samples_ns: z.array(z.number()).max(100_000).optional(),
-});
-
-/** What llama-bench varies that changes times. Two values of one of them are two machines or two models. */
-const llamaIdentity = [
-  "model_filename",
-  "model_type",
-  "model_n_params",
-  "cpu_info",
-  "gpu_info",
-  "backends",
-  "build_commit",
-  "n_batch",
-  "n_ubatch",
-  "n_threads",
-  "type_k",
-  "type_v",
-  "n_gpu_layers",
-  "flash_attn",
-  "no_kv_offload",
-  "tensor_split",
-  "split_mode",
-  "main_gpu",
-  "devices",
-] as const;
-
-export const llamaBench: RecordFormat = {
-  name: "llama-bench",
-  recognises: (record) =>
-    "n_prompt" in record && "n_gen" in record && ("avg_ns" in record || "avg_ts" in record || "samples_ns" in record),
-  read: (record, collector, where) => {
-    const row = parsed(llamaRow, record, "llama-bench", where);
-    const fields = parsed(z.record(z.string(), z.unknown()), record, "llama-bench", where);
-    for (const field of llamaIdentity) {
-      const value = fields[field];
-      if (typeof value === "string" || typeof value === "number" || typeof value === "boolean") {
-        collector.identify(field, String(value), where);
-      }
-    }
-    if (row.n_prompt > 0 && row.n_gen > 0) {
-      collector.note(
-        "mixed-tests-left-out",
-        "tests of prompt and generation together (-pg) say neither and are left out",
-      );
-      return;
-    }
-    const tokens = row.n_prompt > 0 ? row.n_prompt : row.n_gen;
-    if (tokens === 0) return;
-    collector.unit(row.samples_ns === undefined ? "avg_ns in ns" : "samples_ns in ns");
-    const cell =
-      row.n_prompt > 0
-        ? { phase: "prefill" as const, n: row.n_prompt, depth: row.n_depth, batch: 1, steps: 1 }
-        : // Token i of the generation attends to depth + i tokens before it; the mean step has the mean context.
-          { phase: "decode" as const, n: 1, depth: row.n_depth + (row.n_gen - 1) / 2, batch: 1, steps: row.n_gen };
-    const { steps, ...at } = cell;
-    if (row.samples_ns !== undefined && row.samples_ns.length > 0) {
-      for (const nanoseconds of row.samples_ns) collector.add({ ...at, seconds: (nanoseconds * 1e-9) / steps }, where);
-      return;
-    }
-    const seconds = row.avg_ns !== undefined ? row.avg_ns * 1e-9 : tokens / (row.avg_ts ?? Number.NaN);
-    const spread =
-      row.avg_ns !== undefined && row.stddev_ns !== undefined
-        ? row.stddev_ns / row.avg_ns
-        : (row.stddev_ts ?? 0) / (row.avg_ts ?? 1);
-    collector.add({ ...at, seconds: seconds / steps, ...(spread > 0 ? { spread } : {}) }, where);
-  },
-};
+import { llamaBench } from "./llama-bench.js";
+import { type RecordFormat, count, label, parsed } from "./record-format.js";
 
 const serving = z.object({
   model_id: label.optional(),
@@ -124,6 +20,7 @@ const serving = z.object({
   ttfts: z.array(z.number()).max(10_000_000).optional(),
   itls: z.array(z.array(z.number())).max(10_000_000).optional(),
   errors: z.array(z.string().nullable()).optional(),
+  start_times: z.array(z.number()).max(10_000_000).optional(),
 });
 
 function underLoad(collector: Collector, concurrency: number | null | undefined): void {
@@ -163,7 +60,9 @@ const vllmServe: RecordFormat = {
           return;
         }
         const at = `${where} request ${i}`;
-        collector.add({ phase: "prefill", n, depth: 0, batch: 1, seconds: ttft }, at);
+        const start = result.start_times?.[i];
+        const moment = start === undefined ? {} : { at: start };
+        collector.add({ phase: "prefill", n, depth: 0, batch: 1, seconds: ttft, ...moment }, at);
         const total = (itls?.[i] ?? []).reduce((sum, value) => sum + value, 0);
         const steps = (outputs?.[i] ?? 0) - 1;
         if (steps > 0 && total > 0) {

@@ -13,6 +13,8 @@ export interface Observation {
   readonly depth: number;
   readonly batch: number;
   readonly seconds: number;
+  /** When it was measured, in seconds from whenever; left out where the file does not say. */
+  readonly at?: number;
   /** Standard deviation of the repeats over their mean, where only their mean is known. */
   readonly spread?: number;
 }
@@ -22,6 +24,8 @@ export interface SeriesPoint {
   readonly n: number;
   readonly seconds: number;
   readonly block?: number;
+  /** When it was measured, in seconds from whenever; left out where the file does not say. */
+  readonly at?: number;
 }
 
 /** Samples that differ in one length only. */
