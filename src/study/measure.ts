@@ -103,6 +103,11 @@ export async function measureModel(
     world.say?.(
       `opening ${model.name} in ONNX Runtime on ${threadsText(threads)}, float32, synthetic weights${options.weights === "f32" ? "" : ` stored as ${options.weights}`}`,
     );
+    if (model.stacks.some(({ length }) => length?.kind === "encoder")) {
+      world.say?.(
+        "an encoder–decoder: each half reads n tokens; a decode step reads as many keys of both as its context is long",
+      );
+    }
     const runner = await openOnnxNodeRunner(model, {
       attention: options.attention,
       weightFormat: options.weights,
