@@ -54,6 +54,7 @@ describe.each([
     }),
   ],
   ["FNet: Fourier transforms, a projection of the embeddings", tiny("fnet")],
+  ["XLNet: positions of Transformer-XL", tiny("xlnet", { d_model: 32, n_head: 4, d_head: 8, d_inner: 48, n_layer: 2 })],
   ["DistilBERT: no segments", real("distilbert", 128, 2)],
   ["BigBird: a pooler beside the head", real("big_bird", 128, 2)],
   ["Longformer: parameters for global tokens that no token uses", real("longformer", 128, 2)],
@@ -73,8 +74,18 @@ describe.each([
   });
 });
 
-test("scores by place in several blocks of queries equal the reference", async () => {
-  const model = tiny("deberta-v2", {
+test.each([
+  ["XLNet's distances", tiny("xlnet", { d_model: 16, n_head: 2, d_head: 8, d_inner: 24, n_layer: 1 }), 131],
+  ["DeBERTa's places", manyPlaces(), 131],
+])("%s in several blocks of queries equal the reference", async (_name, model, n) => {
+  const engine = await open(model, "fused", "all");
+  const ids = tokenIds(model, 1, n);
+  await expectAgreement(await inPieces(engine, ids, [n]), model, ids);
+  await engine.close();
+});
+
+function manyPlaces(): ModelDescription {
+  return tiny("deberta-v2", {
     num_hidden_layers: 1,
     relative_attention: true,
     pos_att_type: ["p2c", "c2p"],
@@ -83,11 +94,7 @@ test("scores by place in several blocks of queries equal the reference", async (
     max_position_embeddings: 100,
     position_biased_input: false,
   });
-  const engine = await open(model, "fused", "all");
-  const ids = tokenIds(model, 1, 131);
-  await expectAgreement(await inPieces(engine, ids, [131]), model, ids);
-  await engine.close();
-});
+}
 
 describe("decoders of other shapes", () => {
   test.each([

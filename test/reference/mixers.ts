@@ -2,6 +2,7 @@ import type { Mixer, Norm } from "../../src/model/types.js";
 import { runAttention } from "./attention.js";
 import { runLatentAttention } from "./latent.js";
 import { runCell, runLinearAttention, runLinformer, runNystrom } from "./linear.js";
+import { runRelative } from "./relative.js";
 import { runFourier } from "./fourier.js";
 import type { Parameters } from "./parameters.js";
 import {
@@ -25,6 +26,8 @@ export function runMixer(
   parameters: Parameters,
 ): Promise<Sequence> {
   switch (mixer.kind) {
+    case "relative":
+      return runRelative(inputs, mixer, hidden, parameters);
     case "fourier":
       return Promise.resolve(runFourier(inputs, hidden));
     case "attention":
@@ -58,7 +61,6 @@ export function runMixer(
     case "rwkv4":
       return runRwkv4(inputs, mixer, hidden, parameters);
     case "compressed":
-    case "relative":
       throw new Error(`no reference for ${mixer.kind}`);
   }
 }

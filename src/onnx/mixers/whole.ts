@@ -13,6 +13,7 @@ import { addLatentAttention } from "./latent.js";
 import { addLinearAttention } from "./linear-attention.js";
 import { addMamba1, addMamba2 } from "./mamba.js";
 import { addMoe } from "./moe.js";
+import { addRelativeAttention } from "./relative.js";
 import { addRwkv, addRwkv4, addRwkvFfn } from "./rwkv.js";
 
 type Description = Mixer | Ffn;
@@ -119,6 +120,7 @@ const lowerings: { readonly [K in Kind]?: Whole<K> } = {
   linformer: { lower: addLinformer, known: ["kind", "heads", "headDim", "length", "positions", "shared", "bias"] },
   nystrom: { lower: addNystrom, known: ["kind", "heads", "headDim", "landmarks", "convolution"] },
   fourier: { lower: (e, input, _fourier, { hidden }) => addFourierMixing(e, input, hidden), known: ["kind"] },
+  relative: { lower: addRelativeAttention, known: ["kind", "heads", "headDim", "bias", "pooling"] },
   rwkv: { lower: addRwkv, known: ["kind", "version", "width", "headDim", "chunk", "ranks"] },
   rwkv4: { lower: addRwkv4, known: ["kind", "width"] },
   "rwkv4-ffn": { lower: addRwkvFfn, known: ["kind", "width", "ungated"] },
