@@ -152,10 +152,13 @@ export function addBiasedAttention(
           : e.add(e.add(offset, stop), builder.integers([reach]));
       const to = e.node("Min", [beyond, all]);
       const columns = e.subtract(to, from);
+      // An encoder's queries see all keys as they are, without a copy.
+      const seen = (side: string): string =>
+        causal || reach !== null ? e.node("Slice", [side, from, to, builder.integers([2])]) : side;
       const piece: Piece = {
         query: e.node("Slice", [filled, start, stop, builder.integers([3])]),
-        keys: e.node("Slice", [operands.keys, from, to, builder.integers([2])]),
-        values: e.node("Slice", [operands.values, from, to, builder.integers([2])]),
+        keys: seen(operands.keys),
+        values: seen(operands.values),
         rows,
         columns,
         mask: maskOf(first, from, columns),
