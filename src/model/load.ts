@@ -8,6 +8,7 @@ import { builtInModel, builtInNames } from "./builtin/models.js";
 import { readGguf } from "./gguf/read-gguf.js";
 import { parseJsonObject } from "./hf/json.js";
 import { type ReadOptions, readConfig } from "./hf/read-config.js";
+import { logicalWeights } from "./safetensors/logical.js";
 import { readSafetensors } from "./safetensors/header.js";
 import { type FoundWeights, findSafetensors, readIndex } from "./safetensors/stored.js";
 import { isSpec, parseSpecText, readSpec } from "./spec/read-spec.js";
@@ -73,7 +74,12 @@ export async function readModel(source: ByteSource, name: string, options: ReadO
 }
 
 function withWeights(model: LoadedModel, { stored, notes }: FoundWeights): LoadedModel {
-  return { ...model, notes: [...model.notes, ...notes], ...(stored === null ? {} : { stored }) };
+  const { storage } = model;
+  if (stored === null || storage?.kind !== "quantised") {
+    return { ...model, notes: [...model.notes, ...notes], ...(stored === null ? {} : { stored }) };
+  }
+  const logical = logicalWeights(stored, storage);
+  return { ...model, notes: [...model.notes, ...notes, logical.note], stored: logical.stored };
 }
 
 type Format = "gguf" | "safetensors" | "safetensors-index" | "text";

@@ -100,6 +100,88 @@ function folder(files: Readonly<Record<string, unknown>>): Access {
 const blob = (name: string, elements: number): Uint8Array =>
   safetensorsFile({ [name]: { dtype: "BF16", shape: [elements], data_offsets: [0, 2 * elements] } }, 2 * elements);
 
+describe("weights of a checkpoint that was published quantised", () => {
+  /** The seven matrices of the config's layer packed, norms and table in BF16. */
+  const matrices: readonly (readonly [string, number, number])[] = [
+    ...["q", "k", "v", "o"].map((name) => [`self_attn.${name}_proj`, 8, 8] as const),
+    ["mlp.gate_proj", 16, 8],
+    ["mlp.up_proj", 16, 8],
+    ["mlp.down_proj", 8, 16],
+  ];
+  const quantised = (config_: object, of: (rows: number, columns: number) => [string, string, number][]): Access => {
+    const tensors: [string, string, number][] = [
+      ["model.embed_tokens.weight", "BF16", 80],
+      ["model.norm.weight", "BF16", 24],
+      ...matrices.flatMap(([name, rows, columns]) =>
+        of(rows, columns).map(([part, type, elements]): [string, string, number] => [
+          `${name}.${part}`,
+          type,
+          elements,
+        ]),
+      ),
+    ];
+    const sizes: Readonly<Record<string, number>> = { BF16: 2, F16: 2, F32: 4, I32: 4, U32: 4, U8: 1, F8_E4M3: 1 };
+    let at = 0;
+    const header = Object.fromEntries(
+      tensors.map(([name, dtype, elements]) => {
+        const from = at;
+        at += elements * (sizes[dtype] ?? 1);
+        return [name, { dtype, shape: [elements], data_offsets: [from, at] }];
+      }),
+    );
+    return folder({
+      "m/config.json": { ...config, ...config_ },
+      "m/model.safetensors": safetensorsFile(header, at),
+    });
+  };
+
+  test.each([
+    [
+      "GPTQ",
+      { quantization_config: { quant_method: "gptq", bits: 4, group_size: 8 } },
+      (rows: number, columns: number): [string, string, number][] => [
+        ["qweight", "I32", (rows * columns) / 8],
+        ["qzeros", "I32", rows / 8],
+        ["scales", "F16", rows],
+        ["g_idx", "I32", columns],
+      ],
+    ],
+    [
+      "NVFP4",
+      { quantization_config: { quant_method: "modelopt", quant_algo: "NVFP4" } },
+      (rows: number, columns: number): [string, string, number][] => [
+        ["weight", "U8", (rows * columns) / 2],
+        ["weight_scale", "F8_E4M3", rows],
+        ["weight_scale_2", "F32", 1],
+        ["input_scale", "F32", 1],
+      ],
+    ],
+    [
+      "FP8",
+      { quantization_config: { quant_method: "fp8", weight_block_size: [128, 128] } },
+      (rows: number, columns: number): [string, string, number][] => [
+        ["weight", "F8_E4M3", rows * columns],
+        ["weight_scale_inv", "F32", 1],
+      ],
+    ],
+    [
+      "MLX",
+      { quantization: { bits: 4, group_size: 8 } },
+      (rows: number, columns: number): [string, string, number][] => [
+        ["weight", "U32", (rows * columns) / 8],
+        ["scales", "F16", rows],
+        ["biases", "F16", rows],
+      ],
+    ],
+  ])("%s: parameters are the model's, not the file's integers", async (_, changes, tensors) => {
+    const model = await loadModel("m", quantised(changes, tensors));
+    expect(model.stored?.parameters).toBe(parametersOfConfig);
+    const notes = describeModel(model).notes.join("\n");
+    expect(notes).toContain("in the weights' files are no parameters");
+    expect(notes).not.toContain("the file holds");
+  });
+});
+
 describe("weights beside a config", () => {
   test("are counted, and agree", async () => {
     const access = folder({ "m/config.json": config, "m/model.safetensors": blob("w", parametersOfConfig) });
