@@ -48,7 +48,7 @@ export async function loadModel(location: string, access: Access, options: ReadO
     }
     return withWeights(await readModel(config, name, options), found);
   }
-  if (format === "gguf") return readGguf(source, name, open);
+  if (format === "gguf") return readGguf(source, name, open, options);
   const model = await readModel(source, name, options);
   const local = !isAddress(source.name) && /(^|[\\/])config\.json$/.test(source.name);
   return local ? withWeights(model, await countedBeside(open)) : model;
@@ -66,7 +66,7 @@ async function countedBeside(open: OpenBeside): Promise<FoundWeights> {
 
 /** The description in a file: a Hugging Face config.json, a GGUF file or a hand-written spec. */
 export async function readModel(source: ByteSource, name: string, options: ReadOptions = {}): Promise<LoadedModel> {
-  if ((await formatOf(source)) === "gguf") return readGguf(source, name);
+  if ((await formatOf(source)) === "gguf") return readGguf(source, name, undefined, options);
   const text = await readText(source, longestConfig);
   if (/\.ya?ml$/i.test(pathOf(source))) return readSpec(parseSpecText(text, source.name), source.name, name);
   const value = parseJsonObject(text, source.name);

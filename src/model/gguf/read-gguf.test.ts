@@ -208,11 +208,45 @@ describe("a model that is split over files", () => {
     expect(model.notes).toEqual([]);
   });
 
+  test("is the same whichever file is given, and asks for the first", async () => {
+    const given = sparseSource(second, hundredGigabytes, "folder/m-00002-of-00002.gguf");
+    const model = await readGguf(given, "m", (file) => Promise.resolve(sparseSource(first, hundredGigabytes, file)));
+    expect(model.stored?.parameters).toBe(countParameters(buildGraph(model)).total);
+    await expect(readGguf(given, "m", () => Promise.resolve(null))).rejects.toThrow(
+      "m-00001-of-00002.gguf beside it is missing; the first file says what the model is",
+    );
+  });
+
   test("says so when the others are not there", async () => {
     for (const open of [undefined, () => Promise.resolve(null)]) {
       expect((await readGguf(source, "m", open)).notes[0]).toMatch(/^this is one of 2 files/);
     }
   });
+});
+
+describe("a file that holds no language model", () => {
+  const read = (metadata: Parameters<typeof ggufHeader>[0]["metadata"], tensors = decoderTensors(small)) =>
+    readGguf(sparseSource(ggufHeader({ metadata, tensors }), hundredGigabytes), "m");
+
+  test.each([
+    ["an adapter", { ...decoderMetadata("llama", small), "general.type": "adapter" }, 'general.type is "adapter"'],
+    ["a tower", { "general.architecture": "clip" }, "a tower for images or sound: give the language model's file"],
+  ])("%s is refused by name", async (_, metadata, message) => {
+    await expect(read(metadata)).rejects.toThrow(message);
+  });
+
+  test("a vocabulary is refused", async () => {
+    await expect(read(decoderMetadata("llama", small), [])).rejects.toThrow("the file may hold a vocabulary alone");
+  });
+});
+
+test("an architecture that is not known is priced as a plain decoder when asked for", async () => {
+  const header = ggufHeader({ metadata: decoderMetadata("later", small), tensors: decoderTensors(small) });
+  const source = sparseSource(header, hundredGigabytes);
+  await expect(readGguf(source, "m")).rejects.toThrow("--allow-partial prices it as a plain decoder");
+  const model = await readGguf(source, "m", undefined, { allowPartial: true });
+  expect(model.notes.join("\n")).toContain("architecture later is not understood");
+  expect(model.stored?.parameters).toBe(countParameters(buildGraph(model)).total);
 });
 
 describe("only the header is read", () => {

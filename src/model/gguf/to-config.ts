@@ -10,6 +10,8 @@ export interface TranslatedConfig {
   /** GGUF key, or tensor, that each value comes from. */
   readonly origin: ReadonlyMap<string, string>;
   readonly adjust: (description: ModelDescription) => ModelDescription;
+  /** What was taken for granted about an architecture that is not known; null where it is known. */
+  readonly note: string | null;
 }
 
 /** Sizes that nearly all architectures name alike. */
@@ -29,16 +31,18 @@ const commonNames = {
  * The header in the words of Hugging Face configs, so that one reader per family serves both formats. What only the
  * tensors show (a head of its own, biases, the vocabulary) is read from their list.
  *
+ * @param partial reads an architecture that is not known as a plain decoder of its sizes
  * @throws bad input for an architecture that is not known, naming its keys
  */
-export function toConfig(metadata: GgufMetadata): TranslatedConfig {
+export function toConfig(metadata: GgufMetadata, partial = false): TranslatedConfig {
   const { architecture } = metadata;
-  const family = Object.hasOwn(families, architecture) ? families[architecture] : undefined;
+  const known = Object.hasOwn(families, architecture) ? families[architecture] : undefined;
+  const family = known ?? (partial ? families["llama"] : undefined);
   if (family === undefined) {
     throw metadata.bad(
       "general.architecture",
       architecture,
-      `not understood, nor its keys (${metadata.keys().slice(0, 60).join(", ")}); known: ${knownArchitectures().join(", ")}`,
+      `not understood, nor its keys (${metadata.keys().slice(0, 60).join(", ")}); known: ${knownArchitectures().join(", ")}; --allow-partial prices it as a plain decoder`,
     );
   }
   const entries: Translation = {};
@@ -59,6 +63,11 @@ export function toConfig(metadata: GgufMetadata): TranslatedConfig {
     },
     origin: new Map(Object.entries(entries).map(([name, { key }]) => [name, key])),
     adjust: family.adjust ?? ((description) => description),
+    note:
+      known === undefined
+        ? `partial: architecture ${architecture.slice(0, 40)} is not understood; structure is that of a plain decoder of its ` +
+          "sizes, full causal attention and a gated FFN in every layer; bits and totals are those of its tensors"
+        : null,
   };
 }
 
