@@ -35,7 +35,7 @@ export async function readGguf(
     storage: { kind: "gguf", tensors },
     filled: [...description.filled.filter(({ key }) => !origin.has(key)), ...runtimeDefaults],
     notes: [
-      ...description.notes.filter((note) => !note.startsWith("keys that")),
+      ...description.notes.filter((text) => !text.startsWith("keys that")),
       ...(note === null ? [] : [note]),
       ...notesOf(metadata, weights),
     ],
