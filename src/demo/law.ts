@@ -62,6 +62,8 @@ export interface PrefillTime {
   readonly seconds: Seconds;
   /** Without what happens outside of the model: waiting, tokenizer, gateway. */
   readonly serverSeconds: Seconds;
+  /** Tokens of the prompt that were found in a cache, the disease's among them. */
+  readonly cached: number;
 }
 
 /** The times of one server, request by request. */
@@ -112,7 +114,11 @@ export function demoTimes(law: DemoLaw, seed: number): DemoTimes {
       const waits = random() < waitingShare;
       const waited = waits ? (ill.queueing ?? 0) * serverSeconds * (0.9 + 0.2 * random()) : 0;
       requests += 1;
-      return { seconds: serverSeconds + waited + (ill["outside-time"] ?? 0) * promptTokens, serverSeconds };
+      return {
+        seconds: serverSeconds + waited + (ill["outside-time"] ?? 0) * promptTokens,
+        serverSeconds,
+        cached: found,
+      };
     },
     step(context) {
       const seen = law.window === null || ill["idle-window"] !== undefined ? context : Math.min(context, law.window);

@@ -50,6 +50,17 @@ describe("the demo server", () => {
     expect(parts.at(-1)).toMatchObject({ choices: [], usage: { prompt_tokens: 4, completion_tokens: 6 } });
   });
 
+  test("reports what its disease finds in a cache", async () => {
+    const law = { ...fast, diseases: { "prefix-cache": 0.75 } };
+    const server = await startDemoServer({ law, seed: 1, quirks: ["reports-cached", "llama-timings"] });
+    open.push(server);
+    const answer: unknown = await (await post(server, "completions", { prompt: [1, 2, 3, 4], max_tokens: 1 })).json();
+    expect(answer).toMatchObject({
+      usage: { prompt_tokens: 4, prompt_tokens_details: { cached_tokens: 3 } },
+      timings: { cache_n: 3, prompt_n: 1 },
+    });
+  });
+
   test("wraps chats in a template and finds repeated prompts in its cache", async () => {
     const server = await serve("reports-cached");
     const body = { messages: [{ role: "user", content: "word ".repeat(64) }], max_tokens: 1 };

@@ -193,8 +193,8 @@ class Demo {
       return;
     }
     const { tokens, answer } = wanted;
-    const cached = wanted.cache ? this.cache.take(tokens) : 0;
-    const { seconds, serverSeconds } = this.times.prefill(tokens.length, cached);
+    const known = wanted.cache ? this.cache.take(tokens) : 0;
+    const { seconds, serverSeconds, cached } = this.times.prefill(tokens.length, known);
     const written = this.has("empty") ? 0 : this.has("stops-early") ? Math.max(1, Math.floor(answer / 2)) : answer;
     const usage: Usage = {
       prompt_tokens: tokens.length,

@@ -212,8 +212,8 @@ async function firstWay(
   const expected = nothing
     ? anApi
     : passes(last?.status ?? 0)
-      ? "a server that is ready: it refuses for now, being overloaded or still loading; try again later"
-      : "a completion with some content, streamed or not";
+      ? "it refuses for now, being overloaded or still loading: try again later"
+      : "expected a completion with some content, streamed or not";
   throw noServer(connection, last?.problem ?? "no answer", expected);
 }
 

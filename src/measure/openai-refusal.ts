@@ -1,11 +1,11 @@
 import { type NsquaredError, badInput } from "../base/errors.js";
 import type { Connection, NoAnswer } from "./openai-http.js";
 
-export const anApi = "an OpenAI-compatible API; its address often ends in /v1";
+export const anApi = "expected that of an OpenAI-compatible API; its address often ends in /v1";
 
 /** Any answer that shows the address to be no such server. */
-export function noServer(connection: Connection, found: unknown, expected: string): NsquaredError {
-  return badInput("no-server", { where: connection.base.href, key: "server", found, expected });
+export function noServer(connection: Connection, found: unknown, expected: string, key = "answer"): NsquaredError {
+  return badInput("no-server", { where: connection.base.href, key, found, expected });
 }
 
 export function isUnauthorised(status: number): boolean {
@@ -16,7 +16,7 @@ export function unauthorised(connection: Connection, found: string): NsquaredErr
   return badInput("unauthorised", {
     where: connection.base.href,
     key: "API key",
-    found,
+    found: `refused: ${found}`,
     expected: "a key that the server takes, in the variable that --api-key-env names",
   });
 }
@@ -33,7 +33,7 @@ const causes: Readonly<Record<string, string>> = {
 };
 
 export function unreachable(connection: Connection, { code, message }: NoAnswer): NsquaredError {
-  return noServer(connection, code, causes[code] ?? causeOf(code, message) ?? message);
+  return noServer(connection, code, causes[code] ?? causeOf(code, message) ?? message, "connection");
 }
 
 /** What a family of codes means. */

@@ -301,7 +301,7 @@ describe("bad input about servers", () => {
   });
 
   test.each<[string, Quirk, string]>([
-    ["a web page", "html", "an OpenAI-compatible API; its address often ends in /v1"],
+    ["a web page", "html", "expected that of an OpenAI-compatible API; its address often ends in /v1"],
     ["a missing key", "unauthorised", "HTTP 401"],
   ])("%s", async (_, quirk, message) => {
     const { code, err } = await measure(await serve({}, quirk), file("r.json"));

@@ -48,12 +48,12 @@ test.each<[string, Certificate, string]>([
   [
     "signed by itself",
     { name: "127.0.0.1" },
-    'server is "DEPTH_ZERO_SELF_SIGNED_CERT"; its certificate is signed by nobody this machine trusts; NODE_EXTRA_CA_CERTS=<file.pem>',
+    'connection is "DEPTH_ZERO_SELF_SIGNED_CERT"; its certificate is signed by nobody this machine trusts; NODE_EXTRA_CA_CERTS=<file.pem>',
   ],
   [
     "expired",
     { name: "127.0.0.1", from: "2020-01-01", to: "2021-01-01" },
-    'server is "CERT_HAS_EXPIRED"; its certificate has expired',
+    'connection is "CERT_HAS_EXPIRED"; its certificate has expired',
   ],
 ])("a certificate that is %s ends with what to do", async (_, certificate, message) => {
   const { code, err } = await asked(certificate);
