@@ -6,11 +6,14 @@
  *   npm run build && node bench/client-error.mjs [--requests 500] [--streams 256] [--rate 50] [--seconds 10]
  *                                                [--rates 50,75,100,150,200] [--json]
  *
- * Errors are seconds from sending to the client's stamp, transport included: an upper bound of the stamp's own error.
+ * Errors are seconds from sending to the client's stamp, transport included: an upper bound of the stamp's own error. What
+ * the transport and the machine add to any client shows a bare socket, which takes turns with the client: it sends the same
+ * requests on one kept connection and stamps in its `data` event, without a parser of HTTP.
  * The requests go through the code that `nsquared measure` uses, only with the bytes kept aside.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { connect } from "node:net";
 import { parseArgs } from "node:util";
 import { fileURLToPath } from "node:url";
 import { Connection } from "../dist/measure/openai-http.js";
@@ -112,11 +115,44 @@ function ask(index, answer) {
   return questionOf({ model: "demo", prompt, answer, reusesCache: false }, dialect);
 }
 
+/**
+ * The floor: a kept connection without anything of a client but its stamps.
+ *
+ * @param {URL} url
+ */
+async function bareSocket(url) {
+  const socket = connect({ host: url.hostname, port: Number(url.port), noDelay: true });
+  await once(socket, "connect");
+  return {
+    /** @param {string} body @returns {Promise<number>} seconds from sending to stamp of the first token */
+    ask(body) {
+      const head = `POST /v1/completions HTTP/1.1\r\nhost: ${url.host}\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n`;
+      /** @type {{ bytes: Uint8Array, arrived: number }[]} */
+      const pieces = [];
+      return new Promise((resolve, reject) => {
+        const take = (/** @type {Buffer} */ bytes) => {
+          pieces.push({ arrived: clock.now(), bytes });
+          if (!bytes.subarray(-16).toString("latin1").endsWith("0\r\n\r\n")) return;
+          socket.off("data", take);
+          const [first] = errorsOf(pieces);
+          if (first === undefined) reject(new Error("the bare socket got no token"));
+          else resolve(first);
+        };
+        socket.on("data", take);
+        socket.write(head + body);
+      });
+    },
+    close: () => socket.destroy(),
+  };
+}
+
 /** @param {number} requests */
 async function oneStream(requests) {
   const server = await serve("--constant", "20ms", "--quadratic", "0");
   const connection = new Watched(server.url, null);
+  const bare = await bareSocket(server.url);
   const errors = [];
+  const floor = [];
   const beyondLaw = [];
   const law = 0.02 + 4e-5 * 64;
   for (let index = 0; index < requests; index += 1) {
@@ -124,7 +160,9 @@ async function oneStream(requests) {
     if (problem !== null) throw new Error(problem);
     errors.push(...errorsOf(connection.pieces.pop() ?? []).slice(0, 1));
     beyondLaw.push((request.firstTokenSeconds ?? Number.NaN) - law);
+    floor.push(await bare.ask(ask(requests + index, 1).body));
   }
+  bare.close();
   connection.close();
   await server.close();
   return {
@@ -132,6 +170,11 @@ async function oneStream(requests) {
     medianSeconds: quantile(errors, 0.5),
     p99Seconds: quantile(errors, 0.99),
     worstSeconds: Math.max(...errors),
+    bareSocket: {
+      medianSeconds: quantile(floor, 0.5),
+      p99Seconds: quantile(floor, 0.99),
+      worstSeconds: Math.max(...floor),
+    },
     ttftBeyondLaw: { medianSeconds: quantile(beyondLaw, 0.5), p99Seconds: quantile(beyondLaw, 0.99) },
   };
 }
@@ -201,6 +244,7 @@ if (options.json) {
     `${line.wantedPerSecond} wanted, ${Math.round(line.deliveredPerSecond)} delivered /s: median ${ms(line.medianSeconds)}, p99 ${ms(line.p99Seconds)}, lost ${line.lost}, failed ${line.failed}, busy ${Math.round(100 * line.busy)} %, processor ${Math.round(100 * line.processorShare)} %`;
   const lines = [
     `one stream, ${one.requests} requests: |TTFT error| median ${ms(one.medianSeconds)}, p99 ${ms(one.p99Seconds)}, worst ${ms(one.worstSeconds)}`,
+    `  a bare socket beside it: median ${ms(one.bareSocket.medianSeconds)}, p99 ${ms(one.bareSocket.p99Seconds)}, worst ${ms(one.bareSocket.worstSeconds)}`,
     `  TTFT beyond the injected law: median ${ms(one.ttftBeyondLaw.medianSeconds)}, p99 ${ms(one.ttftBeyondLaw.p99Seconds)}`,
     `${many.streams} streams: ${row(many)}`,
     "rates:",

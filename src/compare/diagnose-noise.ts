@@ -1,4 +1,5 @@
 import { median } from "../math/median.js";
+import { twoModes } from "../math/modes.js";
 import { theilSenSlope } from "../math/trend.js";
 import type { DiagnosedSample } from "./diagnosed-sample.js";
 
@@ -20,9 +21,12 @@ export function grouped(samples: readonly DiagnosedSample[]): Map<number, Diagno
 const shrinkage = 1.15;
 /** Clocks and schedulers scatter by this much at least. */
 const leastNoise = 0.004;
+/** What is assumed where no length was measured twice. */
+const unknownNoise = 0.02;
 
 /** Standard deviation of log seconds within a length, from the median absolute deviation. */
 export function noiseOf(samples: readonly DiagnosedSample[]): number {
+  if (grouped(samples).size === samples.length) return unknownNoise;
   const sizes = deviations(samples).map(Math.abs);
   return Math.max(leastNoise, 1.4826 * shrinkage * median(sizes.filter((size) => size > 0).concat(leastNoise)));
 }
@@ -87,19 +91,28 @@ export interface Queueing {
   readonly limit: number;
 }
 
-const slowDeviates = 3.5;
 const leastWait = 0.06;
+const slowDeviates = 3.5;
 const leastShare = 0.1;
 
-/** A second, slower mode at equal lengths. */
+/** A second, slower mode at equal lengths, or a tail of waits of many lengths beyond the noise of the others. */
 export function queueing(samples: readonly DiagnosedSample[]): Queueing | null {
-  const values = deviations(samples);
   const noise = noiseOf(samples);
+  const slowdowns = [...grouped(samples).values()].flatMap((group) => {
+    const fastest = Math.min(...group.map(({ seconds }) => seconds));
+    return group.length < 3 ? [] : group.map(({ seconds }) => Math.log(seconds / fastest));
+  });
+  const modes = twoModes(slowdowns, leastWait);
+  if (modes !== null) {
+    return { share: modes.upperShare, longer: Math.expm1(modes.distance), noise, limit: modes.border };
+  }
+  const values = deviations(samples);
   const limit = Math.max(leastWait, slowDeviates * noise);
   const slow = values.filter((value) => value > limit);
+  // Where most of a length's repeats waited, the others are as far below.
   const share = values.filter((value) => Math.abs(value) > limit).length / values.length;
   if (slow.length < 3 || share < leastShare) return null;
-  return { share, longer: Math.exp(median(slow)) - 1, noise, limit };
+  return { share, longer: Math.expm1(median(slow)), noise, limit };
 }
 
 /** The samples of the faster mode. */

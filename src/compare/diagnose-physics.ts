@@ -26,6 +26,13 @@ const mostOfCache = 2;
 /** …and this share of the longest prefill. */
 const unfusedShare = 0.1;
 const flatter = 0.75;
+/**
+ * Shorter prompts take as long as reading the weights, on dense models in 16 bits and today's accelerators (some hundred operations
+ * per byte, and a factor of two): how they grow is the machine's, not the model's.
+ */
+export const usualRidge = 1024;
+/** As many longer ones it takes to tell attention from the rest. */
+const fewestLengths = 5;
 /** A window must save this much at the longest length to be missed. */
 const leastSaving = 0.15;
 /** Shapes of predictions are not believed beyond this share. */
@@ -98,12 +105,13 @@ function mix(
  * @param computed no prompt can have come from a cache
  */
 export function mixEvidence(
-  groups: readonly ShapeGroup[],
+  all: readonly ShapeGroup[],
   { seconds, attention, withoutWindow, paceKnown, mixSpread }: Physics,
   computed: boolean,
 ): { readonly cause: "unfused" | "idle-window"; readonly evidence: string } | null {
+  const groups = all.filter(({ n }) => n >= usualRidge);
   const last = groups.at(-1);
-  if (last === undefined || groups.length < 5) return null;
+  if (last === undefined || groups.length < fewestLengths) return null;
   const rest = (n: number): number => Math.max(0, seconds(n) - attention(n));
   const cacheable = !computed && !paceKnown;
   const prior = { from: 1 / mostFactor, to: mostFactor, spread: mixSpread, slack: cacheable ? mostOfCache : 1 };
@@ -128,10 +136,14 @@ export function mixEvidence(
     return { cause: "idle-window", evidence };
   }
   if (costs.unfused === least) {
-    const evidence = `attention takes ${unfused.factor.toFixed(1)} times its expected share beside the rest of the model: ${percent(unfused.share)} of the time at ${tokens(last.n)}, where physics expects ${percent(attention(last.n) / seconds(last.n))}`;
+    const evidence = `attention takes ${timesOf(unfused.factor)} its expected share beside the rest of the model: ${percent(unfused.share)} of the time at ${tokens(last.n)}, where physics expects ${percent(attention(last.n) / seconds(last.n))}`;
     return { cause: "unfused", evidence };
   }
   return null;
+}
+
+function timesOf(factor: number): string {
+  return factor < mostFactor ? `${factor.toFixed(1)} times` : `${mostFactor} times and more`;
 }
 
 /** Whether long prompts take less than their work needs, and short ones do not. */

@@ -59,8 +59,24 @@ function fit(groups: readonly ShapeGroup[], columns: Columns): Fitted {
 
 const smooth: Columns = (n) => [1, n, n * n];
 
+/**
+ * Without lengths whose every repeat waited: each is held against the smooth law of the others.
+ *
+ * @param limit log of the ratio from which on a time is one with a wait
+ */
+export function withoutWaited(groups: readonly ShapeGroup[], limit: number): ShapeGroup[] {
+  return groups.filter(({ n, seconds }) => {
+    const others = fit(
+      groups.filter((group) => group.n !== n),
+      smooth,
+    );
+    return seconds < others.at(n) * Math.exp(limit);
+  });
+}
+
 interface Candidate {
-  readonly kind: Exclude<Shape["kind"], "smooth">;
+  /** `smooth`: as it should be, although the smooth law does not fit. */
+  readonly kind: Shape["kind"];
   readonly columns: Columns;
   /** The square of the noise that the shape must explain beyond the smooth law. */
   readonly leastGain: number;
@@ -78,8 +94,16 @@ const asNear = 2;
 /** Chunks that are gathered anew must take this share of the longest prefill. */
 const leastGathered = 0.04;
 
-/** The shape that explains the medians best, where it does so clearly better than constant + linear + quadratic. */
-export function bestShape(groups: readonly ShapeGroup[], contextLimit: number | null): Shape {
+/**
+ * The shape that explains the medians best, where it does so clearly better than constant + linear + quadratic.
+ *
+ * @param ridge tokens up to which a prefill takes as long as reading the weights, whatever the prompt: no plateau is an overhead
+ *   that ends there
+ */
+export function bestShape(
+  groups: readonly ShapeGroup[],
+  { contextLimit, ridge }: { readonly contextLimit: number | null; readonly ridge: number },
+): Shape {
   const noise = groups[0]?.noise ?? 0;
   const longest = groups.at(-1)?.n ?? 0;
   const plain = fit(groups, smooth);
@@ -88,7 +112,7 @@ export function bestShape(groups: readonly ShapeGroup[], contextLimit: number | 
   const nothing: Shape = { ...shape, kind: "smooth", evidence: "" };
   if (groups.length < 5) return nothing;
   let best: { readonly chi: number; readonly shape: Shape } | null = null;
-  for (const { kind, columns, evidence, leastGain, leastEffect } of candidates(groups, contextLimit)) {
+  for (const { kind, columns, evidence, leastGain, leastEffect } of candidates(groups, contextLimit, ridge)) {
     const fitted = fit(groups, columns);
     const near = asNear * Math.max(1, groups.length - columns(1).length);
     if (plain.chi - fitted.chi < leastGain || fitted.chi > Math.max(plain.chi / 2, near)) continue;
@@ -105,18 +129,23 @@ const chunks = [256, 512, 1024, 2048, 4096, 8192];
 /** Pressure is looked for in the last fifth before the limit. */
 const pressureFrom = 0.8;
 
-function candidates(groups: readonly ShapeGroup[], contextLimit: number | null): Candidate[] {
+function candidates(groups: readonly ShapeGroup[], contextLimit: number | null, ridge: number): Candidate[] {
   const longest = groups.at(-1)?.n ?? 0;
-  return [...plateaus(groups), ...paddings(longest), ...gatherings(longest), pressure(contextLimit ?? longest)];
+  return [
+    ...plateaus(groups, ridge),
+    ...paddings(longest, ridge),
+    ...gatherings(longest),
+    pressure(contextLimit ?? longest),
+  ];
 }
 
 /** Flat up to n₀, then growing. */
-function plateaus(groups: readonly ShapeGroup[]): Candidate[] {
+function plateaus(groups: readonly ShapeGroup[], ridge: number): Candidate[] {
   return groups.slice(1, -2).map(({ n: until }, index) => {
     const next = groups[index + 2]?.n ?? until;
     const edge = Math.sqrt(until * next);
     return {
-      kind: "fixed-overhead",
+      kind: edge <= ridge ? "smooth" : "fixed-overhead",
       ...clear,
       columns: (n) => [1, Math.max(0, n - edge), Math.max(0, n * n - edge * edge)],
       evidence: (fitted) =>
@@ -125,7 +154,7 @@ function plateaus(groups: readonly ShapeGroup[]): Candidate[] {
   });
 }
 
-function paddings(longest: number): Candidate[] {
+function paddings(longest: number, ridge: number): Candidate[] {
   const pads: [string, (n: number) => number][] = [
     ["the next power of two", (n) => 2 ** Math.ceil(Math.log2(n))],
     ...buckets
@@ -141,6 +170,8 @@ function paddings(longest: number): Candidate[] {
     columns: (n) => smooth(padded(n)),
     evidence: (_fitted, groups) => {
       const most = Math.max(...groups.map(({ n }) => padded(n) / n));
+      // Up to the ridge equal times need no padding.
+      if (!groups.some(({ n }) => n > ridge && padded(n) > (1 + clear.leastEffect) * n)) return null;
       return `the time climbs in steps: it is that of ${name}, up to ${most.toFixed(1)} times the prompt`;
     },
   }));

@@ -2,9 +2,9 @@ import { percent, seconds as showSeconds, tokens } from "../base/format.js";
 import { type Cause, type EngineOption, advice, engineOptions } from "./diagnose-advice.js";
 import { flatEvidence, reportedCache, reportsNone, visitsOf } from "./diagnose-cache.js";
 import { type Trend, outsideTime, queueing, trendOf, withoutTrend, withoutWaits } from "./diagnose-noise.js";
-import { type Physics, mixEvidence } from "./diagnose-physics.js";
+import { type Physics, mixEvidence, usualRidge } from "./diagnose-physics.js";
 import type { DiagnosedSample } from "./diagnosed-sample.js";
-import { bestShape, shapeGroups } from "./diagnose-shape.js";
+import { bestShape, shapeGroups, withoutWaited } from "./diagnose-shape.js";
 
 export type { Physics } from "./diagnose-physics.js";
 
@@ -75,8 +75,8 @@ export function diagnose(all: readonly DiagnosedSample[], options: DiagnoseOptio
       `the client's time minus the server's own prefill grows by ${showSeconds(outside.perToken * 1000)} per 1,000 tokens: ${percent(outside.share)} of the time at ${tokens(outside.n)}${longest}`,
     );
   }
-  const groups = shapeGroups(samples);
-  const shape = bestShape(groups, contextLimit);
+  const groups = waits === null ? shapeGroups(samples) : withoutWaited(shapeGroups(samples), waits.limit);
+  const shape = bestShape(groups, { contextLimit, ridge: ridgeOf(groups, physics) });
   const diagnosis = { findings, noise: shape.noise, lengths: groups.length, samples: all.length };
   if (cached !== null) {
     found("prefix-cache", cached);
@@ -97,4 +97,14 @@ export function diagnose(all: readonly DiagnosedSample[], options: DiagnoseOptio
   else if (flat !== null) found(flat.cause, flat.evidence);
   else if (mixed?.cause === "unfused") found(mixed.cause, mixed.evidence);
   return diagnosis;
+}
+
+const stillFlat = 1.3;
+
+/** Tokens up to which the weights are read longer than anything is computed. */
+function ridgeOf(groups: readonly { readonly n: number }[], physics: Physics | null): number {
+  const first = groups[0]?.n ?? 1;
+  if (physics?.paceKnown !== true) return usualRidge;
+  const flat = groups.filter(({ n }) => physics.seconds(n) < stillFlat * physics.seconds(first));
+  return Math.max(usualRidge, flat.at(-1)?.n ?? 0);
 }

@@ -7,7 +7,7 @@ import { informedLaw } from "./informed.js";
 import { averagedRange, averageWeights, informedAverage, type JudgedLaw, judgeLaws, observationsOf } from "./judge.js";
 import { type LawKind, lawKinds } from "./law.js";
 import { type LengthAt, lengthAtOf } from "./length-at.js";
-import { type Bimodality, bimodalityOf } from "./modes.js";
+import { type Bimodality, bimodalityOf } from "./bimodality.js";
 import { type Noise, type Outlier, type Pooled, noiseAt, poolNoise } from "./noise.js";
 import { groupByLength, type Point } from "./points.js";
 import { type Coefficients, coefficientsOf, type Crossover, crossoverOf, settlingLength } from "./polynomial.js";

@@ -11,7 +11,7 @@ export {
 export type { HoldOut } from "./hold-out.js";
 export { type LawKind, lawKinds } from "./law.js";
 export type { LengthAt } from "./length-at.js";
-export type { Bimodality } from "./modes.js";
+export type { Bimodality } from "./bimodality.js";
 export { type JointFit, type JointPoint, type JointPrediction, fitJoint } from "./joint.js";
 export { type NextLength, type NextOptions, nextLengths } from "./next-lengths.js";
 export type { Noise, Outlier } from "./noise.js";

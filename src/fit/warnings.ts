@@ -2,7 +2,7 @@ import { percent, significant, tokens } from "../base/format.js";
 import type { HoldOut } from "./hold-out.js";
 import { type JudgedLaw, misfitLevel } from "./judge.js";
 import type { LawKind } from "./law.js";
-import type { Bimodality } from "./modes.js";
+import type { Bimodality } from "./bimodality.js";
 import type { Pooled } from "./noise.js";
 import type { Coefficients } from "./polynomial.js";
 import { disagreement, disagreementReach, type WeakGround } from "./weak-ground.js";

@@ -1,5 +1,6 @@
 import { percent } from "../base/format.js";
 import { median } from "../math/median.js";
+import { twoModes } from "../math/modes.js";
 import { hasTrend, theilSenSlope } from "../math/trend.js";
 import {
   type Cell,
@@ -11,7 +12,6 @@ import {
   type UsableSample,
   type Warning,
 } from "../runs/schema.js";
-import { twoModes } from "./modes.js";
 import { deviation } from "./quantiles.js";
 
 /** What the instrument looks at when it accuses itself: what it did and saw, never what anybody expected of it. */

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { normalDeviate, seededRandom } from "../base/random.js";
 import { fitLaw } from "./fit-law.js";
-import { bimodalityOf } from "./modes.js";
+import { bimodalityOf } from "./bimodality.js";
 
 describe("two modes", () => {
   test("are found where they are, with their share and their distance", () => {
