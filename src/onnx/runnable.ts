@@ -95,8 +95,6 @@ function missingInFfn(ffn: Ffn): string[] {
 function missingInMixer(mixer: Mixer): string[] {
   const missing = missingInModule(mixer);
   if (missing[0] === mixer.kind) return [`mixer "${mixer.kind}"`];
-  // Its values cross layers.
-  if (mixer.kind === "rwkv" && mixer.version === 7) return ["version 7 of RWKV"];
   if (
     mixer.kind === "latent" &&
     mixer.queryRank !== null &&

@@ -198,6 +198,15 @@ export const stateModels: readonly ModelDescription[] = [
   mixerModel("rwkv4", { kind: "rwkv4", width: 24 }, { ffn: { kind: "rwkv4-ffn", width: 40 } }),
   mixerModel("rwkv5", { ...rwkv, version: 5 }, { norm: { kind: "layer", bias: true } }),
   mixerModel("rwkv6", { ...rwkv, version: 6 }, { ffn: { kind: "rwkv4-ffn", width: 40, ungated: true } }),
+  alternating("rwkv7", [
+    { ...rwkv, version: 7, first: true },
+    { ...rwkv, version: 7 },
+  ]),
+  mixerModel(
+    "rwkv7-first",
+    { ...rwkv, version: 7, first: true, headDim: 4 },
+    { ffn: { kind: "rwkv4-ffn", width: 40, ungated: true } },
+  ),
   mixerModel("gated-deltanet", delta),
   mixerModel("deltanet", { ...delta, decay: "none", ungated: true }),
   mixerModel("qwen3-next", delta, { hybrid: true, norm: { offset: true } }),

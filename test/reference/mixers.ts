@@ -15,6 +15,7 @@ import {
   runShortConvolution,
 } from "./recurrent.js";
 import { runRwkv, runRwkv4 } from "./rwkv.js";
+import { runRwkv7 } from "./rwkv7.js";
 import type { Sequence } from "./vectors.js";
 
 /** Any token mixer over one whole sequence. */
@@ -57,7 +58,7 @@ export function runMixer(
     case "nystrom":
       return runNystrom(inputs, mixer, hidden, parameters);
     case "rwkv":
-      return runRwkv(inputs, mixer, norm, hidden, parameters);
+      return (mixer.version === 7 ? runRwkv7 : runRwkv)(inputs, mixer, norm, hidden, parameters);
     case "rwkv4":
       return runRwkv4(inputs, mixer, hidden, parameters);
     case "compressed":

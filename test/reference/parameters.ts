@@ -15,6 +15,8 @@ interface Kept {
   chosen: Set<number>[];
   /** The stack's table of places (DeBERTa). */
   places: Sequence;
+  /** Values of the first layer (RWKV 7). */
+  firstValues: Sequence;
 }
 
 /** Reads parameters by name, below a prefix. */
@@ -23,7 +25,15 @@ export class Parameters {
     private readonly model: ModelDescription,
     private readonly source: WeightSource,
     private readonly prefix = "",
-    readonly kept: Kept = { keys: [], values: [], encoded: [], relative: null, chosen: [], places: [] },
+    readonly kept: Kept = {
+      keys: [],
+      values: [],
+      encoded: [],
+      relative: null,
+      chosen: [],
+      places: [],
+      firstValues: [],
+    },
   ) {}
 
   within(prefix: string): Parameters {

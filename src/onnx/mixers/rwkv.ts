@@ -5,7 +5,7 @@ import type { Around } from "./around.js";
 import { addLinearRecurrence } from "./linear-recurrence.js";
 
 /** The token before each, [b, n, hidden]: zeros before the first. The last token is handed on as a state. */
-function tokenBefore(e: Emitter, input: string, hidden: number): string {
+export function tokenBefore(e: Emitter, input: string, hidden: number): string {
   const state = e.scope.state([1, hidden]);
   const both = e.concat([state.past, input], 1);
   const n = e.length(input, 1);

@@ -15,6 +15,7 @@ import { addMamba1, addMamba2 } from "./mamba.js";
 import { addMoe } from "./moe.js";
 import { addRelativeAttention } from "./relative.js";
 import { addRwkv, addRwkv4, addRwkvFfn } from "./rwkv.js";
+import { addRwkv7 } from "./rwkv7.js";
 
 type Description = Mixer | Ffn;
 type Kind = Description["kind"];
@@ -121,7 +122,11 @@ const lowerings: { readonly [K in Kind]?: Whole<K> } = {
   nystrom: { lower: addNystrom, known: ["kind", "heads", "headDim", "landmarks", "convolution"] },
   fourier: { lower: (e, input, _fourier, { hidden }) => addFourierMixing(e, input, hidden), known: ["kind"] },
   relative: { lower: addRelativeAttention, known: ["kind", "heads", "headDim", "bias", "pooling"] },
-  rwkv: { lower: addRwkv, known: ["kind", "version", "width", "headDim", "chunk", "ranks"] },
+  rwkv: {
+    lower: (e, input, mixer, around) =>
+      mixer.version === 7 ? addRwkv7(e, input, mixer, around.norm, around.hidden) : addRwkv(e, input, mixer, around),
+    known: ["kind", "version", "width", "headDim", "chunk", "ranks", "first"],
+  },
   rwkv4: { lower: addRwkv4, known: ["kind", "width"] },
   "rwkv4-ffn": { lower: addRwkvFfn, known: ["kind", "width", "ungated"] },
   lightning: { lower: addLightning, known: ["kind", "heads", "headDim", "block"] },
