@@ -1,9 +1,9 @@
-import { bytesPerElement } from "../base/units.js";
+import { type Seconds, bytesPerElement } from "../base/units.js";
 import type { OperatorCost } from "../cost/table.js";
 import type { AttentionOperator, ElementwiseFunction } from "../graph/types.js";
 import { type Expression, c, n } from "../math/expression.js";
 import type { AttentionRates, Calibration, Stream, StreamKind } from "./calibration.js";
-import { type OperatorTime, type Setting, classOf, rowsOf } from "./operator-time.js";
+import { type OperatorTime, type Setting, classOf, rowsOf, stepsOf } from "./operator-time.js";
 
 /**
  * Seconds per byte at a working set: straight lines between the measured points in logarithms of both, constant
@@ -171,15 +171,24 @@ export function calibratedTime(
       return streamed("scale", moved);
     case "weighted":
       return streamed("add", moved);
+    case "recurrence": {
+      const base = withProducts(streamed("scale", moved), cost.matmulFlops, calibration.batchedPerMac, setting);
+      return withSteps(base, stepsOf(row), calibration.perOperator, setting);
+    }
     case "index":
     case "experts":
     case "product":
     case "convolution":
     case "scan":
-    case "recurrence":
     case "fourier":
       return withProducts(streamed("scale", moved), cost.matmulFlops, calibration.batchedPerMac, setting);
   }
+}
+
+/** Each step beyond the first waits for the one before it. */
+function withSteps(base: OperatorTime, steps: Expression, perStep: Seconds, setting: Setting): OperatorTime {
+  const count = steps.compile(setting.variable, setting.values);
+  return { ...base, work: (length) => base.work(length) + (count(length) - 1) * perStep };
 }
 
 function withProducts(base: OperatorTime, flops: Expression, perMac: number, setting: Setting): OperatorTime {

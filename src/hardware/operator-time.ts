@@ -31,6 +31,12 @@ export interface OperatorTime {
 /** Rows at which a matrix product stops being limited by fetching its weight, at the latest. */
 const fewRows = 64;
 
+/** Steps that wait for one another: each token of a recurrent cell is a launch of its own. */
+export function stepsOf({ operator, block }: OperatorCost): Expression {
+  const steps = operator.kind === "recurrence" ? block.values.get(operator.output)?.shape[1] : undefined;
+  return steps ?? Expression.one;
+}
+
 /** Rows of a linear operator: positions times batch. */
 export function rowsOf({ operator, block }: OperatorCost): Expression {
   const shape = block.values.get(operator.output)?.shape ?? [];

@@ -5,6 +5,7 @@ import { buildGraph } from "../graph/build.js";
 import { builtInModel } from "../model/builtin/models.js";
 import { readConfig } from "../model/hf/read-config.js";
 import type { ModelDescription } from "../model/types.js";
+import { parseVariant } from "../variants/variant.js";
 import { devices, findDevice } from "./catalog/devices.js";
 import { engineOf } from "./engine.js";
 import { kernelOn } from "./kernel-lookup.js";
@@ -75,6 +76,16 @@ describe("rooflineTime", () => {
     expect(rooflineTime(row, h100Sxm, { variable: "c", values: { n: 1, b: 256 } }, engineOf(h100Sxm)).class).toBe(
       "gemm",
     );
+  });
+});
+
+describe("a recurrent cell", () => {
+  test("waits for a launch of its own at every token", () => {
+    const graph = buildGraph(parseVariant("lstm").apply(model()));
+    const row = priceGraph(graph).find(({ operator }) => operator.kind === "recurrence");
+    if (row === undefined) throw new Error("an LSTM has a recurrence");
+    const time = rooflineTime(row, h100Sxm, { variable: "n", values: { b: 1, c: 0 } }, engineOf(h100Sxm));
+    expect(time.work(4096) - time.work(2048)).toBeGreaterThan(2048 * time.overhead);
   });
 });
 

@@ -6,7 +6,7 @@ import type { Engine } from "./engine.js";
 import { kernelOn } from "./kernel-lookup.js";
 import { bitsOf } from "./kernel-formats.js";
 import { attentionSeconds, decodeSeconds, gemmSeconds } from "./kernels.js";
-import { type OperatorTime, type Setting, classOf } from "./operator-time.js";
+import { type OperatorTime, type Setting, classOf, stepsOf } from "./operator-time.js";
 import type { DeviceRecord, Sourced } from "./record.js";
 
 /** Where a device has no arithmetic of a dtype, the next wider one of these runs instead. */
@@ -71,6 +71,8 @@ export function rooflineTime(row: OperatorCost, device: DeviceRecord, setting: S
   const found = kernelTime(row, device, setting, engine, operators, computeDtype(device, dtype));
   const factor = engine.factors[operators] ?? 1;
   const { matmulFlops, movedBytes } = compiledCost(row, setting);
+  const steps = stepsOf(row).compile(setting.variable, setting.values);
+  const launches = found.overhead * (engine.factors.overhead ?? 1);
   const perByte = 1 / device.bandwidth.value;
   const perFlop = 1 / productPeak(row, device, engine, computeDtype(device, dtype));
   // A curve, its interval and its split ask for the same length after each other.
@@ -81,11 +83,12 @@ export function rooflineTime(row: OperatorCost, device: DeviceRecord, setting: S
     peak = matmulFlops(length) * perFlop;
     memory = movedBytes(length) * perByte;
     // Nothing beats the data sheet, whatever runs seem to say of a class, or a power of a width beyond those timed.
-    seconds = Math.max(found.work(peak, memory, length) * factor, peak, memory);
+    const work = Math.max(found.work(peak, memory, length) * factor, peak, memory);
+    seconds = work + (steps(length) - 1) * launches;
   };
   return {
     class: operators,
-    overhead: found.overhead * row.cost.launches * (engine.factors.overhead ?? 1),
+    overhead: launches * row.cost.launches,
     work: (length) => {
       if (length !== at) timeAt(length);
       return seconds;

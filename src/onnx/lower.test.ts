@@ -132,6 +132,12 @@ describe("memory of a pass", () => {
     expect(bytes("fused", 1, 1000) - bytes("fused", 1)).toBe(2 * 1000 * perToken);
   });
 
+  test("counts of a window's cache what the window keeps, the first tokens too", () => {
+    const windowed = modelOf([{ ...plain, mixers: [{ ...attention, span: { kind: "window", size: 101, first: 4 } }] }]);
+    const perToken = 2 * 2 * 16 * 4;
+    expect(bytes("fused", 1, 1000, windowed) - bytes("fused", 1, 0, windowed)).toBe((104 + 104 - 1) * perToken);
+  });
+
   test("is three times the parameters while the model is opened, and twice once it is open", () => {
     expect(openingBytes({ parameterBytes: 1000 })).toBe(3000);
     expect(residentBytes({ parameterBytes: 1000 })).toBe(2000);

@@ -1,6 +1,7 @@
 import type { Bytes } from "../base/units.js";
-import type { Block, Graph } from "../graph/types.js";
+import type { Block, Cache, Graph } from "../graph/types.js";
 import type { LoweredModel } from "./lower.js";
+import { keptBy, keptTokens } from "./scope.js";
 
 /** What one forward pass is asked to do. */
 export interface PassSize {
@@ -33,11 +34,10 @@ export function residentBytes(lowered: Pick<LoweredModel, "parameterBytes">): By
 }
 
 /**
- * Bytes that a forward pass takes beside the parameters, in float32: the caches as they are handed in and, c + n long,
- * as the runtime makes them; and everything that the largest block makes, as if it were all alive at once.
+ * Bytes that a forward pass takes beside the parameters, in float32: the caches as they are handed in and as the runtime makes
+ * them, each as long as its span keeps it; and everything that the largest block makes, as if it were all alive at once.
  */
 export function passBytes(graph: Graph, size: PassSize): Bytes {
-  const point = pointOf(size);
   // The encoder runs in the first pass only.
   const running = graph.instances.filter(({ encodes }) => encodes !== true || size.depth === 0);
   const blocks = new Set(running.map(({ block }) => block));
@@ -45,15 +45,21 @@ export function passBytes(graph: Graph, size: PassSize): Bytes {
   for (const block of blocks) activations = Math.max(activations, blockBytes(block, size));
   let caches = 0;
   for (const { block } of graph.instances) {
-    for (const { key, value, fixed } of block.caches.values()) {
-      for (const { shape } of [key, value]) {
-        const elements = shape.reduce((product, dimension) => product * dimension.at(point), 1);
-        // What the encoder left is read where it is.
-        caches += fixed === true ? elements : elements * (1 + size.depth / (size.depth + size.n));
-      }
-    }
+    for (const cache of block.caches.values()) caches += cacheElements(cache, size);
   }
   return activations + caches * floatBytes;
+}
+
+/** Keys and values as they are handed in and as they are handed on. */
+function cacheElements({ key, value, span, fixed }: Cache, size: PassSize): number {
+  const point = pointOf(size);
+  const both = [key, value].map(({ shape }) => shape.map((dimension) => dimension.at(point)));
+  // What the encoder left is read where it is.
+  if (fixed === true)
+    return both.reduce((sum, shape) => sum + shape.reduce((product, length) => product * length, 1), 0);
+  const kept = keptBy(span ?? { kind: "full" });
+  const tokens = keptTokens(kept, size.depth) + keptTokens(kept, size.depth + size.n);
+  return both.reduce((sum, [batch = 0, heads = 0, , dim = 0]) => sum + batch * heads * dim * tokens, 0);
 }
 
 /** An encoder's input is as long as everything that the decoder has seen after the pass, or before it in decode. */

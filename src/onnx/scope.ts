@@ -1,5 +1,6 @@
 import type { Choice } from "./choice.js";
 import type { Weight } from "../graph/types.js";
+import type { KeySpan } from "../model/types.js";
 import type { ModelBuilder } from "./builder.js";
 import type { ParameterLayout } from "./parameters.js";
 
@@ -22,6 +23,26 @@ export type Kept =
   | { readonly kind: "encoder"; readonly tokens: number | null }
   | { readonly kind: "last"; readonly tokens: number; readonly first?: number }
   | { readonly kind: "chunk"; readonly size: number };
+
+/** Tokens that the next ones may look at. */
+export function keptBy(span: KeySpan): Kept {
+  switch (span.kind) {
+    case "window":
+      return {
+        kind: "last",
+        tokens: span.size - 1,
+        ...(span.first === undefined ? {} : { first: span.first }),
+      };
+    case "chunk":
+      return { kind: "chunk", size: span.size };
+    case "full":
+    case "chosen":
+    case "compressed":
+    case "buckets":
+    case "blocks":
+      return { kind: "all" };
+  }
+}
 
 /** Tokens that a cache holds after `depth` tokens; an encoder's input is as long as what came before unless stated. */
 export function keptTokens(kept: Kept, depth: number): number {

@@ -1,4 +1,4 @@
-import type { Attention, LatentAttention, Mixer, Span } from "../model/types.js";
+import type { Attention, Indexer, LatentAttention, Mixer, Span } from "../model/types.js";
 import {
   type LayerChange,
   type Place,
@@ -92,21 +92,29 @@ export function sinks(first: number, variant: string): LayerChange {
 
 /**
  * The best tokens of all earlier ones, as an indexer of half the heads scores them (DeepSeek-V3.2, whose 128 heads
- * have an indexer of 64).
+ * have an indexer of 64). Latent attention stays latent.
  */
 export function topK(chosen: number, variant: string): LayerChange {
-  const change = onAttention((mixer, { hidden }) => ({
-    ...withSpan(mixer, { kind: "chosen", size: chosen }),
-    indexer: {
-      heads: Math.ceil(mixer.heads / 2),
-      dim: mixer.keyDim,
-      queryWidth: hidden,
-      chosen,
-      norm: "layer",
-      weighted: true,
-    },
-  }));
-  return oneWay("causal", variant, "expected causal attention", change);
+  return (layer, place) =>
+    changeSelfAttention(layer, place, (mixer) => {
+      const indexer = (dim: number, queryWidth: number): Indexer => ({
+        heads: Math.ceil(mixer.heads / 2),
+        dim,
+        queryWidth,
+        chosen,
+        norm: "layer",
+        weighted: true,
+      });
+      if (mixer.kind === "latent") {
+        const { sharedIndexer: _shared, ...rest } = mixer;
+        return { ...rest, indexer: indexer(mixer.nopeDim + mixer.ropeDim, mixer.queryRank ?? place.hidden) };
+      }
+      if (!mixer.causal) throw inapplicable(place.model, variant, "an encoder", "expected causal attention");
+      return {
+        ...withSpan(mixer, { kind: "chosen", size: chosen }),
+        indexer: indexer(mixer.keyDim, place.hidden),
+      };
+    });
 }
 
 /** BigBird's blocks (arXiv:2007.14062): three around, two global, three random. They look both ways. */

@@ -53,6 +53,11 @@ describe("variants", () => {
     expect(spans.map((kind) => (kind === "full" ? "G" : "L")).join("")).toBe("LLLLLG".repeat(5));
   });
 
+  test("latent attention stays latent where an indexer chooses for it", () => {
+    const [mixer] = mixersOf(apply("topk:64", config("deepseek-ai__DeepSeek-V2-Lite")));
+    expect(mixer).toMatchObject({ kind: "latent", indexer: { heads: 8, dim: 192, queryWidth: 2048, chosen: 64 } });
+  });
+
   test("a model with windows becomes full", () => {
     const mistral = config("mistralai__Mistral-7B-v0.1");
     expect(mixersOf(mistral)[0]).toMatchObject({ span: { kind: "window" } });

@@ -2,7 +2,7 @@ import type { Attention, Norm } from "../../model/types.js";
 import type { Emitter } from "../emitter.js";
 import { float, int } from "../proto.js";
 import { addRotary } from "../rotary-embedding.js";
-import type { CacheBinding, Kept } from "../scope.js";
+import { type CacheBinding, keptBy } from "../scope.js";
 import { unsupported } from "../unsupported.js";
 import { addBlockedAttention, type BlockedSpan } from "./blocked-attention.js";
 import { addPatternAttention, patternOf } from "./block-patterns.js";
@@ -22,22 +22,6 @@ export function isPlainAttention(mixer: Attention): boolean {
     (value) => value !== undefined && value !== false,
   );
   return span.kind === "full" && mixer.causal && !special && queryKeyNorm !== "each-head" && keyDim === valueDim;
-}
-
-/** Tokens that the next ones may look at. */
-function keptBy(span: BlockedSpan): Kept {
-  switch (span.kind) {
-    case "full":
-      return { kind: "all" };
-    case "window":
-      return {
-        kind: "last",
-        tokens: span.size - 1,
-        ...(span.first === undefined ? {} : { first: span.first }),
-      };
-    case "chunk":
-      return { kind: "chunk", size: span.size };
-  }
 }
 
 /** Softmax attention with its projections, [b, n, hidden] → the same. */
