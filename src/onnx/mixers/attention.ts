@@ -4,7 +4,7 @@ import { float, int } from "../proto.js";
 import { addRotary } from "../rotary-embedding.js";
 import { type CacheBinding, keptBy } from "../scope.js";
 import { unsupported } from "../unsupported.js";
-import { addBlockedAttention, type BlockedSpan } from "./blocked-attention.js";
+import { addBlockedAttention, type BlockedAttention, type Operands, type BlockedSpan } from "./blocked-attention.js";
 import { addPatternAttention, patternOf } from "./block-patterns.js";
 import { addChosenAttention } from "./chosen-attention.js";
 import { addCrossAttention } from "./cross-attention.js";
@@ -96,8 +96,35 @@ function addSharedAttention(e: Emitter, input: string, mixer: Attention, norm: N
   }
   const sinks = mixer.sinks === true ? e.weight("sinks") : null;
   const operands = { query, keys: cache.present.key, values: cache.present.value };
-  const mixed = addBlockedAttention(e, operands, { ...mixer, span: { kind: "full" }, sinks, naive });
+  const attention = { ...mixer, span: { kind: "full" } as const, sinks, naive };
+  const mixed =
+    keyDim === valueDim && !naive
+      ? addAfterOthers(e, operands, attention)
+      : addBlockedAttention(e, operands, attention);
   return e.linear("output", mixer.gate === undefined ? mixed : addOutputGate(e, input, mixed, mixer));
+}
+
+/** One query meets the cache where it is; for many, what the kernel would append is cut off the cache first. */
+function addAfterOthers(e: Emitter, operands: Operands, attention: BlockedAttention): string {
+  const { kvHeads, keyDim } = attention;
+  const tokens = e.length(operands.query, 1);
+  const single = e.node("Equal", [tokens, e.scope.builder.integers([1])]);
+  const fused = (): string => {
+    const earlier = e.subtract(e.length(operands.keys, 2), tokens);
+    const fresh = (side: string): string =>
+      e.reshape(e.transpose(e.slice(side, 2, earlier), [0, 2, 1, 3]), [0, 0, kvHeads * keyDim]);
+    const past = { key: e.slice(operands.keys, 2, 0, earlier), value: e.slice(operands.values, 2, 0, earlier) };
+    const present = { key: e.fresh("present_keys"), value: e.fresh("present_values") };
+    const rows: [string, string, string] = [operands.query, fresh(operands.keys), fresh(operands.values)];
+    return addGroupQueryAttention(e, rows, { past, present }, attention);
+  };
+  const [mixed = ""] = e.either(
+    single,
+    [3],
+    () => [addBlockedAttention(e, operands, attention)],
+    () => [fused()],
+  );
+  return mixed;
 }
 
 /** Attention that looks both ways, by a kernel that holds no n × n scores. */

@@ -65,46 +65,37 @@ export function addBlockedAttention(e: Emitter, operands: Operands, attention: B
   const group = heads / kvHeads;
   const tokens = e.length(operands.query, 1);
   const all = e.length(operands.keys, 2);
-  const query = e.transpose(e.reshape(operands.query, [0, 0, kvHeads, group, keyDim]), [0, 2, 3, 1, 4]);
-  const whole = { ...operands, query, rows: tokens, columns: all };
   const inOrder = (mixed: string): string => e.reshape(e.transpose(mixed, [0, 3, 1, 2, 4]), [0, 0, heads * valueDim]);
-  if (!causal && span.kind === "full") return inOrder(addPiece(e, { ...whole, mask: null }, attention));
+  const atOnce = (mask: string | null): string => {
+    const query = e.transpose(e.reshape(operands.query, [0, 0, kvHeads, group, keyDim]), [0, 2, 3, 1, 4]);
+    return inOrder(addPiece(e, { ...operands, query, rows: tokens, columns: all, mask }, attention));
+  };
+  if (!causal && span.kind === "full") return atOnce(null);
   if (attention.naive) {
-    const mask = positionMask(e, attention, { first: e.subtract(all, tokens), rows: tokens, from: null, columns: all });
-    return inOrder(addPiece(e, { ...whole, mask }, attention));
+    const places = { first: e.subtract(all, tokens), rows: tokens, from: null, columns: all };
+    return atOnce(positionMask(e, attention, places));
   }
-  const inBlocks = (): readonly string[] => [addBlocks(e, whole, attention, inOrderOfBlocks(e, attention))];
+  const inBlocks = (): readonly string[] => [addBlocks(e, operands, { tokens, all }, attention)];
   if (!causal) return inBlocks()[0] ?? "";
   const single = e.node("Equal", [tokens, builder.integers([1])]);
-  const alone = (): readonly string[] => [inOrder(addPiece(e, { ...whole, mask: null }, attention))];
-  return e.either(single, [3], alone, inBlocks)[0] ?? "";
+  return e.either(single, [3], () => [atOnce(null)], inBlocks)[0] ?? "";
 }
 
-function inOrderOfBlocks(e: Emitter, { heads, valueDim }: BlockedAttention) {
-  // [blocks, b, kvHeads, group, rows, dim] → [b, blocks·rows, heads·dim]
-  return (stacked: string, padded: string): string =>
-    e.reshape(e.transpose(stacked, [1, 0, 4, 2, 3, 5]), [0, padded, heads * valueDim]);
-}
-
+/** Queries are cut, filled up and turned block by block, while they are near the processor, and so is what leaves. */
 function addBlocks(
   e: Emitter,
-  { query, keys, values, rows: tokens, columns: all }: Omit<Piece, "mask">,
+  { query, keys, values }: Operands,
+  { tokens, all }: { readonly tokens: string; readonly all: string },
   attention: BlockedAttention,
-  inOrder: (stacked: string, padded: string) => string,
 ): string {
   const { builder } = e.scope;
-  const { span, causal } = attention;
+  const { span, causal, heads, kvHeads, keyDim, valueDim } = attention;
   const one = builder.integers([1]);
   const ceil = (a: string, by: string): string => e.node("Div", [e.subtract(e.add(a, by), one), by]);
   const most = builder.integers([queriesPerBlock(span)]);
   const blocks = ceil(tokens, most);
   const rows = ceil(tokens, blocks);
   const padded = e.multiply(blocks, rows);
-  const missing = e.concat(
-    [builder.integers([0, 0, 0, 0, 0, 0, 0, 0]), e.subtract(padded, tokens), builder.integers([0])],
-    0,
-  );
-  const filled = e.node("Pad", [query, missing]);
   const offset = e.subtract(all, tokens);
   const mask = span.kind === "window" ? windowMask(e, span.size, causal, rows) : null;
   const [stacked = ""] = e.loop(e.alone(blocks), [], (index) => {
@@ -114,28 +105,34 @@ function addBlocks(
     const reach = span.kind === "window" && !causal ? e.add(stop, builder.integers([span.size - 1])) : stop;
     const to = e.node("Min", [e.add(offset, reach), all]);
     const sinks = sinkCount(e, span, to);
-    const near = firstKey(e, span, first);
-    const from = sinks === null ? near : e.node("Max", [near, sinks]);
+    const oldest = firstKey(e, span, first);
+    const from = sinks === null ? oldest : e.node("Max", [oldest, sinks]);
     const columns = e.subtract(to, from);
     const seen = (side: string): string => {
-      const cut = e.node("Slice", [side, from, to, builder.integers([2])]);
-      return sinks === null ? cut : e.concat([e.slice(side, 2, 0, sinks), cut], 2);
+      const near = e.node("Slice", [side, from, to, builder.integers([2])]);
+      return sinks === null ? near : e.concat([e.slice(side, 2, 0, sinks), near], 2);
     };
     const own =
       mask === null || span.kind !== "window"
         ? positionMask(e, attention, { first, rows, from, columns })
         : cutMask(e, mask, e.add(e.subtract(from, first), builder.integers([span.size - 1])), columns);
+    const cut = e.slice(query, 1, start, stop);
+    const missing = e.subtract(rows, e.length(cut, 1));
+    const filled = e.node("Pad", [cut, e.concat([builder.integers([0, 0, 0, 0]), missing, builder.integers([0])], 0)]);
     const piece = {
-      query: e.node("Slice", [filled, start, stop, builder.integers([3])]),
+      query: e.transpose(e.reshape(filled, [0, 0, kvHeads, heads / kvHeads, keyDim]), [0, 2, 3, 1, 4]),
       keys: seen(keys),
       values: seen(values),
       rows,
       columns: sinks === null ? columns : e.add(columns, sinks),
       mask: sinks === null || own === null ? own : e.concat([causalMask(e, first, rows, sinks), own], 1),
     };
-    return { carried: [], stacked: [{ value: addPiece(e, piece, attention), rank: 5 }] };
+    const mixed = e.transpose(addPiece(e, piece, attention), [0, 3, 1, 2, 4]);
+    return { carried: [], stacked: [{ value: e.reshape(mixed, [0, 0, heads * valueDim]), rank: 3 }] };
   });
-  return e.slice(inOrder(stacked, padded), 1, 0, tokens);
+  // [blocks, b, rows, heads·dim] → [b, blocks·rows, heads·dim]
+  const inOrder = e.reshape(e.transpose(stacked, [1, 0, 2, 3]), [0, padded, heads * valueDim]);
+  return e.slice(inOrder, 1, 0, tokens);
 }
 
 /** How many of the first tokens, which stay visible beside a window, stand before the place `to`; null for none. */
