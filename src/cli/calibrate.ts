@@ -9,6 +9,7 @@ import type { DeviceRecord } from "../hardware/record.js";
 import { loadModel } from "../model/load.js";
 import type { FileType } from "../model/storage.js";
 import { ownFormats, withFormats } from "../predict/formats.js";
+import { type Provider, providers } from "../measure/onnx-node-session.js";
 import { writeText } from "../runs/output.js";
 import type { CalibrateProgress } from "../study/calibrate.js";
 import { calibrateFrom } from "../study/calibrate-from.js";
@@ -22,6 +23,7 @@ import { modelArgument } from "./words.js";
 
 interface Options {
   readonly quick?: boolean;
+  readonly device?: Provider;
   readonly threads?: number;
   readonly time?: number;
   readonly out?: string;
@@ -40,6 +42,11 @@ export const setUpCalibrate: SetUp = (command, io) => {
       "Measures this machine with the kernels that models run: matrix products at several sizes, fused attention, memory " +
         "bandwidth at each cache level, overhead per operator. Afterwards `--on local` predicts for this machine. With --from it\n" +
         "fits a device that is elsewhere to timings made there: tables of kernels, or whole runs of a known model.",
+    )
+    .addOption(
+      new Option("--device <name>", "what to measure: this machine's processor, or its GPU through WebGPU")
+        .choices(providers)
+        .default("cpu"),
     )
     .option("--quick", "fewer sizes and repeats, for a rough answer in half the time")
     .addOption(
@@ -70,6 +77,7 @@ export const setUpCalibrate: SetUp = (command, io) => {
       `
 Examples:
   nsquared calibrate
+  nsquared calibrate --device webgpu --out my-gpu.json
   nsquared calibrate --threads 1 --out one-thread.json && nsquared predict SmolLM2-135M --on one-thread.json
   nsquared calibrate --from gemm.csv attention.csv --on h100 --out my-h100.json
   nsquared calibrate --from llama-bench.json --model meta-llama/Llama-3.1-8B --dtype Q4_K_M --on rtx-4090 --engine llama.cpp-cuda --out my-4090.json`,
@@ -80,10 +88,13 @@ Examples:
         return;
       }
       refuseWithoutFrom(options);
-      const path = options.out ?? localDevicePath(io.environment);
+      const provider = options.device ?? "cpu";
+      const local = localDevicePath(io.environment);
+      const path = options.out ?? (provider === "cpu" ? local : local.replace(/(\.json)?$/, `-${provider}$1`));
       say(io, "measuring this machine with ONNX Runtime's kernels; other work on it would be measured too");
       const { record, warnings } = await measureMachine(path, {
         quick: options.quick === true,
+        provider,
         date: new Date(),
         signal: io.signal,
         onProgress: roundLines(io),

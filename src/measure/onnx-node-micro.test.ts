@@ -55,6 +55,19 @@ describe("a micro-model in ONNX Runtime", () => {
     }
   });
 
+  test("runs on a GPU, or says that none is reached", async () => {
+    const micro: Micro = { kind: "elementwise", function: "scale", elements: 10, length: 1 };
+    const opened = await openMicro(micro, 1, "webgpu").catch((error: unknown) => error);
+    if (opened instanceof Error) {
+      expect(opened).toMatchObject({ code: "provider-missing", exitCode: 2 });
+      expect(opened.message).toContain("--from with timings made elsewhere");
+      return;
+    }
+    const session = opened as Awaited<ReturnType<typeof openMicro>>;
+    expect(await session.time(micro, { clock: systemClock, repeats: 3 })).toHaveLength(3);
+    await session.close();
+  });
+
   test("stops at its limit with at least one time, and at once when it is told to", async () => {
     const micro: Micro = { kind: "elementwise", function: "scale", elements: 10, length: 1 };
     const session = await openMicro(micro, 1);

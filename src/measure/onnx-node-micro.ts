@@ -1,7 +1,7 @@
 import type { Seconds } from "../base/units.js";
 import { type Micro, microInputs, microModel, probe } from "../onnx/micro.js";
 import type { Clock } from "./clock.js";
-import { type Runtime, type Tensor, loadOnnxRuntime } from "./onnx-node-session.js";
+import { type Provider, type Runtime, type Tensor, loadOnnxRuntime } from "./onnx-node-session.js";
 
 export interface MicroTiming {
   readonly clock: Clock;
@@ -27,11 +27,18 @@ export interface MicroSession {
   close(): Promise<void>;
 }
 
-/** @param threads threads of one operator; the runtime decides where it is null */
-export async function openMicro(micro: Micro, threads: number | null): Promise<MicroSession> {
+/**
+ * @param threads threads of one operator; the runtime decides where it is null
+ * @throws NsquaredError `provider-missing` where the runtime has no such provider here
+ */
+export async function openMicro(
+  micro: Micro,
+  threads: number | null,
+  provider: Provider = "cpu",
+): Promise<MicroSession> {
   const runtime = await loadOnnxRuntime();
   const { model, files } = microModel(micro);
-  const session = await runtime.open(model, files, { threads, profilePrefix: null });
+  const session = await runtime.open(model, files, { provider, threads, profilePrefix: null });
   let own: Record<string, Tensor> | null = null;
   return {
     run: async () => {

@@ -1,10 +1,16 @@
 import type { InferenceSession, Tensor } from "onnxruntime-node";
-import { NsquaredError } from "../base/errors.js";
+import { NsquaredError, badInput } from "../base/errors.js";
 import type { ExternalFile, Feed } from "../onnx/tensors.js";
 
 export type { Tensor } from "onnxruntime-node";
 
+/** What computes: the processor, or a GPU through WebGPU. */
+export const providers = ["cpu", "webgpu"] as const;
+export type Provider = (typeof providers)[number];
+
 export interface SessionOptions {
+  /** The processor where absent. */
+  readonly provider?: Provider;
   /** Threads of one operator; the runtime decides where it is null. */
   readonly threads: number | null;
   /** Prefix of the file that the runtime writes its profile to, or null for no profile. */
@@ -29,6 +35,19 @@ export interface Runtime {
   open(model: Uint8Array, files: readonly ExternalFile[], options: SessionOptions): Promise<Session>;
 }
 
+function noProvider(provider: Provider, cause: unknown): NsquaredError {
+  const said = cause instanceof Error ? cause.message : String(cause);
+  const adapter = /no supported adapters|adapter/i.test(said);
+  return badInput("provider-missing", {
+    where: "--device",
+    key: "device",
+    found: provider,
+    expected: adapter
+      ? "ONNX Runtime found no GPU here (through Vulkan, Direct3D 12 or Metal): cpu, or --from with timings made elsewhere"
+      : `an onnxruntime-node with that provider (${said.split("\n", 1)[0] ?? ""}): cpu, or --from with timings made elsewhere`,
+  });
+}
+
 /**
  * ONNX Runtime, loaded when it is first needed.
  *
@@ -51,9 +70,9 @@ export async function loadOnnxRuntime(): Promise<Runtime> {
       if (data instanceof Int32Array) return new runtime.Tensor("int32", data, shape);
       return new runtime.Tensor("int64", data, shape);
     },
-    open: async (model, files, { threads, profilePrefix }) => {
+    open: async (model, files, { provider = "cpu", threads, profilePrefix }) => {
       const options: InferenceSession.SessionOptions = {
-        executionProviders: ["cpu"],
+        executionProviders: [provider],
         graphOptimizationLevel: "all",
         executionMode: "sequential",
         // Errors reach the caller as exceptions; the runtime's own lines on standard error would only repeat them.
@@ -62,7 +81,9 @@ export async function loadOnnxRuntime(): Promise<Runtime> {
         ...(threads === null ? {} : { intraOpNumThreads: threads }),
         ...(profilePrefix === null ? {} : { enableProfiling: true, profileFilePrefix: profilePrefix }),
       };
-      const session = await runtime.InferenceSession.create(model, options);
+      const session = await runtime.InferenceSession.create(model, options).catch((cause: unknown) => {
+        throw provider === "cpu" ? cause : noProvider(provider, cause);
+      });
       let open = true;
       return {
         run: (feeds, outputs) => session.run(feeds, outputs),

@@ -35,13 +35,14 @@ function seconds(micro: Micro): number {
 }
 
 /** A machine on a clock that only its own work moves; every third run is disturbed. */
-function machineOn(clock: ReturnType<typeof manualClock>) {
+function machineOn(clock: ReturnType<typeof manualClock>, provider: MicroRuntime["provider"] = "cpu") {
   const opened: Micro[] = [];
   const closed: Micro[] = [];
   let calls = 0;
   const runtime: MicroRuntime = {
     name: "onnxruntime",
     version: "1.30.0",
+    provider,
     open: async (micro) => {
       opened.push(micro);
       clock.advance(0.05);
@@ -71,6 +72,15 @@ function machineOn(clock: ReturnType<typeof manualClock>) {
 
 describe("calibrate", () => {
   const date = new Date("2026-11-23T12:00:00Z");
+
+  test("of a GPU makes a record of a GPU, whose memory is not known", async () => {
+    const clock = manualClock();
+    const { runtime } = machineOn(clock, "webgpu");
+    const record = await calibrate({ runtime, clock, machine, date, quick: true });
+    expect(parseDeviceRecord(JSON.parse(JSON.stringify(record)), "local-webgpu.json")).toEqual(record);
+    expect(record).toMatchObject({ name: "local-webgpu", class: "consumer-gpu", memory: { uncertain: true } });
+    expect(record.peaks.float32?.source).toContain("webgpu");
+  });
 
   test("makes a valid record that survives disturbed runs and says what it cost", async () => {
     const clock = manualClock(100);

@@ -5,6 +5,7 @@ import { median } from "../math/median.js";
 import { deviation } from "../measure/quantiles.js";
 import type { Clock } from "../measure/clock.js";
 import type { MicroSession } from "../measure/onnx-node-micro.js";
+import type { Provider } from "../measure/onnx-node-session.js";
 import type { Micro } from "../onnx/micro.js";
 import type { Machine } from "../runs/schema.js";
 import { type Timed, fitCalibration } from "./calibration-fit.js";
@@ -14,6 +15,7 @@ import { calibrationPlan, chainLength, describeMicro, longestCalibrated } from "
 export interface MicroRuntime {
   readonly name: string;
   readonly version: string;
+  readonly provider: Provider;
   open(micro: Micro, threads: number): Promise<MicroSession>;
 }
 
@@ -70,18 +72,25 @@ export async function calibrate(options: CalibrateOptions): Promise<DeviceRecord
   const timed: Timed[] = cells.map(({ micro, seconds }) => ({ micro, seconds }));
   const rates = fitCalibration(timed);
   const seconds = clock.now() - begin;
-  const source = `measured with ${runtime.name} ${runtime.version}, ${threads} threads`;
+  const gpu = runtime.provider !== "cpu";
+  const source = `measured with ${runtime.name} ${runtime.version}, ${gpu ? runtime.provider : `${threads} threads`}`;
   const sourced = (value: number) => ({ value, source, uncertain: false });
   const largest = rates.streams.scale[rates.streams.scale.length - 1]?.secondsPerByte ?? 1;
   return {
     schema: "nsquared/device@1",
-    name: "local",
+    name: gpu ? `local-${runtime.provider}` : "local",
     aliases: [],
-    vendor: machine.cpu,
-    class: "cpu",
+    vendor: gpu ? `the GPU beside ${machine.cpu}` : machine.cpu,
+    class: gpu ? "consumer-gpu" : "cpu",
     peaks: { float32: sourced(2 / rates.gemm.perMac) },
     bandwidth: sourced(1 / largest),
-    memory: { value: machine.memoryBytes, source: "memory that this process may use", uncertain: false },
+    memory: {
+      value: machine.memoryBytes,
+      source: gpu
+        ? "memory of the machine: what the GPU has of its own is not known"
+        : "memory that this process may use",
+      uncertain: gpu,
+    },
     launch: sourced(Math.max(rates.perOperator, 1e-9)),
     caches: [],
     calibration: {

@@ -1,7 +1,7 @@
 import { percent, significant } from "../base/format.js";
 import { systemClock } from "../measure/clock.js";
 import { readMachine } from "../measure/environment.js";
-import { loadOnnxRuntime } from "../measure/onnx-node-session.js";
+import { type Provider, loadOnnxRuntime } from "../measure/onnx-node-session.js";
 import type { DeviceRecord } from "../hardware/record.js";
 import { writeText } from "../runs/output.js";
 import type { Machine, Warning } from "../runs/schema.js";
@@ -10,6 +10,7 @@ import { onnxMicroRuntime } from "./micro-runtime.js";
 
 export interface MeasureMachineOptions {
   readonly quick: boolean;
+  readonly provider?: Provider;
   /** The cores where it is left out. */
   readonly threads?: number;
   readonly timeLimitSeconds?: number;
@@ -24,9 +25,13 @@ export interface MeasuredMachine {
   readonly warnings: readonly Warning[];
 }
 
-/** Measures this machine with ONNX Runtime's CPU kernels and keeps the record at `path`. */
+/**
+ * Measures this machine with ONNX Runtime's kernels and keeps the record at `path`.
+ *
+ * @throws NsquaredError `provider-missing`, `runtime-missing`
+ */
 export async function measureMachine(path: string, options: MeasureMachineOptions): Promise<MeasuredMachine> {
-  const [runtime, machine] = await Promise.all([onnxMicroRuntime(), readMachine()]);
+  const [runtime, machine] = await Promise.all([onnxMicroRuntime(options.provider), readMachine()]);
   const record = await calibrate({
     runtime,
     clock: systemClock,

@@ -1,5 +1,5 @@
 import { openMicro } from "../measure/onnx-node-micro.js";
-import { loadOnnxRuntime } from "../measure/onnx-node-session.js";
+import { type Provider, loadOnnxRuntime } from "../measure/onnx-node-session.js";
 import type { MicroRuntime } from "./calibrate.js";
 
 /**
@@ -7,7 +7,7 @@ import type { MicroRuntime } from "./calibrate.js";
  *
  * @throws NsquaredError `runtime-missing` where onnxruntime-node is not installed
  */
-export async function onnxMicroRuntime(): Promise<MicroRuntime> {
+export async function onnxMicroRuntime(provider: Provider = "cpu"): Promise<MicroRuntime> {
   const { version } = await loadOnnxRuntime();
-  return { name: "onnxruntime", version, open: openMicro };
+  return { name: "onnxruntime", version, provider, open: (micro, threads) => openMicro(micro, threads, provider) };
 }
