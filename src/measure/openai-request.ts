@@ -157,7 +157,10 @@ function problemOf(
   stream: StreamFacts,
   text: () => string,
 ): string | null {
-  if (exchange === null) return lost?.message ?? "no answer";
+  if (exchange === null) {
+    if (lost?.code === "ECONNREFUSED") return "the server is gone: nothing listens there any more";
+    return lost?.message ?? "no answer";
+  }
   if (exchange.status !== 200) {
     const body = text();
     const said = errorText(jsonOf(body)) ?? (isWebPage(body) ? "a web page" : body.slice(0, 200).trim());

@@ -65,10 +65,13 @@ export function cachedSamplesOfRun(run: Run): DiagnosedSample[] {
 /** The prefills of a file of another tool, in the order of the file. */
 export function samplesOfSet(set: SampleSet): DiagnosedSample[] {
   const series = set.series.find(({ phase, axis }) => phase === "prefill" && axis === "length");
-  return (series?.points ?? []).map(({ n, seconds }) => ({
+  const points = series?.points ?? [];
+  // An order of some of them alone would be none.
+  const timed = points.every(({ at }) => at !== undefined);
+  return points.map(({ n, seconds, at = null }) => ({
     n,
     seconds,
-    at: null,
+    at: timed ? at : null,
     serverSeconds: null,
     cachedTokens: null,
   }));

@@ -106,4 +106,25 @@ describe("explain", () => {
     expect(none.code).toBe(2);
     expect(none.err).toMatch(/usable prefills is 0/);
   });
+  test.each<[string, readonly string[], boolean]>([
+    ["sees a drift in a file that says when", ["timestamp,"], true],
+    ["looks for none where it does not", [], false],
+  ])("%s", async (_, column, seen) => {
+    const times = demoTimes({ ...healthyLaw, diseases: { throttling: 0.5 } }, 7);
+    const rows = [0, 1, 2, 3, 4].flatMap((block) =>
+      lengths.map((n, index) => {
+        const moment = column.length === 0 ? "" : `${1_795_687_200 + block * 100 + index},`;
+        return `${moment}${n},${times.prefill(n, 0).seconds}`;
+      }),
+    );
+    const path = join(folder.path, `drift-${column.length}.csv`);
+    writeFileSync(path, [`${column.join("")}n,seconds`, ...rows].join("\n"));
+    const { out } = await command(["explain", path, "--json"]);
+    const { findings, warnings } = JSON.parse(out) as Record<
+      "findings" | "warnings",
+      { cause: string; code: string }[]
+    >;
+    expect(findings.some(({ cause }) => cause === "throttling")).toBe(seen);
+    expect(warnings.some(({ code }) => code === "no-times")).toBe(!seen);
+  });
 });
