@@ -68,6 +68,9 @@ describe("fitting a law", () => {
     const at = fit.predict(65_536);
     expect(at.low).toBeLessThan(1e-9 * 65_536 ** 2);
     expect(at.high).toBeGreaterThan(1e-9 * 65_536 ** 2);
+    // The prior on a crossover at tens of thousands of tokens is contradicted, so the law stands alone.
+    expect(fit.average).toBeNull();
+    expect(at.seconds).toBeCloseTo(1e-9 * 65_536 ** 2, 6);
     expect(fit.candidates.find((one) => one.kind === "linear")?.rejected).toMatch(/AICc/);
   });
 

@@ -3,7 +3,7 @@ import { studentQuantile } from "../math/distributions.js";
 import { holdOut, type HoldOut } from "./hold-out.js";
 import type { Drift } from "./drift.js";
 import { exponentOf, smoothSpan } from "./exponent.js";
-import { informedLaw } from "./informed.js";
+import { type InformedLaw, informedLaw } from "./informed.js";
 import { averagedRange, averageWeights, informedAverage, type JudgedLaw, judgeLaws, observationsOf } from "./judge.js";
 import { type LawKind, lawKinds } from "./law.js";
 import { type LengthAt, lengthAtOf } from "./length-at.js";
@@ -185,6 +185,15 @@ function isOpen(
   return noise.assumed && centres.length >= fewestForAverage;
 }
 
+/** Weight of the informed law in the average below which the samples contradict its prior, as a pure n² does. */
+const leastInformed = 0.05;
+
+/** The law with what is known of Transformers; null where the samples contradict it. */
+function believable({ centres, noise }: Pooled, judged: readonly JudgedLaw[]): InformedLaw | null {
+  const informed = informedLaw(centres, noise.relative);
+  return (averageWeights(judged, informed).get("quadratic") ?? 0) < leastInformed ? null : informed;
+}
+
 /**
  * Over the context a straight line is right for long contexts and bends at short ones, by what single samples cannot tell
  * from noise. Without repeats a length may therefore miss the law by the assumed noise per doubling below the longest.
@@ -262,7 +271,7 @@ export function fitLaw(points: readonly Point[], options: FitOptions = {}): LawF
   const averaged = selected.weight > 0 ? judged : [{ ...selected, weight: 1 }];
   const { noise } = pooled;
   const quantile = studentQuantile((1 + level) / 2, noise.degreesOfFreedom);
-  const informed = isOpen(pooled, kinds, law.kind, options) ? informedLaw(pooled.centres, noise.relative) : null;
+  const informed = isOpen(pooled, kinds, law.kind, options) ? believable(pooled, judged) : null;
   const average = informed === null ? null : informedAverage(judged, informed, to, level);
   const predict = (n: number): LawPrediction => {
     const range = average?.(n) ?? { seconds: law.seconds(n), ...averagedRange(averaged, n, to, level) };

@@ -138,6 +138,40 @@ for lengths_count, repeats, sigma in ((6, 3, 0.02), (8, 5, 0.05), (12, 7, 0.01))
                        "aicc": -2 * logl + 2 * count + 2 * count * (count + 1) / (n.size - count - 1)})
     aicc.append({"samples": int(n.size), "degrees": int(n.size - lengths_count), "within": within, "laws": values})
 
+# Bootstraps of T(16384) under the quadratic law: SciPy's over whole blocks with the blocks that each resample took, and a
+# parametric one of the centres, whose spread is that of a profile likelihood where no coefficient is at its bound.
+own = np.random.default_rng(SEED + 1)
+bootstrap = []
+for one in quadratic:
+    n = np.array([o[0] for o in one["observations"]], float)
+    table = np.log(np.array([s for _, s in one["points"]]).reshape(n.size, -1))
+    blocks = table.shape[1]
+    scale = np.exp(table).max() / np.array([1, n.max(), n.max() ** 2])
+    design = np.stack([np.ones_like(n), n, n * n], 1) * scale
+    target = np.array([1, one["at"], one["at"] ** 2]) * scale
+
+    def seconds_at(z):
+        best = min((optimize.least_squares(lambda b: z - np.log(design @ b + 1e-300), start, bounds=(0, np.inf), xtol=1e-13, ftol=1e-13, gtol=1e-13)
+                    for start in ([.3, .3, .3], [.01, .9, .1])), key=lambda r: r.cost)
+        return float(target @ best.x)
+
+    taken = []
+
+    def statistic(indices):
+        value = seconds_at(table[:, indices].mean(axis=1))
+        taken.append([indices.tolist(), value])
+        return value
+
+    found = stats.bootstrap((np.arange(blocks),), statistic, n_resamples=200, vectorized=False, method="percentile", rng=own)
+    resamples = [{"blocks": indices, "seconds": value} for indices, value in taken[-200:]]
+    noise = one["sigma"] / np.sqrt(blocks)
+    drawn = [seconds_at(table.mean(axis=1) + own.normal(0, noise, n.size)) for _ in range(400)]
+    bootstrap.append({"resamples": resamples, "low": float(found.confidence_interval.low), "high": float(found.confidence_interval.high),
+                      "parametricLogSd": float(np.std(np.log(drawn), ddof=1))})
+
+values = own.lognormal(0, 1, 11)
+medians = [{"values": values[:k].tolist(), "median": float(np.median(values[:k]))} for k in (1, 2, 5, 10, 11)]
+
 json.dump({"script": "test/golden/fit.py", "seed": SEED, "python": sys.version.split()[0], "numpy": np.__version__,
            "scipy": scipy.__version__, "quantiles": quantiles, "leastSquares": least_squares, "quadratic": quadratic,
-           "physical": physical, "aicc": aicc}, sys.stdout, indent=1)
+           "physical": physical, "aicc": aicc, "bootstrap": bootstrap, "medians": medians}, sys.stdout, indent=1)

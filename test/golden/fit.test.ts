@@ -12,6 +12,7 @@ import {
   studentQuantile,
 } from "../../src/math/distributions.js";
 import { extremes, nonNegativeLeastSquares } from "../../src/math/least-squares.js";
+import { median } from "../../src/math/median.js";
 import golden from "./fit.json" with { type: "json" };
 
 function closeTo(actual: number, expected: number, relative: number): void {
@@ -69,6 +70,50 @@ describe("against SciPy", () => {
       closeTo(pooled.noise.relative, one.sigma, 0.05);
       closeTo(pooled.noise.degreesOfFreedom, one.degrees, 0.05);
     }
+  });
+
+  test("the law refitted to SciPy's resamples of whole blocks gives SciPy's values, and so its bootstrap interval", () => {
+    golden.bootstrap.forEach((one, index) => {
+      const { points = [], at = 0 } = golden.quadratic[index] ?? {};
+      const lengths = [...new Set(points.map(([n = 0]) => n))];
+      const logs = lengths.map((n) => points.filter(([m]) => m === n).map(([, seconds = 1]) => Math.log(seconds)));
+      const values = one.resamples.map(({ blocks, seconds }) => {
+        const observations = lengths.map((n, i) => ({
+          n,
+          logSeconds: blocks.reduce((sum, block) => sum + (logs[i]?.[block] ?? Number.NaN), 0) / blocks.length,
+          precision: 1,
+        }));
+        const law = fitQuadratic(observations);
+        closeTo(law?.seconds(at) ?? Number.NaN, seconds, 1e-4);
+        return law?.seconds(at) ?? Number.NaN;
+      });
+      const sorted = values.toSorted((left, right) => left - right);
+      const percentile = (share: number) => {
+        const place = share * (sorted.length - 1);
+        const below = sorted[Math.floor(place)] ?? Number.NaN;
+        return below + (place % 1) * ((sorted[Math.ceil(place)] ?? below) - below);
+      };
+      closeTo(percentile(0.025), one.low, 1e-4);
+      closeTo(percentile(0.975), one.high, 1e-4);
+    });
+  });
+
+  test("a profile is as wide as a parametric bootstrap where no coefficient is at its bound", () => {
+    const [one, bootstrap] = [golden.quadratic[0], golden.bootstrap[0]];
+    if (one === undefined || bootstrap === undefined) throw new Error("no golden values");
+    expect(Math.min(...one.beta)).toBeGreaterThan(0);
+    const observations = one.observations.map(([n = 0, logSeconds = 0, count = 0]) => ({
+      n,
+      logSeconds,
+      precision: count / one.sigma ** 2,
+    }));
+    const range = fitQuadratic(observations)?.range(one.at, 1) ?? { low: Number.NaN, high: Number.NaN };
+    // 400 draws know a standard deviation to 3.5 %.
+    closeTo(Math.log(range.high / range.low) / 2, bootstrap.parametricLogSd, 0.12);
+  });
+
+  test("medians agree", () => {
+    for (const { values, median: expected } of golden.medians) expect(median(values)).toBe(expected);
   });
 
   test("differences of AICc are those of the Gaussian likelihood", () => {
