@@ -23,17 +23,19 @@ const identifiable = 3;
 const widestCounted = 0.25;
 
 async function work() {
-  const [{ fitLaw }, { lawFitters }, { bendsOf }, { fitBasis, valueOf }, { seededRandom }] = await Promise.all([
-    import("../dist/fit/fit-law.js"),
-    import("../dist/fit/laws.js"),
-    import("../dist/fit/bend.js"),
-    import("../dist/fit/basis-fit.js"),
-    import("../dist/base/random.js"),
-  ]);
+  const [{ fitLaw }, { lawFitters }, { bendsOf }, { fitBasis, valueOf }, { median }, { seededRandom }] =
+    await Promise.all([
+      import("../dist/fit/fit-law.js"),
+      import("../dist/fit/laws.js"),
+      import("../dist/fit/bend.js"),
+      import("../dist/fit/basis-fit.js"),
+      import("../dist/math/median.js"),
+      import("../dist/base/random.js"),
+    ]);
   for (const job of /** @type {Job[]} */ (workerData)) {
     const truth = truths[job.name];
     if (truth === undefined) continue;
-    const counts = simulateCell(truth, job.cell, job.sets, seededRandom(job.seed), fitLaw);
+    const counts = simulateCell(truth, job.cell, job.sets, seededRandom(job.seed), { fitLaw, median });
     const distance = distancesOf(truth, job.cell, { lawFitters, bendsOf, fitBasis, valueOf });
     // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a worker's port has no origin
     parentPort?.postMessage({ name: job.name, cell: job.cell, distance, counts });

@@ -181,12 +181,6 @@ export function distancesOf(truth, { lengths, repeats, noise }, { lawFitters, be
   };
 }
 
-/** @param {readonly number[]} values */
-function median(values) {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[sorted.length >> 1] ?? Number.NaN;
-}
-
 /** @param {number} value @param {Interval} interval */
 const within = (value, interval) => value >= interval.low && (interval.high === null || value <= interval.high);
 
@@ -194,9 +188,9 @@ const within = (value, interval) => value >= interval.low && (interval.high === 
  * Fit `count` data sets of one cell and count.
  *
  * @param {Truth} truth @param {Cell} cell @param {number} count @param {() => number} random
- * @param {typeof import("../src/fit/fit-law.js").fitLaw} fitLaw
+ * @param {{fitLaw: typeof import("../src/fit/fit-law.js").fitLaw, median: typeof import("../src/math/median.js").median}} statistics
  */
-export function simulateCell(truth, cell, count, random, fitLaw) {
+export function simulateCell(truth, cell, count, random, { fitLaw, median }) {
   const longest = lengthsOf(cell.lengths).at(-1) ?? 1;
   const target = longest * reach;
   const covered = { constant: 0, linear: 0, quadratic: 0, crossover: 0, reach: 0 };

@@ -58,7 +58,16 @@ export function nextLengths(fit: LawFit, options: NextOptions): NextLength[] {
   };
   const variancePerRepeat = fit.noise.relative ** 2;
   const precisionOf = (count: number) => 1 / (variancePerRepeat / count + fit.discrepancy ** 2);
-  for (const { n, samples } of fit.residuals) add(n, precisionOf(samples));
+  const counts = new Map<number, number>();
+  /** What further repeats add: the misfit of a length that was measured before stays what it is. */
+  const gained = (n: number, more: number): number => {
+    const before = counts.get(n) ?? 0;
+    return precisionOf(before + more) - (before === 0 ? 0 : precisionOf(before));
+  };
+  for (const { n, samples } of fit.residuals) {
+    add(n, precisionOf(samples));
+    counts.set(n, samples);
+  }
   const wanted = row(target);
   const quantile = studentQuantile((1 + fit.level) / 2, fit.noise.degreesOfFreedom);
   const halfWidth = (): number => {
@@ -78,14 +87,15 @@ export function nextLengths(fit: LawFit, options: NextOptions): NextLength[] {
     for (const n of candidates) {
       const cost = fit.predict(n).seconds * repeats;
       if (cost > left) continue;
-      add(n, precisionOf(repeats));
+      add(n, gained(n, repeats));
       const after = halfWidth();
-      add(n, -precisionOf(repeats));
+      add(n, -gained(n, repeats));
       const gain = Number.isFinite(width) ? (width - after) / cost : 1 / after;
       if (after < width && (best === undefined || gain > best.gain)) best = { n, cost, width: after, gain };
     }
     if (best === undefined) break;
-    add(best.n, precisionOf(repeats));
+    add(best.n, gained(best.n, repeats));
+    counts.set(best.n, (counts.get(best.n) ?? 0) + repeats);
     left -= best.cost;
     width = best.width;
     chosen.push({ n: best.n, repeats, seconds: best.cost, halfWidth: width });

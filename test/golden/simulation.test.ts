@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import { designs, simulateCell, truths } from "../../bench/simulation.mjs";
 import { normalDeviate, seededRandom } from "../../src/base/random.js";
 import { fitLaw } from "../../src/fit/fit-law.js";
+import { median } from "../../src/math/median.js";
 
 /** Data sets per law: a tenth of the two thousand and more that docs/statistics.md rests on. */
 const sets = 200;
@@ -19,7 +20,7 @@ function simulated(name: string, index: number, noise = 0.02) {
   // Each law takes its turn through the designs, with and without outliers.
   const design = designs[index % designs.length] ?? { lengths: 8, repeats: 5 };
   const cell = { ...design, noise, outliers: index % 2 === 0 ? 0.05 : 0 };
-  return simulateCell(truth, cell, sets, seededRandom(500 + index), fitLaw);
+  return simulateCell(truth, cell, sets, seededRandom(500 + index), { fitLaw, median });
 }
 
 /** A share of at most `p`, four standard deviations granted. */
