@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { countParameters, countUnrun } from "../../src/cost/parameters.js";
+import { priceGraph } from "../../src/cost/table.js";
 import { buildGraph } from "../../src/graph/build.js";
 import { readConfig } from "../../src/model/hf/read-config.js";
 
@@ -274,6 +275,50 @@ describe("models behind towers for images", () => {
   test("a newline between rows of patches is one vector of the text's width", () => {
     const next = { ...llava, model_type: "llava_next" };
     expect(parametersOf(next) - parametersOf(llava)).toBe(4096);
+  });
+});
+
+/* Sums of `numel` that users of transformers print for these classes. */
+describe("encoders of images and sound", () => {
+  const large = { hidden_size: 1024, intermediate_size: 4096, num_attention_heads: 16, num_hidden_layers: 24 };
+  const clipText = { hidden_size: 768, intermediate_size: 3072, num_attention_heads: 12, num_hidden_layers: 12 };
+  test.each([
+    [
+      "openai/clip-vit-base-patch32",
+      {
+        model_type: "clip",
+        architectures: ["CLIPModel"],
+        projection_dim: 512,
+        text_config: { model_type: "clip_text_model", projection_dim: 512 },
+        vision_config: { model_type: "clip_vision_model", image_size: 224, patch_size: 32 },
+      },
+      151_277_313,
+    ],
+    [
+      "openai/clip-vit-large-patch14",
+      {
+        model_type: "clip",
+        architectures: ["CLIPModel"],
+        projection_dim: 768,
+        text_config: { ...clipText, model_type: "clip_text_model", projection_dim: 768 },
+        vision_config: { ...large, model_type: "clip_vision_model", image_size: 224, patch_size: 14 },
+      },
+      427_616_513,
+    ],
+    ["facebook/wav2vec2-base", { model_type: "wav2vec2", architectures: ["Wav2Vec2Model"] }, 94_371_712],
+    ["facebook/wav2vec2-base-960h", { model_type: "wav2vec2", architectures: ["Wav2Vec2ForCTC"] }, 94_396_320],
+  ])("%s has its published parameters to the last one", (_, config, parameters) => {
+    expect(parametersOf(config)).toBe(parameters);
+  });
+
+  test("convolutions of sound run at the positions that their strides leave", () => {
+    const graph = buildGraph(readConfig({ model_type: "wav2vec2", architectures: ["Wav2Vec2Model"] }, "a", "a"));
+    const stem = priceGraph(graph)
+      .filter(({ operator }) => operator.name.includes("convolution"))
+      .reduce((sum, { cost }) => sum + cost.matmulFlops.at({ n: 50, b: 1, m: 50 }), 0);
+    // One second of 16 kHz: 50 frames; 3200, 1600, 800, 400, 200, 100, 50 positions.
+    const positions = 3200 * 10 + (1600 + 800 + 400 + 200) * 3 * 512 + (100 + 50) * 2 * 512;
+    expect(stem).toBe(2 * 512 * positions);
   });
 });
 

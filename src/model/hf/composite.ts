@@ -26,6 +26,7 @@ export const composites: Readonly<Record<string, Composite>> = {
   qwen3_vl_moe: { text: "qwen3_moe", nested, vision: visionReaders.qwen3 },
   qwen3_5: { text: "qwen3_5_text", nested, vision: visionReaders.qwen3 },
   qwen3_5_moe: { text: "qwen3_5_moe_text", nested, vision: visionReaders.qwen3 },
+  clip: { text: "clip_text_model", nested, vision: wrappedVision.both },
   llava: { text: "llama", nested, vision: wrappedVision.llava },
   llava_next: { text: "llama", nested, vision: wrappedVision.llavaNext },
   llava_next_video: { text: "llama", nested, vision: wrappedVision.llavaNext },

@@ -2,6 +2,7 @@ import { badInput } from "../../base/errors.js";
 import type { ModelDescription, Stack } from "../types.js";
 import { ConfigReader } from "./config-reader.js";
 import { classicReaders } from "./classic.js";
+import { clipReaders } from "./clip.js";
 import { type Composite, composites, textAliases } from "./composite.js";
 import { convBertReaders } from "./convbert.js";
 import { classDefaults } from "./defaults/all.js";
@@ -37,6 +38,7 @@ import { partialDefaults, readPartial } from "./partial.js";
 import { remoteLinearReaders } from "./remote-linear.js";
 import { remoteReaders } from "./remote.js";
 import { seq2seqReaders } from "./seq2seq.js";
+import { soundReaders } from "./sound.js";
 import { sparseReaders } from "./sparse.js";
 import { visionTextReaders } from "./vl-text.js";
 import { xformerReaders } from "./xformer.js";
@@ -64,6 +66,8 @@ const readers: ReadonlyMap<string, Reader> = new Map<string, Reader>(
     ...mobileBertReaders,
     ...modernEncoderReaders,
     ...vitReaders,
+    ...clipReaders,
+    ...soundReaders,
     ...t5Readers,
     ...bartReaders,
     ...seq2seqReaders,

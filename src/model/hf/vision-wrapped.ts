@@ -32,9 +32,11 @@ function patchesOf(config: ConfigReader, image: number, patch: number): number {
   return Math.floor(of("image_size", image) / of("patch_size", patch)) ** 2;
 }
 
+const large: Sizes = { hidden: 1024, count: 24, heads: 16, width: 4096 };
+
 /** CLIP's vision model: a class token, norms around (models/clip). */
-function clip(config: ConfigReader, { linears, weights = [] }: Beside): Stack {
-  const sizes = sizesOf(config, "class default of llava's tower", { hidden: 1024, count: 24, heads: 16, width: 4096 });
+function clip(config: ConfigReader, { linears, weights = [] }: Beside, defaults = large): Stack {
+  const sizes = sizesOf(config, "class default of the vision tower", defaults);
   const { hidden } = sizes;
   return tower({
     ...sizes,
@@ -49,6 +51,16 @@ function clip(config: ConfigReader, { linears, weights = [] }: Beside): Stack {
     ],
   });
 }
+
+/** The two towers of CLIP end in one space. */
+const both: VisionReader = (config, _textHidden, whole) => {
+  const defaults = { hidden: 768, count: 12, heads: 12, width: 3072 };
+  const hidden = config.derived("hidden_size", size, "class default", () => defaults.hidden);
+  const out = whole.derived("projection_dim", size, "class default", () => 512);
+  config.derived("image_size", size, "class default", () => 224);
+  config.derived("patch_size", size, "class default", () => 32);
+  return clip(config, { linears: [linear("project", hidden, out, false)] }, defaults);
+};
 
 const so400m: Sizes = { hidden: 1152, count: 27, heads: 16, width: 4304 };
 
@@ -268,6 +280,7 @@ const voxtral: AudioReader = (config, textHidden) => {
 };
 
 export const wrappedVision = {
+  both,
   llava: llavaOf(false),
   llavaNext: llavaOf(true),
   paligemma,
