@@ -1,5 +1,5 @@
 import { Option } from "commander";
-import { exitCodes } from "../base/errors.js";
+import { badInput, exitCodes } from "../base/errors.js";
 import { seconds, significant } from "../base/format.js";
 import { nodeAccess } from "../files/node.js";
 import { systemClock } from "../measure/clock.js";
@@ -16,6 +16,8 @@ interface Options {
   readonly seed: number;
   readonly weights: VariantWeights;
   readonly threads?: number;
+  readonly chat?: boolean;
+  readonly system?: string;
   readonly json?: boolean;
 }
 
@@ -30,6 +32,8 @@ export const setUpGenerate: SetUp = (command, io, setExitCode) => {
     )
     .argument("<folder>", "a folder with config.json, safetensors and tokenizer.json, as on the hub")
     .requiredOption("--prompt <text>", "what to continue")
+    .option("--chat", "the prompt is a user's turn: put it into the model's chat template")
+    .option("--system <text>", "with --chat: what the system says before it")
     .addOption(
       new Option("--max-tokens <k>", "longest answer")
         .argParser(wholeNumber(1, 2 ** 20))
@@ -64,16 +68,20 @@ export const setUpGenerate: SetUp = (command, io, setExitCode) => {
 Examples:
   nsquared generate ./SmolLM2-135M --prompt "The square of n"
   nsquared generate ./Qwen2.5-0.5B --prompt "Once upon a time" --temperature 0.8 --top-p 0.95 --seed 7
+  nsquared generate ./Llama-3.2-1B-Instruct --chat --prompt "Why is attention quadratic?"
   nsquared generate ./Qwen3-0.6B --prompt "def square(n):" --weights q8 --max-tokens 64 --json
 
 Exit codes: 0 done, 2 bad input, 130 stopped by Ctrl-C.`,
     )
     .action(async (folder: string, options: Options) => {
       const { prompt, json, ...rest } = options;
+      if (options.system !== undefined && options.chat !== true) {
+        throw badInput("option-alone", { where: "--system", found: options.system, expected: "goes with --chat" });
+      }
       const document = await generate(
         folder,
         prompt,
-        { ...rest, threads: options.threads ?? null },
+        { ...rest, threads: options.threads ?? null, chat: options.chat === true, system: options.system ?? null },
         {
           access: nodeAccess(),
           clock: systemClock,

@@ -74,7 +74,8 @@ export class ParameterLayout {
   }
 
   rotary(table: RotaryTable): string {
-    const name = `rotary.${table.function}.${table.dims}.${table.theta}`;
+    const scaling = Object.values(table.scaling ?? {}).map((value) => `.${value}`);
+    const name = `rotary.${table.function}.${table.dims}.${table.theta}${scaling.join("")}`;
     return this.place(name, [table.positions, table.dims / 2], { rotary: table });
   }
 

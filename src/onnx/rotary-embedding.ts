@@ -10,9 +10,9 @@ interface RotaryHeads {
 }
 
 /** Names of the tables of cosines and sines, [positions, dims / 2] each. */
-export function rotaryTables({ dims, theta }: Rotary, { layout, options }: Scope): string[] {
+export function rotaryTables({ interleaved: _interleaved, ...angles }: Rotary, { layout, options }: Scope): string[] {
   return (["cos", "sin"] as const).map((kind) =>
-    layout.rotary({ function: kind, positions: options.positions, dims, theta }),
+    layout.rotary({ function: kind, positions: options.positions, ...angles }),
   );
 }
 

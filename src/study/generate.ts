@@ -10,8 +10,10 @@ import { readMachine } from "../measure/environment.js";
 import { availableMemory } from "../measure/onnx-node.js";
 import { type Engine, type Memory, openEngine } from "../measure/onnx-node-engine.js";
 import { parseJsonObject } from "../model/hf/json.js";
+import { scalingOf } from "../model/hf/rotary-scaling.js";
 import { loadModel } from "../model/load.js";
 import { openSafetensors } from "../model/safetensors/stored.js";
+import type { ModelDescription } from "../model/types.js";
 import { lowerGraph } from "../onnx/lower.js";
 import { openingBytes, passBytes, residentBytes } from "../onnx/memory.js";
 import { runnableGraph } from "../onnx/runnable.js";
@@ -19,6 +21,7 @@ import { safetensorsWeights } from "../onnx/safetensors-weights.js";
 import type { WeightFormat } from "../onnx/scope.js";
 import type { GenerateDocument } from "./documents/generate.js";
 import { type Tokenizer, makeTokenizer } from "./tokenizer.js";
+import { chatText } from "./chat.js";
 import { type SamplingOptions, sample } from "./sampling.js";
 
 export interface GenerateOptions extends SamplingOptions {
@@ -26,6 +29,10 @@ export interface GenerateOptions extends SamplingOptions {
   readonly seed: number;
   readonly weights: WeightFormat;
   readonly threads: number | null;
+  /** The prompt is a user's turn, put into the model's chat template. */
+  readonly chat: boolean;
+  /** What stands before it there, for models whose template has a place for it. */
+  readonly system: string | null;
 }
 
 export const defaultGenerateOptions: GenerateOptions = {
@@ -35,6 +42,8 @@ export const defaultGenerateOptions: GenerateOptions = {
   seed: 1,
   weights: "f32",
   threads: null,
+  chat: false,
+  system: null,
 };
 
 export interface GenerateWorld {
@@ -74,10 +83,15 @@ export async function generate(
     });
   }
   const open = beside(model.source, world.access);
-  await assertPlainRotary(open, model.source);
-  const tokenizer = await tokenizerOf(open, model.source);
+  await assertComputedRotary(open, model);
+  const { tokenizer, config } = await tokenizerOf(open, model.source);
   const ends = await endTokens(open);
-  const ids = tokenizer.encode(prompt).ids;
+  // A template writes its special tokens itself.
+  const ids = options.chat
+    ? tokenizer.encode(await chatText(open, config, { system: options.system, user: prompt }, model.source), {
+        add_special_tokens: false,
+      }).ids
+    : tokenizer.encode(prompt).ids;
   if (ids.length === 0) {
     throw badInput("prompt-empty", {
       where: "--prompt",
@@ -234,7 +248,10 @@ async function jsonBeside(open: OpenBeside, file: string, limit: number): Promis
   return source === null ? null : parseJsonObject(await readText(source, limit), source.name);
 }
 
-async function tokenizerOf(open: OpenBeside, where: string): Promise<Tokenizer> {
+async function tokenizerOf(
+  open: OpenBeside,
+  where: string,
+): Promise<{ readonly tokenizer: Tokenizer; readonly config: Record<string, unknown> }> {
   const content = await jsonBeside(open, "tokenizer.json", longestTokenizer);
   if (content === null) {
     throw badInput("no-tokenizer", {
@@ -245,7 +262,7 @@ async function tokenizerOf(open: OpenBeside, where: string): Promise<Tokenizer> 
   }
   const config = (await jsonBeside(open, "tokenizer_config.json", longestSmallFile)) ?? {};
   try {
-    return makeTokenizer(content, config);
+    return { tokenizer: makeTokenizer(content, config), config };
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new NsquaredError("tokenizer-invalid", `${where}: tokenizer.json cannot be used (${reason.split("\n")[0]})`, {
@@ -264,17 +281,22 @@ async function endTokens(open: OpenBeside): Promise<Set<number>> {
   return ends;
 }
 
-/** Positions are rotated as the plain formula says; other schemes would give other answers. */
-async function assertPlainRotary(open: OpenBeside, where: string): Promise<void> {
+/** Positions are rotated as the plain formula says, or scaled alike in every layer; other schemes would give other answers. */
+async function assertComputedRotary(open: OpenBeside, model: ModelDescription): Promise<void> {
   const config = await jsonBeside(open, "config.json", longestSmallFile);
-  const scaling = config?.["rope_scaling"] ?? config?.["rope_parameters"];
-  if (typeof scaling !== "object" || scaling === null) return;
-  const kind: unknown = Reflect.get(scaling, "rope_type") ?? Reflect.get(scaling, "type") ?? "default";
-  if (kind === "default") return;
+  const found = scalingOf([config?.["rope_scaling"], config?.["rope_parameters"]]);
+  if (found === null) return;
+  const mixers = new Set(model.stacks.flatMap(({ layers }) => layers.flatMap((layer) => layer.mixers)));
+  // A scaling may be meant for the layers without a window alone.
+  const alike = [...mixers].every(
+    (mixer) => mixer.kind === "attention" && mixer.span.kind === "full" && mixer.rotary?.scaling !== undefined,
+  );
+  if (alike) return;
   throw badInput("rope-scaling", {
-    where,
+    where: model.source,
     key: "rope_scaling",
-    found: kind,
-    expected: "plain rotary positions; scaled ones are priced and timed, but not computed",
+    found: found.kind,
+    expected:
+      "plain rotary positions, or linear, llama3 or yarn scaling in all layers alike; others are priced and timed, not computed",
   });
 }

@@ -2,7 +2,7 @@ import * as library from "@huggingface/tokenizers";
 
 /** The part of the library's tokenizer that is used. */
 export interface Tokenizer {
-  encode(text: string): { readonly ids: readonly number[] };
+  encode(text: string, options?: { readonly add_special_tokens: boolean }): { readonly ids: readonly number[] };
   decode(ids: readonly number[], options: { readonly skip_special_tokens: boolean }): string;
 }
 

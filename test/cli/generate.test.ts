@@ -26,6 +26,42 @@ describe.each([
   ["qwen2", { modelType: "qwen2", stored: "F16", tied: false, sharded: true }],
   ["qwen3", { modelType: "qwen3", stored: "F32", tied: true, sharded: true }],
   ["mistral", { modelType: "mistral", stored: "BF16", tied: false, sharded: false }],
+  [
+    "llama-3.1",
+    {
+      modelType: "llama",
+      stored: "BF16",
+      tied: true,
+      sharded: false,
+      ropeScaling: {
+        rope_type: "llama3",
+        factor: 8,
+        low_freq_factor: 1,
+        high_freq_factor: 4,
+        original_max_position_embeddings: 16,
+      },
+    },
+  ],
+  [
+    "yarn",
+    {
+      modelType: "qwen3",
+      stored: "F32",
+      tied: true,
+      sharded: false,
+      ropeScaling: { rope_type: "yarn", factor: 4, beta_fast: 4, original_max_position_embeddings: 64 },
+    },
+  ],
+  [
+    "linear",
+    {
+      modelType: "llama",
+      stored: "F32",
+      tied: true,
+      sharded: false,
+      ropeScaling: { type: "linear", factor: 2 },
+    },
+  ],
 ] as const)("a %s folder as on the hub", (name, options) => {
   const path = join(folder.path, name);
   const hub = writeHubFolder(path, options);
@@ -90,6 +126,37 @@ describe("generate", () => {
     expect(await tokens(...hot, "--seed", "3")).not.toEqual(await tokens(...hot, "--seed", "4"));
     expect(await tokens(...hot, "--top-p", "0.000001")).toEqual(await tokens());
     expect((await tokens("--weights", "q8")).length).toBeGreaterThan(0);
+  });
+
+  test("puts a user's turn into the model's own chat template", async () => {
+    const chat = join(folder.path, "chat");
+    writeHubFolder(chat, {
+      modelType: "llama",
+      stored: "F32",
+      tied: true,
+      sharded: false,
+      chatTemplate:
+        "{% for message in messages %}{{ message.role == 'system' and 'so' or 'the' }} {{ message.content }} {{ eos_token }} {% endfor %}{% if add_generation_prompt %}we{% endif %}",
+    });
+    const tell = async (...words: string[]) => {
+      const { code, out, err } = await command(["generate", chat, "--max-tokens", "3", "--json", ...words]);
+      return { code, err, document: code === 0 ? generateDocument.parse(JSON.parse(out)) : null };
+    };
+    const plain = await tell("--prompt", "so wait <end> the square <end> we");
+    const chatted = await tell("--chat", "--system", "wait", "--prompt", "square");
+    expect(chatted.document?.prompt.tokens).toBe(7);
+    expect(chatted.document?.tokens).toEqual(plain.document?.tokens);
+    expect((await tell("--system", "wait", "--prompt", "square")).err).toContain("goes with --chat");
+    const none = await command(["generate", path, "--chat", "--prompt", "square"]);
+    expect([none.code, none.err]).toEqual([2, expect.stringContaining("chat_template")]);
+  });
+
+  test("scalings of positions that are not computed are refused by name", async () => {
+    const scaled = join(folder.path, "scaled");
+    const ropeScaling = { rope_type: "dynamic", factor: 2 };
+    writeHubFolder(scaled, { modelType: "llama", stored: "F32", tied: true, sharded: false, ropeScaling });
+    const { code, err } = await command(["generate", scaled, "--prompt", "the"]);
+    expect([code, err]).toEqual([2, expect.stringContaining('rope_scaling is "dynamic"')]);
   });
 
   test("says in one line what is wrong with a folder", async () => {

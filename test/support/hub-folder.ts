@@ -61,12 +61,17 @@ interface HubOptions {
   readonly stored: StoredAs;
   readonly tied: boolean;
   readonly sharded: boolean;
+  readonly ropeScaling?: Readonly<Record<string, unknown>>;
+  readonly chatTemplate?: string;
 }
 
 const sizes = { hidden: 32, ffn: 48, layers: 2, heads: 4, kvHeads: 2, headDim: 8, vocabulary: 24 };
 
 /** Writes a small model as the hub lays it out: config, weights in one or two files, a tokenizer of words. */
-export function writeHubFolder(folder: string, { modelType, stored, tied, sharded }: HubOptions): HubFolder {
+export function writeHubFolder(
+  folder: string,
+  { modelType, stored, tied, sharded, ropeScaling, chatTemplate }: HubOptions,
+): HubFolder {
   mkdirSync(folder, { recursive: true });
   const { hidden, ffn, layers, heads, kvHeads, headDim, vocabulary } = sizes;
   const config = {
@@ -85,6 +90,7 @@ export function writeHubFolder(folder: string, { modelType, stored, tied, sharde
     hidden_act: "silu",
     eos_token_id: 1,
     ...(modelType === "mistral" ? { sliding_window: null } : {}),
+    ...(ropeScaling === undefined ? {} : { rope_scaling: ropeScaling }),
   };
   const random = seededRandom(11);
   const tensors: Tensor[] = [];
@@ -137,7 +143,7 @@ export function writeHubFolder(folder: string, { modelType, stored, tied, sharde
     ..."the square of a number grows fast and slow lines do not so we wait for it".split(" "),
   ];
   while (words.length < vocabulary) words.push(`w${words.length}`);
-  writeTokenizer(folder, words.slice(0, vocabulary));
+  writeTokenizer(folder, words.slice(0, vocabulary), chatTemplate);
   return {
     config,
     words,
@@ -152,7 +158,7 @@ export function writeHubFolder(folder: string, { modelType, stored, tied, sharde
   };
 }
 
-function writeTokenizer(folder: string, words: readonly string[]): void {
+function writeTokenizer(folder: string, words: readonly string[], chatTemplate: string | undefined): void {
   const special = (id: number) => ({
     id,
     content: words[id],
@@ -176,6 +182,11 @@ function writeTokenizer(folder: string, words: readonly string[]): void {
   writeFileSync(join(folder, "tokenizer.json"), JSON.stringify(tokenizer));
   writeFileSync(
     join(folder, "tokenizer_config.json"),
-    JSON.stringify({ tokenizer_class: "PreTrainedTokenizerFast", unk_token: "<unk>" }),
+    JSON.stringify({
+      tokenizer_class: "PreTrainedTokenizerFast",
+      unk_token: "<unk>",
+      eos_token: { content: "<end>" },
+      chat_template: chatTemplate,
+    }),
   );
 }

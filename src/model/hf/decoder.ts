@@ -4,6 +4,7 @@ import { type Check, flag, layerCount, oneOf, real, size, text, tokenCount } fro
 import { className, purposeOf } from "./architecture.js";
 import type { ConfigReader } from "./config-reader.js";
 import { isObject } from "./json.js";
+import { readScaling } from "./rotary-scaling.js";
 
 /** What the readers of decoder families have in common. Each function asks the config for the keys it names. */
 
@@ -100,8 +101,9 @@ export function readRotary(config: ConfigReader, headDim: number): Rotary {
     throw config.bad("partial_rotary_factor", share, "expected a share of the head above 0 and at most 1");
   }
   if (!(theta > 0)) throw config.bad("rope_theta", theta, "expected a number above 0");
-  noteScaling(config);
-  return { dims, theta, interleaved: false };
+  const own = config.raw("rope_parameters");
+  const scaling = readScaling(config, isObject(own) ? own : null);
+  return { dims, theta, interleaved: false, ...(scaling === null ? {} : { scaling }) };
 }
 
 /** `rope_parameters`, or those of its full layers where each kind of layer has its own. */
@@ -112,16 +114,6 @@ function rotaryParameters(config: ConfigReader): ConfigReader {
   const own = parameters.child("full_attention", {});
   own.ignoreRest();
   return own;
-}
-
-function noteScaling(config: ConfigReader): void {
-  for (const value of [config.raw("rope_scaling"), config.raw("rope_parameters")]) {
-    if (!isObject(value)) continue;
-    const kind = value["rope_type"] ?? value["type"];
-    if (typeof kind === "string" && kind !== "default") {
-      config.note(`rope scaling (${kind.slice(0, 40)}) stretches the context and costs nothing; it is left out`);
-    }
-  }
 }
 
 export const full: Span = { kind: "full" };
