@@ -36,6 +36,11 @@ const llamaIdentity = [
   "split_mode",
   "main_gpu",
   "devices",
+  "n_cpu_moe",
+  "tensor_buft_overrides",
+  "no_op_offload",
+  "no_host",
+  "cpu_mask",
 ] as const;
 
 export const llamaBench: RecordFormat = {

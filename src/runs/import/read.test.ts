@@ -336,8 +336,17 @@ describe("serving benchmarks", () => {
     });
     const failed = { metadata: {}, metrics: { error_isl: { value: 550, unit: "tokens" } }, error: { code: 499 } };
     const lines = [record(128, 1, "warmup"), record(128, 100), record(512, 300), failed];
-    const { series, format } = await read(lines.map((one) => JSON.stringify(one)).join("\n"));
+    const { series, format, notes } = await read(lines.map((one) => JSON.stringify(one)).join("\n"));
     expect(format).toBe("json-lines/aiperf");
+    expect(notes.map(({ code }) => code)).not.toContain("under-load");
+    const during = (from: number, to: number, n: number) => {
+      const one = record(n, 100);
+      return { ...one, metadata: { ...one.metadata, request_start_ns: from * 1e9, request_end_ns: to * 1e9 } };
+    };
+    const timed = async (...records: object[]) =>
+      (await read(records.map((one) => JSON.stringify(one)).join("\n"))).notes.map(({ code }) => code);
+    expect(await timed(during(1, 2, 128), during(3, 4, 512))).not.toContain("under-load");
+    expect(await timed(during(1, 3, 128), during(2, 4, 512))).toContain("under-load");
     expect(series[0]?.points).toEqual([
       { n: 128, seconds: 0.1 },
       { n: 512, seconds: 0.3 },

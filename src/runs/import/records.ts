@@ -199,7 +199,13 @@ const guideLlm: RecordFormat = {
 
 const metric = z.object({ value: z.union([z.number(), z.array(z.number())]), unit: z.string().max(100) });
 const perfRecord = z.object({
-  metadata: z.looseObject({ benchmark_phase: label.optional() }).optional(),
+  metadata: z
+    .looseObject({
+      benchmark_phase: label.optional(),
+      request_start_ns: z.number().optional(),
+      request_end_ns: z.number().optional(),
+    })
+    .optional(),
   metrics: z.record(z.string(), metric),
   error: z.unknown(),
 });
@@ -212,6 +218,7 @@ const perfSummary = z.object({
   /** Two spellings of the model's name, of newer and older versions. */
   input_config: z
     .looseObject({
+      loadgen: z.looseObject({ concurrency: z.number().nullish() }).optional(),
       models: z.looseObject({ items: z.array(z.looseObject({ name: label.optional() })).optional() }).optional(),
       endpoint: z.looseObject({ model_names: z.array(label).optional() }).optional(),
     })
@@ -247,9 +254,18 @@ const aiPerf: RecordFormat = {
   },
 };
 
+/** When the last request of a file ended, in nanoseconds. */
+const busyUntil = new WeakMap<Collector, number>();
+
 function readPerfRecord(record: unknown, collector: Collector, where: string): void {
   const { metadata, metrics, error } = parsed(perfRecord, record, "AIPerf", where);
   if (metadata?.benchmark_phase === "warmup") return;
+  const { request_start_ns: start, request_end_ns: end } = metadata ?? {};
+  if (start !== undefined && end !== undefined) {
+    const busy = busyUntil.get(collector) ?? 0;
+    if (start < busy) underLoad(collector, null);
+    busyUntil.set(collector, Math.max(busy, end));
+  }
   const value = (name: string): { value: number; unit: string } | null => {
     const found = metrics[name];
     return found === undefined || typeof found.value !== "number" ? null : { value: found.value, unit: found.unit };
@@ -276,7 +292,8 @@ function readPerfSummary(record: unknown, collector: Collector, where: string): 
   const { input_sequence_length: input, time_to_first_token: ttft, inter_token_latency: itl } = summary;
   collector.note("means-only", "one mean per result, at the mean input length: profile_export.jsonl has each request");
   collector.unit(`time_to_first_token in ${ttft.unit}`);
-  const { models, endpoint } = summary.input_config ?? {};
+  const { models, endpoint, loadgen } = summary.input_config ?? {};
+  underLoad(collector, loadgen?.concurrency);
   const model = models?.items?.[0]?.name ?? endpoint?.model_names?.[0];
   if (model !== undefined) collector.identify("model", model, where);
   const n = Math.max(1, Math.round(input.avg));
