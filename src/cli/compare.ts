@@ -3,6 +3,7 @@ import { tokens } from "../base/format.js";
 import { version } from "../base/version.js";
 import { nodeAccess } from "../files/node.js";
 import type { DeviceRecord } from "../hardware/record.js";
+import type { Provider } from "../measure/onnx-node-session.js";
 import { type Peak, measurePeak } from "../measure/onnx-node-peak.js";
 import { loadModel } from "../model/load.js";
 import { comparisonPage, comparisonText } from "../report/compare.js";
@@ -15,6 +16,7 @@ import type { Scaling } from "../variants/scale.js";
 import { type VariantWeights, variantWords, weightFormats } from "../variants/variant.js";
 import { type Io, type SetUp, emit, say, styleFor } from "./io.js";
 import { exitCodeOf, measureWithProgress } from "./measure.js";
+import { providerOption } from "./measure-options.js";
 import { duration, lengthsOption, scalingOptions, wholeNumber } from "./options.js";
 import { request } from "./predict-options.js";
 import { pageBeside } from "./report.js";
@@ -29,6 +31,7 @@ interface Options extends Scaling {
   readonly time?: number;
   readonly threads?: number;
   readonly seed: number;
+  readonly provider: Provider;
   readonly weights?: VariantWeights;
   readonly request?: { readonly input: number; readonly output: number };
   readonly on?: string;
@@ -83,6 +86,7 @@ export const setUpCompare: SetUp = (command, io, setExitCode) => {
     .addOption(
       new Option("--seed <s>", "of weights, tokens and order").argParser(wholeNumber(0, 2 ** 32 - 1)).default(1),
     )
+    .addOption(providerOption())
     .option("--on <device>", "the device whose record predicts (default: this machine's, where it was calibrated)")
     .option("--no-memory", "do not measure each one's peak memory in a process of its own")
     .option("--no-page", "no page with pictures beside the run")
@@ -109,7 +113,7 @@ Exit codes: 0 done, 2 bad input, 3 some cells failed, 130 stopped by Ctrl-C (wha
         { like: options.like ?? null, scaling: options, weights: options.weights ?? null },
         (location) => loadModel(location, nodeAccess()),
       );
-      const device = await deviceOf(options.on, io);
+      const device = await deviceOf(options, io);
       const compared = await measureWithProgress(io, (world) =>
         compareModels(
           contenders,
@@ -122,12 +126,15 @@ Exit codes: 0 done, 2 bad input, 3 some cells failed, 130 stopped by Ctrl-C (wha
             timeLimitSeconds: options.time ?? null,
             threads: options.threads ?? null,
             seed: options.seed,
+            provider: options.provider,
             ...(options.out === undefined ? {} : { output: { file: options.out } }),
           },
           world,
         ),
       );
-      const peaks = options.memory ? await peaksOf(compared, options, io) : new Map<string, Map<number, Peak | null>>();
+      // What a GPU holds is not resident memory.
+      const measuresMemory = options.memory && options.provider === "cpu";
+      const peaks = measuresMemory ? await peaksOf(compared, options, io) : new Map<string, Map<number, Peak | null>>();
       const { run, path } = compared.recorded;
       const page = options.page ? pageBeside(path) : null;
       const document = compareDocumentOf(compared, {
@@ -148,8 +155,12 @@ Exit codes: 0 done, 2 bad input, 3 some cells failed, 130 stopped by Ctrl-C (wha
 };
 
 /** The device asked for; without a wish this machine's record where there is one. */
-async function deviceOf(asked: string | undefined, io: Io): Promise<DeviceRecord | null> {
-  if (asked !== undefined) return loadDevice(asked, io.environment);
+async function deviceOf({ on, provider }: Options, io: Io): Promise<DeviceRecord | null> {
+  if (on !== undefined) return loadDevice(on, io.environment);
+  if (provider !== "cpu") {
+    say(io, "no predicted seconds: this machine's record is of its processor; name the GPU with --on");
+    return null;
+  }
   const local = await localDevice(io.environment);
   if (local === null) say(io, "no predicted seconds: this machine has not been measured yet (nsquared calibrate)");
   return local;

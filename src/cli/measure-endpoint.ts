@@ -176,6 +176,7 @@ export function refuseStrangers(location: string, flags: MeasureFlags & Endpoint
         ["--batch", flags.batch !== 1, "--concurrency: a server decides which requests it computes together"],
         ["--threads", flags.threads !== undefined, "nothing: a server's threads are its own"],
         ["--weights", flags.weights !== "f32", "nothing: a server has weights of its own"],
+        ["--provider", flags.provider !== "cpu", "nothing: a server runs where it runs"],
         ["--attention", flags.attention !== "fused", "nothing: a server's kernels are its own"],
       ]
     : [

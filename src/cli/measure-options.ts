@@ -1,4 +1,5 @@
 import { InvalidArgumentError, Option } from "commander";
+import { type Provider, providers } from "../measure/onnx-node-session.js";
 import { type MeasuredPhase, defaultMeasureOptions } from "../study/measure.js";
 import { type VariantWeights, weightFormats } from "../variants/variant.js";
 import { duration, wholeNumber } from "./options.js";
@@ -12,6 +13,7 @@ export interface MeasureFlags {
   readonly time?: number;
   readonly threads?: number;
   readonly attention: "fused" | "naive";
+  readonly provider: Provider;
   readonly weights: VariantWeights;
   readonly seed: number;
   readonly out?: string;
@@ -28,6 +30,12 @@ function phases(text: string): MeasuredPhase[] {
   });
 }
 
+export function providerOption(): Option {
+  return new Option("--provider <name>", "where ONNX Runtime executes: the processor, or a GPU through WebGPU")
+    .choices([...providers])
+    .default("cpu");
+}
+
 export function measureOptions(defaults = defaultMeasureOptions): Option[] {
   return [
     new Option("--phase <list>", "what to time: prefill, decode, decode-uncached")
@@ -42,6 +50,7 @@ export function measureOptions(defaults = defaultMeasureOptions): Option[] {
     new Option("--attention <kernel>", "fused, or naive with n × n scores in memory")
       .choices(["fused", "naive"])
       .default(defaults.attention),
+    providerOption(),
     new Option("--weights <format>", "how matrices are stored: float32, or blocks of 8 or 4 bits")
       .choices([...weightFormats])
       .default(defaults.weights),

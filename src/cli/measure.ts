@@ -78,6 +78,7 @@ Examples:
   nsquared measure ./config.json --phase prefill,decode --time 90s --threads 2
   nsquared measure SmolLM2-135M --attention naive --lengths 128..1k --json
   nsquared measure SmolLM2-135M --until 10%@32k --time 2m
+  nsquared measure SmolLM2-135M --provider webgpu --lengths 128..8k
   nsquared measure ./model.gguf --lengths 128..4k --phase prefill,decode
   nsquared measure http://127.0.0.1:8000/v1 --model-name my-model --lengths 256..16k --phase prefill,decode --yes
   nsquared measure http://127.0.0.1:8000/v1 --model-name my-model --until 10%@32k --time 5m --yes
@@ -181,6 +182,7 @@ export function plainOptions(flags: MeasureFlags): Partial<MeasureOptions> {
     timeLimitSeconds: flags.time ?? null,
     threads: flags.threads ?? null,
     attention: flags.attention,
+    provider: flags.provider,
     weights: flags.weights,
     seed: flags.seed,
     ...(flags.out === undefined ? {} : { output: { file: flags.out } }),

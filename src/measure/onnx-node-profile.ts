@@ -59,7 +59,11 @@ export async function profileOnnxNode(
   const folder = await mkdtemp(join(tmpdir(), "nsquared-profile-"));
   try {
     const files = await lowered.parameters(options.weights ?? syntheticWeights(options.seed));
-    const session = { threads: options.threads, profilePrefix: join(folder, "trace") };
+    const session = {
+      threads: options.threads,
+      profilePrefix: join(folder, "trace"),
+      provider: options.provider ?? "cpu",
+    };
     const engine = await openEngine(lowered, files, session);
     try {
       const { n, depth, batch } = cell;

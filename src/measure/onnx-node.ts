@@ -13,7 +13,7 @@ import { type Cell, cellKey } from "../runs/schema.js";
 import { cacheFiller, fillStates } from "./onnx-node-cache.js";
 import { type Engine, openEngine, type Step } from "./onnx-node-engine.js";
 import { type MicroSession, openMicro } from "./onnx-node-micro.js";
-import { loadOnnxRuntime } from "./onnx-node-session.js";
+import { type Provider, loadOnnxRuntime } from "./onnx-node-session.js";
 import { type Outcome, type RunContext, type Runner, timeSteps } from "./runner.js";
 
 export interface OnnxNodeOptions {
@@ -21,6 +21,8 @@ export interface OnnxNodeOptions {
   readonly attention: "fused" | "naive";
   /** Threads of one operator; ONNX Runtime decides where it is null. */
   readonly threads: number | null;
+  /** The processor where it is left out. */
+  readonly provider?: Provider;
   readonly seed: number;
   /** Longest n + depth of a cell: the length of the rotary tables. */
   readonly maxLength: number;
@@ -71,7 +73,7 @@ export function inputIds(model: ModelDescription, { batch, n }: Cell, seed: numb
 }
 
 /**
- * A runner that executes the model's own graph in ONNX Runtime on the CPU, in float32, with synthetic weights of the
+ * A runner that executes the model's own graph in ONNX Runtime, in float32, with synthetic weights of the
  * true shapes. Opening it allocates and packs the weights.
  *
  * @throws NsquaredError `runtime-missing`, `memory` (before anything is allocated), `unsupported-operator`
@@ -85,7 +87,7 @@ export async function openOnnxNodeRunner(model: ModelDescription, options: OnnxN
   });
   assertModelFits(model, lowered, options);
   const source = options.weights ?? syntheticWeights(options.seed);
-  const session = { threads: options.threads, profilePrefix: null };
+  const session = { threads: options.threads, profilePrefix: null, provider: options.provider ?? "cpu" };
   const engine = await openEngine(lowered, await lowered.parameters(source), session);
   return new OnnxNodeRunner(model, graph, engine, options, version);
 }
@@ -127,7 +129,7 @@ class OnnxNodeRunner implements Runner {
       runner: this.name,
       name: "onnxruntime-node",
       version: this.version,
-      provider: "cpu",
+      provider: this.options.provider ?? "cpu",
       threads,
       dtype: "float32",
       attention,
@@ -143,7 +145,7 @@ class OnnxNodeRunner implements Runner {
   async prepare(cell: Cell): Promise<void> {
     this.assertOpen();
     if (cell.phase === "reference") {
-      this.pulse ??= await openMicro(reference, this.options.threads);
+      this.pulse ??= await openMicro(reference, this.options.threads, this.options.provider);
       return;
     }
     const key = cellKey(cell);

@@ -6,6 +6,7 @@ import type { Graph } from "../graph/types.js";
 import { systemClock } from "../measure/clock.js";
 import { readMachine } from "../measure/environment.js";
 import { availableMemory, decodes, openOnnxNodeRunner } from "../measure/onnx-node.js";
+import type { Provider } from "../measure/onnx-node-session.js";
 import type { NextBlock } from "../measure/plan.js";
 import { type Recorded, recordRun } from "../measure/record.js";
 import type { Runner } from "../measure/runner.js";
@@ -37,6 +38,7 @@ export interface CompareOptions {
   readonly timeLimitSeconds: number | null;
   readonly threads: number | null;
   readonly seed: number;
+  readonly provider: Provider;
   readonly output: { readonly file: string } | { readonly folder: string };
 }
 
@@ -49,6 +51,7 @@ export const defaultCompareOptions: CompareOptions = {
   timeLimitSeconds: null,
   threads: null,
   seed: 1,
+  provider: "cpu",
   output: { folder: "runs" },
 };
 
@@ -120,6 +123,7 @@ export async function compareModels(
       attention: attentionOf(contender),
       threads,
       seed: options.seed,
+      provider: options.provider,
       maxLength,
       availableBytes: world.availableBytes ?? availableMemory,
       ...(contender.run.weights === undefined ? {} : { weightFormat: contender.run.weights }),

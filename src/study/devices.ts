@@ -50,7 +50,7 @@ export async function localDevice(environment: Environment): Promise<DeviceRecor
 /** This machine's record where a run was of it, in the runtime that was calibrated; else nobody knows. */
 export function deviceOfRun({ runtime, machine }: Run, local: DeviceRecord | null): DeviceRecord | null {
   const calibration = local?.calibration ?? null;
-  const alike = runtime.runner === "onnx-node" && machine.cpu === calibration?.cpu;
+  const alike = runtime.runner === "onnx-node" && runtime.provider === "cpu" && machine.cpu === calibration?.cpu;
   return alike && (runtime.threads ?? calibration.threads) === calibration.threads ? local : null;
 }
 

@@ -32,7 +32,8 @@ function isCalibrated(device: DeviceRecord | null, options: MeasureOptions): dev
   return (
     calibration !== null &&
     (options.threads ?? calibration.threads) === calibration.threads &&
-    options.weights === "f32"
+    options.weights === "f32" &&
+    options.provider === "cpu"
   );
 }
 

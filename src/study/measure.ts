@@ -6,6 +6,7 @@ import { countParameters } from "../cost/parameters.js";
 import { systemClock } from "../measure/clock.js";
 import { readMachine } from "../measure/environment.js";
 import { type OnnxNodeOptions, availableMemory, openOnnxNodeRunner } from "../measure/onnx-node.js";
+import type { Provider } from "../measure/onnx-node-session.js";
 import type { NextBlock } from "../measure/plan.js";
 import type { ProgressEvent } from "../measure/progress.js";
 import { type Recorded, recordRun } from "../measure/record.js";
@@ -36,6 +37,8 @@ export interface MeasureOptions {
   /** Threads of one operator; the runtime decides where it is null. */
   readonly threads: number | null;
   readonly attention: OnnxNodeOptions["attention"];
+  /** Where ONNX Runtime executes; llama.cpp runs on the processor. */
+  readonly provider: Provider;
   /** How matrices are stored. */
   readonly weights: WeightFormat;
   readonly seed: number;
@@ -57,6 +60,7 @@ export const defaultMeasureOptions: MeasureOptions = {
   timeLimitSeconds: null,
   threads: null,
   attention: "fused",
+  provider: "cpu",
   weights: "f32",
   seed: 1,
   output: { folder: "runs" },
@@ -101,7 +105,7 @@ export async function measureModel(
   return measureOn("onnx-node", model, options, world, async (cells, threads) => {
     assertEachFits(model, cells, options, availableBytes());
     world.say?.(
-      `opening ${model.name} in ONNX Runtime on ${threadsText(threads)}, float32, synthetic weights${options.weights === "f32" ? "" : ` stored as ${options.weights}`}`,
+      `opening ${model.name} in ONNX Runtime on ${options.provider === "webgpu" ? "WebGPU" : threadsText(threads)}, float32, synthetic weights${options.weights === "f32" ? "" : ` stored as ${options.weights}`}`,
     );
     if (model.stacks.some(({ length }) => length?.kind === "encoder")) {
       world.say?.(
@@ -110,6 +114,7 @@ export async function measureModel(
     }
     const runner = await openOnnxNodeRunner(model, {
       attention: options.attention,
+      provider: options.provider,
       weightFormat: options.weights,
       threads,
       seed: options.seed,

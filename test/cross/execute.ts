@@ -1,6 +1,7 @@
 import { expect } from "vitest";
 import { seededRandom } from "../../src/base/random.js";
 import { type Engine, type Memory, openEngine } from "../../src/measure/onnx-node-engine.js";
+import type { Provider } from "../../src/measure/onnx-node-session.js";
 import type { ModelDescription } from "../../src/model/types.js";
 import { lowerGraph } from "../../src/onnx/lower.js";
 import { runnableGraph } from "../../src/onnx/runnable.js";
@@ -24,10 +25,10 @@ export async function open(
   model: ModelDescription,
   attention: "fused" | "naive",
   head: "all" | "last",
-  positions = longest,
+  { positions = longest, provider = "cpu" }: { readonly positions?: number; readonly provider?: Provider } = {},
 ): Promise<Engine> {
   const lowered = lowerGraph(runnableGraph(model, attention, head), { positions });
-  return openEngine(lowered, await lowered.parameters(weights), { threads: 2, profilePrefix: null });
+  return openEngine(lowered, await lowered.parameters(weights), { threads: 2, profilePrefix: null, provider });
 }
 
 function empty(engine: Engine): Memory {

@@ -107,7 +107,7 @@ describe.each(patternModels.map(([model, lengths]) => [model.name, model, length
   "%s",
   (_, model, lengths) => {
     test.each(["fused", "naive"] as const)("with %s attention equals masked full attention in float64", async (way) => {
-      const engine = await open(model, way, "all", Math.max(...lengths));
+      const engine = await open(model, way, "all", { positions: Math.max(...lengths) });
       for (const n of lengths) {
         const ids = tokenIds(model, n % 2 === 0 ? 2 : 1, n);
         await expectAgreement(await inPieces(engine, ids, [n]), model, ids);
