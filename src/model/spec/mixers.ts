@@ -1,13 +1,5 @@
-import type {
-  Attention,
-  Biases,
-  CompressedAttention,
-  Indexer,
-  LatentAttention,
-  Mixer,
-  Rotary,
-  Span,
-} from "../mixers.js";
+import type { Attention, Biases, CompressedAttention, Indexer, LatentAttention, Mixer, Span } from "../mixers.js";
+import type { Rotary } from "../rotary.js";
 import { SpecProblem, divisor, share } from "./problem.js";
 import { approximateOf, linearOf, recurrentOf } from "./linear-mixers.js";
 import type { AttentionSpec, MixerSpec } from "./mixer-schema.js";
