@@ -39,12 +39,12 @@ function noProvider(provider: Provider, cause: unknown): NsquaredError {
   const said = cause instanceof Error ? cause.message : String(cause);
   const adapter = /no supported adapters|adapter/i.test(said);
   return badInput("provider-missing", {
-    where: "--device",
-    key: "device",
+    where: "ONNX Runtime",
+    key: "provider",
     found: provider,
     expected: adapter
-      ? "ONNX Runtime found no GPU here (through Vulkan, Direct3D 12 or Metal): cpu, or --from with timings made elsewhere"
-      : `an onnxruntime-node with that provider (${said.split("\n", 1)[0] ?? ""}): cpu, or --from with timings made elsewhere`,
+      ? "it found no GPU here (through Vulkan, Direct3D 12 or Metal): cpu, or timings made elsewhere"
+      : `an onnxruntime-node with that provider (${said.split("\n", 1)[0] ?? ""}): cpu, or timings made elsewhere`,
   });
 }
 

@@ -20,7 +20,7 @@ const refusal = await openMicro(probe, 1, "webgpu").then(
 
 test.skipIf(refusal === null)("without a GPU WebGPU is refused in one line that says what would be right", () => {
   expect(refusal).toBeInstanceOf(NsquaredError);
-  expect(refusal).toMatchObject({ code: "no-gpu", message: expect.stringContaining("--provider cpu") });
+  expect(refusal).toMatchObject({ code: "provider-missing", message: expect.stringContaining("no GPU here") });
 });
 
 /** One of each kind: kernels are compiled for each model, which takes a second in software. */
