@@ -11,7 +11,10 @@ export function className(config: ConfigReader): string | null {
 
 export function purposeOf(config: ConfigReader): Purpose {
   const name = className(config);
-  if (name === null) return "language-model";
+  if (name === null) {
+    config.fill("architectures", "a language-model head", "assumed: the file names no class");
+    return "language-model";
+  }
   if (/(Classification|MultipleChoice|QuestionAnswering)$/.test(name)) return "classification";
   // Classes of wrappers that generate, whatever they are called.
   if (/(LMHead|Chat|Omni)Model$/.test(name)) return "language-model";

@@ -1,7 +1,7 @@
 import type { Layer } from "../types.js";
 import type { ConfigReader } from "./config-reader.js";
 import { readLayerCount } from "./decoder.js";
-import { notePrediction } from "./moe.js";
+import { notePrediction } from "./prediction.js";
 import {
   attentionSizes,
   decoder,

@@ -2,7 +2,7 @@ import { badInput } from "../../base/errors.js";
 import type { Filled } from "../types.js";
 import { type Check, flag, listOf, real, size, sizeOrZero, text, tokenCount } from "./checks.js";
 import { type JsonObject, type JsonValue, isObject } from "./json.js";
-import { isKnownHarmless } from "./harmless-keys.js";
+import { isKnownHarmless, isQuiet } from "./harmless-keys.js";
 
 /** A key, or its names in order of preference: the first one present counts. */
 export type Key = string | readonly [string, ...string[]];
@@ -14,6 +14,10 @@ export type Key = string | readonly [string, ...string[]];
 export class ConfigReader {
   readonly filled: Filled[];
   readonly notes: string[];
+  /** Keys that were asked for and that neither the file nor the class has, or that are null in both. */
+  private readonly absent: Set<string>;
+  /** Keys that are null in the file and were taken as none, with the value that the class has. */
+  private readonly nulls: Map<string, JsonValue>;
   private readonly used = new Set<string>();
   private readonly children: ConfigReader[] = [];
 
@@ -31,27 +35,42 @@ export class ConfigReader {
   ) {
     this.filled = parent?.filled ?? [];
     this.notes = parent?.notes ?? [];
+    this.absent = parent?.absent ?? new Set<string>();
+    this.nulls = parent?.nulls ?? new Map<string, JsonValue>();
   }
 
   /** The value of a key: from the file, else the class default. Null is no value. */
   read<T>(key: Key, check: Check<T>): T {
     const value = this.optional(key, check);
-    if (value === null) throw this.bad(key, this.present(key)?.value, check.expected);
+    if (value === null) {
+      const present = this.present(key);
+      throw this.bad(present?.name ?? key, present?.value, check.expected);
+    }
     return value;
   }
 
   /** Like `read`, where null stands for "none". */
   optional<T>(key: Key, check: Check<T>): T | null {
     const present = this.present(key);
+    const known = this.defaultOf(key) ?? null;
     if (present !== null) {
-      return present.value === null ? null : this.checked(present.name, present.value, check);
+      if (present.value !== null) return this.checked(present.name, present.value, check);
+      if (known === null) this.absent.add(this.prefix + present.name);
+      else this.nulls.set(this.prefix + present.name, known);
+      return null;
     }
     const name = nameOf(key);
-    const value = this.defaultOf(key);
-    if (value === undefined) return null;
-    if (value === null) return null;
-    this.fill(name, value, `class default of ${this.family}`);
-    return this.checked(name, value, check);
+    if (known === null) {
+      this.absent.add(this.prefix + name);
+      return null;
+    }
+    this.fill(name, known, `class default of ${this.family}`);
+    return this.checked(name, known, check);
+  }
+
+  /** Like `optional`, where it is no news that the key is not there. */
+  peek<T>(key: Key, check: Check<T>): T | null {
+    return this.present(key) === null && this.defaultOf(key) === undefined ? null : this.optional(key, check);
   }
 
   /** Like `read`; what neither the file nor the class names is worked out from other keys. */
@@ -147,6 +166,18 @@ export class ConfigReader {
   /** Marks all keys of this object as understood. */
   ignoreRest(): void {
     this.ignore(...Object.keys(this.values));
+  }
+
+  /** Sentences about keys that are not there, or null, and were taken as none although they could decide costs. */
+  takenAsNone(): string[] {
+    const left = [...this.absent].filter((key) => !isQuiet(key)).sort();
+    const nulls = [...this.nulls].filter(([key]) => !isQuiet(key));
+    return [
+      ...(left.length === 0
+        ? []
+        : [`not in the file or null there, so none or worked out from other keys: ${left.join(", ")}`]),
+      ...nulls.map(([key, value]) => `${key} is null and taken as none, where the class has ${JSON.stringify(value)}`),
+    ];
   }
 
   /** Keys that no reader asked for and that are not known to leave costs alone; what is off or empty is left out. */

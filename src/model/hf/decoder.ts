@@ -1,7 +1,7 @@
 import type { Dtype } from "../../base/units.js";
 import type { Activation, Dtypes, Head, Layer, Rotary, Span } from "../types.js";
 import { type Check, flag, layerCount, oneOf, real, size, text, tokenCount } from "./checks.js";
-import { className, purposeOf } from "./architecture.js";
+import { purposeOf } from "./architecture.js";
 import type { ConfigReader } from "./config-reader.js";
 import { isObject } from "./json.js";
 import { readScaling } from "./rotary-scaling.js";
@@ -81,6 +81,10 @@ export function readHeads(
     }
     return hiddenSize / heads;
   });
+  if (heads % kvHeads !== 0 && !config.has("num_key_value_heads")) {
+    const expected = `expected it to be named: the class default (${kvHeads}) does not divide num_attention_heads (${heads})`;
+    throw config.bad("num_key_value_heads", undefined, expected);
+  }
   if (heads % kvHeads !== 0) {
     throw config.bad("num_key_value_heads", kvHeads, `expected a divisor of num_attention_heads (${heads})`);
   }
@@ -129,9 +133,6 @@ export function readLayerCount(config: ConfigReader): number {
 
 /** Language-model head, or none where the architecture's name says that it is a bare model. */
 export function readHead(config: ConfigReader, softcap: number | null = null): Head {
-  if (className(config) === null) {
-    config.fill("architectures", "a language-model head", "assumed: the file names no class");
-  }
   const purpose = purposeOf(config);
   const tied = config.derived("tie_word_embeddings", flag, "assumed: neither file nor class says", () => false);
   if (purpose === "classification") config.note("the classification head, a few thousand parameters, is left out");

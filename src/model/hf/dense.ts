@@ -82,13 +82,7 @@ const readMistral: Reader = (config) => {
 };
 
 /** models/qwen2: biased queries, keys and values; layers from max_window_layers on slide iff use_sliding_window. */
-const readQwen2: Reader = (config) => readDense(config, { bias: inputBias, spans: qwenSpans(config) });
-
-/** MiMo: Qwen 2 with a layer for multi-token prediction. */
-const readMiMo: Reader = (config) => {
-  config.ignore("attention_bias", "use_mrope");
-  return readQwen2(config);
-};
+export const readQwen2: Reader = (config) => readDense(config, { bias: inputBias, spans: qwenSpans(config) });
 
 /** models/qwen3: norms of queries and keys per head. */
 const readQwen3: Reader = (config) =>
@@ -395,6 +389,5 @@ export const denseReaders: Readonly<Record<string, Reader>> = {
   ernie4_5: readErnieDense,
   hunyuan_v1_dense: readHunyuanDense,
   muse_glimmer_text: readMuseGlimmer,
-  mimo: readMiMo,
 };
 export { readDense };

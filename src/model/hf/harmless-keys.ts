@@ -39,3 +39,14 @@ const harmless = [
 export function isKnownHarmless(key: string): boolean {
   return harmless.some((pattern) => pattern.test(key));
 }
+
+/**
+ * Whether a key that is not there is not worth a word: the longest sequence, the share of a head that rotates (no matrix
+ * product depends on it), modules that are never counted, and forms that only some files of a family have.
+ */
+export function isQuiet(key: string): boolean {
+  return isKnownHarmless(key) || quiet.test(key);
+}
+
+const quiet =
+  /^(max_position_embeddings|n_positions|n_ctx|seq_length|max_seq_len|max_sequence_length|model_max_length|partial_rotary_factor|num_mtp_modules|feed_forward_type)$/;

@@ -3,7 +3,7 @@ import { integer, layerCount, listOf, oneOf, size, sizeOrZero, text } from "./ch
 import type { ConfigReader } from "./config-reader.js";
 import { readLayerCount } from "./decoder.js";
 import { readBambaMixer, readMamba1, readNemotronMixer } from "./mamba.js";
-import { notePrediction } from "./moe.js";
+import { notePrediction } from "./prediction.js";
 import { attentionSizes, biasOf, decoder, dense, flagOr, listLayers, moe, rmsNorm, softmax } from "./parts.js";
 import type { Reader } from "./reader.js";
 

@@ -2,7 +2,7 @@ import type { Indexer, LatentAttention, Layer } from "../types.js";
 import { flag, oneOf, size, sizeOrZero, text } from "./checks.js";
 import type { ConfigReader } from "./config-reader.js";
 import { readLayerCount, readRotary } from "./decoder.js";
-import { notePrediction } from "./moe.js";
+import { notePrediction } from "./prediction.js";
 import { decoder, dense, firstDense, listLayers, moe, rmsNorm } from "./parts.js";
 import type { Reader } from "./reader.js";
 import { deepseekFfn, readDeepseekMoe } from "./deepseek-moe.js";

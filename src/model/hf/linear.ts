@@ -4,7 +4,7 @@ import type { ConfigReader } from "./config-reader.js";
 import { readActivation, readLayerCount } from "./decoder.js";
 import { deepseekFfn } from "./deepseek-moe.js";
 import { readLatent } from "./latent.js";
-import { notePrediction } from "./moe.js";
+import { notePrediction } from "./prediction.js";
 import {
   attentionSizes,
   biasOf,

@@ -2,7 +2,7 @@ import type { Ffn } from "../types.js";
 import { flag, size, tokenCount } from "./checks.js";
 import type { ConfigReader } from "./config-reader.js";
 import { readLayerCount } from "./decoder.js";
-import { gemmaSandwich, readDense } from "./dense.js";
+import { gemmaSandwich, readDense, readQwen2 } from "./dense.js";
 import {
   allBias,
   attentionSizes,
@@ -19,6 +19,7 @@ import {
   softmax,
   spans,
 } from "./parts.js";
+import { notePrediction } from "./prediction.js";
 import type { Reader, ReaderResult } from "./reader.js";
 
 /**
@@ -33,6 +34,13 @@ const readVaultGemma: Reader = (config) =>
     normPlacement: "pre",
     spans: spans(config, readLayerCount(config), (layer) => (layer % 2 === 0 ? "sliding_attention" : "full_attention")),
   });
+
+/** MiMo: Qwen 2 with a layer for multi-token prediction. */
+const readMiMo: Reader = (config) => {
+  config.ignore("attention_bias", "use_mrope");
+  notePrediction(config);
+  return readQwen2(config);
+};
 
 /** models/cwm: Llama whose layers slide, but for every fourth from the first on. */
 const readCwm: Reader = (config) =>
@@ -199,6 +207,7 @@ function olmoWidth(config: ConfigReader, hidden: number): number {
 
 export const llamaKinReaders: Readonly<Record<string, Reader>> = {
   vaultgemma: readVaultGemma,
+  mimo: readMiMo,
   cwm: readCwm,
   skywork: readSwitched,
   solar: readSwitched,

@@ -1,8 +1,9 @@
 import type { Attention, Ffn, Layer, Norm, NormPlacement } from "../types.js";
-import { flag, integer, layerCountOrZero, listOf, size, sizeOrZero } from "./checks.js";
+import { flag, integer, layerCountOrZero, listOf, size } from "./checks.js";
 import type { ConfigReader } from "./config-reader.js";
 import { full, readLayerCount } from "./decoder.js";
 import { qwenSpans } from "./dense.js";
+import { notePrediction } from "./prediction.js";
 import {
   attentionSizes,
   biasOf,
@@ -154,17 +155,6 @@ const readGlm4Moe: Reader = (config) => {
     attention: () => ({ bias: config.flag("attention_bias") ? inputBias : noBias, queryKeyNorm: norms }),
   });
 };
-
-/** Layers that predict further tokens are in some checkpoints: counted as its parameters, never run. */
-export function notePrediction(config: ConfigReader): number {
-  const count = config.optional(["num_nextn_predict_layers", "mtp_num_hidden_layers"], sizeOrZero) ?? 0;
-  // MiniMax names its modules in the config and publishes the checkpoint without them.
-  const unpublished = config.optional("num_mtp_modules", sizeOrZero) ?? 0;
-  if (unpublished > 0) config.note(`${unpublished} multi-token-prediction layers are named and not counted`);
-  if (count > 0)
-    config.note(`${count} multi-token-prediction layers are in the checkpoint; inference does not run them`);
-  return count;
-}
 
 /** models/dots1: attention of Qwen 3, experts of DeepSeek-V3. */
 const readDots: Reader = (config) => {

@@ -103,7 +103,35 @@ const chosenKeys: Key = [
   "top_k_experts",
   "moe_top_k",
 ];
-const widthKeys: Key = ["moe_intermediate_size", "expert_ffn_hidden_size", "intermediate_size"];
+/** Families whose classes have no width of their own for experts: those are as wide as intermediate_size says. */
+const plainWidth = new Set([
+  "arctic",
+  "flex_olmo",
+  "gpt_oss",
+  "granitemoe",
+  "granitemoehybrid",
+  "granitemoeshared",
+  "grok-1",
+  "hunyuan",
+  "hunyuan_v1_moe",
+  "jamba",
+  "jetmoe",
+  "minicpm",
+  "minimax",
+  "minimax_m1",
+  "minimax_m2",
+  "minimax_text_01",
+  "mixtral",
+  "olmoe",
+  "phimoe",
+]);
+
+/** Width of one expert; where neither file nor class has it, intermediate_size, which is reported. */
+function expertWidth(config: ConfigReader): number {
+  const own: Key = ["moe_intermediate_size", "expert_ffn_hidden_size"];
+  if (plainWidth.has(config.family) && !config.has(own)) return config.size("intermediate_size");
+  return config.derived(own, size, "intermediate_size", () => config.size("intermediate_size"));
+}
 
 /** Mixture of experts with the names that most families use. */
 export function moe(
@@ -116,7 +144,7 @@ export function moe(
   if (chosen > experts) throw config.bad(chosenKeys, chosen, `expected at most the number of experts (${experts})`);
   return {
     kind: "moe",
-    width: given.width ?? config.size(widthKeys),
+    width: given.width ?? expertWidth(config),
     gated: true,
     activation: given.activation ?? readActivation(config, ["hidden_act", "hidden_activation"]),
     bias: false,
@@ -131,7 +159,7 @@ export function moe(
 /** Width of DeepSeek-style shared experts: their number times the width of one. */
 export function sharedWidth(config: ConfigReader, countKey: Key = ["n_shared_experts", "num_shared_experts"]): number {
   const count = config.optional(countKey, sizeOrZero) ?? 0;
-  return count === 0 ? 0 : count * config.size(widthKeys);
+  return count === 0 ? 0 : count * expertWidth(config);
 }
 
 /** Which layers are sparse: `mlp_layer_types`, or all from `first_k_dense_replace` on. */

@@ -21,7 +21,8 @@ import { llamaKinReaders } from "./llama-kin.js";
 import { linearReaders } from "./linear.js";
 import { mambaReaders } from "./mamba.js";
 import { mobileBertReaders } from "./mobilebert.js";
-import { moeReaders, notePrediction } from "./moe.js";
+import { moeReaders } from "./moe.js";
+import { peekPrediction } from "./prediction.js";
 import { mixedMoeReaders } from "./moe-mixed.js";
 import { bailingReaders } from "./bailing.js";
 import { bartReaders } from "./bart.js";
@@ -148,7 +149,8 @@ export function readConfig(file: unknown, where: string, name: string, options: 
   const result = parts.composite === null ? language : withTowers(language, parts.composite, value, keys);
   noteLeftOut(value, parts, result, keys);
   if (value !== file) keys.note("only the thinker is described: what makes speech of its text is left out");
-  const unrun = unrunOf(parts.modelType, result, notePrediction(keys), keys);
+  const unrun = unrunOf(parts.modelType, result, peekPrediction(keys), keys);
+  for (const sentence of keys.takenAsNone()) keys.note(sentence);
   const unread = keys.unread();
   if (unread.length > 0) keys.note(`keys that nothing was read from: ${unread.slice(0, 40).join(", ")}`);
   return {
@@ -263,6 +265,9 @@ function withTowers(language: ReaderResult, composite: Composite, value: JsonObj
   const type = typeOf(value["model_type"], keys.where);
   const whole = new ConfigReader(keys.where, value, classDefaults[type] ?? {}, type, "", keys);
   const towers: Stack[] = [];
+  if (composite.vision !== null && value["vision_config"] === null) {
+    keys.note("vision_config is null: no tower is counted");
+  }
   if (composite.vision !== null && (isObject(value["vision_config"]) || value["vision_config"] === undefined)) {
     if (!(type === "gemma4" && value["vision_config"] === undefined)) {
       towers.push(composite.vision(whole.child("vision_config", {}, `${type} vision`), language.hiddenSize, whole));

@@ -1,7 +1,7 @@
 import type { Layer } from "../types.js";
 import { integer, listOf, oneOf, size, tokenCount } from "./checks.js";
 import { full, readLayerCount } from "./decoder.js";
-import { notePrediction } from "./moe.js";
+import { notePrediction } from "./prediction.js";
 import { attentionSizes, decoder, dense, listLayers, moe, rmsNorm, sharedWidth, softmax, spans } from "./parts.js";
 import type { Reader } from "./reader.js";
 
