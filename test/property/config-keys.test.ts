@@ -13,6 +13,8 @@ const exempt: Readonly<Record<string, string>> = {
   max_seq_len: "as max_position_embeddings",
   partial_rotary_factor: "how much of a head rotates: no product of matrices, no parameter depends on it",
   block_ff_dim: "LFM2's class takes intermediate_size in its place, and the file has both",
+  quantization_config: "a file without one is of weights that are not quantised",
+  expert_dtype: "as quantization_config",
   vision_config: "Gemma 4's class has no tower by default",
   audio_config: "Gemma 4's class has no tower by default",
 };

@@ -2,6 +2,28 @@ import { describe, expect, test } from "vitest";
 import { countParameters } from "../../src/cost/parameters.js";
 import { buildGraph } from "../../src/graph/build.js";
 import { readConfig } from "../../src/model/hf/read-config.js";
+import { readConfigFile } from "./data.js";
+
+const embeddingGemma = {
+  model_type: "gemma3_text",
+  head_dim: 256,
+  hidden_size: 768,
+  intermediate_size: 1152,
+  num_attention_heads: 3,
+  num_hidden_layers: 24,
+  num_key_value_heads: 1,
+  query_pre_attn_scalar: 256,
+  sliding_window: 512,
+  use_bidirectional_attention: true,
+  vocab_size: 262_144,
+};
+
+/** Gemma 4's 26B-A4B, whose shapes it has. */
+function diffusionGemma(): Record<string, unknown> {
+  const gemma = readConfigFile("configs", "google__gemma-4-26B-A4B.json");
+  const text: object = { ...(gemma["text_config"] as object) };
+  return { ...gemma, model_type: "diffusion_gemma", text_config: { ...text, model_type: "diffusion_gemma_text" } };
+}
 
 /**
  * Sizes of published checkpoints of decoder families without reference counts, and the total over their tensors as the
@@ -338,9 +360,7 @@ const checkpoints: readonly (readonly [string, Record<string, unknown>, number])
       use_residual: true,
       vocab_size: 32_000,
     },
-    2 * 32_000 * 7168 +
-      35 * (2 * 7168 ** 2 + 2 * 7168 * 1024 + 3 * 7168 ** 2 + 128 * (3 * 7168 * 4864 + 7168) + 3 * 7168) +
-      7168,
+    478_584_608_768,
   ],
   [
     "hpcai-tech/grok-1",
@@ -413,6 +433,94 @@ const checkpoints: readonly (readonly [string, Record<string, unknown>, number])
     },
     11_627_401_216,
   ],
+  [
+    "rednote-hilab/dots.llm1.inst",
+    {
+      model_type: "dots1",
+      architectures: ["Dots1ForCausalLM"],
+      attention_bias: false,
+      first_k_dense_replace: 1,
+      head_dim: 128,
+      hidden_act: "silu",
+      hidden_size: 4096,
+      intermediate_size: 10_944,
+      max_window_layers: 62,
+      moe_intermediate_size: 1408,
+      n_routed_experts: 128,
+      n_shared_experts: 2,
+      num_attention_heads: 32,
+      num_experts_per_tok: 6,
+      num_hidden_layers: 62,
+      num_key_value_heads: 32,
+      rms_norm_eps: 1e-5,
+      rope_theta: 10_000_000,
+      sliding_window: null,
+      tie_word_embeddings: false,
+      vocab_size: 152_064,
+    },
+    // Less one balancing bias per expert and sparse layer, which is told apart.
+    142_774_381_696 - 61 * 128,
+  ],
+  [
+    "ai21labs/Jamba-v0.1",
+    {
+      model_type: "jamba",
+      architectures: ["JambaForCausalLM"],
+      attn_layer_offset: 4,
+      attn_layer_period: 8,
+      expert_layer_offset: 1,
+      expert_layer_period: 2,
+      hidden_act: "silu",
+      hidden_size: 4096,
+      intermediate_size: 14_336,
+      mamba_conv_bias: true,
+      mamba_d_conv: 4,
+      mamba_d_state: 16,
+      mamba_dt_rank: 256,
+      mamba_expand: 2,
+      mamba_proj_bias: false,
+      num_attention_heads: 32,
+      num_experts: 16,
+      num_experts_per_tok: 2,
+      num_hidden_layers: 32,
+      num_key_value_heads: 8,
+      rms_norm_eps: 1e-6,
+      sliding_window: null,
+      tie_word_embeddings: false,
+      vocab_size: 65_536,
+    },
+    51_570_323_328,
+  ],
+  [
+    "NX-AI/xLSTM-7b",
+    {
+      model_type: "xlstm",
+      architectures: ["xLSTMForCausalLM"],
+      embedding_dim: 4096,
+      ffn_proj_factor: 2.667,
+      ffn_round_up_to_multiple_of: 64,
+      gate_soft_cap: 15,
+      head_dim: 512,
+      mlstm_round_up_to_multiple_of: 64,
+      num_blocks: 32,
+      num_heads: 8,
+      output_logit_soft_cap: 30,
+      qk_dim_factor: 0.5,
+      tie_word_embeddings: false,
+      use_bias: false,
+      v_dim_factor: 1,
+      vocab_size: 50_304,
+      weight_mode: "single",
+    },
+    6_865_424_896,
+  ],
+  ["google/diffusiongemma-26B-A4B-it", diffusionGemma(), 25_823_778_864],
+  [
+    "MiniMaxAI/MiniMax-Text-01",
+    { ...readConfigFile("configs", "MiniMaxAI__MiniMax-M1-80k.json"), model_type: "minimax_text_01" },
+    456_089_655_296,
+  ],
+  ["google/embeddinggemma-300m", { ...embeddingGemma, architectures: ["Gemma3TextModel"] }, 302_863_104],
 ];
 
 describe("published decoders have the parameters of their tensors", () => {
@@ -426,4 +534,28 @@ describe("nothing of them is left unread", () => {
     const unread = readConfig(config, "a.json", "a").notes.filter((note) => note.startsWith("keys that nothing"));
     expect(unread).toEqual([]);
   });
+});
+
+test("EmbeddingGemma looks both ways: no cache, windows with the query in their middle", () => {
+  const model = readConfig(embeddingGemma, "a.json", "a");
+  const [stack] = model.stacks;
+  expect(stack?.kind).toBe("encoder");
+  const mixers = (stack?.layers ?? []).flatMap((layer) => layer.mixers);
+  expect(mixers.every((mixer) => mixer.kind === "attention" && !mixer.causal)).toBe(true);
+  const [first] = mixers;
+  // A window of 257 reaches 256 positions to either side.
+  expect(first?.kind === "attention" ? first.span : null).toEqual({ kind: "window", size: 257 });
+});
+
+test("the encoder of T5Gemma 2 has Gemma 3's layers and one more embedding", () => {
+  const { use_bidirectional_attention: _both, model_type: _type, ...text } = embeddingGemma;
+  const config = { ...text, model_type: "t5gemma2_text", architectures: ["T5Gemma2TextEncoder"] };
+  const model = readConfig(config, "a.json", "a");
+  expect(countParameters(buildGraph(model)).total).toBe(302_863_104 + 768);
+  expect(model.stacks.map((stack) => stack.kind)).toEqual(["encoder"]);
+});
+
+test("DiffusionGemma without a number of experts is refused by that key", () => {
+  const config = { model_type: "diffusion_gemma_text", hidden_size: 64, intermediate_size: 128 };
+  expect(() => readConfig(config, "a.json", "a")).toThrow(/num_experts is missing/);
 });

@@ -52,6 +52,8 @@ export const composites: Readonly<Record<string, Composite>> = {
   gemma3: { text: "gemma3_text", nested, vision: visionReaders.siglip },
   gemma4: { text: "gemma4_text", nested, vision: visionReaders.gemma4, audio: conformer },
   llama4: { text: "llama4_text", nested, vision: visionReaders.llama4 },
+  diffusion_gemma: { text: "diffusion_gemma_text", nested, vision: visionReaders.gemma4 },
+  t5gemma2_encoder: { text: "t5gemma2_text", nested, vision: visionReaders.siglip },
   mllama: { text: "mllama_text_model", nested, vision: visionReaders.mllama },
   kimi_k25: { text: "deepseek_v3", nested, vision: visionReaders.moonVit },
   kimi_k3: { text: "kimi_linear", nested, vision: visionReaders.moonVit },

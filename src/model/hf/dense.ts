@@ -63,7 +63,7 @@ function readDense(config: ConfigReader, differences: Partial<DenseFamily> = {})
   });
 }
 
-const attentionBias = (config: ConfigReader): Biases => biasOf(config.flag("attention_bias"));
+export const attentionBias = (config: ConfigReader): Biases => biasOf(config.flag("attention_bias"));
 
 /** models/llama of Hugging Face transformers. */
 const readLlama: Reader = (config) =>
@@ -129,53 +129,6 @@ export function unrotated(config: ConfigReader, layers: number): (layer: number)
   }
   const interval = config.read("no_rope_layer_interval", size);
   return (layer) => (layer + 1) % interval !== 0;
-}
-
-/** models/gemma: norm weights stored as w and applied as 1 + w, embeddings scaled by √hidden_size. */
-const readGemma: Reader = (config) => {
-  config.ignore("hidden_activation");
-  return readDense(config, {
-    bias: attentionBias(config),
-    norm: { ...rmsNorm(config), offset: true },
-    scale: Math.sqrt(config.size("hidden_size")),
-  });
-};
-
-/** models/gemma2: every other layer slides; norms before and after each branch. */
-const readGemma2: Reader = (config) => {
-  const layers = readLayerCount(config);
-  return readDense(config, {
-    ...gemmaSandwich(config),
-    spans: spans(config, layers, (layer) => (layer % 2 === 0 ? "sliding_attention" : "full_attention")),
-  });
-};
-
-/** models/gemma3: five sliding layers to one full layer, norms of queries and keys. */
-const readGemma3: Reader = (config) => {
-  const layers = readLayerCount(config);
-  const given = config.optional(["sliding_window_pattern", "_sliding_window_pattern"], size);
-  const common = gemmaSandwich(config);
-  config.ignore("rope_local_base_freq", "cache_implementation", "use_bidirectional_attention");
-  return readDense(config, {
-    ...common,
-    attention: { ...common.attention, queryKeyNorm: "per-head" },
-    spans: spans(config, layers, everyFull(given ?? 6)),
-  });
-};
-
-export function gemmaSandwich(config: ConfigReader): Partial<DenseFamily> {
-  const scalar = config.optional("query_pre_attn_scalar", real);
-  return {
-    bias: attentionBias(config),
-    norm: { ...rmsNorm(config), offset: true },
-    normPlacement: "sandwich",
-    scale: Math.sqrt(config.size("hidden_size")),
-    softcap: config.optional("final_logit_softcapping", real),
-    attention: {
-      softcap: config.optional("attn_logit_softcapping", real),
-      ...(scalar === null ? {} : { scale: scalar ** -0.5 }),
-    },
-  };
 }
 
 /** models/phi3: fused projections of the same size; a share of each head rotates. */
@@ -365,9 +318,6 @@ export const denseReaders: Readonly<Record<string, Reader>> = {
   qwen2: readQwen2,
   qwen3: readQwen3,
   smollm3: readSmolLm3,
-  gemma: readGemma,
-  gemma2: readGemma2,
-  gemma3_text: readGemma3,
   phi3: readPhi3,
   phi: readPhi,
   olmo: readOlmo,

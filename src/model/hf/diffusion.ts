@@ -1,36 +1,19 @@
-import type { Layer, Mixer } from "../types.js";
 import { readLing2 } from "./bailing.js";
 import { size, sizeOrZero } from "./checks.js";
 import type { ConfigReader } from "./config-reader.js";
 import { readLayerCount } from "./decoder.js";
 import { denseReaders } from "./dense.js";
+import { lookingBothWays } from "./halves.js";
 import { plainLlama } from "./llama-kin.js";
 import { attentionSizes, decoder, listLayers, moe, rmsNorm, softmax } from "./parts.js";
 import type { Reader, ReaderResult } from "./reader.js";
 
 /** Language models that fill in masked tokens step by step (diffusion) instead of one token after the other. */
 
-/** The same layers looking both ways: no cache, and each step is a pass over all positions. */
+/** No cache: each step is a pass over all positions. */
 function bothWays(config: ConfigReader, result: ReaderResult): ReaderResult {
   config.note("tokens are filled in by several passes over all positions, without a cache; one pass is what is priced");
-  const turned = (mixer: Mixer): Mixer => (mixer.kind === "attention" ? { ...mixer, causal: false } : mixer);
-  return {
-    ...result,
-    head: { ...result.head, kind: "lm" },
-    stacks: result.stacks.map((stack) => {
-      const known = new Map<Layer, Layer>();
-      return {
-        ...stack,
-        kind: "encoder",
-        length: { kind: "new" },
-        layers: stack.layers.map((layer) => {
-          const own = known.get(layer) ?? { ...layer, mixers: layer.mixers.map(turned) };
-          known.set(layer, own);
-          return own;
-        }),
-      };
-    }),
-  };
+  return lookingBothWays({ ...result, head: { ...result.head, kind: "lm" } });
 }
 
 /** Blocks are filled in by several passes over their tokens; what is before them is cached as in any decoder. */

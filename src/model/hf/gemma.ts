@@ -195,7 +195,40 @@ const readGemma3n: Reader = (config) => {
   });
 };
 
+/**
+ * models/diffusion_gemma: Gemma 4 with experts in every layer. A prompt passes it as any decoder's; a canvas of tokens is
+ * then filled in by several passes, in which a small network hands on what the pass before thought.
+ */
+const readDiffusionGemma: Reader = (config) => {
+  const hidden = config.size("hidden_size");
+  const width = config.size("intermediate_size");
+  for (const key of ["num_experts", "top_k_experts", "moe_intermediate_size"]) {
+    if (!config.has(key)) throw config.bad(key, config.raw(key), "expected a number: the class has none");
+  }
+  const result = readGemma4(config.with({ enable_moe_block: true, attention_k_eq_v: true }));
+  config.ignoreRest();
+  config.note("a canvas of tokens is filled in by several passes; one pass is what is priced, and its pairs as causal");
+  const linear = (name: string, inWidth: number, outWidth: number): ExtraLinear => ({
+    name,
+    inWidth,
+    outWidth,
+    bias: false,
+  });
+  return {
+    ...result,
+    extras: {
+      linears: [
+        linear("self_conditioning_gate", hidden, width),
+        linear("self_conditioning_up", hidden, width),
+        linear("self_conditioning_down", width, hidden),
+      ],
+      weights: [{ name: "self_conditioning_norm", shape: [hidden] }],
+    },
+  };
+};
+
 export const gemmaReaders: Readonly<Record<string, Reader>> = {
+  diffusion_gemma_text: readDiffusionGemma,
   gemma3n_text: readGemma3n,
   gemma4_text: readGemma4,
 };

@@ -1,4 +1,4 @@
-import type { StackLength } from "../types.js";
+import type { Layer, Mixer, StackLength } from "../types.js";
 import { className } from "./architecture.js";
 import { tokenCount } from "./checks.js";
 import type { ConfigReader } from "./config-reader.js";
@@ -27,5 +27,25 @@ export function shared(
     vocabularySize,
     embedding: { rows: vocabularySize, width: hidden, scale: null },
     dtypes: readDtypes(config),
+  };
+}
+
+/** A decoder's layers looking both ways: an encoder, which has no cache. */
+export function lookingBothWays(result: ReaderResult): ReaderResult {
+  const turned = (mixer: Mixer): Mixer => (mixer.kind === "attention" ? { ...mixer, causal: false } : mixer);
+  const known = new Map<Layer, Layer>();
+  const turn = (layer: Layer): Layer => {
+    const own = known.get(layer) ?? { ...layer, mixers: layer.mixers.map(turned) };
+    known.set(layer, own);
+    return own;
+  };
+  return {
+    ...result,
+    stacks: result.stacks.map((stack) => ({
+      ...stack,
+      kind: "encoder",
+      length: { kind: "new" },
+      layers: stack.layers.map(turn),
+    })),
   };
 }

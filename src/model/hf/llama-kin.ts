@@ -2,7 +2,7 @@ import type { Ffn } from "../types.js";
 import { flag, size, tokenCount } from "./checks.js";
 import type { ConfigReader } from "./config-reader.js";
 import { readLayerCount } from "./decoder.js";
-import { gemmaSandwich, readDense, readQwen2 } from "./dense.js";
+import { readDense, readQwen2 } from "./dense.js";
 import {
   allBias,
   attentionSizes,
@@ -26,14 +26,6 @@ import type { Reader, ReaderResult } from "./reader.js";
  * Decoders close to Llama, read after their published classes. Where a class has no defaults here, a missing key is an
  * error.
  */
-
-/** models/vaultgemma: Gemma 2 without the norms behind each branch. */
-const readVaultGemma: Reader = (config) =>
-  readDense(config, {
-    ...gemmaSandwich(config),
-    normPlacement: "pre",
-    spans: spans(config, readLayerCount(config), (layer) => (layer % 2 === 0 ? "sliding_attention" : "full_attention")),
-  });
 
 /** MiMo: Qwen 2 with a layer for multi-token prediction. */
 const readMiMo: Reader = (config) => {
@@ -206,7 +198,6 @@ function olmoWidth(config: ConfigReader, hidden: number): number {
 }
 
 export const llamaKinReaders: Readonly<Record<string, Reader>> = {
-  vaultgemma: readVaultGemma,
   mimo: readMiMo,
   cwm: readCwm,
   skywork: readSwitched,

@@ -12,6 +12,7 @@ import { type JsonObject, checkNesting, isObject } from "./json.js";
 import { classicKinReaders } from "./classic-kin.js";
 import { encoderKinReaders } from "./encoder-kin.js";
 import { encoderReaders } from "./encoder.js";
+import { gemmaDenseReaders } from "./gemma-dense.js";
 import { gemmaReaders } from "./gemma.js";
 import { diffusionReaders } from "./diffusion.js";
 import { flaReaders } from "./fla.js";
@@ -60,6 +61,7 @@ const readers: ReadonlyMap<string, Reader> = new Map<string, Reader>(
     ...linearReaders,
     ...recurrentReaders,
     ...gemmaReaders,
+    ...gemmaDenseReaders,
     ...visionTextReaders,
     ...encoderReaders,
     ...debertaReaders,
@@ -104,6 +106,8 @@ const defaultsOf: Readonly<Record<string, string>> = {
   baichuan: "llama",
   deepseek_ref: "deepseek_v4",
   vaultgemma: "gemma2",
+  t5gemma2_text: "gemma3_text",
+  diffusion_gemma_text: "gemma4_text",
   minimax_text_01: "minimax",
   sdar: "qwen3",
   Dream: "qwen2",
@@ -269,7 +273,7 @@ function withTowers(language: ReaderResult, composite: Composite, value: JsonObj
     keys.note("vision_config is null: no tower is counted");
   }
   if (composite.vision !== null && (isObject(value["vision_config"]) || value["vision_config"] === undefined)) {
-    if (!(type === "gemma4" && value["vision_config"] === undefined)) {
+    if (!((type === "gemma4" || type === "diffusion_gemma") && value["vision_config"] === undefined)) {
       towers.push(composite.vision(whole.child("vision_config", {}, `${type} vision`), language.hiddenSize, whole));
     }
   }

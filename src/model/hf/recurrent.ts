@@ -9,8 +9,10 @@ const readXlstm: Reader = (config) => {
   const hidden = config.size(["hidden_size", "embedding_dim"]);
   const heads = config.size("num_heads");
   const norm = rmsNorm(config, "norm_eps");
-  const keys = Math.floor(hidden * config.real("qk_dim_factor"));
-  const values = Math.floor(hidden * config.real("v_dim_factor"));
+  const whole = config.optional("mlstm_round_up_to_multiple_of", size) ?? 64;
+  const share = (factor: string): number => whole * Math.ceil(Math.floor(hidden * config.real(factor)) / whole);
+  const keys = share("qk_dim_factor");
+  const values = share("v_dim_factor");
   const multiple = config.size("ffn_round_up_to_multiple_of");
   const width = multiple * Math.ceil(Math.floor(hidden * config.real("ffn_proj_factor")) / multiple);
   for (const [name, total] of [
@@ -28,7 +30,7 @@ const readXlstm: Reader = (config) => {
     chunk: config.size("chunk_size"),
   };
   const ffn: Ffn = { kind: "dense", width, gated: true, activation: "silu", bias: config.flag("use_bias") };
-  config.ignore("embedding_dim", "num_blocks");
+  config.ignore("embedding_dim", "num_blocks", "head_dim");
   return decoder(config, {
     hiddenSize: hidden,
     contextLength: null,

@@ -1,0 +1,110 @@
+import type { Span } from "../types.js";
+import { real, size } from "./checks.js";
+import type { ConfigReader } from "./config-reader.js";
+import { readLayerCount, shareEqual } from "./decoder.js";
+import { type DenseFamily, attentionBias, readDense } from "./dense.js";
+import { lookingBothWays } from "./halves.js";
+import { everyFull, rmsNorm, spans } from "./parts.js";
+import type { Reader, ReaderResult } from "./reader.js";
+
+/** Gemma 1 to 3 and what was made of them: norm weights stored as w, embeddings scaled by √hidden_size. */
+
+/** models/gemma: norm weights stored as w and applied as 1 + w, embeddings scaled by √hidden_size. */
+const readGemma: Reader = (config) => {
+  config.ignore("hidden_activation");
+  return readDense(config, {
+    bias: attentionBias(config),
+    norm: { ...rmsNorm(config), offset: true },
+    scale: Math.sqrt(config.size("hidden_size")),
+  });
+};
+
+/** models/gemma2: every other layer slides; norms before and after each branch. */
+const readGemma2: Reader = (config) => {
+  const layers = readLayerCount(config);
+  return readDense(config, {
+    ...gemmaSandwich(config),
+    spans: spans(config, layers, (layer) => (layer % 2 === 0 ? "sliding_attention" : "full_attention")),
+  });
+};
+
+/** models/gemma3: five sliding layers to one full layer, norms of queries and keys. */
+function gemma3(config: ConfigReader): ReaderResult {
+  const layers = readLayerCount(config);
+  const given = config.peek(["sliding_window_pattern", "_sliding_window_pattern"], size);
+  const common = gemmaSandwich(config);
+  config.ignore("rope_local_base_freq", "cache_implementation", "use_bidirectional_attention");
+  return readDense(config, {
+    ...common,
+    attention: { ...common.attention, queryKeyNorm: "per-head" },
+    spans: spans(config, layers, everyFull(given ?? 6)),
+  });
+}
+
+/** An encoder of Gemma 3's layers, whose windows are as wide as the file says and have the query in their middle. */
+function gemma3Encoder(config: ConfigReader): ReaderResult {
+  const result = lookingBothWays(gemma3(config));
+  const centred = (span: Span): Span =>
+    span.kind === "window" ? { ...span, size: Math.floor(span.size / 2) + 1 } : span;
+  return {
+    ...result,
+    stacks: result.stacks.map((stack) => ({
+      ...stack,
+      layers: shareEqual(
+        stack.layers.map((layer) => ({
+          ...layer,
+          mixers: layer.mixers.map((mixer) =>
+            mixer.kind === "attention" ? { ...mixer, span: centred(mixer.span) } : mixer,
+          ),
+        })),
+      ),
+    })),
+  };
+}
+
+/** EmbeddingGemma is Gemma 3 looking both ways. */
+const readGemma3: Reader = (config) =>
+  config.raw("use_bidirectional_attention") === true ? gemma3Encoder(config) : gemma3(config);
+
+/** models/t5gemma2: the encoder alone, with one more embedding for the end of an image. */
+const readT5Gemma2Encoder: Reader = (config) => {
+  const result = gemma3Encoder(config);
+  config.note("windows of an even width reach one position less to the left; both sides are taken as the right one");
+  const weights = [{ name: "end_of_image", shape: [result.hiddenSize] }];
+  return {
+    ...result,
+    head: { ...result.head, kind: "none" },
+    stacks: result.stacks.map((stack) => ({ ...stack, extras: { weights } })),
+  };
+};
+
+/** models/vaultgemma: Gemma 2 without the norms behind each branch. */
+const readVaultGemma: Reader = (config) =>
+  readDense(config, {
+    ...gemmaSandwich(config),
+    normPlacement: "pre",
+    spans: spans(config, readLayerCount(config), (layer) => (layer % 2 === 0 ? "sliding_attention" : "full_attention")),
+  });
+
+function gemmaSandwich(config: ConfigReader): Partial<DenseFamily> {
+  const scalar = config.optional("query_pre_attn_scalar", real);
+  return {
+    bias: attentionBias(config),
+    norm: { ...rmsNorm(config), offset: true },
+    normPlacement: "sandwich",
+    scale: Math.sqrt(config.size("hidden_size")),
+    softcap: config.optional("final_logit_softcapping", real),
+    attention: {
+      softcap: config.optional("attn_logit_softcapping", real),
+      ...(scalar === null ? {} : { scale: scalar ** -0.5 }),
+    },
+  };
+}
+
+export const gemmaDenseReaders: Readonly<Record<string, Reader>> = {
+  gemma: readGemma,
+  gemma2: readGemma2,
+  gemma3_text: readGemma3,
+  vaultgemma: readVaultGemma,
+  t5gemma2_text: readT5Gemma2Encoder,
+};
