@@ -34,6 +34,8 @@ function visibleUpTo(span: KeySpan, length: Partial<Affine>): Expression {
       const inside = min(length, size);
       return triangle(inside).plus(all.minus(inside).times(size));
     }
+    case "strided":
+      return stridedUpTo(span, length);
     case "compressed":
       return compressedUpTo(span.ratio, span.chosen, length);
     case "chunk": {
@@ -53,6 +55,8 @@ export function touchedKeys(span: KeySpan): Expression {
     case "full":
     case "buckets":
     case "blocks":
+    // Another one of the far blocks for each head: together they touch all.
+    case "strided":
       return n.plus(c);
     case "window":
       // The oldest query sees size − 1 keys before it, and every query sees itself.
@@ -74,6 +78,7 @@ export function keptTokens(span: KeySpan): Expression {
     case "chosen":
     case "buckets":
     case "blocks":
+    case "strided":
       return n.plus(c);
     case "compressed":
       return floorDivide({ n: 1, c: 1 }, span.ratio);
@@ -127,6 +132,27 @@ function globalPairs(size: number, first: number, length: Partial<Affine>, x: Ex
   const all = atMost(length, first);
   const mixed = before.plus(after).plus(x.times(first));
   return all.times(x.times(x)).plus(Expression.one.minus(all).times(mixed));
+}
+
+/**
+ * Mean over the heads of what queries 1 … x see in blocks of s, l of them local, one in t of the others: all but (t − 1)/t
+ * of the keys in far blocks. With u = x − l·s tokens past the local blocks, q = ⌊u/s⌋ and r = u − s·q those are
+ * Σ_{i < u} s·(⌊i/s⌋ + 1) = s·(s·q(q + 1)/2 + r(q + 1)).
+ */
+function stridedUpTo(
+  { size, local, stride }: Extract<KeySpan, { kind: "strided" }>,
+  length: Partial<Affine>,
+): Expression {
+  const x = Expression.affine({ constant: 0, n: 0, c: 0, m: 0, b: 0, ...length });
+  const whole = floorDivide(length, size);
+  const rest = x.minus(whole.times(size));
+  const far = whole.minus(local);
+  const unseen = far
+    .times(far.plus(1))
+    .times(size / 2)
+    .plus(rest.times(far.plus(1)))
+    .times(size * (1 - 1 / stride));
+  return triangle(x).minus(Expression.one.minus(atMost(length, local * size)).times(unseen));
 }
 
 /**

@@ -71,6 +71,9 @@ function linearName({ feature, decay }: LinearAttention): string {
 
 function describeSpan(span: Span): string {
   if (span.kind === "full") return "";
+  if (span.kind === "strided") {
+    return `, ${span.local} blocks of ${span.size} and one in ${span.stride} of those before`;
+  }
   const first = span.kind === "window" && span.first !== undefined ? ` and the first ${span.first}` : "";
   return `, ${span.kind} ${span.size}${first}`;
 }

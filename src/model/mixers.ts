@@ -11,7 +11,12 @@ export type Span =
   /** Buckets of an encoder: each query meets `size` keys in each of `rounds` rounds (Reformer). */
   | { readonly kind: "buckets"; readonly size: number; readonly rounds: number }
   /** Blocks of an encoder: three around, two global, some random; everything up to `(5 + 2·random)·size` (BigBird). */
-  | { readonly kind: "blocks"; readonly size: number; readonly random: number };
+  | { readonly kind: "blocks"; readonly size: number; readonly random: number }
+  /**
+   * The query's block of `size` and `local` − 1 blocks before it; of those farther back one in `stride`, which one
+   * differs from head to head, so that over all heads each is seen equally often (Phi-3-small, arXiv:2404.14219).
+   */
+  | { readonly kind: "strided"; readonly size: number; readonly local: number; readonly stride: number };
 
 /** One compressed key for each `ratio` whole tokens before; at most `chosen` of them where an indexer chooses. */
 export interface CompressedSpan {

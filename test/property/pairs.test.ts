@@ -26,6 +26,15 @@ function keysOf(span: KeySpan, query: number): number {
       case "chunk":
         if (Math.floor((query - 1) / span.size) === Math.floor((key - 1) / span.size)) keys += 1;
         break;
+      case "strided": {
+        // The mean over as many heads as the stride has phases.
+        const back = Math.floor((query - 1) / span.size) - Math.floor((key - 1) / span.size);
+        const block = Math.floor((key - 1) / span.size);
+        for (let head = 0; head < span.stride; head += 1) {
+          if (back < span.local || (block + head + 1) % span.stride === 0) keys += 1 / span.stride;
+        }
+        break;
+      }
       case "full":
       case "buckets":
       case "blocks":
@@ -46,6 +55,13 @@ const spans = fc.oneof(
   fc
     .record({ ratio: fc.integer({ min: 1, max: 12 }), chosen: fc.option(fc.integer({ min: 1, max: 9 })) })
     .map(({ ratio, chosen }) => ({ kind: "compressed", ratio, chosen }) as const),
+  fc
+    .record({
+      size: fc.integer({ min: 1, max: 12 }),
+      local: fc.integer({ min: 1, max: 5 }),
+      stride: fc.integer({ min: 1, max: 6 }),
+    })
+    .map((sizes) => ({ kind: "strided", ...sizes }) as const),
 );
 
 describe("pairs of causal attention equal a count query by query", () => {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { countParameters } from "../../src/cost/parameters.js";
+import { priceGraph } from "../../src/cost/table.js";
 import { buildGraph } from "../../src/graph/build.js";
 import { readConfig } from "../../src/model/hf/read-config.js";
 import { readConfigFile } from "./data.js";
@@ -52,4 +53,26 @@ test("a file older than model_type is of the longest type in its name, which is 
   expect(model.modelType).toBe("roberta");
   expect(model.filled).toContainEqual(expect.objectContaining({ key: "model_type", value: "roberta" }));
   expect(() => readConfig(config, "config.json", "mine")).toThrow(/model_type is missing/);
+});
+
+test("every second layer of Phi-3-small attends to blocks, and takes the FLOPs of a loop over its 32 heads", () => {
+  const file = "microsoft__Phi-3-small-8k-instruct.json";
+  const model = readConfig(readConfigFile("configs", file), file, file);
+  const spans = model.stacks.flatMap(({ layers }) =>
+    layers.flatMap(({ mixers }) => mixers.map((mixer) => (mixer.kind === "attention" ? mixer.span.kind : ""))),
+  );
+  expect(spans.slice(0, 4)).toEqual(["strided", "full", "strided", "full"]);
+  const [size, local, stride, heads, length] = [64, 16, 8, 32, 3000];
+  let pairs = 0;
+  for (let query = 0; query < length; query += 1) {
+    pairs += heads * (query + 1);
+    for (let block = 0; Math.floor(query / size) - block >= local; block += 1) {
+      for (let head = 0; head < heads; head += 1) if ((block + head + 1) % stride !== 0) pairs -= size;
+    }
+  }
+  const priced = priceGraph(buildGraph(model)).find(
+    ({ operator }) => operator.kind === "attention" && operator.span.kind === "strided",
+  );
+  expect(priced?.times).toBe(16);
+  expect(priced?.cost.matmulFlops.at({ n: length })).toBeCloseTo(pairs * 2 * 2 * 128, 0);
 });

@@ -1,5 +1,5 @@
-import type { Ffn } from "../types.js";
-import { layerCount, real, size, tokenCount } from "./checks.js";
+import type { Ffn, Span } from "../types.js";
+import { flag, layerCount, real, size, tokenCount } from "./checks.js";
 import type { ConfigReader } from "./config-reader.js";
 import { readDeepseekMoe } from "./deepseek-moe.js";
 import {
@@ -208,22 +208,14 @@ const readPhi3Small: Reader = (config) => {
   const headDim = hidden / heads;
   const norm = layerNorm(config);
   const theta = config.real("rope_embedding_base");
-  const attention = softmax(
-    { heads, kvHeads, headDim },
-    { dims: headDim, theta, interleaved: false },
-    { bias: allBias },
-  );
+  const full = softmax({ heads, kvHeads, headDim }, { dims: headDim, theta, interleaved: false }, { bias: allBias });
   const ffn = dense(config, { width: config.size("ff_intermediate_size"), bias: true, activation: "gelu" });
-  const period = config.optional("dense_attention_every_n_layers", size);
-  if (period !== null && period > 1) {
-    config.note(
-      `only one of ${period} layers attends to all tokens, the others to blocks; all are priced as full: an upper bound`,
-    );
-  }
+  const period = config.optional("dense_attention_every_n_layers", size) ?? 1;
+  const sparse = period > 1 ? { ...full, span: stridedSpan(config, heads) } : full;
   config.ignoreRest();
   return decoder(config.with({ tie_word_embeddings: true }), {
-    layers: listLayers(config.read("num_hidden_layers", layerCount), () => ({
-      mixers: [attention],
+    layers: listLayers(config.read("num_hidden_layers", layerCount), (index) => ({
+      mixers: [(index + 1) % period === 0 ? full : sparse],
       ffns: [ffn],
       norm,
       normPlacement: "pre",
@@ -232,6 +224,20 @@ const readPhi3Small: Reader = (config) => {
     embedding: { scale: config.optional("mup_embedding_multiplier", real) },
   });
 };
+
+/** Which blocks the sparse layers of Phi-3-small see. */
+function stridedSpan(config: ConfigReader, heads: number): Span {
+  const span = {
+    kind: "strided",
+    size: config.size("blocksparse_block_size"),
+    local: config.size("blocksparse_num_local_blocks"),
+    stride: config.size("blocksparse_vert_stride"),
+  } as const;
+  // Far blocks are seen equally often only where the heads go through all phases of the stride.
+  if (config.optional("blocksparse_homo_head_pattern", flag) !== true && heads % span.stride === 0) return span;
+  config.note("layers that attend to blocks are priced as full: an upper bound, for their heads are not spread evenly");
+  return { kind: "full" };
+}
 
 export const remoteReaders: Readonly<Record<string, Reader>> = {
   internlm2: readLlamaLike,
