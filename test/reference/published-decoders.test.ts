@@ -1,5 +1,7 @@
 import { describe, expect, test } from "vitest";
+import { cacheBytes } from "../../src/cost/cache.js";
 import { countParameters } from "../../src/cost/parameters.js";
+import { priceGraph, totalCost } from "../../src/cost/table.js";
 import { buildGraph } from "../../src/graph/build.js";
 import { readConfig } from "../../src/model/hf/read-config.js";
 import { readConfigFile } from "./data.js";
@@ -341,6 +343,27 @@ const checkpoints: readonly (readonly [string, Record<string, unknown>, number])
     16_255_643_392,
   ],
   [
+    "ByteDance/Ouro-1.4B",
+    {
+      model_type: "ouro",
+      architectures: ["OuroForCausalLM"],
+      early_exit_threshold: 1,
+      head_dim: 128,
+      hidden_act: "silu",
+      hidden_size: 2048,
+      intermediate_size: 5632,
+      num_attention_heads: 16,
+      num_hidden_layers: 24,
+      num_key_value_heads: 16,
+      rms_norm_eps: 1e-6,
+      rope_theta: 1_000_000,
+      tie_word_embeddings: false,
+      total_ut_steps: 4,
+      vocab_size: 49_152,
+    },
+    1_434_652_673,
+  ],
+  [
     "Snowflake/snowflake-arctic-instruct",
     {
       model_type: "arctic",
@@ -558,4 +581,14 @@ test("the encoder of T5Gemma 2 has Gemma 3's layers and one more embedding", () 
 test("DiffusionGemma without a number of experts is refused by that key", () => {
   const config = { model_type: "diffusion_gemma_text", hidden_size: 64, intermediate_size: 128 };
   expect(() => readConfig(config, "a.json", "a")).toThrow(/num_experts is missing/);
+});
+
+test("a looped model has its weights once, and the FLOPs and the cache of every round", () => {
+  const config = checkpoints.find(([name]) => name === "ByteDance/Ouro-1.4B")?.[1] ?? {};
+  const of = (rounds: number) => buildGraph(readConfig({ ...config, total_ut_steps: rounds }, "a.json", "a"));
+  expect(countParameters(of(4)).total).toBe(countParameters(of(1)).total);
+  const layers = (rounds: number): number =>
+    totalCost(priceGraph(of(rounds)).filter(({ block }) => block.name === "layer")).matmulFlops.at({ n: 512 });
+  expect(layers(4)).toBe(4 * layers(1));
+  expect(cacheBytes(of(4)).at({ n: 512 })).toBe(4 * cacheBytes(of(1)).at({ n: 512 }));
 });

@@ -1,4 +1,4 @@
-import type { Ffn } from "../types.js";
+import type { Ffn, Layer } from "../types.js";
 import { flag, size, tokenCount } from "./checks.js";
 import type { ConfigReader } from "./config-reader.js";
 import { readLayerCount } from "./decoder.js";
@@ -85,6 +85,32 @@ const readTeleChat: Reader = (config) => {
     ffn: dense(config, { width: config.size("ffn_hidden_size"), activation: "silu" }),
     layer: { extras: { weights: [{ name: "ffn_bias", shape: [hidden] }] } },
   });
+};
+
+/**
+ * Ouro (arXiv:2510.25741): all layers run total_ut_steps times over the same weights, each time with a cache of their
+ * own; behind each round a gate says whether it was enough. All rounds are priced.
+ */
+const readOuro: Reader = (config) => {
+  const rounds = config.size("total_ut_steps");
+  const hidden = config.size("hidden_size");
+  config.ignore("early_exit_threshold", "use_sliding_window", "sliding_window", "max_window_layers", "layer_types");
+  const plain = readDense(config, { normPlacement: "sandwich" });
+  const gate = { linears: [{ name: "exit_gate", inWidth: hidden, outWidth: 1, bias: true }] };
+  config.note(`its layers run ${rounds} times over the same weights, each time with a cache of their own`);
+  return {
+    ...plain,
+    stacks: plain.stacks.map((stack) => {
+      const shared = stack.layers.map(
+        (layer, index): Layer => ({
+          ...layer,
+          weightsOf: `layers.${index}`,
+          ...(index === stack.layers.length - 1 ? { extras: gate } : {}),
+        }),
+      );
+      return { ...stack, layers: Array.from({ length: rounds }, () => shared).flat() };
+    }),
+  };
 };
 
 /** Grok-1: norms before and after each branch, experts in every layer. */
@@ -210,6 +236,7 @@ export const llamaKinReaders: Readonly<Record<string, Reader>> = {
   "pharia-v1": readPlainBiased,
   telechat: readTeleChat,
   "grok-1": readGrok,
+  ouro: readOuro,
   arctic: readArctic,
   flex_olmo: readFlexOlmo,
   hf_olmo: readOlmoRemote,
