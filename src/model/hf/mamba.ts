@@ -143,11 +143,15 @@ const readMamba2: Reader = (config) => {
 const readMambaSsm: Reader = (config) => {
   const hidden = config.size("d_model");
   const ssm = config.child("ssm_cfg", {});
-  const kind = ssm.optional("layer", oneOf(["Mamba1", "Mamba2"])) ?? "Mamba1";
-  const width = (ssm.optional("expand", size) ?? 2) * hidden;
-  const stateDim = ssm.optional("d_state", size) ?? (kind === "Mamba1" ? 16 : 128);
-  const convolution = ssm.optional("d_conv", size) ?? 4;
-  const headDim = ssm.optional("headdim", size) ?? 64;
+  const from = "default of mamba_ssm";
+  const kind = ssm.derived("layer", oneOf(["Mamba1", "Mamba2"]), from, () => "Mamba1");
+  const sized = (key: string, otherwise: number): number => ssm.derived(key, size, from, () => otherwise);
+  const width = sized("expand", 2) * hidden;
+  const stateDim = sized("d_state", kind === "Mamba1" ? 16 : 128);
+  const convolution = sized("d_conv", 4);
+  const headDim = kind === "Mamba2" ? sized("headdim", 64) : 1;
+  const convolutionBias = ssm.peek("conv_bias", flag) ?? true;
+  const bias = ssm.peek("bias", flag) ?? false;
   if (kind === "Mamba2" && width % headDim !== 0) {
     throw config.bad("ssm_cfg", headDim, `expected a headdim that divides ${width}`);
   }
@@ -159,8 +163,8 @@ const readMambaSsm: Reader = (config) => {
           stateDim,
           convolution,
           timeRank: timeRank(ssm, "dt_rank", hidden),
-          convolutionBias: flagOr(ssm, "conv_bias", true),
-          bias: ssm.flag("bias"),
+          convolutionBias,
+          bias,
           innerNorms: false,
         }
       : {
@@ -168,19 +172,19 @@ const readMambaSsm: Reader = (config) => {
           heads: width / headDim,
           headDim,
           stateDim,
-          groups: ssm.optional("ngroups", size) ?? 1,
+          groups: sized("ngroups", 1),
           convolution,
-          chunk: ssm.optional("chunk_size", size) ?? 256,
-          convolutionBias: flagOr(ssm, "conv_bias", true),
-          bias: ssm.flag("bias"),
+          chunk: sized("chunk_size", 256),
+          convolutionBias,
+          bias,
           gatedNorm: true,
         };
   ssm.ignoreRest();
-  const attending = config.optional("attn_layer_idx", listOf(integer)) ?? [];
+  const attending = config.peek("attn_layer_idx", listOf(integer)) ?? [];
   if (attending.length > 0) throw config.bad("attn_layer_idx", attending, "expected none: attention is not read here");
-  const inner = config.sizeOrZero("d_intermediate");
+  const inner = config.peek("d_intermediate", sizeOrZero) ?? 0;
   if (inner > 0) throw config.bad("d_intermediate", inner, "expected 0: networks are not read here");
-  const multiple = config.optional("pad_vocab_size_multiple", size) ?? 8;
+  const multiple = config.derived("pad_vocab_size_multiple", size, from, () => 8);
   const rows = multiple * Math.ceil(config.size("vocab_size") / multiple);
   const norm: Norm = {
     kind: flagOr(config, "rms_norm", true) ? "rms" : "layer",
@@ -189,7 +193,7 @@ const readMambaSsm: Reader = (config) => {
     offset: false,
   };
   const count = config.size("n_layer");
-  const tied = flagOr(config, "tie_embeddings", true);
+  const tied = config.derived("tie_embeddings", flag, from, () => true);
   config.child("attn_cfg", {}).ignoreRest();
   config.ignore("attn_cfg", "ssm_cfg");
   return decoder(config.with({ vocab_size: rows, tie_word_embeddings: tied }), {
