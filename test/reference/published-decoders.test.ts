@@ -592,3 +592,12 @@ test("a looped model has its weights once, and the FLOPs and the cache of every 
   expect(layers(4)).toBe(4 * layers(1));
   expect(cacheBytes(of(4)).at({ n: 512 })).toBe(4 * cacheBytes(of(1)).at({ n: 512 }));
 });
+
+test("a decoder whose file says that it is not causal is an encoder", () => {
+  const qwen = readConfigFile("configs", "Qwen__Qwen2-7B.json");
+  const model = readConfig({ ...qwen, architectures: ["Qwen2Model"], is_causal: false }, "a.json", "a");
+  expect(model.stacks.map((stack) => stack.kind)).toEqual(["encoder"]);
+  expect(cacheBytes(buildGraph(model)).at({ n: 512 })).toBe(0);
+  const mixers = model.stacks.flatMap(({ layers }) => layers.flatMap((layer) => layer.mixers));
+  expect(mixers.every((mixer) => mixer.kind === "attention" && !mixer.causal)).toBe(true);
+});

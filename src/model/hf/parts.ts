@@ -23,6 +23,7 @@ import {
   readRotary,
   shareEqual,
 } from "./decoder.js";
+import { lookingBothWays } from "./halves.js";
 import type { ReaderResult } from "./reader.js";
 
 /** Building stones of the families' readers: small, each asks the config for the keys it names. */
@@ -215,8 +216,17 @@ export interface DecoderParts {
   readonly contextLength?: number | null;
 }
 
-/** A decoder-only model of these layers, with the embedding and the head that nearly all have. */
+/**
+ * A decoder-only model of these layers, with the embedding and the head that nearly all have. Files of embedding models
+ * made of one say that it looks both ways: an encoder.
+ */
 export function decoder(config: ConfigReader, parts: DecoderParts): ReaderResult {
+  const result = causalDecoder(config, parts);
+  const both = config.raw("use_bidirectional_attention");
+  return config.raw("is_causal") === false || both === true || both === "all" ? lookingBothWays(result) : result;
+}
+
+function causalDecoder(config: ConfigReader, parts: DecoderParts): ReaderResult {
   const hiddenSize = parts.hiddenSize ?? config.size("hidden_size");
   const vocabularySize = config.read("vocab_size", tokenCount);
   return {
