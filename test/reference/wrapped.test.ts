@@ -288,9 +288,8 @@ describe("encoders of images and sound", () => {
       {
         model_type: "clip",
         architectures: ["CLIPModel"],
-        projection_dim: 512,
-        text_config: { model_type: "clip_text_model", projection_dim: 512 },
-        vision_config: { model_type: "clip_vision_model", image_size: 224, patch_size: 32 },
+        text_config: { model_type: "clip_text_model" },
+        vision_config: { model_type: "clip_vision_model" },
       },
       151_277_313,
     ],

@@ -32,20 +32,21 @@ function patchesOf(config: ConfigReader, image: number, patch: number): number {
   return Math.floor(of("image_size", image) / of("patch_size", patch)) ** 2;
 }
 
-const large: Sizes = { hidden: 1024, count: 24, heads: 16, width: 4096 };
+const large = { hidden: 1024, count: 24, heads: 16, width: 4096, image: 336, patch: 14 };
 
 /** CLIP's vision model: a class token, norms around (models/clip). */
 function clip(config: ConfigReader, { linears, weights = [] }: Beside, defaults = large): Stack {
   const sizes = sizesOf(config, "class default of the vision tower", defaults);
   const { hidden } = sizes;
+  const patch = config.derived("patch_size", size, "class default of the vision tower", () => defaults.patch);
   return tower({
     ...sizes,
     finalNorm: layerNormed,
     linears,
     weights: [
       weight("class_token", hidden),
-      weight("patches", hidden, patchArea(config, false)),
-      weight("positions", patchesOf(config, 336, 14) + 1, hidden),
+      weight("patches", hidden, config.derived("num_channels", size, "class default", () => 3) * patch ** 2),
+      weight("positions", patchesOf(config, defaults.image, defaults.patch) + 1, hidden),
       norm2("pre_norm", hidden),
       ...weights,
     ],
@@ -54,11 +55,9 @@ function clip(config: ConfigReader, { linears, weights = [] }: Beside, defaults 
 
 /** The two towers of CLIP end in one space. */
 const both: VisionReader = (config, _textHidden, whole) => {
-  const defaults = { hidden: 768, count: 12, heads: 12, width: 3072 };
+  const defaults = { hidden: 768, count: 12, heads: 12, width: 3072, image: 224, patch: 32 };
   const hidden = config.derived("hidden_size", size, "class default", () => defaults.hidden);
   const out = whole.derived("projection_dim", size, "class default", () => 512);
-  config.derived("image_size", size, "class default", () => 224);
-  config.derived("patch_size", size, "class default", () => 32);
   return clip(config, { linears: [linear("project", hidden, out, false)] }, defaults);
 };
 
