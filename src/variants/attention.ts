@@ -95,7 +95,7 @@ export function sinks(first: number, variant: string): LayerChange {
  * have an indexer of 64). Latent attention stays latent.
  */
 export function topK(chosen: number, variant: string): LayerChange {
-  return (layer, place) =>
+  const change: LayerChange = (layer, place) =>
     changeSelfAttention(layer, place, (mixer) => {
       const indexer = (dim: number, queryWidth: number): Indexer => ({
         heads: Math.ceil(mixer.heads / 2),
@@ -109,12 +109,12 @@ export function topK(chosen: number, variant: string): LayerChange {
         const { sharedIndexer: _shared, ...rest } = mixer;
         return { ...rest, indexer: indexer(mixer.nopeDim + mixer.ropeDim, mixer.queryRank ?? place.hidden) };
       }
-      if (!mixer.causal) throw inapplicable(place.model, variant, "an encoder", "expected causal attention");
       return {
         ...withSpan(mixer, { kind: "chosen", size: chosen }),
         indexer: indexer(mixer.keyDim, place.hidden),
       };
     });
+  return oneWay("causal", variant, "expected causal attention", change);
 }
 
 /** BigBird's blocks (arXiv:2007.14062): three around, two global, three random. They look both ways. */
