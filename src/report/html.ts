@@ -12,7 +12,7 @@ import { partsPicture, unnamedBands } from "./pictures/parts.js";
 import { ratioPicture } from "./pictures/ratio.js";
 import { timePicture } from "./pictures/time.js";
 import { plainWords } from "./plain-words.js";
-import { answer, phaseTitle } from "./words.js";
+import { answer, doubts, phaseTitle } from "./words.js";
 
 /**
  * The report as one HTML document that needs nothing else: no scripts, no requests, pictures as SVG. Loads Observable
@@ -49,7 +49,7 @@ function header(data: ReportData): Markup {
             run.runtime.attention === null ? null : `${run.runtime.attention} attention`,
           ]
       : [prediction === null ? null : `predicted for ${prediction.device} with ${prediction.engine}`];
-  const warnings = [...data.warnings, ...data.phases.flatMap((phase) => phase.law?.warnings ?? [])];
+  const warnings = doubts(data);
   return html`<header>
 <p class="kicker">How inference slows with sequence length</p>
 <h1>${printable(data.model.name)}</h1>
@@ -58,7 +58,7 @@ function header(data: ReportData): Markup {
     .map(printable)
     .join(" · ")}</p>
 <ol class="answer">${answer(data).map(({ label, text }) => html`<li><b>${label}</b> ${text}</li>`)}</ol>
-${warnings.length === 0 ? null : html`<div class="warnings" role="note">${warnings.map(({ message }) => html`<p><b>Mind:</b> ${printable(message)}</p>`)}</div>`}
+${warnings.length === 0 ? null : html`<div class="warnings" role="note">${warnings.map((message) => html`<p><b>Mind:</b> ${printable(message)}</p>`)}</div>`}
 </header>`;
 }
 

@@ -4,7 +4,7 @@ import { columnUnit, inUnit, levelText, printable, ratio } from "./labels.js";
 import { agreement } from "./measured.js";
 import { type Cell, type Column, type Style, table } from "./table.js";
 import { terminalPlot } from "./terminal-plot.js";
-import { answer, mainPhase, phaseTitle } from "./words.js";
+import { answer, doubts, mainPhase, phaseTitle } from "./words.js";
 
 export interface TerminalOptions {
   readonly style: Style;
@@ -177,8 +177,9 @@ function timePlot(phase: PhaseReport, options: TerminalOptions): string {
 }
 
 function warnings(data: ReportData, style: Style): string {
-  const all = [...data.warnings, ...data.phases.flatMap((phase) => phase.law?.warnings ?? [])];
-  return all.map((warning) => `${style("yellow", "warning")} ${printable(warning.message)}`).join("\n");
+  return doubts(data)
+    .map((message) => `${style("yellow", "warning")} ${printable(message)}`)
+    .join("\n");
 }
 
 function statements(data: ReportData, options: TerminalOptions): string {

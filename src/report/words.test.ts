@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { decodeReport, prefillReport, reportData } from "../../test/fixtures/report-data.js";
 import type { PhaseLaw, PhasePrediction, PhaseReport, ReportData } from "./data.js";
-import { answer } from "./words.js";
+import { answer, doubts } from "./words.js";
 
 function texts(data: ReportData): [string, string, string] {
   const [slowing, takeover, agreeing] = answer(data);
@@ -30,6 +30,15 @@ test("the answer of a whole profile says how it slows, where n² takes over and 
     "n² takes over at about 3,700 tokens on this machine (90 % interval 3,200–4,400; predicted 4,400, 3,300–6,100; 6,100 if only FLOPs counted).",
     "They agree: prefill takes 1.02 of the predicted time (median; 0.854–1.08), 6 of 7 lengths inside the 90 % interval; decode takes 1.04 of the predicted time (median; 0.960–1.12), 4 of 5 lengths inside the 90 % interval.",
   ]);
+});
+
+test("doubts of a law name its phase where there are several", () => {
+  const law = lawWith({ warnings: [{ code: "bend", message: "it bends" }] });
+  const own = reportData.warnings.map(({ message }) => message);
+  const decode = { ...decodeReport, law };
+  const both = { ...reportData, phases: [{ ...prefillReport, law }, decode] };
+  expect(doubts(both)).toEqual([...own, "Prefill: it bends", "Decode: it bends"]);
+  expect(doubts({ ...both, phases: [decode] })).toEqual([...own, "it bends"]);
 });
 
 describe("how it slows", () => {

@@ -30,6 +30,15 @@ const titles: Record<PhaseReport["phase"], string> = {
   "decode-uncached": "Decode without a KV cache",
 };
 
+/** What is to be doubted: of the run as a whole, and of each phase's law, named where there are several. */
+export function doubts({ warnings, phases }: ReportData): readonly string[] {
+  const several = phases.filter(({ law }) => law !== null).length > 1;
+  const ofLaws = phases.flatMap(({ phase, law }) =>
+    (law?.warnings ?? []).map(({ message }) => (several ? `${phaseTitle(phase)}: ${message}` : message)),
+  );
+  return [...warnings.map(({ message }) => message), ...ofLaws];
+}
+
 export function phaseTitle(phase: PhaseReport["phase"]): string {
   return titles[phase];
 }
