@@ -2,9 +2,9 @@
 // and, interleaved with them, at n itself; what the short lengths say of n by the physical law, how far off it is, and what
 // knowing it cost beside measuring n as often, warm-ups and calibration included.
 //
-//   npm run build && node bench/foretell.mjs [--n 8192] [--repeat 3] [--record calibration.json]
+//   npm run build && node bench/foretell.mjs [--n 8192] [--repeat 3] [--full] [--only part-of-a-name] [--record calibration.json]
 //
-// Five minutes or so on a quiet machine. The GGUF file (the shapes of SmolLM2-135M, float16, random weights) is written to
+// Five minutes or so on a quiet machine; `--full` calibrates longer. The GGUF file (the shapes of SmolLM2-135M, float16, random weights) is written to
 // a temporary folder.
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -30,6 +30,8 @@ const { values: options } = parseArgs({
   options: {
     n: { type: "string", default: "8192" },
     repeat: { type: "string", default: "3" },
+    full: { type: "boolean", default: false },
+    only: { type: "string", default: "" },
     record: { type: "string" },
   },
 });
@@ -44,7 +46,13 @@ async function calibration() {
     return parseDeviceRecord(JSON.parse(readFileSync(record, "utf8")), record);
   }
   const runtime = await onnxMicroRuntime();
-  const made = await calibrate({ runtime, clock, machine: await readMachine(), quick: true, date: new Date() });
+  const made = await calibrate({
+    runtime,
+    clock,
+    machine: await readMachine(),
+    quick: !options.full,
+    date: new Date(),
+  });
   if (record !== undefined) writeFileSync(record, JSON.stringify(made, null, 1));
   return made;
 }
@@ -115,7 +123,7 @@ const spent = { short: 0, long: 0 };
 const errors = [];
 let inside = 0;
 try {
-  for (const subject of subjects) {
+  for (const subject of subjects.filter(({ name }) => name.includes(options.only))) {
     const samples = await measured(subject);
     const short = samples.filter((sample) => sample.n < n);
     const long = samples.filter((sample) => sample.n === n);

@@ -1,8 +1,8 @@
 /**
  * How well the calibrated prediction for this machine agrees with ONNX Runtime: calibrates, measures two models in
- * shuffled blocks, prints the ratios; with `--long`, also how well lengths up to 1024 foretell 8192.
+ * shuffled blocks, prints the ratios.
  *
- *   npm run build && node bench/local-accuracy.mjs [--blocks 3] [--quick] [--long] [--lengths 128..4096] [--record file]
+ *   npm run build && node bench/local-accuracy.mjs [--blocks 3] [--quick] [--lengths 128..4096] [--record file]
  *
  * `--record` reads a calibration from a file, or writes it there when there is none. Run it on a quiet machine.
  */
@@ -10,7 +10,6 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { parseLengths } from "../dist/base/lengths.js";
 import { seededRandom, shuffled } from "../dist/base/random.js";
-import { fitLaw, fitPhysical } from "../dist/fit/index.js";
 import { parseDeviceRecord } from "../dist/hardware/record.js";
 import { systemClock as clock } from "../dist/measure/clock.js";
 import { readMachine } from "../dist/measure/environment.js";
@@ -20,12 +19,12 @@ import { predictCurve } from "../dist/predict/curve.js";
 import { withDtype } from "../dist/variants/dtype.js";
 import { calibrate } from "../dist/study/calibrate.js";
 import { onnxMicroRuntime } from "../dist/study/micro-runtime.js";
+import { quantile } from "./robust-fit.mjs";
 
 const { values: options } = parseArgs({
   options: {
     blocks: { type: "string", default: "3" },
     quick: { type: "boolean", default: false },
-    long: { type: "boolean", default: false },
     lengths: { type: "string", default: "128..4096" },
     models: { type: "string", default: "SmolLM2-135M,Qwen2.5-0.5B" },
     phase: { type: "string", default: "prefill" },
@@ -36,7 +35,6 @@ const { values: options } = parseArgs({
 const lengths = parseLengths(options.lengths);
 const names = options.models.split(",");
 const { phase, attention } = options;
-const longest = options.long ? 8192 : Math.max(...lengths);
 
 async function calibration() {
   if (options.record !== undefined && existsSync(options.record)) {
@@ -49,7 +47,6 @@ async function calibration() {
   return record;
 }
 
-const quantile = (values, share) => [...values].sort((a, b) => a - b)[Math.floor(share * (values.length - 1))];
 const cellOf = (n) => (phase === "decode" ? { phase, n: 1, depth: n, batch: 1 } : { phase, n, depth: 0, batch: 1 });
 const milliseconds = (seconds) => (seconds * 1e3).toFixed(1).padStart(9);
 
@@ -68,11 +65,10 @@ for (const name of names) {
     attention,
     threads: device.calibration.threads,
     seed: 1,
-    maxLength: longest + 1,
+    maxLength: Math.max(...lengths) + 1,
     availableBytes: availableMemory,
   });
-  const own = options.long && name === names[0] ? [...lengths, 8192] : lengths;
-  for (const n of own) runs.push({ name, model, runner, n, times: [] });
+  for (const n of lengths) runs.push({ name, model, runner, n, times: [] });
 }
 const random = seededRandom(1);
 for (let block = -1; block < Number(options.blocks); block += 1) {
@@ -94,7 +90,7 @@ for (const name of names) {
     const measured = quantile(run.times, 0.5);
     const { seconds: predicted, low, high } = curve.interval(run.n);
     const ratio = predicted / measured;
-    if (lengths.includes(run.n)) ratios.push(ratio);
+    ratios.push(ratio);
     const inside = measured >= low && measured <= high;
     const shares = curve.components.map(
       (part) => `${part.name} ${((100 * part.seconds(run.n)) / predicted).toFixed(0)} %`,
@@ -114,30 +110,4 @@ console.log(
   `ratios from ${Math.min(...ratios).toFixed(3)} to ${Math.max(...ratios).toFixed(3)}, median ${quantile(ratios, 0.5).toFixed(3)}`,
 );
 
-if (options.long) {
-  const [name] = names;
-  const curve = predictCurve(withDtype(builtInModel(name), "float32"), device, { phase, attention });
-  const own = runs.filter((one) => one.name === name);
-  const points = own
-    .filter(({ n }) => n <= 1024)
-    .flatMap(({ n, times }) => times.map((time) => ({ n, seconds: time })));
-  const fitted = fitPhysical(curve, points, { level: 0.8 });
-  const truth = quantile(own.find(({ n }) => n === 8192).times, 0.5);
-  const { seconds: foretold, low, high } = fitted.predict(8192);
-  console.log(
-    `fitted to lengths ≤ 1024: 8192 foretold as ${foretold.toFixed(2)} s [${low.toFixed(2)}, ${high.toFixed(2)}], measured ${truth.toFixed(2)} s: ${((foretold / truth - 1) * 100).toFixed(1)} %`,
-  );
-  console.log(fitted.law.efficiencies.map((one) => `${one.name} ${one.value.toFixed(3)}`).join(", "));
-  const blind = fitLaw(points);
-  const guess = blind.predict(8192);
-  console.log(
-    `the samples alone (${blind.law.kind} law): ${guess.seconds.toFixed(2)} s [${guess.low.toFixed(2)}, ${guess.high.toFixed(2)}], ${guess.canTell ? "said to be known" : "said to be unknown"}; ${blind.warnings.map(({ code }) => code).join(", ")}`,
-  );
-  const measuring = points.reduce((sum, point) => sum + point.seconds, 0);
-  const direct = own.find(({ n }) => n === 8192).times.reduce((sum, time) => sum + time, 0);
-  const share = (part) => `${((100 * part) / direct).toFixed(0)} %`;
-  console.log(
-    `cost: ${measuring.toFixed(1)} s of samples (${share(measuring)}) and ${seconds.toFixed(1)} s of calibration (${share(seconds + measuring)} together) of the ${direct.toFixed(1)} s that measuring 8192 as often took`,
-  );
-}
 for (const runner of new Set(runs.map((one) => one.runner))) await runner.close();
