@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { checkpointWeights } from "../../src/cost/quantised.js";
+import { builtInModel } from "../../src/model/builtin/models.js";
 import { readConfig } from "../../src/model/hf/read-config.js";
 import { readConfigFile } from "./data.js";
 
@@ -9,6 +10,16 @@ function weightsOf(file: string, changes: Readonly<Record<string, unknown>> = {}
 }
 
 describe("checkpoints that were published quantised", () => {
+  test.each([
+    ["gpt-oss-20b", "openai__gpt-oss-20b"],
+    ["DeepSeek-V3", "deepseek-ai__DeepSeek-V3"],
+    ["DeepSeek-V3.2", "deepseek-ai__DeepSeek-V3.2"],
+  ])("the built-in %s is as it was published", (name, file) => {
+    const model = builtInModel(name);
+    if (model === null) throw new Error(`${name} is built in`);
+    expect(checkpointWeights(model)).toEqual(weightsOf(file));
+  });
+
   /* `total_size` in openai/gpt-oss-20b's model.safetensors.index.json; parameters: huggingface.js, parse-safetensors-metadata.spec.ts. */
   test("gpt-oss-20b takes its bytes to the last one, BF16 and MXFP4 apart", () => {
     const weights = weightsOf("openai__gpt-oss-20b");

@@ -48,6 +48,15 @@ export const mixedConfigs: Readonly<Record<string, JsonObject>> = {
   "gpt-oss-20b": {
     architectures: ["GptOssForCausalLM"],
     model_type: "gpt_oss",
+    quantization_config: {
+      quant_method: "mxfp4",
+      modules_to_not_convert: [
+        "model.layers.*.self_attn",
+        "model.layers.*.mlp.router",
+        "model.embed_tokens",
+        "lm_head",
+      ],
+    },
     attention_bias: true,
     head_dim: 64,
     hidden_act: "silu",
@@ -116,6 +125,12 @@ export const mixedConfigs: Readonly<Record<string, JsonObject>> = {
   "DeepSeek-V3": {
     architectures: ["DeepseekV3ForCausalLM"],
     model_type: "deepseek_v3",
+    quantization_config: {
+      quant_method: "fp8",
+      fmt: "e4m3",
+      activation_scheme: "dynamic",
+      weight_block_size: [128, 128],
+    },
     attention_bias: false,
     first_k_dense_replace: 3,
     hidden_act: "silu",
@@ -158,6 +173,12 @@ export const mixedConfigs: Readonly<Record<string, JsonObject>> = {
   "DeepSeek-V3.2": {
     architectures: ["DeepseekV32ForCausalLM"],
     model_type: "deepseek_v32",
+    quantization_config: {
+      quant_method: "fp8",
+      fmt: "e4m3",
+      activation_scheme: "dynamic",
+      weight_block_size: [128, 128],
+    },
     attention_bias: false,
     first_k_dense_replace: 3,
     hidden_act: "silu",
