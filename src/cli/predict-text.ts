@@ -148,7 +148,7 @@ function crossings({ crossover, attentionHalf, limits }: PredictDocument): strin
     return `n = ${tokens(Math.round(at.n))}${ends}`;
   };
   const limit = (at: { n: number } | null, otherwise: string): string =>
-    at === null ? otherwise : `n = ${tokens(at.n)}`;
+    at === null ? otherwise : at.n === 0 ? "none: the weights alone do not fit" : `n = ${tokens(at.n)}`;
   return [
     `crossover        FLOPs ${where(crossover.flops)}; seconds ${where(crossover.seconds)}`,
     `attention half   FLOPs ${where(attentionHalf.flops)}; seconds ${where(attentionHalf.seconds)}`,

@@ -14,6 +14,13 @@ describe("plain words", () => {
     expect(words[2]).toContain("Ten times as much (80k) would take about 18 min (14–22 min), 71 times as long.");
   });
 
+  test("say where not even the weights fit", () => {
+    const { limits } = reportData;
+    const memory = limits.memory === null ? null : { ...limits.memory, n: 0 };
+    const said = plainWords({ ...reportData, limits: { ...limits, memory } });
+    expect(said.at(-1)).toContain("does not even hold its weights");
+  });
+
   test("label what nobody measured, and what lies beyond the model's context", () => {
     expect(words[2]).toContain(
       "Nobody measured these lengths: they are extrapolated from what was measured between 128 and 8k tokens",

@@ -121,6 +121,7 @@ function remembered(data: ReportData): string | null {
   if (cache === null || cache.bytesPerToken <= 0) return null;
   const kept = `For every token the model keeps ${bytes(cache.bytesPerToken)} in memory (the KV cache), so that it need not be read again.`;
   const limit = data.limits.memory;
+  if (limit?.n === 0) return `${kept} The memory of ${place(data)} does not even hold its weights.`;
   return limit === null
     ? kept
     : `${kept} The memory of ${place(data)} is full at about ${aboutTokens(limit.n)} tokens.`;

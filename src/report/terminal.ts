@@ -184,7 +184,10 @@ function warnings(data: ReportData, style: Style): string {
 
 function statements(data: ReportData, options: TerminalOptions): string {
   const limits: string[] = [];
-  if (data.limits.memory !== null) limits.push(`memory is full at ${tokens(data.limits.memory.n)} tokens`);
+  const full = data.limits.memory?.n;
+  if (full !== undefined) {
+    limits.push(full === 0 ? "memory does not even hold the weights" : `memory is full at ${tokens(full)} tokens`);
+  }
   if (data.model.cache !== null) limits.push(`the KV cache takes ${bytes(data.model.cache.bytesPerToken)} per token`);
   if (data.run !== null) limits.push(`measuring took ${seconds(data.run.seconds)}`);
   const lines = answer(data).map(({ label, text }) =>

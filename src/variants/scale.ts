@@ -39,7 +39,10 @@ function withLayers(model: ModelDescription, wanted: number): ModelDescription {
   const result = { ...model, stacks };
   const lost = mixerKinds(model).filter((kind) => !mixerKinds(result).includes(kind));
   const missing = lost.length === 0 ? "" : `; none of them mixes by ${lost.join(" or ")}, as others of the model do`;
-  return noted(result, `scaled: ${wanted} layers instead of ${before.join(" + ")}${missing}`);
+  return noted(
+    result,
+    `scaled: ${wanted} ${wanted === 1 ? "layer" : "layers"} instead of ${before.join(" + ")}${missing}`,
+  );
 }
 
 /** The model without its towers of pictures and sound, whose widths have nothing to do with the text's. */

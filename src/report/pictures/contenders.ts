@@ -1,5 +1,15 @@
 import { bytes, seconds } from "../../base/format.js";
-import { frame, ink, innerWidth, lengthAxis, type Picture, textWidth, verticalAxis } from "./drawing.js";
+import {
+  apart,
+  frame,
+  ink,
+  innerHeight,
+  innerWidth,
+  lengthAxis,
+  type Picture,
+  textWidth,
+  verticalAxis,
+} from "./drawing.js";
 import { timeTick, timeTicks } from "../labels.js";
 
 /** One contender's line: values over lengths, both positive. */
@@ -35,11 +45,14 @@ export function contendersPicture(
       })
       .join("; "),
     draw: (plot, size) => {
+      const height = innerHeight(size) / Math.log((high * 1.1) / (low * 0.9));
+      const ends = drawn.map(({ points }) => -height * Math.log(points.at(-1)?.value ?? 1));
+      const places = apart(ends, nameHeight);
       const right = Math.min(textWidth(longest, size) + 12, innerWidth(size) / 2);
       return {
         ...frame(size, { right, left: of === "bytes" ? 74 : 62 }),
-        x: { type: "log", base: 2, domain: from === to ? [from / 2, to * 2] : [from, to] },
-        y: { type: "log", domain: [low * 0.9, high * 1.1] },
+        x: { type: "log", base: 2, domain: from === to ? [from / 2, to * 2] : [from, to], label: null },
+        y: { type: "log", domain: [low * 0.9, high * 1.1], label: null },
         marks: [
           ...verticalAxis(plot, ticks, label),
           ...lengthAxis(plot, size, from, to, axis),
@@ -54,6 +67,7 @@ export function contendersPicture(
                 y: "value",
                 text: [name],
                 dx: 8,
+                dy: (places[index] ?? 0) - (ends[index] ?? 0),
                 textAnchor: "start",
                 fill: stroke,
               }),
@@ -64,6 +78,9 @@ export function contendersPicture(
     },
   };
 }
+
+/** Pixels between the names of two lines that end close by. */
+const nameHeight = 15;
 
 /** Powers of two with at most eight of them. */
 function byteTicks(low: number, high: number): number[] {

@@ -49,6 +49,23 @@ export function innerWidth(size: Size): number {
   return size.width - marginLeft - marginRight;
 }
 
+/** Pixels that the data have from top to bottom. */
+export function innerHeight(size: Size): number {
+  const { marginTop, marginBottom } = frame(size);
+  return size.height - marginTop - marginBottom;
+}
+
+/** The places moved up, lowest first, as far as it takes for none to be closer than `least` to the one below. */
+export function apart(places: readonly number[], least: number): number[] {
+  const moved = [...places];
+  let below = Number.NEGATIVE_INFINITY;
+  for (const [index, place] of [...places.entries()].sort(([, left], [, right]) => left - right)) {
+    below = Math.max(place, below + least);
+    moved[index] = below;
+  }
+  return moved;
+}
+
 /** Pixels that a text takes at most. */
 export function textWidth(text: string, size: Size): number {
   return text.length * (size.wide ? 7.4 : 6.8);

@@ -1,7 +1,7 @@
 import { bytes } from "../../base/format.js";
 import type { MemoryPoint, MemoryReport } from "../data.js";
 import { aboutTokens } from "../labels.js";
-import { frame, ink, lengthAxis, type Picture, verticalAxis } from "./drawing.js";
+import { apart, frame, ink, lengthAxis, type Picture, verticalAxis } from "./drawing.js";
 
 const layers = [
   { key: "weights", name: "weights", colour: "var(--part-2)" },
@@ -100,14 +100,17 @@ function stacked(points: readonly MemoryPoint[]): Stack[] {
 
 /** Names at the right end of their layers, bottom up, pushed apart where layers are thin. */
 function layerLabels(stacks: readonly Stack[], spacing: number): { n: number; y: number; name: string }[] {
-  let lowest = Number.NEGATIVE_INFINITY;
-  return stacks.flatMap(({ layer, areas }) => {
+  const ends = stacks.flatMap(({ layer, areas }) => {
     const end = areas.at(-1);
-    if (end === undefined || end.to <= end.from) return [];
-    const y = Math.max((end.from + end.to) / 2, lowest + spacing);
-    lowest = y;
-    return [{ n: end.n, y, name: layer.name }];
+    return end === undefined || end.to <= end.from
+      ? []
+      : [{ n: end.n, middle: (end.from + end.to) / 2, name: layer.name }];
   });
+  const places = apart(
+    ends.map(({ middle }) => middle),
+    spacing,
+  );
+  return ends.map(({ n, name, middle }, index) => ({ n, y: places[index] ?? middle, name }));
 }
 
 /** Four to eight round multiples of a unit: 1, 2, 5, 10 … times it. */
