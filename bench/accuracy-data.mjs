@@ -1,9 +1,10 @@
 // Sweeps of published latencies: one curve over length or depth, everything else equal. `sweepsOf` makes them of full
 // tables, `readSweeps` reads the thinned copy in bench/data (data/README.md has the sources).
-import { readFileSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import Papa from "papaparse";
+import { rowsOf } from "./hardware-data.mjs";
 
 /** @typedef {"prefill over length" | "prefill over depth" | "decode over context"} Kind */
 /** @typedef {{kind: Kind, about: Record<string, string>, points: {n: number, seconds: number}[]}} Sweep */
@@ -15,12 +16,6 @@ const unfair = new Set(["outlier_suspect", "faster_than_naive_roofline", "cache_
 /** A time-out written down as a time. */
 const timeOut = 999;
 const fields = ["source", "model", "hardware", "gpus", "dtype", "engine", "engine_version", "batch"];
-
-/** @param {string} file @returns {Record<string, string>[]} */
-function rowsOf(file) {
-  const { data: rows } = Papa.parse(readFileSync(file, "utf8"), { header: true, skipEmptyLines: true });
-  return /** @type {Record<string, string>[]} */ (rows);
-}
 
 /**
  * Rows with equal fields as sweeps; a length that is there more than once is a repeat.

@@ -8,9 +8,11 @@
 // docs/accuracy.md and the score into bench/data/score.json; --gate scores predictions alone and fails when they got worse.
 import { readFileSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
+import { Matrix, solve } from "ml-matrix";
 import { fitLaw, lawKinds } from "../dist/fit/index.js";
 import { hideLongest, readSweeps, sweepsOf, writeSweeps } from "./accuracy-data.mjs";
 import { predictionAccuracy } from "./predict-accuracy.mjs";
+import { quantile } from "./robust-fit.mjs";
 
 /** @typedef {import("./accuracy-data.mjs").Sweep} Sweep */
 /** @typedef {{n: number, seconds: number}} Point */
@@ -19,39 +21,14 @@ import { predictionAccuracy } from "./predict-accuracy.mjs";
  * @typedef {{error: number, covered: boolean | null, canTell: boolean | null, width: number | null}} Guess
  */
 
-/** Gauss with partial pivoting; tiny systems only. @param {number[][]} rows @param {number[]} right */
-function solve(rows, right) {
-  const size = right.length;
-  const all = rows.map((row, i) => [...row, right[i] ?? 0]);
-  for (let column = 0; column < size; column += 1) {
-    let pivot = column;
-    for (let row = column; row < size; row += 1) {
-      if (Math.abs(all[row]?.[column] ?? 0) > Math.abs(all[pivot]?.[column] ?? 0)) pivot = row;
-    }
-    [all[column], all[pivot]] = [all[pivot] ?? [], all[column] ?? []];
-    for (let row = 0; row < size; row += 1) {
-      if (row === column) continue;
-      const factor = (all[row]?.[column] ?? 0) / (all[column]?.[column] ?? 1);
-      for (let i = column; i <= size; i += 1) {
-        const line = all[row];
-        if (line !== undefined) line[i] = (line[i] ?? 0) - factor * (all[column]?.[i] ?? 0);
-      }
-    }
-  }
-  return all.map((row, i) => (row[size] ?? 0) / (row[i] ?? 1));
-}
-
 /** Ordinary least squares, as anybody would: no weights, any sign. @param {Point[]} points @param {number} degree */
 function plain(points, degree) {
   const scale = Math.max(...points.map(({ n }) => n));
   const powers = (/** @type {number} */ n) => Array.from({ length: degree + 1 }, (_, i) => (n / scale) ** i);
-  const rows = Array.from({ length: degree + 1 }, (_, i) =>
-    Array.from({ length: degree + 1 }, (__, j) =>
-      points.reduce((sum, { n }) => sum + (powers(n)[i] ?? 0) * (powers(n)[j] ?? 0), 0),
-    ),
-  );
-  const right = rows.map((_, i) => points.reduce((sum, { n, seconds }) => sum + (powers(n)[i] ?? 0) * seconds, 0));
-  const beta = solve(rows, right);
+  const beta = solve(
+    new Matrix(points.map(({ n }) => powers(n))),
+    Matrix.columnVector(points.map(({ seconds }) => seconds)),
+  ).to1DArray();
   return (/** @type {number} */ n) => powers(n).reduce((sum, value, i) => sum + value * (beta[i] ?? 0), 0);
 }
 
@@ -87,14 +64,6 @@ function ordinary(sweep, degree) {
     canTell: null,
     width: null,
   }));
-}
-
-/** @param {number[]} values @param {number} share */
-function quantile(values, share) {
-  const sorted = [...values].sort((left, right) => left - right);
-  const place = (sorted.length - 1) * share;
-  const below = sorted[Math.floor(place)] ?? Number.NaN;
-  return below + (place % 1) * ((sorted[Math.ceil(place)] ?? below) - below);
 }
 
 const percent = (/** @type {number} */ value) => (Number.isNaN(value) ? "–" : (100 * value).toFixed(1));

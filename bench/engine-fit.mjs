@@ -4,7 +4,7 @@ import { engineKey } from "../dist/hardware/engine-key.js";
 import { factored } from "../dist/hardware/engine-rows.js";
 import { predictCurve } from "../dist/predict/index.js";
 import { statedSpread } from "./kernel-fit.mjs";
-import { quantile, robustFit } from "./robust-fit.mjs";
+import { grouped, once, quantile, robustFit } from "./robust-fit.mjs";
 
 /** @typedef {import("./runs-data.mjs").Run} Run */
 /**
@@ -17,7 +17,7 @@ import { quantile, robustFit } from "./robust-fit.mjs";
  */
 /** @typedef {{common: number, classes: number}} Stated standard deviation of log seconds common to all classes, and what share of the classes' own counts */
 /** @typedef {{prefill: Stated, decode: Stated}} Spreads */
-/** @typedef {{engine: string, class: string, bits: string, rows: number, factors: number[], perStep: number, spreads: Spreads}} EngineFit */
+/** @typedef {{engine: string, class: string, bits: string, rows: number, factors: number[], perStep: number, spreads: () => Spreads}} EngineFit */
 
 /** Classes that share a factor, in the order of `factored`, and the prior spread of its logarithm. @type {[string, string[], number][]} */
 const groups = [
@@ -227,7 +227,7 @@ export function engineFits(rows) {
         const parent = name === "any" || all === undefined ? null : { fit: all, spread: classSpread };
         const about = { engine, class: name, bits };
         const fit = (/** @type {Timed[]} */ train) => fitGroup(train, about, parent);
-        const made = { ...fit(members), spreads: spreadsOf(unseenOf(members, fit)) };
+        const made = { ...fit(members), spreads: once(() => spreadsOf(unseenOf(members, fit))) };
         if (name === "any") ofBits.set(bits, made);
         fits.push(made);
       }
@@ -260,14 +260,11 @@ const attentions = new Set(["attention", "decode-attention"]);
 
 /** Devices with runs of their own, each about its class. @param {Timed[]} rows @param {EngineFit[]} ofClasses */
 function deviceFits(rows, ofClasses) {
-  /** @type {Map<string, Timed[]>} */
-  const families = new Map();
-  for (const row of rows) {
-    // Of batches under load one source speaks for each device: what it says is not the device's.
-    if (!chunks.has(row.run.engine)) continue;
-    const key = [row.engine, row.run.device.name, row.bits].join(" | ");
-    families.set(key, [...(families.get(key) ?? []), row]);
-  }
+  // Of batches under load one source speaks for each device: what it says is not the device's.
+  const families = grouped(
+    rows.filter(({ run }) => chunks.has(run.engine)),
+    ({ engine, run, bits }) => [engine, run.device.name, bits].join(" | "),
+  );
   const made = [...families.values()].flatMap((members) => {
     const [first] = members;
     if (first === undefined || members.length < fewestOfDevice) return [];
@@ -278,18 +275,23 @@ function deviceFits(rows, ofClasses) {
     const fit = (/** @type {Timed[]} */ train) =>
       fitGroup(train, { engine, class: device.name, bits }, { fit: ofClass, spread: deviceSpread });
     // Models that the device's own runs have not seen: most devices ran one, so that they all speak together.
-    const unseen = foldsOf(members, ({ run }) => run.modelKey).flatMap(({ train, hidden }) => {
-      const known = fit(train);
-      return hidden.map((row) => ({ row, log: logOf(known, row) }));
-    });
+    const unseen = once(() =>
+      foldsOf(members, ({ run }) => run.modelKey).flatMap(({ train, hidden }) => {
+        const known = fit(train);
+        return hidden.map((row) => ({ row, log: logOf(known, row) }));
+      }),
+    );
     const seen = fit(members);
     return [{ fit: seen, unseen, seen: members.map((row) => ({ row, log: logOf(seen, row) })) }];
   });
   return made.map(({ fit, seen }) => {
     const alike = made.filter((other) => other.fit.engine === fit.engine);
-    const unseen = alike.flatMap((other) => other.unseen);
-    const used = unseen.length >= fewestUnseen ? unseen : [...seen, ...alike.flatMap((other) => other.seen)];
-    return { ...fit, spreads: spreadsOf(used, leastOfDevice) };
+    const spreads = once(() => {
+      const unseen = alike.flatMap((other) => other.unseen());
+      const used = unseen.length >= fewestUnseen ? unseen : [...seen, ...alike.flatMap((other) => other.seen)];
+      return spreadsOf(used, leastOfDevice);
+    });
+    return { ...fit, spreads };
   });
 }
 
@@ -297,8 +299,10 @@ function deviceFits(rows, ofClasses) {
 export function fittedSeconds(fits, row) {
   const fit = chosenFit(fits, row.engine, row.run.device, row.bits);
   if (fit === null) return null;
-  const { common, classes } = fit.spreads[row.run.phase];
-  const spread = Math.sqrt(common ** 2 + classes ** 2 * row.variance);
+  const spread = () => {
+    const { common, classes } = fit.spreads()[row.run.phase];
+    return Math.sqrt(common ** 2 + classes ** 2 * row.variance);
+  };
   return { seconds: total(fit.factors, fit.perStep, row.parts), spread };
 }
 

@@ -35,7 +35,8 @@ for (const fit of fits) {
 if (values.write === true) {
   const short = (/** @type {number} */ value) => Number(value.toPrecision(3));
   const lines = fits.map(({ engine, class: name, bits, rows: count, factors, perStep, spreads }) => {
-    const stated = [spreads.prefill, spreads.decode].map(({ common, classes }) => [short(common), short(classes)]);
+    const { prefill, decode } = spreads();
+    const stated = [prefill, decode].map(({ common, classes }) => [short(common), short(classes)]);
     const step = short(perStep * 1e6);
     return `  ${JSON.stringify([engine, name, bits, count, stated, step, factors.map(short)])},\n`;
   });

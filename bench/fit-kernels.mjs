@@ -22,7 +22,7 @@ const fits = fitsOf([
 for (const { kind, format, device, engine, rows, spread } of fits) {
   const key = [kind, format, device, engine].join(" | ");
   console.log(
-    `${key.padEnd(64)} ${String(rows.length).padStart(4)} rows, unseen shapes within ${(128 * spread).toFixed(1)} % (80 %)`,
+    `${key.padEnd(64)} ${String(rows.length).padStart(4)} rows, unseen shapes within ${(128 * spread()).toFixed(1)} % (80 %)`,
   );
 }
 if (values.write === true) {
@@ -37,7 +37,7 @@ if (values.write === true) {
     one.device,
     one.engine,
     one.longest,
-    short(one.spread),
+    short(one.spread()),
     parameters(one),
   ]);
   const ofClasses = pooledRows(fits).map((one) => [
@@ -45,7 +45,7 @@ if (values.write === true) {
     one.format,
     one.engine,
     one.class,
-    short(one.spread),
+    short(one.spread()),
     parameters(one),
   ]);
   writeFileSync(

@@ -36,7 +36,7 @@ const tables = {
 };
 
 /** @param {string} file @returns {Row[]} */
-function parse(file) {
+export function rowsOf(file) {
   const { data } = Papa.parse(readFileSync(file, "utf8"), { header: true, skipEmptyLines: true });
   return /** @type {Row[]} */ (data);
 }
@@ -49,7 +49,7 @@ function parse(file) {
 export function readTimings(table, folder) {
   const path = folder === undefined ? join(copies, `${table}.csv`) : join(folder, tables[table].file);
   if (!existsSync(path)) throw new Error(`${path}: no such table`);
-  return parse(path)
+  return rowsOf(path)
     .filter(({ check }) => check === undefined || check === "ok")
     .map((row) => ({ ...settingsOf(row), ...row }));
 }
@@ -66,7 +66,7 @@ export function unfairTimings(folder) {
   return Object.entries(tables).flatMap(([table, { file }]) => {
     /** @type {Map<string, number>} */
     const counts = new Map();
-    for (const { check = "ok" } of parse(join(folder, file))) {
+    for (const { check = "ok" } of rowsOf(join(folder, file))) {
       if (check !== "ok") counts.set(check, (counts.get(check) ?? 0) + 1);
     }
     return [...counts].map(([check, count]) => /** @type {[string, number]} */ ([`${table}: ${check}`, count]));

@@ -6,7 +6,7 @@ import { mixerKinds, parameterNames } from "../dist/hardware/kernel-rows.js";
 import { intervalDeviations } from "../dist/predict/interval.js";
 import { kernelFormat, timedKernel } from "../dist/study/timed-kernel.js";
 import { readKernelRow } from "../dist/study/kernel-row.js";
-import { quantile, spreadOf } from "./robust-fit.mjs";
+import { grouped, once, quantile, spreadOf } from "./robust-fit.mjs";
 
 /** @typedef {import("./hardware-data.mjs").Row} Row */
 /** @typedef {import("../dist/hardware/kernel-rows.js").KernelKind} Kind */
@@ -26,12 +26,12 @@ import { quantile, spreadOf } from "./robust-fit.mjs";
  * @property {import("../dist/study/kernel-row.js").KernelTiming | null} timing null for what nsquared calibrate --from does not read
  */
 /** @typedef {About & import("../dist/hardware/kernel-fitting.js").TimedKernel} Timing */
-/** @typedef {{kind: Kind, format: Format, device: string, deviceClass: string, engine: string, longest: number, spread: number, fit: Parameters, rows: Timing[]}} Fit */
+/** @typedef {{kind: Kind, format: Format, device: string, deviceClass: string, engine: string, longest: number, spread: () => number, fit: Parameters, rows: Timing[]}} Fit */
 
 /** Kernels of block-scaled fp8 that are flat at overheads of 60 to 280 µs say nothing of rates. */
 const flat = (/** @type {Row} */ row) => row.dtype === "fp8_block" && (row.version ?? "").startsWith("vllm");
 
-function engineOf(/** @type {string} */ version) {
+export function engineOf(/** @type {string} */ version) {
   const [, name = "other"] = /^(vllm|trtllm|sglang)/.exec(version) ?? [];
   return name === "trtllm" ? "tensorrt-llm" : name;
 }
@@ -78,14 +78,7 @@ const fewest = 20;
 
 /** Rows that share parameters. @param {Timing[]} rows @returns {Timing[][]} */
 export function families(rows) {
-  /** @type {Map<string, Timing[]>} */
-  const found = new Map();
-  for (const row of rows) {
-    const key = [row.kind, row.format, row.device, row.engine].join(" | ");
-    const known = found.get(key);
-    if (known === undefined) found.set(key, [row]);
-    else known.push(row);
-  }
+  const found = grouped(rows, ({ kind, format, device, engine }) => [kind, format, device, engine].join(" | "));
   return [...found.values()].filter((members) => members.length >= fewest);
 }
 
@@ -110,18 +103,21 @@ export function statedSpread(logs) {
 const innerFolds = 4;
 const fewestLarge = 8;
 
-/** Parameters free of any class, and how far they miss shapes that they have not seen. @param {Timing[]} members @returns {{fit: Parameters, spread: number}} */
+/** Parameters free of any class, and how far they miss shapes that they have not seen. @param {Timing[]} members @returns {{fit: Parameters, spread: () => number}} */
 export function fitFree(members) {
   const [first] = members;
   if (first === undefined) throw new Error("no family is empty");
   const { parameters: fit } = fitParameters(first.kind, members, null);
-  const unseen = foldsOf(members, innerFolds).flatMap(({ train, hidden }) => {
-    const { parameters } = fitParameters(first.kind, train, null);
-    return hidden.map((row) => ({ large: row.large, log: logOf(parameters, row) }));
+  const spread = once(() => {
+    const unseen = foldsOf(members, innerFolds).flatMap(({ train, hidden }) => {
+      const { parameters } = fitParameters(first.kind, train, null);
+      return hidden.map((row) => ({ large: row.large, log: logOf(parameters, row) }));
+    });
+    const large = unseen.filter((one) => one.large);
+    const logs = (large.length >= fewestLarge ? large : unseen).map(({ log }) => log);
+    return logs.length === 0 ? spreadOf(members.map((row) => logOf(fit, row))) : statedSpread(logs);
   });
-  const large = unseen.filter((one) => one.large);
-  const logs = (large.length >= fewestLarge ? large : unseen).map(({ log }) => log);
-  return { fit, spread: logs.length === 0 ? spreadOf(members.map((row) => logOf(fit, row))) : statedSpread(logs) };
+  return { fit, spread };
 }
 
 /** One fit per kind, format, device and engine. @param {Timing[]} rows @returns {Fit[]} */
@@ -158,15 +154,18 @@ const leastSpread = 0.05;
 
 /** The middle of several devices, and how far it lies from each when that one is left out. @param {Fit[]} members */
 export function pool(members) {
-  const logs = [...new Set(members.map(({ device }) => device))].flatMap((device) => {
-    const others = members.filter((one) => one.device !== device);
-    if (others.length === 0) return [];
-    const fit = middle(others);
-    return members
-      .filter((one) => one.device === device)
-      .flatMap(({ rows }) => rows.filter(({ large }) => large).map((row) => logOf(fit, row)));
+  const spread = once(() => {
+    const logs = [...new Set(members.map(({ device }) => device))].flatMap((device) => {
+      const others = members.filter((one) => one.device !== device);
+      if (others.length === 0) return [];
+      const fit = middle(others);
+      return members
+        .filter((one) => one.device === device)
+        .flatMap(({ rows }) => rows.filter(({ large }) => large).map((row) => logOf(fit, row)));
+    });
+    return logs.length < fewest ? onlyOne : Math.max(leastSpread, statedSpread(logs));
   });
-  return { fit: middle(members), spread: logs.length < fewest ? onlyOne : Math.max(leastSpread, statedSpread(logs)) };
+  return { fit: middle(members), spread };
 }
 
 /**

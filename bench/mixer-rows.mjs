@@ -5,6 +5,7 @@ import { mixerFloor } from "../dist/hardware/mixer-floor.js";
 import { chunkedMixers } from "../dist/hardware/mixers.js";
 import { readConfig } from "../dist/model/index.js";
 import { makePlan } from "../dist/predict/plan.js";
+import { engineOf } from "./kernel-fit.mjs";
 
 /** @typedef {import("./hardware-data.mjs").Row} Row */
 /** @typedef {import("./kernel-fit.mjs").Timing} Timing */
@@ -68,7 +69,6 @@ export function mixerRows(rows) {
     if (mixer === undefined) return [];
     const tokens = Number(row.n);
     const seconds = Number(row.ms) / 1000;
-    const [, name = "other"] = /^(vllm|trtllm|sglang)/.exec(row.version ?? "") ?? [];
     return [
       {
         kind: mixer.kind,
@@ -88,7 +88,7 @@ export function mixerRows(rows) {
         device: record.name,
         deviceClass: record.class,
         source: row.source ?? "",
-        engine: name === "trtllm" ? "tensorrt-llm" : name,
+        engine: engineOf(row.version ?? ""),
         group: `${row.shape} ${row.batch}`,
         large: seconds > large,
         tokens,

@@ -1,5 +1,30 @@
 // Statistics that the fits of this folder share.
 export { robustFit } from "../dist/math/robust-fit.js";
+
+/**
+ * A number that takes many fits, made when it is first asked for: what only the gate asks needs no intervals.
+ *
+ * @template Value @param {() => Value} make @returns {() => Value}
+ */
+export function once(make) {
+  /** @type {{value: Value} | undefined} */
+  let made;
+  return () => (made ??= { value: make() }).value;
+}
+
+/** @template Item @param {readonly Item[]} items @param {(item: Item) => string} key @returns {Map<string, Item[]>} */
+export function grouped(items, key) {
+  /** @type {Map<string, Item[]>} */
+  const groups = new Map();
+  for (const item of items) {
+    const name = key(item);
+    const known = groups.get(name);
+    if (known === undefined) groups.set(name, [item]);
+    else known.push(item);
+  }
+  return groups;
+}
+
 /** @param {number[]} values @param {number} share */
 export function quantile(values, share) {
   const sorted = values.toSorted((a, b) => a - b);

@@ -4,12 +4,13 @@ import { kernelSeconds } from "../dist/hardware/kernel-fitting.js";
 import { nearestFormats } from "../dist/hardware/kernel-formats.js";
 import { fitFamily } from "../dist/study/kernel-family.js";
 import { families, fitFree, fitsOf, foldsOf, pool, pooledFor } from "./kernel-fit.mjs";
+import { grouped } from "./robust-fit.mjs";
 import { lineOf } from "./score.mjs";
 
 /** @typedef {import("./kernel-fit.mjs").Timing} Timing */
 /** @typedef {import("./kernel-fit.mjs").Fit} Fit */
 /** @typedef {import("./score.mjs").Judged} Judged */
-/** @typedef {{fit: Readonly<Record<string, number>>, spread: number}} Guess */
+/** @typedef {{fit: Readonly<Record<string, number>>, spread: () => number}} Guess */
 /** @typedef {{row: Timing, judged: Judged}} Scored */
 
 const folds = 5;
@@ -28,19 +29,6 @@ function scored(row, { fit, spread }) {
       roofline: Math.max(row.peak, row.memory),
     },
   };
-}
-
-/** @template Item @param {Item[]} items @param {(item: Item) => string} key @returns {Map<string, Item[]>} */
-export function grouped(items, key) {
-  /** @type {Map<string, Item[]>} */
-  const groups = new Map();
-  for (const item of items) {
-    const name = key(item);
-    const known = groups.get(name);
-    if (known === undefined) groups.set(name, [item]);
-    else known.push(item);
-  }
-  return groups;
 }
 
 /** Every fifth of the shapes by the others of the same device and engine. @param {Timing[]} rows @returns {Scored[]} */
@@ -88,8 +76,10 @@ export function kernelScore(rows) {
     const three = [0.1, 0.5, 0.9].flatMap((share) => sorted[Math.round(share * (sorted.length - 1))] ?? []);
     const timings = three.flatMap(({ timing }) => timing ?? []);
     if (timings.length === 0) continue;
-    const { kernel } = fitFamily(timings, first.record, { fit: /** @type {any} */ (prior.fit), spread: prior.spread });
-    anchors.push(...large.filter((row) => !three.includes(row)).map((row) => scored(row, kernel)));
+    const known = { fit: /** @type {any} */ (prior.fit), spread: prior.spread() };
+    const { fit, spread } = fitFamily(timings, first.record, known).kernel;
+    const guess = { fit: /** @type {any} */ (fit), spread: () => spread };
+    anchors.push(...large.filter((row) => !three.includes(row)).map((row) => scored(row, guess)));
   }
   return {
     "Kernels: new shapes of a known device": linesOf(newShapes(rows)),
