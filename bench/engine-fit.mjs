@@ -1,7 +1,7 @@
 // What published runs of an engine take beyond its kernels: a factor per class of operators and seconds per pass.
 import { engineOf } from "../dist/hardware/engine.js";
 import { engineKey } from "../dist/hardware/engine-key.js";
-import { factored } from "../dist/hardware/engine-rows.js";
+import { factored, rowsFor } from "../dist/hardware/engine-rows.js";
 import { predictCurve } from "../dist/predict/index.js";
 import { statedSpread } from "./kernel-fit.mjs";
 import { grouped, once, quantile, robustFit } from "./robust-fit.mjs";
@@ -308,13 +308,7 @@ export function fittedSeconds(fits, row) {
 
 /** @param {EngineFit[]} fits @param {string} engine @param {{name: string, class: string}} device @param {string} bits */
 function chosenFit(fits, engine, device, bits) {
-  for (const [name, width] of [
-    [device.name, bits],
-    [device.class, bits],
-    ["any", bits],
-    [device.class, "any"],
-    ["any", "any"],
-  ]) {
+  for (const [name, width] of rowsFor(device, bits)) {
     const found = fits.find((one) => one.engine === engine && one.class === name && one.bits === width);
     if (found !== undefined) return found;
   }

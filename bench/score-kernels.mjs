@@ -94,7 +94,8 @@ function otherSources(rows) {
   return [...new Set(rows.map(({ source }) => source))].flatMap((source) => {
     const own = rows.filter((row) => row.source === source && row.large);
     if (own.length === 0) return [];
-    const fits = fitsOf(rows.filter((row) => row.source !== source));
+    const kinds = new Set(own.map(({ kind }) => kind));
+    const fits = fitsOf(rows.filter((row) => row.source !== source && kinds.has(row.kind)));
     return [
       ...grouped(own, ({ kind, format, device, engine }) => [kind, format, device, engine].join(" | ")).values(),
     ].flatMap((members) => {

@@ -1,5 +1,6 @@
 import type { OperatorClass } from "./efficiency.js";
 import type { Bits } from "./kernel-formats.js";
+import type { DeviceRecord } from "./record.js";
 
 /** What published runs of an engine show beyond its kernels; perStep in microseconds, factors in the order of `factored`. */
 export type EngineRow = readonly [
@@ -13,6 +14,20 @@ export type EngineRow = readonly [
   perStep: number,
   factors: readonly number[],
 ];
+
+/** Devices and bits whose rows speak for a device, the most particular first: its own, its class's, those of these bits, the engine's at all. */
+export function rowsFor(
+  device: Pick<DeviceRecord, "name" | "class">,
+  bits: Bits,
+): readonly (readonly [devices: string, bits: Bits | "any"])[] {
+  return [
+    [device.name, bits],
+    [device.class, bits],
+    ["any", bits],
+    [device.class, "any"],
+    ["any", "any"],
+  ];
+}
 
 /** Classes that a row has factors of; copies go with the vectors. */
 export const factored = [

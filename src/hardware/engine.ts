@@ -5,7 +5,7 @@ import type { Dtypes } from "../model/types.js";
 import type { OperatorClass } from "./efficiency.js";
 import { engineRows } from "./engine-fits.js";
 import { engineKey } from "./engine-key.js";
-import { type EngineRow, factored } from "./engine-rows.js";
+import { type EngineRow, factored, rowsFor } from "./engine-rows.js";
 import type { FittedEngine } from "./fitted.js";
 import { ggmlKernels } from "./kernel-lookup.js";
 import { type Bits, bitsOf } from "./kernel-formats.js";
@@ -195,29 +195,20 @@ const eagerOverhead = 2;
 /** Spread of published end-to-end prefills over the roofline of their models (10th/90th percentile 1.6/3.7). */
 const unknownSpread = 0.3;
 
-/** The most particular of the fits: of this device, of its class, of these bits, of the engine at all. */
 function rowFor(name: string, device: DeviceRecord, bits: Bits): EngineRow | undefined {
   const own = engineRows.filter(([engine]) => engine === name);
-  for (const [devices, width] of [
-    [device.name, bits],
-    [device.class, bits],
-    ["any", bits],
-    [device.class, "any"],
-    ["any", "any"],
-  ] as const) {
-    const found = own.find((row) => row[1] === devices && row[2] === width);
-    if (found !== undefined) return found;
-  }
-  return undefined;
+  return rowsFor(device, bits)
+    .map(([devices, width]) => own.find((row) => row[1] === devices && row[2] === width))
+    .find((found) => found !== undefined);
 }
 
 function profileOf(name: EngineName, device: DeviceRecord, bits: Bits, attention: Engine["attention"]): Engine {
   const { about, ...character } = { ...characters[name], ...(attention === "naive" ? unfused[name] : {}) };
   // Where only builds with the other attention were timed, products and all else are as there.
-  const keys = ([attention, attention === "naive" ? "fused" : "naive"] as const).map((one) =>
-    engineKey(name, one, device),
-  );
-  const row = keys.map((key) => rowFor(key, device, bits)).find((found) => found !== undefined);
+  const timed = ([attention, attention === "naive" ? "fused" : "naive"] as const)
+    .map((builds) => ({ builds, row: rowFor(engineKey(name, builds, device), device, bits) }))
+    .find(({ row: found }) => found !== undefined);
+  const row = timed?.row;
   const eager = name === "hf-eager" || name === "hf-sdpa";
   if (row === undefined) {
     return {
@@ -231,7 +222,10 @@ function profileOf(name: EngineName, device: DeviceRecord, bits: Bits, attention
     };
   }
   const [, devices, , runs, [prefill, decode], perStep, values] = row;
-  const own = devices === device.name || devices === device.class;
+  const borrowed = timed !== undefined && timed.builds !== attention;
+  const own = !borrowed && (devices === device.name || devices === device.class);
+  const where = devices === device.name ? " on it" : devices === device.class ? "" : " on other devices";
+  const builds = borrowed ? ` of builds ${attention === "fused" ? "without" : "with"} flash attention` : "";
   const factors = Object.fromEntries(factored.map((key, index) => [key, values[index] ?? 1]));
   return {
     name,
@@ -239,7 +233,7 @@ function profileOf(name: EngineName, device: DeviceRecord, bits: Bits, attention
     factors: { ...factors, lookup: factors["vector"] ?? 1 },
     perStep: perStep / 1e6,
     logSpreads: { prefill: spreadOf(prefill, own), decode: spreadOf(decode, own) },
-    source: `${about}; fitted to ${runs} published runs${devices === device.name ? " on it" : own ? "" : " on other devices"}`,
+    source: `${about}; fitted to ${runs} published runs${builds}${where}`,
     basis: "end-to-end",
   };
 }
@@ -247,7 +241,7 @@ function profileOf(name: EngineName, device: DeviceRecord, bits: Bits, attention
 function spreadOf([common, classes]: readonly [number, number], own: boolean): EngineSpread {
   return { common: own ? common : Math.hypot(common, otherClassSpread), classes };
 }
-/** What runs on devices of other classes say of these is less sure by this much. */
+/** What runs on devices of other classes, or of builds with another attention, say of these is less sure by this much. */
 const otherClassSpread = 0.1;
 
 const gpus = ["datacenter-gpu", "workstation-gpu", "consumer-gpu"] as const;
@@ -326,15 +320,12 @@ export function engineOf(
   const { calibration } = device;
   if (calibration !== null && (name === null || name === calibration.engine)) {
     return {
+      ...served,
       name: calibration.engine,
       kernels: "other",
-      attention: "fused",
       chunk: null,
       factors: {},
       perStep: 0,
-      operandsOf: ownOperands,
-      halfSums: false,
-      unpackedBytes: nothingUnpacked,
       // A shared machine moved by about this between calibrating and measuring: docs/performance.md.
       logSpreads: bothPhases(0.1),
       memory: calibration.engine === "onnxruntime" ? onnxMemory : plainMemory,

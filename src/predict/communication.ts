@@ -164,9 +164,9 @@ function ringOf(plan: Plan, setting: PassSetting, operators: readonly CurveOpera
   const graph = plan.graph(setting.phase);
   const values = valuesOf(plan, setting, 1);
   const attention = graph.instances.flatMap(({ block }) =>
-    block.operators
-      .filter(({ kind }) => kind === "attention" || kind === "scores")
-      .map((operator) => ({ block, operator })),
+    block.operators.flatMap((operator) =>
+      operator.kind === "attention" || operator.kind === "scores" ? [operator] : [],
+    ),
   );
   const send = collectiveTime("send", link, 2);
   const added: CurveOperator[] = [];
@@ -179,10 +179,7 @@ function ringOf(plan: Plan, setting: PassSetting, operators: readonly CurveOpera
   if (setting.phase === "decode") {
     const time = collectiveTime("all-reduce", link, context);
     // Mixtures in float32 with the sum of each head's weights.
-    const bytes = attention.reduce((sum, { operator }) => {
-      const sizes = operator.kind === "attention" || operator.kind === "scores" ? operator : null;
-      return sum + (sizes === null ? 0 : sizes.heads * (sizes.valueDim + 1) * 4 * setting.batch);
-    }, 0);
+    const bytes = attention.reduce((sum, { heads, valueDim }) => sum + heads * (valueDim + 1) * 4 * setting.batch, 0);
     return [...added, networkOperator("merge_attention", 0, time, attention.length, () => bytes)];
   }
   const kept = cacheBytes(graph).minus(states).compile(setting.variable, values);

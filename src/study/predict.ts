@@ -67,7 +67,6 @@ export function expenseOf({ watts, price }: Rates, seconds: number, devices: num
   return { joules: watts === null ? null : watts * share, cost: price === null ? null : (price / 3600) * share };
 }
 
-/** What a prediction says, without its curves. */
 /** What products with weights run in: what a quantised checkpoint casts to, where the device has it, and activations. */
 function productsOf({ storage, dtypes }: ModelDescription, device: DeviceRecord): string {
   const casts = storage?.kind === "quantised" && device.calibration === null ? castsOf(storage) : [];
@@ -75,6 +74,7 @@ function productsOf({ storage, dtypes }: ModelDescription, device: DeviceRecord)
   return [...run, dtypes.activations].join(", ");
 }
 
+/** What a prediction says, without its curves. */
 function predictionDocument(
   model: ModelDescription,
   prediction: Prediction,
