@@ -55,6 +55,17 @@ describe("flash attention, on or off, at 32k", () => {
     );
   });
 
+  test("says whose runs it rests on: no build of llama.cpp with it was published on Apple, so that intervals are wider", () => {
+    const [fused, naive] = (["fused", "naive"] as const).map((attention) => {
+      const { plan, prefill } = deploy(llama, findDevice("m2-ultra"), { attention, dtype: "Q4_K_M" });
+      const { low, high } = prefill.interval(8 * k);
+      return { source: plan.engine.source, width: high / low };
+    });
+    expect(fused?.source).toMatch(/published runs of builds without flash attention on it/);
+    expect(naive?.source).toMatch(/published runs on it/);
+    expect(fused?.width).toBeGreaterThan(1.1 * (naive?.width ?? Number.NaN));
+  });
+
   test("differs by orders of magnitude in what attention holds in memory", () => {
     const held = (attention: "fused" | "naive"): number => {
       const { memory } = deploy(llama, h100, { attention });
