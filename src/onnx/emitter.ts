@@ -246,7 +246,18 @@ export class Emitter {
     });
   }
 
-  /** Either of two ways to the same values, by a condition (bool, one element). */
+  /** Either of two ways to the same value of `rank` dimensions, by a condition (bool, one element). */
+  eitherOf(condition: string, rank: number, first: () => string, second: () => string): string {
+    const [value = ""] = this.either(
+      condition,
+      [rank],
+      () => [first()],
+      () => [second()],
+    );
+    return value;
+  }
+
+  /** The same for several values. */
   either(
     condition: string,
     ranks: readonly number[],

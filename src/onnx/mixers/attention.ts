@@ -118,13 +118,7 @@ function addAfterOthers(e: Emitter, operands: Operands, attention: BlockedAttent
     const rows: [string, string, string] = [operands.query, fresh(operands.keys), fresh(operands.values)];
     return addGroupQueryAttention(e, rows, { past, present }, attention);
   };
-  const [mixed = ""] = e.either(
-    single,
-    [3],
-    () => [addBlockedAttention(e, operands, attention)],
-    () => [fused()],
-  );
-  return mixed;
+  return e.eitherOf(single, 3, () => addBlockedAttention(e, operands, attention), fused);
 }
 
 /** Attention that looks both ways, by a kernel that holds no n × n scores. */

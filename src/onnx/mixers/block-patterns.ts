@@ -10,6 +10,7 @@ import {
   queriesPerBlock,
   windowMask,
 } from "./blocked-attention.js";
+import { evenBlocks } from "./even-blocks.js";
 
 /** Patterns of encoders: some tokens see everything and are seen by everything, the others what is near, or drawn. */
 export type PatternSpan =
@@ -54,13 +55,11 @@ export function addPatternAttention(e: Emitter, operands: Operands, attention: A
       ? [(5 + 2 * span.random) * span.size, addBlocks(e, whole, attention, span)]
       : [span.first, addGlobalWindow(e, whole, attention, span)];
   const longer = e.node("Greater", [n, e.scope.builder.integers([least])]);
-  return (
-    e.either(
-      longer,
-      [3],
-      () => [inOrder(sparse())],
-      () => [all(null)],
-    )[0] ?? ""
+  return e.eitherOf(
+    longer,
+    3,
+    () => inOrder(sparse()),
+    () => all(null),
   );
 }
 
@@ -89,13 +88,12 @@ function addGlobalWindow(
   return () => {
     const { builder } = e.scope;
     const { query, keys, values, n } = whole;
-    const [zero, one, before] = [builder.integers([0]), builder.integers([1]), builder.integers([size - 1])];
+    const [zero, before] = [builder.integers([0]), builder.integers([size - 1])];
     const start = builder.integers([first]);
     const rest = e.subtract(n, start);
-    const ceil = (a: string, by: string): string => e.node("Div", [e.subtract(e.add(a, by), one), by]);
-    const blocks = ceil(rest, builder.integers([queriesPerBlock({ kind: "window", size })]));
-    const rows = ceil(rest, blocks);
-    const missing = e.subtract(e.multiply(blocks, rows), rest);
+    const most = builder.integers([queriesPerBlock({ kind: "window", size })]);
+    const { blocks, rows, padded } = evenBlocks(e, rest, most);
+    const missing = e.subtract(padded, rest);
     const filled = e.node("Pad", [query, e.list([0, 0, 0, 0, 0, 0, 0, 0, missing, 0])]);
     const globalKeys = e.slice(keys, 2, 0, first);
     const globalValues = e.slice(values, 2, 0, first);

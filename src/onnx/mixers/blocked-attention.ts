@@ -1,6 +1,7 @@
 import type { Span } from "../../model/types.js";
 import type { Emitter } from "../emitter.js";
 import { int } from "../proto.js";
+import { evenBlocks } from "./even-blocks.js";
 
 /** What a masked score gets: so low that its weight is exactly 0, and still finite. */
 export const masked = -1e30;
@@ -75,10 +76,10 @@ export function addBlockedAttention(e: Emitter, operands: Operands, attention: B
     const places = { first: e.subtract(all, tokens), rows: tokens, from: null, columns: all };
     return atOnce(positionMask(e, attention, places));
   }
-  const inBlocks = (): readonly string[] => [addBlocks(e, operands, { tokens, all }, attention)];
-  if (!causal) return inBlocks()[0] ?? "";
+  const inBlocks = (): string => addBlocks(e, operands, { tokens, all }, attention);
+  if (!causal) return inBlocks();
   const single = e.node("Equal", [tokens, builder.integers([1])]);
-  return e.either(single, [3], () => [atOnce(null)], inBlocks)[0] ?? "";
+  return e.eitherOf(single, 3, () => atOnce(null), inBlocks);
 }
 
 /** Queries are cut, filled up and turned block by block, while they are near the processor, and so is what leaves. */
@@ -90,12 +91,8 @@ function addBlocks(
 ): string {
   const { builder } = e.scope;
   const { span, causal, heads, kvHeads, keyDim, valueDim } = attention;
-  const one = builder.integers([1]);
-  const ceil = (a: string, by: string): string => e.node("Div", [e.subtract(e.add(a, by), one), by]);
   const most = builder.integers([queriesPerBlock(span)]);
-  const blocks = ceil(tokens, most);
-  const rows = ceil(tokens, blocks);
-  const padded = e.multiply(blocks, rows);
+  const { blocks, rows, padded } = evenBlocks(e, tokens, most);
   const offset = e.subtract(all, tokens);
   const mask = span.kind === "window" ? windowMask(e, span.size, causal, rows) : null;
   const [stacked = ""] = e.loop(e.alone(blocks), [], (index) => {

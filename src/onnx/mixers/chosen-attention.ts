@@ -2,6 +2,7 @@ import type { Choice } from "../choice.js";
 import type { Emitter } from "../emitter.js";
 import { int } from "../proto.js";
 import { addBlockedAttention, addPiece, type BlockedAttention, causalMask, masked } from "./blocked-attention.js";
+import { evenBlocks } from "./even-blocks.js";
 import { addIndexScores } from "./indexer.js";
 
 /** [b, n, heads·keyDim], [b, kvHeads, t, keyDim], [b, kvHeads, t, valueDim]. */
@@ -40,12 +41,7 @@ export function addChosenAttention(e: Emitter, operands: Operands, choice: Choic
   const between = Math.ceil((2 * gatherCost * choice.chosen * kvHeads) / heads);
   const short = e.node("LessOrEqual", [all, builder.integers([between])]);
   const either = (condition: string, first: () => string, second: () => string): string =>
-    e.either(
-      condition,
-      [3],
-      () => [first()],
-      () => [second()],
-    )[0] ?? "";
+    e.eitherOf(condition, 3, first, second);
   return either(
     few,
     () => addBlockedAttention(e, operands, attention),
@@ -112,11 +108,7 @@ function addBlocks(
   const tokens = e.length(operands.query, 1);
   const all = e.length(operands.keys, 2);
   const offset = e.subtract(all, tokens);
-  const one = builder.integers([1]);
-  const ceil = (a: string, by: string): string => e.node("Div", [e.subtract(e.add(a, by), one), by]);
-  const blocks = ceil(tokens, builder.integers([most]));
-  const rows = ceil(tokens, blocks);
-  const padded = e.multiply(blocks, rows);
+  const { blocks, rows, padded } = evenBlocks(e, tokens, builder.integers([most]));
   const missing = e.concat([builder.integers([0, 0, 0, 0]), e.subtract(padded, tokens), builder.integers([0])], 0);
   const filled = (from: string): string => e.node("Pad", [from, missing]);
   const query = filled(operands.query);
@@ -175,17 +167,17 @@ function maskedBlock(
   const { builder } = e.scope;
   const { heads, kvHeads, keyDim, valueDim } = attention;
   const visible = e.node("LessOrEqual", [to, builder.integers([chosen])]);
-  const [mask = ""] = e.either(
+  const mask = e.eitherOf(
     visible,
-    [5],
-    () => [e.reshape(causal, [1, 1, 1, rows, to])],
+    5,
+    () => e.reshape(causal, [1, 1, 1, rows, to]),
     () => {
       const seen = e.add(scores(), causal);
       const { places } = best(e, seen, chosen);
       const none = e.expand(builder.scalar(masked), [e.length(query, 0), rows, to]);
       const zeros = e.expand(builder.scalar(0), [e.length(query, 0), rows, chosen]);
       const scattered = e.node("ScatterElements", [none, places, zeros], { axis: int(2) });
-      return [e.reshape(e.add(scattered, causal), [0, 1, 1, rows, to])];
+      return e.reshape(e.add(scattered, causal), [0, 1, 1, rows, to]);
     },
   );
   const piece = {

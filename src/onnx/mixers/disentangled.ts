@@ -4,6 +4,7 @@ import { addLinear } from "../linear.js";
 import { elementTypes, int, ints } from "../proto.js";
 import { unsupported } from "../unsupported.js";
 import { type BlockedAttention, type Operands, type Piece, addPiece, queriesPerBlock } from "./blocked-attention.js";
+import { evenBlocks } from "./even-blocks.js";
 
 type Disentangled = NonNullable<Attention["disentangled"]>;
 
@@ -71,10 +72,7 @@ export function addDisentangledAttention(
   const byDistance = left.get(placeKey) ?? placesByDistance(e, disentangled, n);
   left.set(placeKey, byDistance);
   const most = naive ? n : builder.integers([queriesPerBlock({ kind: "full" })]);
-  const ceil = (a: string, by: string): string => e.node("Div", [e.subtract(e.add(a, by), one), by]);
-  const blocks = ceil(n, most);
-  const rows = ceil(n, blocks);
-  const padded = e.multiply(blocks, rows);
+  const { blocks, rows, padded } = evenBlocks(e, n, most);
   const missing = e.subtract(padded, n);
   const query = e.transpose(e.reshape(operands.query, [0, 0, heads, 1, keyDim]), [0, 2, 3, 1, 4]);
   const filled = e.node("Pad", [query, e.list([0, 0, 0, 0, 0, 0, 0, 0, missing, 0])]);

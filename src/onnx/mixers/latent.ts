@@ -47,24 +47,17 @@ export function addLatentAttention(e: Emitter, input: string, mixer: LatentAtten
   const choice = choiceOf(e, input, queryInput, mixer, around.norm);
   const single = e.node("Equal", [e.length(input, 1), builder.integers([1])]);
   const dense = (): string =>
-    e.either(
+    e.eitherOf(
       single,
-      [3],
-      () => [addAbsorbed(e, latents, mixer, sinks)],
-      () => [addExpanded(e, latents, mixer, sinks, around.naive)],
-    )[0] ?? "";
+      3,
+      () => addAbsorbed(e, latents, mixer, sinks),
+      () => addExpanded(e, latents, mixer, sinks, around.naive),
+    );
   let mixed: string;
   if (choice === null) mixed = dense();
   else {
     const few = e.node("LessOrEqual", [e.length(latents.latents, 2), builder.integers([choice.chosen])]);
-    const chosen = (): string => addChosen(e, latents, choice, mixer, sinks);
-    mixed =
-      e.either(
-        few,
-        [3],
-        () => [dense()],
-        () => [chosen()],
-      )[0] ?? "";
+    mixed = e.eitherOf(few, 3, dense, () => addChosen(e, latents, choice, mixer, sinks));
   }
   if (mixer.gate === undefined) return e.linear("output", mixed);
   const gateInput = mixer.gateFromQuery === true ? queryInput : input;

@@ -10,6 +10,7 @@ import {
   masked,
   queriesPerBlock,
 } from "./blocked-attention.js";
+import { evenBlocks } from "./even-blocks.js";
 
 type Relative = NonNullable<Attention["relativePositions"]>;
 
@@ -97,10 +98,8 @@ export function addBiasedAttention(
   const one = builder.integers([1]);
   const tokens = e.length(operands.query, 1);
   const all = e.length(operands.keys, 2);
-  const ceil = (a: string, by: string): string => e.node("Div", [e.subtract(e.add(a, by), one), by]);
   const most = naive ? tokens : builder.integers([queriesPerBlock(span)]);
-  const blocks = ceil(tokens, most);
-  const rows = ceil(tokens, blocks);
+  const { blocks, rows, padded } = evenBlocks(e, tokens, most);
   if (relative.own) {
     left.clear();
     left.set("relative", biasByDistance(e, relative, causal, tokens, all));
@@ -130,7 +129,6 @@ export function addBiasedAttention(
   };
   if (naive) return alone();
   const inBlocks = (): string => {
-    const padded = e.multiply(blocks, rows);
     const missing = e.concat(
       [builder.integers([0, 0, 0, 0, 0, 0, 0, 0]), e.subtract(padded, tokens), builder.integers([0])],
       0,
@@ -170,12 +168,5 @@ export function addBiasedAttention(
     return e.slice(inOrder, 1, 0, tokens);
   };
   const single = e.node("Equal", [blocks, one]);
-  return (
-    e.either(
-      single,
-      [3],
-      () => [alone()],
-      () => [inBlocks()],
-    )[0] ?? ""
-  );
+  return e.eitherOf(single, 3, alone, inBlocks);
 }

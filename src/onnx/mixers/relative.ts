@@ -3,6 +3,7 @@ import type { Emitter } from "../emitter.js";
 import { unsupported } from "../unsupported.js";
 import type { Around } from "./around.js";
 import { type BlockedAttention, type Piece, addPiece, queriesPerBlock } from "./blocked-attention.js";
+import { evenBlocks } from "./even-blocks.js";
 
 /** Base of the sinusoids' wavelengths (arXiv:1706.03762). */
 const base = 10_000;
@@ -22,7 +23,6 @@ export function addRelativeAttention(
 ): string {
   if (pooling !== 1) throw unsupported(e.name, "no lowering of attention that pools its queries");
   const { builder } = e.scope;
-  const one = builder.integers([1]);
   const scale = headDim ** -0.5;
   const width = heads * headDim;
   const attention: BlockedAttention = {
@@ -46,11 +46,8 @@ export function addRelativeAttention(
   const biased = (bias: string): string => e.add(apart(query), e.reshape(e.weight(bias), [heads, 1, headDim]));
   const [keys, values] = [apart(key), apart(value)];
   const n = e.length(input, 1);
-  const ceil = (a: string, by: string): string => e.node("Div", [e.subtract(e.add(a, by), one), by]);
   const most = naive ? n : builder.integers([queriesPerBlock({ kind: "full" })]);
-  const blocks = ceil(n, most);
-  const rows = ceil(n, blocks);
-  const padded = e.multiply(blocks, rows);
+  const { blocks, rows, padded } = evenBlocks(e, n, most);
   const fill = (side: string): string => e.node("Pad", [side, e.list([0, 0, 0, 0, 0, 0, e.subtract(padded, n), 0])]);
   const byContent = fill(biased("content_bias"));
   const byPosition = fill(biased("position_bias"));

@@ -2,6 +2,7 @@ import type { Norm, Rwkv } from "../../model/types.js";
 import type { Emitter } from "../emitter.js";
 import { int } from "../proto.js";
 import { unsupported } from "../unsupported.js";
+import { evenBlocks } from "./even-blocks.js";
 import { tokenBefore } from "./rwkv.js";
 
 /** Tokens of a chunk: decays over so many stay far from the limits of float32. */
@@ -106,11 +107,7 @@ function mixedValue(e: Emitter, input: string, value: string, { first }: Rwkv): 
 function addRecurrence(e: Emitter, steps: Steps, heads: number, dim: number): string {
   const { builder } = e.scope;
   const n = e.length(steps.key, 1);
-  const one = builder.integers([1]);
-  const ceil = (a: string, by: string): string => e.node("Div", [e.subtract(e.add(a, by), one), by]);
-  const chunks = ceil(n, builder.integers([chunkTokens]));
-  const rows = ceil(n, chunks);
-  const padded = e.multiply(chunks, rows);
+  const { blocks: chunks, rows, padded } = evenBlocks(e, n, builder.integers([chunkTokens]));
   const missing = e.concat([builder.integers([0, 0, 0, 0]), e.subtract(padded, n), builder.integers([0])], 0);
   // [b, n, heads·dim] → [chunks, b, heads, rows, dim]; what is filled up with zeros changes nothing.
   const cut = (from: string): string =>
