@@ -7,12 +7,15 @@
  *                                                [--rates 50,75,100,150,200] [--json]
  *
  * Errors are seconds from sending to the client's stamp, transport included: an upper bound of the stamp's own error. What
- * the transport and the machine add to any client shows a bare socket, which takes turns with the client: it sends the same
- * requests on one kept connection and stamps in its `data` event, without a parser of HTTP.
+ * the transport and the machine add to any client show two others that take turns with it: a bare socket, which sends the
+ * same requests on one kept connection and stamps in its `data` event, without a parser of HTTP; and an echo of one number
+ * between two processes, without HTTP on either side. Linux says for how long this process waited for a core: requests
+ * during which it did not are summarised once more alone.
  * The requests go through the code that `nsquared measure` uses, only with the bytes kept aside.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { connect } from "node:net";
 import { parseArgs } from "node:util";
 import { fileURLToPath } from "node:url";
@@ -96,7 +99,7 @@ function errorsOf(pieces) {
     const events = (rest + Buffer.from(bytes).toString("latin1")).split("\n\n");
     rest = events.pop() ?? "";
     for (const event of events) {
-      const sent = /"nsquared_sent":([\d.]+)/.exec(event)?.[1];
+      const sent = /"nsquared_sent": *([\d.]+)/.exec(event)?.[1];
       if (sent !== undefined && /"text":"[^"]/.test(event)) found.push(arrived - Number(sent));
     }
   }
@@ -146,35 +149,113 @@ async function bareSocket(url) {
   };
 }
 
+const echoServer = `
+  const net = require("node:net");
+  const now = () => Number(process.hrtime.bigint()) / 1e9;
+  net.createServer({ noDelay: true }, (socket) => {
+    socket.on("data", (bytes) => {
+      const due = now() + Number(bytes.toString());
+      const turn = () => (now() < due ? setImmediate(turn) : socket.write(now().toFixed(9)));
+      setTimeout(turn, (due - now()) * 1000 - 1.5);
+    });
+  }).listen(0, "127.0.0.1", function () { console.log(this.address().port); });
+  process.stdin.resume().on("end", () => process.exit());
+`;
+
+/** The machine's floor: two processes, one socket, and nothing on it but the sender's time. */
+async function echo() {
+  const child = spawn(process.execPath, ["-e", echoServer], { stdio: ["pipe", "pipe", "inherit"] });
+  const [port] = await once(child.stdout, "data");
+  const socket = connect({ host: "127.0.0.1", port: Number(String(port)), noDelay: true });
+  await once(socket, "connect");
+  return {
+    /** @param {number} wait @returns {Promise<number>} seconds from sending to stamp */
+    ask(wait) {
+      return new Promise((resolve) => {
+        socket.once("data", (bytes) => {
+          const arrived = clock.now();
+          resolve(arrived - Number(bytes.toString()));
+        });
+        socket.write(String(wait));
+      });
+    },
+    async close() {
+      socket.destroy();
+      child.stdin.end();
+      await once(child, "exit");
+    },
+  };
+}
+
+/**
+ * Seconds that this process was ready to run and no core was free for it: what neighbours add. Linux alone tells.
+ */
+function waitedForCore() {
+  try {
+    return Number(readFileSync("/proc/self/schedstat", "latin1").split(" ")[1]) / 1e9;
+  } catch {
+    return Number.NaN;
+  }
+}
+
+/** @typedef {{ error: number, waited: number }} Timed seconds of error, and for how long this process waited for a core */
+
+/** @param {number[]} errors */
+function summary(errors) {
+  return {
+    count: errors.length,
+    medianSeconds: quantile(errors, 0.5),
+    p90Seconds: quantile(errors, 0.9),
+    p99Seconds: quantile(errors, 0.99),
+    worstSeconds: Math.max(...errors),
+  };
+}
+
+/** A request during which this process waited for a core no longer than this was let run. */
+const undisturbed = 0.0002;
+
 /** @param {number} requests */
 async function oneStream(requests) {
   const server = await serve("--constant", "20ms", "--quadratic", "0");
   const connection = new Watched(server.url, null);
   const bare = await bareSocket(server.url);
-  const errors = [];
-  const floor = [];
+  const lone = await echo();
+  /** @type {{ client: Timed[], bare: Timed[], echo: Timed[] }} */
+  const all = { client: [], bare: [], echo: [] };
   const beyondLaw = [];
   const law = 0.02 + 4e-5 * 64;
+  /**
+   * @param {Timed[]} into
+   * @param {() => Promise<number>} once seconds of error
+   */
+  const timed = async (into, once) => {
+    const before = waitedForCore();
+    const error = await once();
+    into.push({ error, waited: waitedForCore() - before });
+  };
   for (let index = 0; index < requests; index += 1) {
-    const { problem, request } = await complete(connection, ask(index, 1), dialect, asking);
-    if (problem !== null) throw new Error(problem);
-    errors.push(...errorsOf(connection.pieces.pop() ?? []).slice(0, 1));
-    beyondLaw.push((request.firstTokenSeconds ?? Number.NaN) - law);
-    floor.push(await bare.ask(ask(requests + index, 1).body));
+    await timed(all.client, async () => {
+      const { problem, request } = await complete(connection, ask(index, 1), dialect, asking);
+      if (problem !== null) throw new Error(problem);
+      beyondLaw.push((request.firstTokenSeconds ?? Number.NaN) - law);
+      return errorsOf(connection.pieces.pop() ?? [])[0] ?? Number.NaN;
+    });
+    await timed(all.bare, () => bare.ask(ask(requests + index, 1).body));
+    await timed(all.echo, () => lone.ask(law));
   }
+  await lone.close();
   bare.close();
   connection.close();
   await server.close();
+  const of = (/** @type {Timed[]} */ list) => ({
+    ...summary(list.map(({ error }) => error)),
+    undisturbed: summary(list.filter(({ waited }) => waited <= undisturbed).map(({ error }) => error)),
+  });
   return {
     requests,
-    medianSeconds: quantile(errors, 0.5),
-    p99Seconds: quantile(errors, 0.99),
-    worstSeconds: Math.max(...errors),
-    bareSocket: {
-      medianSeconds: quantile(floor, 0.5),
-      p99Seconds: quantile(floor, 0.99),
-      worstSeconds: Math.max(...floor),
-    },
+    client: of(all.client),
+    bareSocket: of(all.bare),
+    echo: of(all.echo),
     ttftBeyondLaw: { medianSeconds: quantile(beyondLaw, 0.5), p99Seconds: quantile(beyondLaw, 0.99) },
   };
 }
@@ -229,6 +310,12 @@ function parserAlone() {
 /** @param {number} seconds */
 const ms = (seconds) => `${(seconds * 1000).toFixed(3)} ms`;
 
+/** @param {Awaited<ReturnType<typeof oneStream>>["client"]} list */
+const figures = ({ undisturbed: calm, ...every }) =>
+  [every, calm]
+    .map((part) => `median ${ms(part.medianSeconds)}, p90 ${ms(part.p90Seconds)}, p99 ${ms(part.p99Seconds)}`)
+    .join(`; the ${calm.count} that did not wait for a core: `);
+
 const one = await oneStream(Number(options.requests));
 const many = await manyStreams(Number(options.streams), Number(options.rate), Number(options.seconds));
 const ladder = [];
@@ -243,8 +330,10 @@ if (options.json) {
   const row = (/** @type {Awaited<ReturnType<typeof manyStreams>>} */ line) =>
     `${line.wantedPerSecond} wanted, ${Math.round(line.deliveredPerSecond)} delivered /s: median ${ms(line.medianSeconds)}, p99 ${ms(line.p99Seconds)}, lost ${line.lost}, failed ${line.failed}, busy ${Math.round(100 * line.busy)} %, processor ${Math.round(100 * line.processorShare)} %`;
   const lines = [
-    `one stream, ${one.requests} requests: |TTFT error| median ${ms(one.medianSeconds)}, p99 ${ms(one.p99Seconds)}, worst ${ms(one.worstSeconds)}`,
-    `  a bare socket beside it: median ${ms(one.bareSocket.medianSeconds)}, p99 ${ms(one.bareSocket.p99Seconds)}, worst ${ms(one.bareSocket.worstSeconds)}`,
+    `one stream, ${one.requests} requests, seconds from sending to stamp:`,
+    `  the client:              ${figures(one.client)}`,
+    `  a bare socket beside it: ${figures(one.bareSocket)}`,
+    `  an echo between two processes: ${figures(one.echo)}`,
     `  TTFT beyond the injected law: median ${ms(one.ttftBeyondLaw.medianSeconds)}, p99 ${ms(one.ttftBeyondLaw.p99Seconds)}`,
     `${many.streams} streams: ${row(many)}`,
     "rates:",

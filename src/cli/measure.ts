@@ -287,6 +287,9 @@ function measureText({ run, path }: Recorded, document: MeasureDocument, resumed
     ...(document.until === undefined ? [] : [untilText(document.until), ""]),
     ...document.warnings.map(({ message }) => `warning: ${message}`),
     `run: ${path}`,
+    ...(run.status === "complete" || document.until !== undefined
+      ? []
+      : [`to measure what it lacks: the same command with --resume ${path}`]),
     `next: nsquared fit ${resumed === undefined ? "" : `${resumed} `}${path}`,
   ].join("\n");
 }

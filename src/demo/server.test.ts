@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test } from "vitest";
+import { monotonicSeconds } from "./http.js";
 import { type DemoLaw, healthyLaw } from "./law.js";
 import type { Quirk } from "./quirks.js";
 import { type DemoServer, startDemoServer } from "./server.js";
@@ -98,6 +99,24 @@ describe("the demo server", () => {
           .map((choice) => choice.text)
           .join("");
       expect(await text(await serve(quirk))).toBe(await text(await serve()));
+    },
+  );
+
+  test.each<Quirk[]>([[], ["multi-line-data"], ["split-utf8", "crlf"]])(
+    "stamps each chunk with the time it is sent at, with quirks %j %j",
+    async (...quirks) => {
+      const law = { ...fast, constant: 0.03, decode: { constant: 0.01, linear: 0 } };
+      const server = await startDemoServer({ law, seed: 1, quirks, stamps: true });
+      open.push(server);
+      const before = monotonicSeconds();
+      const parts = events(await (await post(server, "completions", completion)).text());
+      const after = monotonicSeconds();
+      const sent = parts.map(({ nsquared_sent }) => Number(nsquared_sent));
+      expect(sent).toHaveLength(6 + 2);
+      expect(sent[0]).toBeGreaterThanOrEqual(before + 0.03);
+      expect((sent[5] ?? 0) - (sent[0] ?? 0)).toBeGreaterThan(4 * 0.01);
+      expect(sent).toEqual([...sent].sort((left, right) => left - right));
+      expect(sent.at(-1)).toBeLessThan(after);
     },
   );
 

@@ -43,6 +43,8 @@ export interface DemoServer extends Listening {
 const truncatedTo = 1000;
 const lastRequest = 12;
 const mostAnswer = 100_000;
+/** As wide as any stamp: its digits are filled in when an event is sent. */
+const stampRoom = 1e17;
 /** Timers are late by up to this; the rest is waited for in turns of the event loop. */
 const timerSlackMs = 1.5;
 
@@ -231,6 +233,12 @@ class Demo {
     for (let index = 0; index < written; index += perChunk) {
       const last = Math.min(written, index + perChunk);
       for (let token = index; token < last; token += 1) due += token === 0 ? 0 : (steps[token - 1] ?? 0);
+      const text = Array.from({ length: last - index }, (_, offset) => wordOf(index + offset)).join("");
+      const reasoning = this.has("reasoning") && wanted.api === "chat" && index < written / 2;
+      const soFar = { ...usage, completion_tokens: last, total_tokens: tokens.length + last };
+      const chunk = chunkOf({ ...common, text, reasoning, ...(this.has("usage-every") ? { usage: soFar } : {}) });
+      // Written down before its time has come: what is late then is the way to the client alone.
+      const send = writer.prepare(chunk);
       await this.time.until(due);
       if (response.destroyed) return;
       if (index >= written / 2 && index > 0) {
@@ -244,11 +252,7 @@ class Demo {
           return;
         }
       }
-      if (this.has("silent-first") && index === 0) continue;
-      const text = Array.from({ length: last - index }, (_, offset) => wordOf(index + offset)).join("");
-      const reasoning = this.has("reasoning") && wanted.api === "chat" && index < written / 2;
-      const soFar = { ...usage, completion_tokens: last, total_tokens: tokens.length + last };
-      await writer.send(chunkOf({ ...common, text, reasoning, ...(this.has("usage-every") ? { usage: soFar } : {}) }));
+      if (!(this.has("silent-first") && index === 0)) await send();
     }
     const finish = this.has("stops-early") ? "stop" : "length";
     await writer.send(chunkOf({ ...common, finish, ...(this.has("llama-timings") ? { more: { timings } } : {}) }));
@@ -286,8 +290,30 @@ class EventWriter {
   ) {}
 
   async send(data: Record<string, unknown> | string): Promise<void> {
-    const stamped = this.stamps && typeof data !== "string" ? { ...data, nsquared_sent: monotonicSeconds() } : data;
-    const bytes = eventBytes(stamped, this.has);
+    await this.prepare(data)();
+  }
+
+  /** Writes an event down, so that sending it is a stamp and a write. */
+  prepare(data: Record<string, unknown> | string): () => Promise<void> {
+    if (!this.stamps || typeof data === "string") {
+      const bytes = eventBytes(data, this.has);
+      return () => this.write(bytes);
+    }
+    const bytes = eventBytes({ ...data, nsquared_sent: stampRoom }, this.has);
+    const digits = String(stampRoom).length;
+    const at = bytes.lastIndexOf(String(stampRoom));
+    return async () => {
+      // Blanks before a number are JSON.
+      bytes.write(monotonicSeconds().toFixed(9).padStart(digits), at, "latin1");
+      await this.write(bytes);
+      // HTTP gathers what is written in one turn: a stamp is only true where each event leaves at once.
+      await new Promise<void>((resolve) => {
+        process.nextTick(resolve);
+      });
+    };
+  }
+
+  private async write(bytes: Buffer): Promise<void> {
     // The first byte of a character of several goes out alone, the rest a moment later.
     const inside = this.has("split-utf8") ? bytes.findIndex((byte) => byte >= 0xc0) + 1 : 0;
     if (inside > 0) {

@@ -255,6 +255,36 @@ describe("a cell that fails", () => {
     expect(samples[0]?.rejected?.length).toBeLessThanOrEqual(2000);
   });
 
+  test("as what it runs on is gone ends it all at once", async () => {
+    const runner = syntheticRunner({ laws });
+    let calls = 0;
+    const dying: Runner = {
+      ...runner,
+      run: (cell, context) => {
+        calls += 1;
+        return calls > 5
+          ? Promise.resolve({ status: "failed", reason: "the server is gone", gone: true })
+          : runner.run(cell, context);
+      },
+    };
+    const measurement = await run(plan({ repeat: 50, warmups: 0 }), {}, dying);
+    expect(measurement.samples).toHaveLength(6);
+    expect(measurement.status).toBe("incomplete");
+    expect(measurement.warnings).toEqual([
+      { code: "ended", message: "ended after 5 usable samples, which are kept: the server is gone" },
+    ]);
+  });
+
+  test("after it had worked, and others like it, ends it all soon", async () => {
+    const measurement = await run(
+      plan({ repeat: 50, warmups: 0 }),
+      {},
+      { fail: (_cell, calls) => (calls > 7 ? "HTTP 502: bad gateway" : null) },
+    );
+    expect(measurement.samples.length).toBeLessThanOrEqual(7 + 6);
+    expect(codes(measurement).at(-1)).toBe("ended");
+  });
+
   test("when all do, measuring ends", async () => {
     const { samples, status } = await run(plan({ repeat: 1000, reference }), {}, { fail: () => "server is gone" });
     expect(status).toBe("incomplete");

@@ -1,5 +1,5 @@
 import type { Random } from "../base/random.js";
-import { type Cell, cellKey, type Plan, type RunEnd, type Sample } from "../runs/schema.js";
+import { type Cell, cellKey, isUsable, type Plan, type RunEnd, type Sample } from "../runs/schema.js";
 import { byLength, completeBlock, distinctCells } from "./order.js";
 import { assertSupported, fixedBlocks, measurablePlan, type NextBlock } from "./plan.js";
 import type { Runner } from "./runner.js";
@@ -94,7 +94,8 @@ async function runBlocks(session: Session, next: NextBlock, random: Random): Pro
  * Measures the plan's cells with the runner: warm-ups shortest first, then randomised complete blocks with the reference
  * around each. Every sample is in the journal before the next step starts. It stops when `next` says so, on Ctrl-C, or
  * before a block that would not fit the time limit; when not even one block fits, the longest cells are left out, with a
- * warning. A cell that fails is recorded and the rest goes on.
+ * warning. A cell that fails is recorded and the rest goes on, until the runner says that what it runs on is gone, or what had
+ * worked fails again and again.
  *
  * @throws NsquaredError `plan-invalid`, `cell-unsupported` before anything is timed; whatever the journal throws
  */
@@ -105,6 +106,9 @@ export async function measure(runner: Runner, wanted: Plan, options: MeasureOpti
   const { blocks, cut } = await runBlocks(session, options.next ?? fixedBlocks(session.plan), options.random);
   if (signal.aborted) {
     await session.warn("interrupted", `stopped by hand after ${blocks} complete blocks; what was measured is kept`);
+  } else if (session.over() !== null) {
+    const kept = samples.filter(isUsable).length;
+    await session.warn("ended", `ended after ${kept} usable samples, which are kept: ${session.over()}`);
   } else if (cut) {
     await session.warn("time-limit", `the time limit of ${limit} s ended the run after ${blocks} complete blocks`);
   }

@@ -41,12 +41,19 @@ export interface Completion {
   readonly request: RequestFacts;
   /** Why there is nothing to time; null where tokens came. */
   readonly problem: string | null;
+  /** Nothing listens there any more, however often it was tried. */
+  readonly gone: boolean;
 }
 
 const mostRetries = 4;
 const firstBackoff = 0.25;
 const longestBackoff = 30;
 const longestError = 64 * 1024;
+/** No connection was made at all: the request was never seen. */
+const unreachable = new Set(["ECONNREFUSED", "EHOSTUNREACH", "EHOSTDOWN", "ENETUNREACH", "ENOTFOUND"]);
+/** A server that is being restarted is waited for this often, for a moment. */
+const mostKnocks = 2;
+const knockPause = 0.5;
 
 /** A request as it goes over the wire. */
 export interface Question {
@@ -84,7 +91,7 @@ export function passes(status: number): boolean {
 
 /**
  * Asks for one completion and times it: time to the first token from the moment the request is sent, whatever waits
- * between. Refusals that pass are asked again after a pause, and counted.
+ * between. Refusals that pass are asked again after a pause, and counted; so are, less often, addresses at which nothing listens.
  */
 export async function complete(
   connection: Connection,
@@ -94,9 +101,11 @@ export async function complete(
 ): Promise<Completion> {
   for (let retries = 0; ; retries += 1) {
     const tried = await once(connection, question.body, dialect, asking, retries);
-    const again = passes(tried.status) && retries < mostRetries && !asking.signal.aborted;
-    if (!again) return tried.completion;
-    await asking.clock.sleep(tried.pause ?? Math.min(longestBackoff, firstBackoff * 2 ** retries), asking.signal);
+    const { gone } = tried.completion;
+    const again = gone ? retries < mostKnocks : passes(tried.status) && retries < mostRetries;
+    if (!again || asking.signal.aborted) return tried.completion;
+    const pause = gone ? knockPause : (tried.pause ?? Math.min(longestBackoff, firstBackoff * 2 ** retries));
+    await asking.clock.sleep(pause, asking.signal);
   }
 }
 
@@ -146,6 +155,7 @@ async function once(
       status,
       stream,
       problem,
+      gone: lost !== null && unreachable.has(lost.code),
       request: factsOf({ exchange, lost, stream, retries, cutAt: asking.clock.now() }),
     },
   };

@@ -262,8 +262,8 @@ class Server implements OpenAiRunner {
 
   /** Time to the first token (TTFT) of an answer of one, else the mean time per further token (TPOT). */
   private async timed(prepared: Prepared, context: RunContext): Promise<Outcome> {
-    const { request, problem } = await this.ask(prepared, context);
-    if (problem !== null) return { status: "failed", reason: problem, request };
+    const { request, problem, gone } = await this.ask(prepared, context);
+    if (problem !== null) return { status: "failed", reason: problem, request, ...(gone ? { gone } : {}) };
     const steps = Math.max(1, prepared.answer - 1);
     const seconds = prepared.answer === 1 ? request.firstTokenSeconds : request.tokenSeconds;
     const reason = this.doubt(prepared, request);

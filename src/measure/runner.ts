@@ -16,6 +16,8 @@ export type Outcome = (
 ) & {
   /** Of a runner that asks a server: what the request showed beside. */
   readonly request?: RequestFacts;
+  /** What it runs on is gone: no other cell can be measured either. */
+  readonly gone?: true;
 };
 
 /** What a runner can be asked for. A cell outside is refused by `measure` before anything is timed. */

@@ -3,7 +3,7 @@ import { type Cell, cellKey, type Plan, type Sample, type Warning } from "../run
 import type { Clock } from "./clock.js";
 import { createEstimator, type Estimator } from "./estimate.js";
 import type { ProgressEvent } from "./progress.js";
-import type { Runner } from "./runner.js";
+import type { Outcome, Runner } from "./runner.js";
 import { callRunner, sampleOf } from "./step.js";
 
 /** Where samples go; each is safe there before the next step starts. */
@@ -25,6 +25,8 @@ const grace = 0.1;
 
 /** A cell that failed this often in a row is not tried again. */
 const mostFailures = 2;
+/** As many failures in a row of what had worked before, of two cells at least: nothing works any more. */
+const mostLost = 4;
 
 /** What is known while measuring, and the one way to add to it. */
 export class Session {
@@ -38,6 +40,9 @@ export class Session {
   readonly #start: Seconds;
   readonly #leftOut = new Set<string>();
   readonly #failures = new Map<string, number>();
+  readonly #worked = new Set<string>();
+  #lost: string[] = [];
+  #over: string | null = null;
 
   constructor(
     readonly runner: Runner,
@@ -54,9 +59,14 @@ export class Session {
     return Math.max(0, this.options.clock.now() - this.#start);
   }
 
+  /** Why nothing can be measured any more; null while it can. */
+  over(): string | null {
+    return this.#over;
+  }
+
   /** True once not even a started block may go on. */
   stopped(): boolean {
-    return this.signal.aborted || this.elapsed() > this.limit * (1 + grace);
+    return this.signal.aborted || this.#over !== null || this.elapsed() > this.limit * (1 + grace);
   }
 
   /** The cells that are still measured. */
@@ -109,7 +119,20 @@ export class Session {
     await options.journal.sample(sample);
     this.samples.push(sample);
     if (outcome.status !== "failed") this.estimator.note(cell, wall);
-    await this.#countFailure(cell, outcome.status === "failed" ? outcome.reason : null);
+    this.#watch(cellKey(cell), outcome);
+    await this.#countFailure(cell, outcome.status === "failed" && this.#over === null ? outcome.reason : null);
+  }
+
+  /** Ends it all where what the runner runs on is gone, or as good as. */
+  #watch(key: string, outcome: Outcome): void {
+    if (outcome.status !== "failed") {
+      this.#worked.add(key);
+      this.#lost = [];
+      return;
+    }
+    if (this.#worked.has(key)) this.#lost.push(key);
+    const dead = this.#lost.length >= mostLost && new Set(this.#lost).size > 1;
+    if (outcome.gone === true || dead) this.#over = outcome.reason;
   }
 
   async #countFailure(cell: Cell, reason: string | null): Promise<void> {

@@ -227,11 +227,15 @@ describe("nsquared measure <address>", () => {
 
   test("a server that dies leaves its samples, an incomplete run and exit code 3", async () => {
     const out = file("run.json");
-    const { code } = await measure(await serve({}, "dies"), out, "--lengths", "64..512", "--repeat", "4");
-    expect(code).toBe(3);
+    const ran = await measure(await serve({}, "dies"), out, "--lengths", "64..512", "--repeat", "4");
+    expect([ran.code, ran.out]).toEqual([3, expect.stringContaining(`with --resume ${out}`)]);
     const kept = await readRun(out);
     expect(kept.status).toBe("incomplete");
     expect(kept.samples.filter(({ seconds }) => seconds !== null).length).toBeGreaterThan(5);
+    // The request in which it died, and the one that found nobody: no cell is tried after that.
+    expect(kept.samples.filter(({ seconds }) => seconds === null).length).toBeLessThanOrEqual(2);
+    const ended = kept.warnings.find(({ code }) => code === "ended");
+    expect(ended?.message).toMatch(/ended after \d+ usable samples, which are kept: the server is gone/);
     const resumed = file("more.json");
     const again = await measure(kept.model.source, resumed, "--resume", out);
     expect([again.code, again.err]).toEqual([2, expect.stringContaining("nothing listens there")]);
