@@ -226,11 +226,11 @@ async function oneStream(requests) {
   const law = 0.02 + 4e-5 * 64;
   /**
    * @param {Timed[]} into
-   * @param {() => Promise<number>} once seconds of error
+   * @param {() => Promise<number>} asked seconds of error
    */
-  const timed = async (into, once) => {
+  const timed = async (into, asked) => {
     const before = waitedForCore();
-    const error = await once();
+    const error = await asked();
     into.push({ error, waited: waitedForCore() - before });
   };
   for (let index = 0; index < requests; index += 1) {
