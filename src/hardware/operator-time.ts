@@ -26,6 +26,10 @@ export interface OperatorTime {
   readonly degree?: number;
   /** What `work` is limited by. */
   readonly bound: (length: number) => "compute" | "bandwidth";
+  /** Whether all of it is the same at every length. */
+  readonly fixed?: boolean;
+  /** c₀, c₁, … of `work`, where it is a polynomial that bandwidth limits at every length. */
+  readonly streamed?: readonly number[] | null;
 }
 
 /** Rows at which a matrix product stops being limited by fetching its weight, at the latest. */

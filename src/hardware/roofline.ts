@@ -1,12 +1,12 @@
 import { type Dtype, type Seconds, bytesPerElement } from "../base/units.js";
 import type { OperatorCost } from "../cost/table.js";
-import { compiledCost } from "./compiled.js";
+import { compiledCost, costId } from "./compiled.js";
 import { type OperatorClass, classEfficiency } from "./efficiency.js";
 import type { Engine } from "./engine.js";
 import { kernelOn } from "./kernel-lookup.js";
 import { bitsOf } from "./kernel-formats.js";
 import { attentionSeconds, decodeSeconds, gemmSeconds } from "./kernels.js";
-import { type OperatorTime, type Setting, classOf, stepsOf } from "./operator-time.js";
+import { type OperatorTime, type Setting, classOf } from "./operator-time.js";
 import type { DeviceRecord, Sourced } from "./record.js";
 
 /** Where a device has no arithmetic of a dtype, the next wider one of these runs instead. */
@@ -70,8 +70,7 @@ export function rooflineTime(row: OperatorCost, device: DeviceRecord, setting: S
   const dtype = operandDtype(row, device, setting.operands ?? null, engine.operandsOf(row));
   const found = kernelTime(row, device, setting, engine, operators, computeDtype(device, dtype));
   const factor = engine.factors[operators] ?? 1;
-  const { matmulFlops, movedBytes } = compiledCost(row, setting);
-  const steps = stepsOf(row).compile(setting.variable, setting.values);
+  const { matmulFlops, movedBytes, steps, fixed, streamed } = compiledCost(row, setting);
   const launches = found.overhead * (engine.factors.overhead ?? 1);
   const perByte = 1 / device.bandwidth.value;
   const perFlop = 1 / productPeak(row, device, engine, computeDtype(device, dtype));
@@ -97,7 +96,30 @@ export function rooflineTime(row: OperatorCost, device: DeviceRecord, setting: S
       if (length !== at) timeAt(length);
       return found.computes(peak, memory) ? "compute" : "bandwidth";
     },
+    fixed,
+    streamed: streamed !== null && isStream(operators) ? scaled(streamed, found, factor, perByte) : null,
   };
+}
+
+/** Without products a stream's work is a multiple of its bytes. */
+function scaled(bytes: readonly number[], found: KernelTime, factor: number, perByte: Seconds): readonly number[] {
+  const seconds = Math.max(found.work(0, perByte, 1) * factor, perByte);
+  return bytes.map((coefficient) => coefficient * seconds);
+}
+
+/** Classes whose kernels take the larger of their FLOPs' and their bytes' seconds. */
+const isStream = (operators: OperatorClass): boolean => operators === "vector" || operators === "lookup";
+
+/** Text that only operators of one and the same time have, under one setting, device and engine. */
+export function timeKey(row: OperatorCost, device: DeviceRecord, setting: Setting, engine: Engine): string {
+  const { operator, cost } = row;
+  const dtype = computeDtype(device, operandDtype(row, device, setting.operands ?? null, engine.operandsOf(row)));
+  const { n, k, share } = sidesOf(row);
+  const shape =
+    operator.kind === "attention"
+      ? [operator.heads, operator.kvHeads, operator.keyDim, operator.valueDim]
+      : [n, k, share];
+  return [costId(row), operator.kind, dtype, cost.launches, engine.unpackedBytes(row), ...shape].join(" ");
 }
 
 /** Peak of an operator's products: with 16-bit sums, where an engine takes those, half of the rate of 8-bit integers. */

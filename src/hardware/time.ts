@@ -10,7 +10,7 @@ import { type Engine, engineOf } from "./engine.js";
 import { networkSpread } from "./network.js";
 import type { OperatorTime, Setting } from "./operator-time.js";
 import type { DeviceRecord } from "./record.js";
-import { rooflineSpread, rooflineTime } from "./roofline.js";
+import { rooflineSpread, rooflineTime, timeKey } from "./roofline.js";
 
 /** An operator of the model with the time of one execution on a device. */
 export interface TimedOperator {
@@ -18,7 +18,10 @@ export interface TimedOperator {
   readonly time: OperatorTime;
 }
 
-/** The time of every operator on a device: from its calibration where it has one, from its data sheet otherwise. */
+/**
+ * The time of every operator on a device: from its calibration where it has one, from its data sheet otherwise. Operators
+ * that take the same share one time.
+ */
 export function timeOperators(
   rows: readonly OperatorCost[],
   device: DeviceRecord,
@@ -29,7 +32,15 @@ export function timeOperators(
   if (calibration === null) {
     const mixers = chunkedMixers(rows, setting).flatMap((mixer) => [...mixerTimes(mixer, device, setting, engine)]);
     const together = new Map(mixers);
-    return rows.map((row) => ({ row, time: together.get(row) ?? rooflineTime(row, device, setting, engine) }));
+    const equal = new Map<string, OperatorTime>();
+    return rows.map((row) => {
+      const mixer = together.get(row);
+      if (mixer !== undefined) return { row, time: mixer };
+      const key = timeKey(row, device, setting, engine);
+      const time = equal.get(key) ?? rooflineTime(row, device, setting, engine);
+      equal.set(key, time);
+      return { row, time };
+    });
   }
   const live = new Map<Block, readonly Expression[]>();
   return rows.map((row) => {

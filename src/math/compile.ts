@@ -1,4 +1,4 @@
-import { type Variable, valueOf } from "./affine.js";
+import { type Values, type Variable, valueOf } from "./affine.js";
 import { type Atom, argumentOf, evaluateAtom, expectedDistinct } from "./atom.js";
 
 interface CompiledTerm {
@@ -79,6 +79,31 @@ export function compiledLater(
     compiled = compile();
     return compiled(value);
   };
+}
+
+function dependsOn(atom: Atom, variable: Variable): boolean {
+  if (atom.kind === "variable") return atom.variable === variable;
+  return argumentOf(atom)[variable] !== 0 || (variable === "b" && atom.kind === "distinct" && atom.perSequence);
+}
+
+/**
+ * c₀, c₁, … of a sum of products in one variable, the others fixed, where no atom depends on that variable: without looking
+ * for pieces. Null where one does.
+ */
+export function polynomialOf(terms: Iterable<CompiledTerm>, variable: Variable, values: Values): number[] | null {
+  const result = [0];
+  for (const { coefficient, factors } of terms) {
+    let product = coefficient;
+    let degree = 0;
+    for (const { atom, power } of factors) {
+      if (atom.kind === "variable" && atom.variable === variable) degree += power;
+      else if (dependsOn(atom, variable)) return null;
+      else product *= evaluateAtom(atom, values) ** power;
+    }
+    while (result.length <= degree) result.push(0);
+    result[degree] = (result[degree] ?? 0) + product;
+  }
+  return result;
 }
 
 /** c₀ + c₁·x + c₂·x² + …, by Horner's rule. */

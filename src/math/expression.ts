@@ -10,7 +10,7 @@ import {
   fixAtom,
   printAtom,
 } from "./atom.js";
-import { compileTerms, compiledLater, horner } from "./compile.js";
+import { compileTerms, compiledLater, horner, polynomialOf } from "./compile.js";
 
 interface Factor {
   readonly atom: Atom;
@@ -127,10 +127,24 @@ export class Expression {
 
   /** A function of one variable, the others fixed: a plain polynomial on each piece where that is possible. */
   compile(variable: Variable, values: Values = {}): (value: number) => number {
+    const plain = this.polynomial(variable, values);
+    if (plain !== null) return horner(plain);
     return compiledLater(
       (value) => this.at({ ...values, [variable]: value }),
       () => this.resolved(variable, values),
     );
+  }
+
+  /** c₀, c₁, … in one variable, the others fixed, where no other atom depends on it; null where one does. */
+  polynomial(variable: Variable, values: Values = {}): number[] | null {
+    return polynomialOf(this.terms.values(), variable, values);
+  }
+
+  /** Text that only an equal expression has. */
+  get key(): string {
+    let text = "";
+    for (const [key, { coefficient }] of this.terms) text += `${coefficient}·${key} `;
+    return text;
   }
 
   private resolved(variable: Variable, values: Values): (value: number) => number {

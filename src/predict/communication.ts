@@ -1,10 +1,11 @@
-import { bytesPerElement } from "../base/units.js";
+import { type Seconds, bytesPerElement } from "../base/units.js";
 import { cacheBytes, stateBytes } from "../cost/cache.js";
 import type { Block } from "../graph/types.js";
 import { type Collective, type CollectiveTime, collectiveTime } from "../hardware/network.js";
+import type { Bound } from "../hardware/operator-time.js";
 import { Expression } from "../math/expression.js";
 import type { Layer } from "../model/types.js";
-import { type CurveOperator, type PassSetting, valuesOf } from "./operators.js";
+import { type CurveOperator, type PassSetting, operatorOf, valuesOf } from "./operators.js";
 import type { Plan } from "./plan.js";
 
 /** Exchanges of one kind in a forward pass: how many, and of how many bytes together. */
@@ -37,13 +38,11 @@ export function communications(
   const { context } = plan.parallel;
   const share = setting.phase === "prefill" ? context : 1;
   const values = valuesOf(plan, setting, share);
-  const shown = exchangesOf(plan, setting).map((exchange): CurveOperator => {
-    const ideal = collectiveTime(exchange.kind, link, exchange.devices);
+  const shown = exchangesOf(plan, setting).map(({ name, kind, devices, count, bytes: moved }): CurveOperator => {
+    const ideal = collectiveTime(kind, link, devices);
     const time = { latency: factor * ideal.latency, perByte: factor * ideal.perByte };
-    const bytes = exchange.bytes.compile(variable, values);
-    return networkOperator(exchange.name, exchange.bytes.growth(variable).power, time, exchange.count, (length) =>
-      bytes(length / share),
-    );
+    const bytes = moved.compile(variable, values);
+    return networkOperator(name, moved.growth(variable).power, time, count, (length) => bytes(length / share));
   });
   return context > 1 ? [...shown, ...ringOf(plan, setting, operators)] : shown;
 }
@@ -56,15 +55,31 @@ function networkOperator(
   bytes: (length: number) => number,
 ): CurveOperator {
   const waiting = time.latency * count;
-  return {
+  return exchange(
     name,
-    part: "network",
+    degree,
+    (length) => waiting + time.perByte * bytes(length),
+    (length) => (waiting > time.perByte * bytes(length) ? "latency" : "network"),
+  );
+}
+
+function exchange(
+  name: string,
+  degree: number,
+  work: (length: number) => Seconds,
+  bound: (length: number) => Bound,
+): CurveOperator {
+  const execution = {
+    key: name,
     class: "network",
     degree,
-    work: (length) => waiting + time.perByte * bytes(length),
-    overhead: () => 0,
-    bound: (length) => (waiting > time.perByte * bytes(length) ? "latency" : "network"),
-  };
+    work,
+    overhead: 0,
+    bound,
+    fixed: false,
+    streamed: null,
+  } as const;
+  return operatorOf(name, "network", execution);
 }
 
 /** Branches of a layer that end in a product whose parts are on several devices. */
@@ -194,14 +209,8 @@ function ringOf(plan: Plan, setting: PassSetting, operators: readonly CurveOpera
   };
   return [
     ...added,
-    {
-      name: "ring_keys_values",
-      part: "network",
-      class: "network",
-      degree: 1,
-      work,
-      overhead: () => 0,
-      bound: (length) => (2 * steps * send.latency > ring(length) ? "latency" : "network"),
-    },
+    exchange("ring_keys_values", 1, work, (length) =>
+      2 * steps * send.latency > ring(length) ? "latency" : "network",
+    ),
   ];
 }

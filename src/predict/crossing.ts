@@ -1,7 +1,8 @@
 import { longestLength } from "../base/lengths.js";
 import { firstNonNegative } from "../math/roots.js";
-import type { Curve, CurveOperator } from "./curve.js";
+import type { Curve } from "./curve.js";
 import { intervalDeviations } from "./interval.js";
+import type { Work } from "./works.js";
 
 /** A length, not always whole, with its interval; the high end is null where it lies beyond all that is looked at. */
 export interface LengthInterval {
@@ -10,23 +11,19 @@ export interface LengthInterval {
   readonly high: number | null;
 }
 
-/** Seconds of a group of operators by class, in the order of the curve's components. */
+/** Seconds of some of the work by class, in the order of the curve's components. */
 type ByClass = (length: number) => readonly number[];
 
-function byClass(
-  curve: Curve,
-  operators: readonly CurveOperator[],
-  outside: ((length: number) => number) | null,
-): ByClass {
-  const places = operators.map((operator) => curve.components.findIndex(({ name }) => name === operator.class));
+function byClass(curve: Curve, works: readonly Work[], outside: ((length: number) => number) | null): ByClass {
+  const places = works.map((one) => curve.components.findIndex(({ name }) => name === one.class));
   const overheads = curve.components.findIndex(({ name }) => name === "overhead");
   return (length) => {
     const seconds = curve.components.map(() => 0);
     let overhead = outside === null ? 0 : outside(length);
-    operators.forEach((operator, index) => {
+    works.forEach((one, index) => {
       const place = places[index] ?? 0;
-      seconds[place] = (seconds[place] ?? 0) + operator.work(length);
-      overhead += operator.overhead(length);
+      seconds[place] = (seconds[place] ?? 0) + one.work(length);
+      overhead += one.overhead(length);
     });
     seconds[overheads] = (seconds[overheads] ?? 0) + overhead;
     return seconds;
@@ -48,9 +45,9 @@ const widest = 2 ** 12;
  *
  * @returns null where they never meet
  */
-function crossingOf(curve: Curve, belongs: (operator: CurveOperator) => boolean): LengthInterval | null {
-  const within = curve.operators.filter(belongs);
-  const others = curve.operators.filter((operator) => !belongs(operator));
+function crossingOf(curve: Curve, belongs: (work: Work) => boolean): LengthInterval | null {
+  const within = curve.works.filter(belongs);
+  const others = curve.works.filter((work) => !belongs(work));
   if (within.length === 0) return null;
   const left = byClass(curve, within, null);
   const right = byClass(curve, others, curve.outside);

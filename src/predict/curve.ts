@@ -7,6 +7,7 @@ import { type Interval, logNormalInterval } from "./interval.js";
 import type { CurveOperator, Pass } from "./operators.js";
 import { type CurvePhase, type Plan, type PlanOptions, makePlan } from "./plan.js";
 import { type Schedule, decodePass, defaultSchedule, prefillPass } from "./schedule.js";
+import { type Work, worksOf } from "./works.js";
 
 export type { CurveOperator } from "./operators.js";
 export type { CurvePhase } from "./plan.js";
@@ -26,6 +27,8 @@ export interface CurveComponent {
 /** Predicted seconds of one phase as a function of the length alone: T(n) = Σ θₖ tₖ(n), every θ at 1. */
 export interface Curve extends Pass {
   readonly phase: CurvePhase;
+  /** The operators with equals together. */
+  readonly works: readonly Work[];
   readonly components: readonly CurveComponent[];
   /** Spread that all components share: what the engine adds. */
   readonly commonSpread: number;
@@ -57,32 +60,31 @@ export function curveOf(plan: Plan, phase: CurvePhase, schedule: Partial<Schedul
 
 export function curveOfPass(plan: Plan, phase: CurvePhase, pass: Pass): Curve {
   const { operators, outside } = pass;
-  const overhead = (length: number): number => {
-    let sum = outside(length);
-    for (const operator of operators) sum += operator.overhead(length);
-    return sum;
-  };
+  const works = worksOf(operators);
+  const overheads = sumOf(works.map((work) => work.overhead));
+  const overhead = (length: number): number => outside(length) + overheads(length);
   const { common: commonSpread, classes } = plan.engine.logSpreads[phase];
   const components = operatorClasses.flatMap((name): CurveComponent[] => {
     const logSpread = classes * classSpread(name, plan.device, plan.model.dtypes.activations, plan.engine);
     if (name === "overhead") return [{ name, seconds: overhead, logSpread }];
-    const members = operators.filter((operator) => operator.class === name);
+    const members = works.filter((one) => one.class === name);
     return members.length === 0 ? [] : [{ name, seconds: sumOf(members.map(({ work }) => work)), logSpread }];
   });
   const seconds = sumOf(components.map((component) => component.seconds));
+  const spreads = components.map(({ logSpread }) => logSpread);
+  const parts = spreads.map(() => 0);
   return {
     phase,
     operators,
+    works,
     outside,
     components,
     commonSpread,
     seconds,
-    interval: (length) =>
-      spreadOut(
-        components.map((component) => component.seconds(length)),
-        components.map(({ logSpread }) => logSpread),
-        commonSpread,
-      ),
+    interval: (length) => {
+      for (let k = 0; k < components.length; k += 1) parts[k] = components[k]?.seconds(length) ?? 0;
+      return spreadOut(parts, spreads, commonSpread);
+    },
     exponent: (length) =>
       Math.log(seconds(length * (1 + step)) / seconds(length * (1 - step))) / Math.log((1 + step) / (1 - step)),
   };

@@ -4,18 +4,67 @@ import type { OperatorClass } from "../hardware/efficiency.js";
 import type { Bound } from "../hardware/operator-time.js";
 import type { CurvePhase, Plan } from "./plan.js";
 
-/** One operator over all layers that run it, or one kind of exchange between devices. */
-export interface CurveOperator {
-  readonly name: string;
-  readonly part: Part | "network";
+/** One execution of an operator: what equal operators share. */
+export interface Execution {
+  /** Executions of a pass with the same text take the same seconds. */
+  readonly key: string;
   readonly class: OperatorClass;
   /** Power of the length that its work grows with; its seconds belong to that degree whole. */
   readonly degree: number;
   /** Seconds beside the overhead of starting its kernels. */
   readonly work: (length: number) => Seconds;
-  readonly overhead: (length: number) => Seconds;
+  /** One number where it is the same at every length. */
+  readonly overhead: Seconds | ((length: number) => Seconds);
   /** What limits its work; its overhead is latency. */
   readonly bound: (length: number) => Bound;
+  /** Whether its work and its bound are the same at every length. */
+  readonly fixed: boolean;
+  /** c₀, c₁, … of its work, where that is a polynomial and bandwidth limits it at every length. */
+  readonly streamed: readonly number[] | null;
+}
+
+/** One operator over all layers that run it, or one kind of exchange between devices. */
+export interface CurveOperator {
+  readonly name: string;
+  readonly part: Part | "network";
+  readonly class: OperatorClass;
+  readonly degree: number;
+  readonly work: (length: number) => Seconds;
+  readonly overhead: (length: number) => Seconds;
+  readonly bound: (length: number) => Bound;
+  readonly execution: Execution;
+  /** How many executions it is. */
+  readonly times: number;
+}
+
+export function operatorOf(name: string, part: CurveOperator["part"], execution: Execution, times = 1): CurveOperator {
+  const { class: operators, degree, work, overhead, bound } = execution;
+  return {
+    name,
+    part,
+    class: operators,
+    degree,
+    work: (length) => work(length) * times,
+    overhead: typeof overhead === "number" ? () => overhead * times : (length) => overhead(length) * times,
+    bound,
+    execution,
+    times,
+  };
+}
+
+/** The same operators, each execution made anew; equal ones once. */
+export function withExecutions(
+  operators: readonly CurveOperator[],
+  keyOf: (operator: CurveOperator, index: number) => string,
+  make: (operator: CurveOperator, index: number, key: string) => Execution,
+): CurveOperator[] {
+  const made = new Map<string, Execution>();
+  return operators.map((operator, index) => {
+    const key = keyOf(operator, index);
+    const execution = made.get(key) ?? make(operator, index, key);
+    made.set(key, execution);
+    return operatorOf(operator.name, operator.part, execution, operator.times);
+  });
 }
 
 /** Forward passes of one kind, as a function of the one length that varies. */

@@ -4,7 +4,7 @@ import type { OperatorTime, Setting } from "../hardware/operator-time.js";
 import { compiledCost } from "../hardware/compiled.js";
 import { perPass, timeOperators } from "../hardware/time.js";
 import { communications } from "./communication.js";
-import { type CurveOperator, type Pass, type PassSetting, valuesOf } from "./operators.js";
+import { type CurveOperator, type Execution, type Pass, type PassSetting, operatorOf, valuesOf } from "./operators.js";
 import type { Plan } from "./plan.js";
 
 /** Operators whose work is pairs of queries and keys: with the sequence split over devices each does its share. */
@@ -20,25 +20,36 @@ export function timePass(plan: Plan, setting: PassSetting): Pass {
   const whole = timesOf(plan, rows, setting, 1);
   const share = context === 1 ? whole : timesOf(plan, rows, setting, context);
   const fixed = { variable: setting.variable, values: valuesOf(plan, setting, 1) } as const;
+  const made = new Map<OperatorTime, Execution>();
   const operators = rows.map((row, index): CurveOperator => {
     const pairs = context > 1 && overPairs.has(row.operator.kind) && setting.phase === "prefill";
     const time = (pairs ? whole : share)[index];
     if (time === undefined) throw new Error("every operator has a time");
-    const factor = row.times / (pairs ? context : 1);
-    const scale = pairs ? 1 : context;
-    const overhead = time.overhead * row.times;
-    return {
-      name: row.operator.name,
-      part: row.operator.part,
-      class: time.class,
-      degree: time.degree ?? compiledCost(row, fixed).degree,
-      work: (length) => time.work(length / scale) * factor,
-      overhead: () => overhead,
-      bound: (length) => time.bound(length / scale),
-    };
+    let execution = made.get(time);
+    if (execution === undefined) {
+      const degree = time.degree ?? compiledCost(row, fixed).degree;
+      execution = executionOf(time, `${made.size}`, degree, pairs ? 1 : context, pairs ? context : 1);
+      made.set(time, execution);
+    }
+    return operatorOf(row.operator.name, row.operator.part, execution, row.times);
   });
   const outside = perPass(plan.device, plan.engine);
   return { operators: [...operators, ...communications(plan, setting, operators)], outside: () => outside };
+}
+
+/** @param scale devices that share the length @param parts devices that share the work */
+function executionOf(time: OperatorTime, key: string, degree: number, scale: number, parts: number): Execution {
+  const plain = scale === 1 && parts === 1;
+  return {
+    key,
+    class: time.class,
+    degree,
+    work: plain ? time.work : (length) => time.work(length / scale) / parts,
+    overhead: time.overhead,
+    bound: plain ? time.bound : (length) => time.bound(length / scale),
+    fixed: time.fixed ?? false,
+    streamed: plain ? (time.streamed ?? null) : null,
+  };
 }
 
 function timesOf(

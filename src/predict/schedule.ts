@@ -1,4 +1,4 @@
-import type { CurveOperator, Pass } from "./operators.js";
+import { type Execution, type Pass, withExecutions } from "./operators.js";
 import { timePass } from "./pass.js";
 import type { Plan } from "./plan.js";
 import { sumOfSteps } from "./sums.js";
@@ -68,11 +68,19 @@ export function turnPass(plan: Plan, batch: number, newTokens: number): Pass {
 
 function scaled(pass: Pass, factor: number): Pass {
   return {
-    operators: pass.operators.map((operator) => ({
-      ...operator,
-      work: (length) => operator.work(length) * factor,
-      overhead: (length) => operator.overhead(length) * factor,
-    })),
+    operators: withExecutions(
+      pass.operators,
+      ({ execution }) => execution.key,
+      ({ execution }) => {
+        const { work, overhead, streamed } = execution;
+        return {
+          ...execution,
+          work: (length) => work(length) * factor,
+          overhead: typeof overhead === "number" ? overhead * factor : (length) => overhead(length) * factor,
+          streamed: streamed?.map((coefficient) => coefficient * factor) ?? null,
+        };
+      },
+    ),
     outside: (length) => pass.outside(length) * factor,
   };
 }
@@ -94,18 +102,23 @@ function continued(at: (depth: number) => Pass, depth: number, share: number): P
     return pass;
   };
   const fresh = (length: number): number => length * (1 - share);
-  const operatorAt = (length: number, index: number): CurveOperator => {
+  const executionAt = (length: number, index: number): Execution => {
     const operator = passAt(length).operators[index];
     if (operator === undefined) throw new Error("every depth has the same operators");
-    return operator;
+    return operator.execution;
   };
   return {
-    operators: at(depth).operators.map((operator, index) => ({
-      ...operator,
-      work: (length) => operatorAt(length, index).work(fresh(length)),
-      overhead: (length) => operatorAt(length, index).overhead(fresh(length)),
-      bound: (length) => operatorAt(length, index).bound(fresh(length)),
-    })),
+    operators: withExecutions(
+      at(depth).operators,
+      ({ execution }) => execution.key,
+      ({ execution }, index) => ({
+        ...execution,
+        work: (length) => executionAt(length, index).work(fresh(length)),
+        bound: (length) => executionAt(length, index).bound(fresh(length)),
+        fixed: false,
+        streamed: null,
+      }),
+    ),
     outside: (length) => passAt(length).outside(fresh(length)),
   };
 }
@@ -126,6 +139,7 @@ function inChunks(plan: Plan, schedule: Schedule, chunk: number, batch: number, 
   const total = (
     ofFull: (c: number) => number,
     ofSingle: (c: number) => number,
+    fixed: boolean,
     length: number,
     lastOnly: boolean,
   ): number => {
@@ -133,30 +147,70 @@ function inChunks(plan: Plan, schedule: Schedule, chunk: number, batch: number, 
     const end = from + count * chunk;
     const ending = rest > 0 ? part(ofSingle(end), ofFull(end), rest, chunk) : 0;
     if (lastOnly) return rest > 0 ? ending : ofFull(end - chunk);
-    const sum = sumOfSteps(ofFull, from, chunk, count) + ending;
+    const sum = (fixed ? count * ofFull(from) : sumOfSteps(ofFull, from, chunk, count)) + ending;
     if (pipeline === 1) return sum;
     return (sum + (pipeline - 1) * ofFull(Math.max(from, end - chunk))) / pipeline;
   };
-  return {
-    operators: full.operators.map((operator, index): CurveOperator => {
-      const [plain, one] = [once.operators[index], single.operators[index]];
-      if (plain === undefined || one === undefined) throw new Error("chunks of all sizes have the same operators");
-      const last = operator.part === "head";
+  const of3 = (index: number): readonly [Execution, Execution, Execution] => {
+    const [plain, many, one] = [once, full, single].map(({ operators }) => operators[index]?.execution);
+    if (plain === undefined || many === undefined || one === undefined) {
+      throw new Error("chunks of all sizes have the same operators");
+    }
+    return [plain, many, one];
+  };
+  const operators = withExecutions(
+    full.operators,
+    ({ part: of }, index) => [of === "head", ...of3(index).map(({ key }) => key)].join(" "),
+    ({ part: of }, index, key): Execution => {
+      const [plain, many, one] = of3(index);
+      const last = of === "head";
+      const [plainly, fully, singly] = [plain.overhead, many.overhead, one.overhead].map(functionOf) as [
+        Timed,
+        Timed,
+        Timed,
+      ];
       return {
-        ...operator,
+        key,
         class: plain.class,
         degree: plain.degree,
-        work: (length) => (whole(length) ? plain.work(length) : total(operator.work, one.work, length, last)),
-        overhead: (length) =>
-          whole(length) ? plain.overhead(length) : total(operator.overhead, one.overhead, length, last),
+        work: remembered((length) =>
+          whole(length) ? plain.work(length) : total(many.work, one.work, many.fixed, length, last),
+        ),
+        overhead: remembered((length) =>
+          whole(length) ? plainly(length) : total(fully, singly, typeof many.overhead === "number", length, last),
+        ),
         bound: (length) => {
           if (whole(length)) return plain.bound(length);
           const { fresh, from } = chunksOf(length);
-          return operator.bound(from + fresh / 2);
+          return many.bound(from + fresh / 2);
         },
+        fixed: false,
+        streamed: null,
       };
-    }),
-    outside: (length) => (whole(length) ? once.outside(length) : total(full.outside, single.outside, length, false)),
+    },
+  );
+  return {
+    operators,
+    outside: (length) =>
+      whole(length) ? once.outside(length) : total(full.outside, single.outside, true, length, false),
+  };
+}
+
+type Timed = (length: number) => number;
+
+function functionOf(value: number | Timed): Timed {
+  return typeof value === "number" ? () => value : value;
+}
+
+/** A curve, its interval and its split ask for the same length after each other. */
+function remembered(work: Timed): Timed {
+  let [at, seconds] = [Number.NaN, 0];
+  return (length) => {
+    if (length !== at) {
+      seconds = work(length);
+      at = length;
+    }
+    return seconds;
   };
 }
 

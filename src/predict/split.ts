@@ -22,56 +22,96 @@ export interface Split {
   readonly degrees: readonly { readonly degree: number; readonly seconds: Seconds }[];
 }
 
-const bounds = ["compute", "bandwidth", "network", "latency"] as const satisfies readonly Bound[];
+const bounds: readonly Bound[] = ["compute", "bandwidth", "network", "latency"];
+const latency = bounds.indexOf("latency");
 
-/** Seconds of a group of operators by what limits them; ends with the most of them. */
-class Group {
-  work = 0;
-  overhead = 0;
-  private readonly by: Record<Bound, number> = { compute: 0, bandwidth: 0, network: 0, latency: 0 };
+/** Seconds of groups of the work by what limits them. */
+class Groups<Key> {
+  readonly keys: readonly Key[];
+  private readonly of: readonly number[];
+  private readonly work: number[];
+  private readonly overhead: number[];
+  private readonly by: number[];
 
-  add(bound: Bound, work: number, overhead: number): void {
-    this.work += work;
-    this.overhead += overhead;
-    this.by[bound] += work;
+  constructor(ofEach: readonly Key[]) {
+    this.keys = [...new Set(ofEach)];
+    this.of = ofEach.map((key) => this.keys.indexOf(key));
+    this.work = this.keys.map(() => 0);
+    this.overhead = this.keys.map(() => 0);
+    this.by = this.keys.flatMap(() => bounds.map(() => 0));
   }
 
-  bound(overhead: number): Bound {
+  clear(): void {
+    this.work.fill(0);
+    this.overhead.fill(0);
+    this.by.fill(0);
+  }
+
+  add(index: number, bound: number, work: Seconds, overhead: Seconds): void {
+    const group = this.of[index] ?? 0;
+    const place = group * bounds.length + bound;
+    this.work[group] = (this.work[group] ?? 0) + work;
+    this.overhead[group] = (this.overhead[group] ?? 0) + overhead;
+    this.by[place] = (this.by[place] ?? 0) + work;
+  }
+
+  secondsOf(group: number): Seconds {
+    return (this.work[group] ?? 0) + (this.overhead[group] ?? 0);
+  }
+
+  /** What limits most of a group's seconds; overhead is latency. */
+  boundOf(group: number): Bound {
+    const first = group * bounds.length;
     let most: Bound = "latency";
-    let seconds = this.by.latency + overhead;
-    for (const bound of bounds) {
-      if (bound === "latency" || this.by[bound] <= seconds) continue;
-      most = bound;
-      seconds = this.by[bound];
+    let seconds = (this.by[first + latency] ?? 0) + (this.overhead[group] ?? 0);
+    for (let index = 0; index < latency; index += 1) {
+      const own = this.by[first + index] ?? 0;
+      if (own <= seconds) continue;
+      most = bounds[index] ?? most;
+      seconds = own;
     }
     return most;
   }
 }
 
-function groupIn<Key>(groups: Map<Key, Group>, key: Key): Group {
-  let group = groups.get(key);
-  if (group === undefined) {
-    group = new Group();
-    groups.set(key, group);
-  }
-  return group;
+interface Layout {
+  readonly parts: Groups<CurveOperator["part"]>;
+  readonly classes: Groups<OperatorClass>;
+  readonly degrees: Groups<number>;
+}
+const layouts = new WeakMap<Curve, Layout>();
+
+function layoutOf(curve: Curve): Layout {
+  const { works } = curve;
+  const known = layouts.get(curve);
+  if (known !== undefined) return known;
+  const made = {
+    parts: new Groups(works.map(({ part }) => part)),
+    classes: new Groups(works.map((work) => work.class)),
+    degrees: new Groups(works.map(({ degree }) => degree)),
+  };
+  layouts.set(curve, made);
+  return made;
 }
 
 /** Where the seconds of a curve go at one length. By part, the overhead counts to the operator that causes it. */
 export function splitAt(curve: Curve, length: number): Split {
-  const byPart = new Map<CurveOperator["part"], Group>();
-  const byClass = new Map<OperatorClass, Group>();
-  const byDegree = new Map<number, Group>();
+  const { works } = curve;
+  const { parts, classes, degrees } = layoutOf(curve);
+  parts.clear();
+  classes.clear();
+  degrees.clear();
   const outside = curve.outside(length);
-  if (outside > 0) groupIn(byDegree, 0).add("latency", outside, 0);
   let [total, overhead] = [outside, outside];
-  for (const operator of curve.operators) {
-    const work = operator.work(length);
-    const starting = operator.overhead(length);
-    const bound = operator.bound(length);
-    groupIn(byPart, operator.part).add(bound, work, starting);
-    groupIn(byClass, operator.class).add(bound, work, 0);
-    groupIn(byDegree, operator.degree).add(bound, work, starting);
+  for (let index = 0; index < works.length; index += 1) {
+    const one = works[index];
+    if (one === undefined) continue;
+    const work = one.work(length);
+    const starting = one.overhead(length);
+    const bound = bounds.indexOf(one.bound(length));
+    parts.add(index, bound, work, starting);
+    classes.add(index, bound, work, 0);
+    degrees.add(index, bound, work, starting);
     total += work + starting;
     overhead += starting;
   }
@@ -81,19 +121,22 @@ export function splitAt(curve: Curve, length: number): Split {
     share: total === 0 ? 0 : seconds / total,
     bound,
   });
-  const parts: Share<Part | "network" | "runtime">[] = [...byPart].map(([name, group]) =>
-    share(name, group.work + group.overhead, group.bound(group.overhead)),
+  const byPart: Share<Part | "network" | "runtime">[] = parts.keys.map((name, group) =>
+    share(name, parts.secondsOf(group), parts.boundOf(group)),
   );
-  if (outside > 0) parts.push(share("runtime", outside, "latency"));
+  if (outside > 0) byPart.push(share("runtime", outside, "latency"));
+  const byDegree = degrees.keys.map((degree, group) => ({
+    degree,
+    seconds: degrees.secondsOf(group) + (degree === 0 ? outside : 0),
+  }));
+  if (outside > 0 && !degrees.keys.includes(0)) byDegree.push({ degree: 0, seconds: outside });
   return {
-    parts,
+    parts: byPart,
     classes: curve.components.map(({ name }): Share<OperatorClass> => {
       if (name === "overhead") return share(name, overhead, "latency");
-      const group = groupIn(byClass, name);
-      return share(name, group.work, group.bound(0));
+      const group = classes.keys.indexOf(name);
+      return share(name, classes.secondsOf(group), classes.boundOf(group));
     }),
-    degrees: [...byDegree]
-      .map(([degree, group]) => ({ degree, seconds: group.work + group.overhead }))
-      .sort((a, b) => a.degree - b.degree),
+    degrees: byDegree.sort((a, b) => a.degree - b.degree),
   };
 }
