@@ -51,9 +51,28 @@ function sharedCost(row: OperatorCost): SharedCost {
   return equal;
 }
 
-/** The same for operators whose costs are equal functions. */
-export function costId(row: OperatorCost): number {
-  return sharedCost(row).id;
+const kinds = new WeakMap<OperatorCost, string>();
+
+/** Text that only operators have which take the same time under every setting, on every device and engine. */
+export function kindKey(row: OperatorCost): string {
+  const found = kinds.get(row);
+  if (found !== undefined) return found;
+  const { operator, block, cost } = row;
+  const names = operator.kind === "linear" ? [operator.weight] : operator.kind === "experts" ? operator.weights : [];
+  const weights = names.map((name) => {
+    const { dtype, bits, shape, operands } = block.weights.get(name) ?? {};
+    return [dtype, bits, operands, ...(shape ?? [])].join(" ");
+  });
+  const sizes =
+    operator.kind === "attention"
+      ? [operator.heads, operator.kvHeads, operator.keyDim, operator.valueDim]
+      : operator.kind === "experts"
+        ? [operator.chosen, operator.experts]
+        : [];
+  const activations = block.values.get(operator.output)?.dtype;
+  const key = [sharedCost(row).id, operator.kind, cost.launches, activations, ...sizes, ...weights].join(" ");
+  kinds.set(row, key);
+  return key;
 }
 
 /**

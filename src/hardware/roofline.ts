@@ -1,6 +1,6 @@
 import { type Dtype, type Seconds, bytesPerElement } from "../base/units.js";
 import type { OperatorCost } from "../cost/table.js";
-import { compiledCost, costId } from "./compiled.js";
+import { compiledCost } from "./compiled.js";
 import { type OperatorClass, classEfficiency } from "./efficiency.js";
 import type { Engine } from "./engine.js";
 import { kernelOn } from "./kernel-lookup.js";
@@ -23,8 +23,12 @@ const uncertainSpread = 0.1;
  * The dtype a device computes in when asked for one: that, its sibling of the same width, or the next wider one it has.
  */
 export function computeDtype(device: DeviceRecord, asked: Dtype): Dtype {
+  return device.peaks[asked] === undefined ? substitute(device, asked) : asked;
+}
+
+function substitute(device: DeviceRecord, asked: Dtype): Dtype {
   const later = wider.slice(wider.indexOf(asked)).filter((dtype) => bytesPerElement(dtype) > bytesPerElement(asked));
-  const candidates = [asked, ...(sameWidth[asked] ?? []), ...later];
+  const candidates = [...(sameWidth[asked] ?? []), ...later];
   const known = candidates.find((dtype) => device.peaks[dtype] !== undefined);
   if (known !== undefined) return known;
   const widest = [...wider].reverse().find((dtype) => device.peaks[dtype] !== undefined);
@@ -109,18 +113,6 @@ function scaled(bytes: readonly number[], found: KernelTime, factor: number, per
 
 /** Classes whose kernels take the larger of their FLOPs' and their bytes' seconds. */
 const isStream = (operators: OperatorClass): boolean => operators === "vector" || operators === "lookup";
-
-/** Text that only operators of one and the same time have, under one setting, device and engine. */
-export function timeKey(row: OperatorCost, device: DeviceRecord, setting: Setting, engine: Engine): string {
-  const { operator, cost } = row;
-  const dtype = computeDtype(device, operandDtype(row, device, setting.operands ?? null, engine.operandsOf(row)));
-  const { n, k, share } = sidesOf(row);
-  const shape =
-    operator.kind === "attention"
-      ? [operator.heads, operator.kvHeads, operator.keyDim, operator.valueDim]
-      : [n, k, share];
-  return [costId(row), operator.kind, dtype, cost.launches, engine.unpackedBytes(row), ...shape].join(" ");
-}
 
 /** Peak of an operator's products: with 16-bit sums, where an engine takes those, half of the rate of 8-bit integers. */
 function productPeak({ operator }: OperatorCost, device: DeviceRecord, engine: Engine, dtype: Dtype): number {

@@ -4,13 +4,14 @@ import type { OperatorCost } from "../cost/table.js";
 import type { Block } from "../graph/types.js";
 import { Expression } from "../math/expression.js";
 import { calibratedTime } from "./calibrated.js";
+import { kindKey } from "./compiled.js";
 import type { OperatorClass } from "./efficiency.js";
 import { chunkedMixers, mixerTimes } from "./mixers.js";
 import { type Engine, engineOf } from "./engine.js";
 import { networkSpread } from "./network.js";
 import type { OperatorTime, Setting } from "./operator-time.js";
 import type { DeviceRecord } from "./record.js";
-import { rooflineSpread, rooflineTime, timeKey } from "./roofline.js";
+import { rooflineSpread, rooflineTime } from "./roofline.js";
 
 /** An operator of the model with the time of one execution on a device. */
 export interface TimedOperator {
@@ -36,7 +37,7 @@ export function timeOperators(
     return rows.map((row) => {
       const mixer = together.get(row);
       if (mixer !== undefined) return { row, time: mixer };
-      const key = timeKey(row, device, setting, engine);
+      const key = kindKey(row);
       const time = equal.get(key) ?? rooflineTime(row, device, setting, engine);
       equal.set(key, time);
       return { row, time };
