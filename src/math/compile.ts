@@ -1,13 +1,9 @@
 import { type Values, type Variable, valueOf } from "./affine.js";
 import { type Atom, argumentOf, evaluateAtom, expectedDistinct } from "./atom.js";
-
-interface CompiledTerm {
-  readonly coefficient: number;
-  readonly factors: readonly { readonly atom: Atom; readonly power: number }[];
-}
+import type { Term } from "./terms.js";
 
 /** A sum of products as a function of its only variable, the others fixed before: each atom is evaluated once per call, not once per term. */
-export function compileTerms(terms: readonly CompiledTerm[], variable: Variable): (value: number) => number {
+export function compileTerms(terms: readonly Term[], variable: Variable): (value: number) => number {
   const functions: ((value: number) => number)[] = [];
   const known = new Map<Atom, number>();
   const indexed = terms.map(({ coefficient, factors }) => {
@@ -90,7 +86,7 @@ function dependsOn(atom: Atom, variable: Variable): boolean {
  * c₀, c₁, … of a sum of products in one variable, the others fixed, where no atom depends on that variable: without looking
  * for pieces. Null where one does.
  */
-export function polynomialOf(terms: Iterable<CompiledTerm>, variable: Variable, values: Values): number[] | null {
+export function polynomialOf(terms: Iterable<Term>, variable: Variable, values: Values): number[] | null {
   const result = [0];
   for (const { coefficient, factors } of terms) {
     let product = coefficient;

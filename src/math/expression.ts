@@ -1,30 +1,8 @@
-import { scientific } from "../base/format.js";
 import { type Affine, type Values, type Variable, affine, evaluateAffine, valueOf, variables } from "./affine.js";
-import {
-  type Atom,
-  argumentOf,
-  atomBreakpoint,
-  atomDegree,
-  atomKey,
-  evaluateAtom,
-  fixAtom,
-  printAtom,
-} from "./atom.js";
+import { type Atom, argumentOf, atomBreakpoint, atomKey, evaluateAtom, fixAtom } from "./atom.js";
+import { type Degree, type Term, keyOf, multiply, printTerm, termDegree } from "./terms.js";
 import { compileTerms, compiledLater, horner, polynomialOf } from "./compile.js";
 
-interface Factor {
-  readonly atom: Atom;
-  readonly power: number;
-}
-interface Term {
-  readonly coefficient: number;
-  readonly factors: readonly Factor[];
-}
-/** Growth for large values of one variable: variable^power · log(variable)^logPower. */
-export interface Degree {
-  readonly power: number;
-  readonly logPower: number;
-}
 /** One stretch of a piecewise law, from < variable ≤ to. Coefficients c₀, c₁, … where it is a plain polynomial. */
 export interface Piece {
   readonly from: number;
@@ -34,10 +12,6 @@ export interface Piece {
 }
 /** What may stand where an expression is asked for. */
 export type Operand = Expression | number;
-
-const superscripts = "⁰¹²³⁴⁵⁶⁷⁸⁹";
-const keyOf = (factors: readonly Factor[]): string =>
-  factors.map((factor) => `${atomKey(factor.atom)}^${factor.power}`).join("·");
 
 /**
  * An exact cost: an immutable sum of products of n, c, m, b, constants and the atoms of `atom.ts`.
@@ -308,30 +282,6 @@ function addInto(terms: Map<string, Term>, others: ReadonlyMap<string, Term>, si
   }
 }
 
-function multiply(left: Term, right: Term): Term {
-  const coefficient = left.coefficient * right.coefficient;
-  if (left.factors.length === 0) return { coefficient, factors: right.factors };
-  if (right.factors.length === 0) return { coefficient, factors: left.factors };
-  const powers = new Map<string, Factor>();
-  for (const factor of [...left.factors, ...right.factors]) {
-    const key = atomKey(factor.atom);
-    powers.set(key, { atom: factor.atom, power: factor.power + (powers.get(key)?.power ?? 0) });
-  }
-  const factors = [...powers.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, factor]) => factor);
-  return { coefficient, factors };
-}
-
-function termDegree(term: Term, variable: Variable): Degree {
-  let power = 0;
-  let logPower = 0;
-  for (const factor of term.factors) {
-    const [atomPower, atomLog] = atomDegree(factor.atom, variable);
-    power += atomPower * factor.power;
-    logPower += atomLog * factor.power;
-  }
-  return { power, logPower };
-}
-
 function resolve(atom: Atom, variable: Variable, inside: number): Expression {
   if (atom.kind === "min") {
     return evaluateAffine(atom.of, { [variable]: inside }) <= atom.limit
@@ -346,16 +296,6 @@ function resolve(atom: Atom, variable: Variable, inside: number): Expression {
 function beyond(atom: Atom, variable: Variable): Expression {
   if ((atom.kind !== "min" && atom.kind !== "atMost") || atom.of[variable] <= 0) return Expression.atom(atom);
   return atom.kind === "min" ? Expression.constant(atom.limit) : Expression.zero;
-}
-
-function printTerm(term: Term, digits: number): string {
-  const factors = term.factors.map(({ atom, power }) => {
-    const exponent =
-      power === 1 ? "" : [...String(power)].map((digit) => superscripts[Number(digit)] ?? digit).join("");
-    return printAtom(atom) + exponent;
-  });
-  if (factors.length === 0) return scientific(term.coefficient, digits);
-  return term.coefficient === 1 ? factors.join("·") : [scientific(term.coefficient, digits), ...factors].join("·");
 }
 
 const variableExpression = (variable: Variable): Expression => Expression.atom({ kind: "variable", variable });

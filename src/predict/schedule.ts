@@ -151,7 +151,7 @@ function inChunks(plan: Plan, schedule: Schedule, chunk: number, batch: number, 
     if (pipeline === 1) return sum;
     return (sum + (pipeline - 1) * ofFull(Math.max(from, end - chunk))) / pipeline;
   };
-  const of3 = (index: number): readonly [Execution, Execution, Execution] => {
+  const threeOf = (index: number): readonly [Execution, Execution, Execution] => {
     const [plain, many, one] = [once, full, single].map(({ operators }) => operators[index]?.execution);
     if (plain === undefined || many === undefined || one === undefined) {
       throw new Error("chunks of all sizes have the same operators");
@@ -160,10 +160,10 @@ function inChunks(plan: Plan, schedule: Schedule, chunk: number, batch: number, 
   };
   const operators = withExecutions(
     full.operators,
-    ({ part: of }, index) => [of === "head", ...of3(index).map(({ key }) => key)].join(" "),
-    ({ part: of }, index, key): Execution => {
-      const [plain, many, one] = of3(index);
-      const last = of === "head";
+    ({ part: place }, index) => [place === "head", ...threeOf(index).map(({ key }) => key)].join(" "),
+    ({ part: place }, index, key): Execution => {
+      const [plain, many, one] = threeOf(index);
+      const last = place === "head";
       const [plainly, fully, singly] = [plain.overhead, many.overhead, one.overhead].map(functionOf) as [
         Timed,
         Timed,

@@ -70,9 +70,9 @@ describe("a curve", () => {
           const expected = oneByOne(made, phase);
           for (const length of lengths) {
             const classes = expected(length);
-            for (const name of operatorClasses) {
-              const got = curve.components.find((component) => component.name === name)?.seconds(length) ?? 0;
-              expect(relative(got, classes.get(name) ?? 0)).toBeLessThan(1e-11);
+            for (const group of operatorClasses) {
+              const got = curve.components.find((component) => component.name === group)?.seconds(length) ?? 0;
+              expect(relative(got, classes.get(group) ?? 0)).toBeLessThan(1e-11);
             }
           }
         }

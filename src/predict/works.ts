@@ -29,14 +29,14 @@ export function worksOf(operators: readonly CurveOperator[]): Work[] {
   const streams = new Map<string, Sum>();
   const works: (Work | Sum)[] = [];
   for (const { first, times } of equal.values()) {
-    const { part, class: operators, degree, execution } = first;
+    const { part, degree, execution } = first;
     const { work, overhead, bound, streamed, fixed } = execution;
     const limit = streamed === null ? (fixed ? bound(1) : null) : "bandwidth";
     if (typeof overhead === "number" && limit !== null) {
-      const key = `${part} ${operators} ${degree} ${limit}`;
+      const key = `${part} ${first.class} ${degree} ${limit}`;
       let sum = streams.get(key);
       if (sum === undefined) {
-        sum = new Sum(part, operators, degree, limit);
+        sum = new Sum(part, first.class, degree, limit);
         streams.set(key, sum);
         works.push(sum);
       }
@@ -45,7 +45,7 @@ export function worksOf(operators: readonly CurveOperator[]): Work[] {
     }
     works.push({
       part,
-      class: operators,
+      class: first.class,
       degree,
       work: times === 1 ? work : (length) => work(length) * times,
       overhead: typeof overhead === "number" ? () => overhead * times : (length) => overhead(length) * times,
