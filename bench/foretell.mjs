@@ -95,7 +95,7 @@ const subjects = [
   },
 ];
 
-/** Samples in shuffled blocks, after a warm-up of each short length. @param {Subject} subject */
+/** Samples in shuffled blocks, after a warm-up of each length. @param {Subject} subject */
 async function measured({ open }) {
   const context = { clock, signal: new AbortController().signal };
   const random = seededRandom(1);
@@ -104,7 +104,7 @@ async function measured({ open }) {
   const samples = [];
   try {
     for (let block = -1; block < repeat; block += 1) {
-      for (const length of shuffled(block < 0 ? lengths : [...lengths, n], random)) {
+      for (const length of shuffled([...lengths, n], random)) {
         const outcome = await runner.run({ phase: "prefill", n: length, depth: 0, batch: 1 }, context);
         if (outcome.status !== "ok") throw new Error(outcome.reason);
         samples.push({ n: length, seconds: outcome.seconds, block });
@@ -129,7 +129,7 @@ try {
     const long = samples.filter((sample) => sample.n === n);
     const kept = short.filter(({ block }) => block >= 0);
     const truth = quantile(
-      long.map(({ seconds }) => seconds),
+      long.flatMap(({ seconds, block }) => (block < 0 ? [] : [seconds])),
       0.5,
     );
     const { law, ...fit } = fitPhysical(subject.curve, kept, { level });

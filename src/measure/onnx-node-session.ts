@@ -75,6 +75,9 @@ export async function loadOnnxRuntime(): Promise<Runtime> {
         executionProviders: [provider],
         graphOptimizationLevel: "all",
         executionMode: "sequential",
+        // A plan per shape would allocate a block of its own at the second run: its pages are then touched for the first
+        // time there (seconds, for long naive attention), and blocks of several lengths stay side by side.
+        enableMemPattern: false,
         // Errors reach the caller as exceptions; the runtime's own lines on standard error would only repeat them.
         logSeverityLevel: 4,
         externalData: files.map(({ path, data }) => ({ path, data })),

@@ -44,7 +44,7 @@ export type Micro =
   | { readonly kind: "norm" | "softmax"; readonly rows: number; readonly width: number; readonly length: number };
 
 /** Positions of the rotary tables: n + depth of an attention at most. */
-const longestAttention = 1024;
+const longestAttention = 8192;
 
 /**
  * The only output that a call asks for: one number of the result. The runtime's binding copies whatever it hands out

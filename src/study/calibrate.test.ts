@@ -91,7 +91,7 @@ describe("calibrate", () => {
     if (calibration === null) throw new Error("a calibration was made");
     expect(calibration.gemm.perMac / 1e-11).toBeCloseTo(1, 1);
     expect(calibration.seconds).toBeCloseTo(clock.now() - 100, 9);
-    expect(calibration).toMatchObject({ engine: "onnxruntime", engineVersion: "1.30.0", threads: 4, longest: 1024 });
+    expect(calibration).toMatchObject({ engine: "onnxruntime", engineVersion: "1.30.0", threads: 4, longest: 8192 });
     expect(calibration.measured).toBe("2026-11-23T12:00:00.000Z");
     expect(record.memory.value).toBe(2 ** 34);
     for (const measurement of calibration.measurements) expect(measurement.runs).toBeGreaterThan(0);

@@ -1,7 +1,10 @@
 import type { Micro } from "../onnx/micro.js";
 
-/** Longest sequence, in tokens, that a calibration times: wide tensors stand for long ones. */
-export const longestCalibrated = 1024;
+/**
+ * Longest sequence, in tokens, that a calibration times, as the attention of two heads only: from shorter ones nothing
+ * tells what every pair costs from what every row does. Wide tensors stand for long ones elsewhere.
+ */
+export const longestCalibrated = 8192;
 
 /** What one loaded micro-model is timed at. */
 export interface CalibrationGroup {
@@ -56,9 +59,8 @@ function rowwise(kind: "norm" | "softmax", width: number, rows: readonly number[
 const powers = (...exponents: readonly number[]): number[] => exponents.map((exponent) => 2 ** exponent);
 
 /**
- * Everything a calibration times, longest products first. No sequence is longer than 1024 tokens, and no shape is that of
- * a model which predictions are checked on (SmolLM2-135M: 576, 1536, 9 and 3 heads of 64; Qwen2.5-0.5B: 896, 4864,
- * 14 and 2 heads of 64).
+ * Everything a calibration times, longest products first. No shape is that of a model which predictions are checked on
+ * (SmolLM2-135M: 576, 1536, 9 and 3 heads of 64; Qwen2.5-0.5B: 896, 4864, 14 and 2 heads of 64).
  */
 export function calibrationPlan(size: Size): CalibrationGroup[] {
   const full = size === "full";
@@ -68,8 +70,10 @@ export function calibrationPlan(size: Size): CalibrationGroup[] {
     ...(full ? [chain(1280, 1280, [32, 128, 512]), chain(1280, 1280, [1], thinBytes)] : []),
     chain(2048, 5632, full ? [256, 1024] : [1024]),
     chain(2048, 5632, [1], thinBytes),
+    prefill(2, 1, 64, full ? [512, 1024, 2048, 4096, longestCalibrated] : [1024, 4096, longestCalibrated]),
     prefill(8, 2, 64, full ? [64, 128, 256, 384, 512, 768, 1024] : [128, 256, 512, 1024]),
     ...(full ? [prefill(12, 12, 64, [128, 512, 1024])] : []),
+    ...(full ? [prefill(2, 1, 128, [1024, 4096])] : []),
     prefill(8, 4, 128, full ? [128, 256, 384, 512, 768, 1024] : [128, 512, 1024]),
     ...(full ? [prefill(4, 2, 256, [128, 256, 512, 1024])] : []),
     decode(16, 4, 64, 1, [127]),
