@@ -141,19 +141,34 @@ function embeddingBlock(model: ModelDescription, around: Surroundings): Block {
   const module = new ModuleBuilder(block, "position", around, "embedding");
   const activations = model.dtypes.activations;
   block.value("ids", [b, n], "int8");
-  const lookUp = (name: string, table: string, tableRows: number, tableWidth: number, output: string): string =>
+  const lookUp = (
+    name: string,
+    table: string,
+    tableRows: number,
+    tableWidth: number,
+    output: string,
+    lookups = 1,
+  ): string =>
     block.add({
       kind: "embed",
       name,
       part: "embedding",
       ids: "ids",
       table: block.weight(table, [tableRows, tableWidth], model.dtypes.weights, "matrix"),
-      output: block.value(output, [b, n, Expression.constant(tableWidth)], activations),
+      output: block.value(output, [b, n, Expression.constant(lookups * tableWidth)], activations),
     });
   let stream = lookUp("embed", "table", rows, width, "embedded");
   for (const table of tables) {
-    const found = lookUp(`embed_${table.name}`, table.name, table.rows, table.width, `${table.name}.embedded`);
-    if (table.width === width) stream = module.elementwise(`${table.name}.added`, "add", [stream, found]);
+    const found = lookUp(
+      `embed_${table.name}`,
+      table.name,
+      table.rows,
+      table.width,
+      `${table.name}.embedded`,
+      table.lookups,
+    );
+    if (table.width === width && table.lookups === undefined)
+      stream = module.elementwise(`${table.name}.added`, "add", [stream, found]);
   }
   if (norm !== undefined) stream = module.normalise("norm", stream, norm, width);
   if (projection !== undefined) stream = module.linear("projection", stream, width, around.hidden, projection);

@@ -155,10 +155,10 @@ export class ModuleBuilder {
   }
 
   /** Causal depthwise convolution over `width` channels with its state; the reference pads more than it keeps. */
-  convolution(local: string, input: string, width: number, kernel: number, bias: boolean): string {
+  convolution(local: string, input: string, width: number, kernel: number, bias: boolean, dilation = 1): string {
     const { tokens } = this.around;
     const positions = !this.reference ? tokens : this.decode ? tokens.plus(1) : tokens.plus(kernel - 1);
-    this.keep(`${local}.state`, width, kernel - 1);
+    this.keep(`${local}.state`, width, (kernel - 1) * dilation);
     return this.add({
       kind: "convolution",
       name: this.name(local),

@@ -58,6 +58,7 @@ function describeAttention(mixer: Attention): string {
   const sharing = kvHeads === heads ? "MHA" : kvHeads === 1 ? "MQA" : "GQA";
   const parts = [`${sharing} ${heads} heads, ${kvHeads} KV × ${keyDim}${describeSpan(mixer.span)}`];
   if (mixer.source === "encoder") parts.push("across to the encoder");
+  if (mixer.joinsEncoder === true) parts.push("in one softmax with the encoder's output");
   if (mixer.keyValue === "shared") parts.push("cache of another layer");
   if (mixer.indexer !== undefined) parts.push(`best ${mixer.indexer.chosen} tokens`);
   return parts.join(", ");

@@ -40,6 +40,8 @@ export interface Indexer {
   readonly norm: "none" | "rms" | "layer";
   /** Whether each head's score has a weight projected from the hidden state. */
   readonly weighted: boolean;
+  /** So many tokens' keys are pooled into one, which is scored and kept; every token's own where absent. */
+  readonly pool?: number;
 }
 
 export interface Biases {
@@ -76,6 +78,8 @@ export interface Attention {
   readonly keyValue?: "own" | "shared" | "key-is-value";
   /** Keys and values come from the encoder's output, once per sequence. */
   readonly source?: "self" | "encoder";
+  /** One softmax over the own sequence and the encoder's output, which the same projections read (T5Gemma 2). */
+  readonly joinsEncoder?: true;
   /** Width that keys and values are projected from when they come from elsewhere. */
   readonly sourceWidth?: number;
   /**

@@ -119,6 +119,8 @@ export interface Extras {
     readonly width: number;
     readonly kernel: number;
     readonly bias: boolean;
+    /** Tokens from one that it sees to the next; 1 where absent. */
+    readonly dilation?: number;
   }[];
   readonly weights?: readonly ExtraWeight[];
 }
@@ -175,6 +177,8 @@ export interface ExtraTable {
   readonly name: string;
   readonly rows: number;
   readonly width: number;
+  /** Rows that are looked up per token; one where absent. */
+  readonly lookups?: number;
 }
 
 export interface Embedding {

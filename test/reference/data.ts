@@ -5,7 +5,7 @@ import { parseJsonObject } from "../../src/model/hf/json.js";
 /** Where the reference data lies; test/data/models/README.md says what is what. */
 const dataFolder = fileURLToPath(new URL("../data/models/", import.meta.url));
 
-export type ConfigFolder = "configs" | "configs-trimmed" | "class-defaults";
+export type ConfigFolder = "configs" | "configs-trimmed" | "class-defaults" | "counted";
 
 export function readConfigFile(folder: ConfigFolder, name: string): Record<string, unknown> {
   return { ...parseJsonObject(readFileSync(`${dataFolder}${folder}/${name}`, "utf8"), name) };

@@ -60,18 +60,8 @@ export function addAttention(module: ModuleBuilder, input: string, mixer: Attent
     ...lengthsOf(module, mixer, sourceTokens),
   };
   const inputs = { query, key, value, cache: cacheOf(module, mixer, cross) };
-  const mixed =
-    module.around.options.attention === "fused"
-      ? module.add({
-          kind: "attention",
-          name: module.name("attention"),
-          part: "attention",
-          ...inputs,
-          rotary: mixer.rotary,
-          ...shape,
-          output: module.value("mixed", heads * valueDim),
-        })
-      : addNaive(module, inputs, mixer, shape, sourceTokens);
+  const own = addProducts(module, inputs, mixer, shape, sourceTokens);
+  const mixed = mixer.joinsEncoder === true ? joinEncoder(module, input, inputs, mixer, shape, own) : own;
   const gated = addGate(module, input, mixed, mixer.gate, heads, valueDim, inWidth);
   const outWidth = mixer.outputWidth ?? hidden;
   if (experts !== undefined) {
@@ -87,6 +77,63 @@ export function addAttention(module: ModuleBuilder, input: string, mixer: Attent
   return module.linear("output", gated, (heads * valueDim) / (mixer.groups?.output ?? 1), outWidth, {
     bias: mixer.bias.output,
   });
+}
+
+/** Scores, softmax and mixture, as one operator or as three. */
+function addProducts(
+  module: ModuleBuilder,
+  inputs: AttentionInputs,
+  mixer: Attention,
+  shape: AttentionShape,
+  sourceTokens: Expression,
+): string {
+  if (module.around.options.attention !== "fused") return addNaive(module, inputs, mixer, shape, sourceTokens);
+  return module.add({
+    kind: "attention",
+    name: module.name("attention"),
+    part: "attention",
+    ...inputs,
+    rotary: mixer.rotary,
+    ...shape,
+    output: module.value("mixed", shape.heads * shape.valueDim),
+  });
+}
+
+/** The share of the mixture that the encoder's output has, by the module's own projections of keys and values. */
+function joinEncoder(
+  outer: ModuleBuilder,
+  input: string,
+  { query }: AttentionInputs,
+  mixer: Attention,
+  shape: AttentionShape,
+  own: string,
+): string {
+  const module = outer.within("encoder");
+  const { encoder, tokens } = module.around;
+  // Projected with the prompt; decode only reads them.
+  const projected = (side: "key" | "value", width: number): string =>
+    module.decode
+      ? module.value(side, width, encoder)
+      : module.add({
+          kind: "linear",
+          name: module.name(`${side}_projection`),
+          part: "projection",
+          input,
+          weight: outer.name(`${side}.weight`),
+          bias: mixer.bias[side] ? outer.name(`${side}.bias`) : null,
+          output: module.value(side, width, encoder),
+        });
+  const across: Attention = { ...mixer, source: "encoder", causal: false, rotary: null, span: { kind: "full" } };
+  const inputs = {
+    query,
+    key: projected("key", mixer.kvHeads * mixer.keyDim),
+    value: projected("value", mixer.kvHeads * mixer.valueDim),
+    cache: cacheOf(module, across, true),
+  };
+  const lengths = { queries: tokens, keys: encoder };
+  const crossing = { ...shape, span: across.span, causal: false, lengths };
+  const mixed = addProducts(module, inputs, across, crossing, encoder);
+  return outer.elementwise("joined", "add", [own, mixed]);
 }
 
 /** Lengths of queries and keys where they are not the new tokens and all up to them. */

@@ -1,4 +1,4 @@
-import { Expression, b } from "../../math/expression.js";
+import { Expression, b, floorDivide } from "../../math/expression.js";
 import type { Indexer } from "../../model/types.js";
 import type { ModuleBuilder } from "../module.js";
 
@@ -18,10 +18,13 @@ export function addIndexer(module: ModuleBuilder, input: string, queries: string
     if (!layerNorm) inner.normalise("query_norm", query, kind, indexer.dim);
   }
   if (indexer.weighted) inner.linear("weights", input, hidden, indexer.heads);
-  const kept = tokens.plus(earlier);
+  const { pool } = indexer;
+  const pooled = pool === undefined ? null : ({ kind: "compressed", ratio: pool, chosen: null } as const);
+  const kept = pool === undefined ? tokens.plus(earlier) : floorDivide({ n: 1, c: 1 }, pool);
   const cache = inner.block.cache(inner.name("cache"), {
     key: { shape: [b, Expression.one, kept, Expression.constant(indexer.dim)], dtype: dtypes.kv },
     value: { shape: [b, Expression.one, kept, Expression.zero], dtype: dtypes.kv },
+    ...(pooled === null ? {} : { span: pooled }),
   });
   inner.add({
     kind: "index",
@@ -33,6 +36,7 @@ export function addIndexer(module: ModuleBuilder, input: string, queries: string
     dim: indexer.dim,
     weighted: indexer.weighted,
     causal: true,
+    ...(pooled === null ? {} : { span: pooled }),
     output: inner.value("chosen", indexer.chosen),
   });
 }

@@ -145,8 +145,8 @@ export function addExtras(module: ModuleBuilder, input: string, extras: Extras):
     const batch = perSequence === true ? 1 : module.around.tokens;
     module.product(name, [input], { batch, rows, inner, columns }, columns);
   }
-  for (const { name, width, kernel, bias } of extras.shortConvolutions ?? []) {
-    module.convolution(name, input, width, kernel, bias);
+  for (const { name, width, kernel, bias, dilation } of extras.shortConvolutions ?? []) {
+    module.convolution(name, input, width, kernel, bias, dilation);
   }
   for (const convolution of extras.convolutions ?? []) addStem(module, input, convolution);
   const weights = Object.fromEntries((extras.weights ?? []).map(({ name, shape }) => [name, shape]));

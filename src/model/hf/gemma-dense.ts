@@ -1,11 +1,14 @@
-import type { Span } from "../types.js";
+import type { Layer, Span } from "../types.js";
+import { purposeOf } from "./architecture.js";
 import { real, size } from "./checks.js";
 import type { ConfigReader } from "./config-reader.js";
-import { readLayerCount, shareEqual } from "./decoder.js";
+import { readDtypes, readLayerCount, shareEqual } from "./decoder.js";
+import { classDefaults } from "./defaults/all.js";
 import { type DenseFamily, attentionBias, readDense } from "./dense.js";
-import { lookingBothWays } from "./halves.js";
+import { encoderLength, lookingBothWays } from "./halves.js";
 import { everyFull, rmsNorm, spans } from "./parts.js";
 import type { Reader, ReaderResult } from "./reader.js";
+import { wrappedVision } from "./vision-wrapped.js";
 
 /** Gemma 1 to 3 and what was made of them: norm weights stored as w, embeddings scaled by √hidden_size. */
 
@@ -66,7 +69,7 @@ function gemma3Encoder(config: ConfigReader): ReaderResult {
 const readGemma3: Reader = (config) =>
   config.raw("use_bidirectional_attention") === true ? gemma3Encoder(config) : gemma3(config);
 
-/** models/t5gemma2: the encoder alone, with one more embedding for the end of an image. */
+/** The encoder of models/t5gemma2, with one more embedding for the end of an image. */
 const readT5Gemma2Encoder: Reader = (config) => {
   const result = gemma3Encoder(config);
   config.note("windows of an even width reach one position less to the left; both sides are taken as the right one");
@@ -75,6 +78,46 @@ const readT5Gemma2Encoder: Reader = (config) => {
     ...result,
     head: { ...result.head, kind: "none" },
     stacks: result.stacks.map((stack) => ({ ...stack, extras: { weights } })),
+  };
+};
+
+/**
+ * models/t5gemma2: Gemma 3's layers in both halves, and a tower for images. A layer of the decoder attends to its own
+ * sequence and to the encoder's output in one softmax, with one set of projections; both halves have one table.
+ */
+const readT5Gemma2: Reader = (config) => {
+  const wrapped = config.child("encoder");
+  const defaults = classDefaults["gemma3_text"] ?? {};
+  const encoder = readT5Gemma2Encoder(wrapped.child("text_config", defaults, "t5gemma2_text"));
+  const own = config.child("decoder", defaults, "t5gemma2_decoder");
+  const decoder = gemma3(own);
+  if (encoder.hiddenSize !== decoder.hiddenSize || encoder.vocabularySize !== decoder.vocabularySize) {
+    throw own.bad("hidden_size", decoder.hiddenSize, `expected the encoder's (${encoder.hiddenSize})`);
+  }
+  if (config.raw("tie_word_embeddings") === false) {
+    throw config.bad("tie_word_embeddings", false, "only true is understood: both halves and the head have one table");
+  }
+  const tower = wrappedVision.t5gemma2(
+    wrapped.child("vision_config", classDefaults["siglip_vision_model"] ?? {}, "siglip_vision_model"),
+    encoder.hiddenSize,
+    wrapped,
+  );
+  const joined = (layer: Layer): Layer => ({
+    ...layer,
+    mixers: layer.mixers.map((mixer) => (mixer.kind === "attention" ? { ...mixer, joinsEncoder: true } : mixer)),
+  });
+  wrapped.ignoreRest();
+  config.ignore("vocab_size", "is_encoder_decoder");
+  config.note("towers for images or sound are counted as parameters; text does not run them");
+  return {
+    ...decoder,
+    dtypes: readDtypes(config),
+    head: { ...decoder.head, kind: purposeOf(config) === "bare" ? "none" : "lm", tied: true },
+    stacks: [
+      tower,
+      ...encoder.stacks.map((stack) => ({ ...stack, length: encoderLength })),
+      ...decoder.stacks.map((stack) => ({ ...stack, layers: shareEqual(stack.layers.map(joined)) })),
+    ],
   };
 };
 
@@ -106,5 +149,6 @@ export const gemmaDenseReaders: Readonly<Record<string, Reader>> = {
   gemma2: readGemma2,
   gemma3_text: readGemma3,
   vaultgemma: readVaultGemma,
+  t5gemma2: readT5Gemma2,
   t5gemma2_text: readT5Gemma2Encoder,
 };

@@ -34,7 +34,7 @@ function attending(config: ConfigReader, layers: number, otherwise: (layer: numb
 const deltaChunk = 64;
 
 /** Gated DeltaNet as Qwen's configs name its sizes. */
-function readDelta(config: ConfigReader): DeltaRule {
+export function readDelta(config: ConfigReader): DeltaRule {
   return {
     kind: "delta",
     keyHeads: config.size("linear_num_key_heads"),
@@ -261,6 +261,10 @@ function readLfm2(config: ConfigReader, ffnOf: (layer: number) => readonly Ffn[]
   const layers = readLayerCount(config);
   const norm = rmsNorm(config, ["norm_eps", "block_norm_eps"]);
   const indices = config.optional("full_attn_idxs", listOf(integer));
+  // The class of the dense models takes every layer for attention then; that of the others does not build.
+  if (config.family === "lfm2_moe" && indices === null && !config.has("layer_types")) {
+    throw config.bad("layer_types", config.raw("layer_types"), "expected one kind per layer: the class has no default");
+  }
   const attends = attending(config, layers, (layer) => indices === null || indices.includes(layer));
   const convolution: ShortConvolution = {
     kind: "short-convolution",

@@ -33,6 +33,7 @@ import { bltReaders } from "./blt.js";
 import { perceiverReaders } from "./perceiver.js";
 import { prophetNetReaders } from "./prophetnet.js";
 import { publishedReaders } from "./published.js";
+import { qwen4Readers } from "./qwen4.js";
 import { recurrentReaders } from "./recurrent.js";
 import { t5Readers } from "./t5.js";
 import { vitReaders } from "./vit.js";
@@ -75,6 +76,7 @@ const readers: ReadonlyMap<string, Reader> = new Map<string, Reader>(
     ...bartReaders,
     ...seq2seqReaders,
     ...sparseReaders,
+    ...qwen4Readers,
     ...xformerReaders,
     ...canineReaders,
     ...prophetNetReaders,
@@ -107,7 +109,6 @@ const defaultsOf: Readonly<Record<string, string>> = {
   deepseek_ref: "deepseek_v4",
   vaultgemma: "gemma2",
   t5gemma2_text: "gemma3_text",
-  diffusion_gemma_text: "gemma4_text",
   minimax_text_01: "minimax",
   sdar: "qwen3",
   Dream: "qwen2",

@@ -223,8 +223,8 @@ const readGlm5Next: Reader = (config) => {
     gateRank: dim,
   };
   const plain = readLatent(config, { rotary: null });
-  const indexer = readIndexer(config, plain.queryRank ?? hidden);
   const pool = config.size("index_kpool");
+  const indexer = { ...readIndexer(config, plain.queryRank ?? hidden), pool };
   const types = config.perLayer(
     "layer_types",
     oneOf(["linear_attention", "indexed_attention", "full_attention"]),

@@ -125,6 +125,15 @@ const paligemma: VisionReader = (config, textHidden) => {
   return siglip(config, 224, false, { linears: [linear("project", hidden, textHidden)] });
 };
 
+/** T5Gemma 2: SigLIP with its head, patches pooled, one projection (models/t5gemma2). */
+const t5gemma2: VisionReader = (config, textHidden) => {
+  const hidden = config.derived("hidden_size", size, "class default", () => so400m.hidden);
+  return siglip(config, 896, true, {
+    linears: [linear("project", hidden, textHidden, false)],
+    weights: [weight("project_norm", hidden)],
+  });
+};
+
 /** Idefics3 and SmolVLM: patches next to each other are joined, then one projection (models/idefics3). */
 const idefics3: VisionReader = (config, textHidden, whole) => {
   const hidden = config.derived("hidden_size", size, "class default", () => so400m.hidden);
@@ -283,6 +292,7 @@ export const wrappedVision = {
   llava: llavaOf(false),
   llavaNext: llavaOf(true),
   paligemma,
+  t5gemma2,
   idefics3,
   mistral3,
   aya,
