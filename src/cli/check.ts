@@ -7,9 +7,9 @@ import { type ColumnChoice, readSamples } from "../runs/import/index.js";
 import { checkSamples, type LatencyLimit } from "../study/check.js";
 import type { CheckDocument, CheckFinding } from "../study/documents/check.js";
 import type { MeasuredPhase } from "../study/measure.js";
-import { columnsOption, levelOption, noiseOption, shareFrom } from "./fit-options.js";
+import { columnsOption, levelOption, noiseOption } from "./fit-options.js";
 import { type SetUp, emit, styleFor } from "./io.js";
-import { duration } from "./options.js";
+import { duration, shareFrom } from "./options.js";
 
 interface Options {
   readonly baseline?: string;

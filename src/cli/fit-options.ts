@@ -1,17 +1,6 @@
 import { InvalidArgumentError, Option } from "commander";
 import { type ColumnChoice, columnRoles } from "../runs/import/index.js";
-
-/** A share as `3%` or `0.03`, from `least` (itself allowed only where it is 0) to below 1. */
-export function shareFrom(least: number): (text: string) => number {
-  return (text) => {
-    const match = /^(\d+(?:\.\d+)?)\s*(%?)$/.exec(text.trim());
-    const value = Number(match?.[1] ?? Number.NaN) / (match?.[2] === "%" ? 100 : 1);
-    if (!(value >= least && value < 1)) {
-      throw new InvalidArgumentError("expected a share such as 3% or 0.03, below 1.");
-    }
-    return value;
-  };
-}
+import { shareFrom } from "./options.js";
 
 const leastNoise = 1e-6;
 const leastLevel = 0.51;

@@ -17,7 +17,6 @@ import type { Goal } from "../study/until.js";
 import type { LoadedModel } from "../model/stored.js";
 import { isLocalGguf, measureGguf } from "../study/measure-gguf.js";
 import { type Scaling, scaled } from "../variants/scale.js";
-import { shareFrom } from "./fit-options.js";
 import { type Io, type SetUp, emit, say } from "./io.js";
 import {
   type EndpointFlags,
@@ -28,7 +27,7 @@ import {
   refuseStrangers,
 } from "./measure-endpoint.js";
 import { measureOptions, type MeasureFlags } from "./measure-options.js";
-import { lengthsOption, scalingOptions } from "./options.js";
+import { lengthsOption, scalingOptions, shareFrom } from "./options.js";
 import { progressView } from "./progress.js";
 import { modelArgument } from "./words.js";
 

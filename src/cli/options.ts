@@ -89,3 +89,15 @@ export const cacheDtypeOption = (): Option => new Option("--kv-dtype <type>", "o
 /** `--allow-partial`. */
 export const partialOption = (): Option =>
   new Option("--allow-partial", "price a model that is not understood by its sizes alone, and list the rest");
+
+/** A share as `3%` or `0.03`, from `least` (itself allowed only where it is 0) to below 1. */
+export function shareFrom(least: number): (text: string) => number {
+  return (text) => {
+    const match = /^(\d+(?:\.\d+)?)\s*(%?)$/.exec(text.trim());
+    const value = Number(match?.[1] ?? Number.NaN) / (match?.[2] === "%" ? 100 : 1);
+    if (!(value >= least && value < 1)) {
+      throw new InvalidArgumentError("expected a share such as 3% or 0.03, below 1.");
+    }
+    return value;
+  };
+}

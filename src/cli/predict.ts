@@ -13,12 +13,10 @@ import type { LatencyWanted } from "../predict/latency.js";
 import type { Request, Turns } from "../predict/requests.js";
 import { loadDevice } from "../study/devices.js";
 import { type SortKey, predictTable, sortKeys } from "../study/predict-table.js";
-import { type PredictModelOptions, predictModel } from "../study/predict.js";
-import { readTrace } from "../study/trace.js";
+import { type PredictModelOptions, type Trace, predictModel } from "../study/predict.js";
 import { type SetUp, commandLine, emit, styleFor } from "./io.js";
-import { cacheDtypeOption, dtype, dtypeOption, lengthsOption, partialOption, wholeNumber } from "./options.js";
+import { cacheDtypeOption, dtype, dtypeOption, lengthsOption, partialOption, shareFrom, wholeNumber } from "./options.js";
 import { depth, durationOrNone, latencyWanted, length, names, positive, request, turns } from "./predict-options.js";
-import { shareFrom } from "./fit-options.js";
 import { predictPlot } from "./predict-plot.js";
 import { predictTableText } from "./predict-table-text.js";
 import { predictText } from "./predict-text.js";
@@ -164,7 +162,7 @@ Examples:
     )
     .action(async (location: string, options: Options) => {
       const model = await loadModel(location, nodeAccess(), { allowPartial: options.allowPartial === true });
-      const trace = options.trace === undefined ? null : await readTrace(options.trace);
+      const trace = options.trace === undefined ? null : await traceOf(options.trace);
       const asked = { ...optionsOf(options), trace };
       const style = styleFor(io, io.outIsTerminal);
       const [only] = options.on;
@@ -193,6 +191,12 @@ Examples:
       if (options.mustFit === true && !document.rows.some(({ memory }) => memory.fits)) setExitCode(exitCodes.gate);
     });
 };
+
+/** What reads tables is loaded only here, too. */
+async function traceOf(path: string): Promise<Trace> {
+  const { readTrace } = await import("../study/trace.js");
+  return readTrace(path);
+}
 
 /** What draws is loaded only here: a prediction without a page starts without it. */
 async function writePage(

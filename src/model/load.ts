@@ -11,7 +11,6 @@ import { type ReadOptions, readConfig } from "./hf/read-config.js";
 import { logicalWeights } from "./safetensors/logical.js";
 import { readSafetensors } from "./safetensors/header.js";
 import { type FoundWeights, findSafetensors, readIndex } from "./safetensors/stored.js";
-import { isSpec, parseSpecText, readSpec } from "./spec/read-spec.js";
 import { type LoadedModel, storedWeights } from "./stored.js";
 
 /** Longest configuration file that is read; the largest real one, with lists of quantised modules, has 0.4 MB. */
@@ -68,9 +67,22 @@ async function countedBeside(open: OpenBeside): Promise<FoundWeights> {
 export async function readModel(source: ByteSource, name: string, options: ReadOptions = {}): Promise<LoadedModel> {
   if ((await formatOf(source)) === "gguf") return readGguf(source, name, undefined, options);
   const text = await readText(source, longestConfig);
-  if (/\.ya?ml$/i.test(pathOf(source))) return readSpec(parseSpecText(text, source.name), source.name, name);
+  if (/\.ya?ml$/i.test(pathOf(source))) {
+    const { parseSpecText, readSpec } = await specs();
+    return readSpec(parseSpecText(text, source.name), source.name, name);
+  }
   const value = parseJsonObject(text, source.name);
-  return isSpec(value) ? readSpec(value, source.name, name) : readConfig(value, source.name, name, options);
+  if (!isSpec(value)) return readConfig(value, source.name, name, options);
+  const { readSpec } = await specs();
+  return readSpec(value, source.name, name);
+}
+
+/** Specs and YAML are loaded where there is one: all other models start faster. */
+const specs = () => import("./spec/read-spec.js");
+
+/** Whether a parsed file says that it is a hand-written spec. */
+function isSpec(value: object): boolean {
+  return "schema" in value && typeof value.schema === "string" && value.schema.startsWith("nsquared/spec");
 }
 
 function withWeights(model: LoadedModel, { stored, notes }: FoundWeights): LoadedModel {

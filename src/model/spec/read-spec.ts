@@ -7,11 +7,6 @@ import { type PatternLayer, parsePattern } from "./pattern.js";
 import { SpecProblem } from "./problem.js";
 import { type FfnSpec, type SectionSpec, type Spec, specSchema } from "./schema.js";
 
-/** Whether a parsed file says that it is a hand-written spec. */
-export function isSpec(value: object): boolean {
-  return "schema" in value && typeof value.schema === "string" && value.schema.startsWith("nsquared/spec");
-}
-
 /**
  * The value that a YAML text stands for.
  *
