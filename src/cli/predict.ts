@@ -15,7 +15,15 @@ import { loadDevice } from "../study/devices.js";
 import { type SortKey, predictTable, sortKeys } from "../study/predict-table.js";
 import { type PredictModelOptions, type Trace, predictModel } from "../study/predict.js";
 import { type SetUp, commandLine, emit, styleFor } from "./io.js";
-import { cacheDtypeOption, dtype, dtypeOption, lengthsOption, partialOption, shareFrom, wholeNumber } from "./options.js";
+import {
+  cacheDtypeOption,
+  dtype,
+  dtypeOption,
+  lengthsOption,
+  partialOption,
+  shareFrom,
+  wholeNumber,
+} from "./options.js";
 import { depth, durationOrNone, latencyWanted, length, names, positive, request, turns } from "./predict-options.js";
 import { predictPlot } from "./predict-plot.js";
 import { predictTableText } from "./predict-table-text.js";
