@@ -91,7 +91,25 @@ export function simulatedRun(
     mixSpread: Math.max(0.2, mixSpread),
   };
   const canCache = disease === "prefix-cache";
-  return { samples, physics, contextLimit: law.contextLimit, fresh: fresh && !canCache };
+  return { samples, physics, contextLimit: law.contextLimit, fresh: fresh && !canCache, window: law.window };
+}
+
+/**
+ * A run of fresh prompts on the same server when it was well, as samples: what another run can be held against.
+ *
+ * @param {Parameters<typeof simulatedRun>[0]} tools @param {number} seed @param {number | null} window
+ */
+export function healthyRun({ demoTimes, healthyLaw, seededRandom, shuffled }, seed, window) {
+  const random = seededRandom(seed);
+  const times = demoTimes({ ...healthyLaw, window }, seed);
+  let at = 0;
+  return Array.from({ length: repeats }, () => shuffled(lengths, random))
+    .flat()
+    .map((n) => {
+      const { seconds, serverSeconds } = times.prefill(n, 0);
+      at += seconds;
+      return { n, seconds, serverSeconds, cachedTokens: null, at };
+    });
 }
 
 /**

@@ -8,10 +8,10 @@
  */
 import { parseArgs } from "node:util";
 import { normalDeviate, seededRandom, shuffled } from "../dist/base/random.js";
-import { diagnose } from "../dist/compare/diagnose.js";
+import { diagnose, physicsOfSamples } from "../dist/compare/diagnose.js";
 import { causes } from "../dist/compare/diagnose-advice.js";
 import { demoTimes, healthyLaw } from "../dist/demo/law.js";
-import { effects, meaning, simulatedRun } from "./diagnosis-plan.mjs";
+import { effects, healthyRun, meaning, simulatedRun } from "./diagnosis-plan.mjs";
 
 const { values } = parseArgs({
   options: {
@@ -51,6 +51,8 @@ const rows =
     ? asked
     : Object.entries({ healthy: [0], ...effects, "fixed-overhead": [...effects["fixed-overhead"], longPlateau] });
 
+/** Seeds of runs beside are none of the runs'. */
+const otherSeeds = 500_000_000;
 let seed = Number(values.seed);
 function tally(disease, strength, knows, circumstance) {
   const found = new Map(causes.map((cause) => [cause, 0]));
@@ -58,14 +60,24 @@ function tally(disease, strength, knows, circumstance) {
   let others = 0;
   for (let run = 0; run < runs; run += 1) {
     seed += 1;
-    const { samples, physics, contextLimit, fresh } = simulatedRun(tools, disease, strength, seed, {
+    const {
+      samples,
+      physics: known,
+      contextLimit,
+      fresh,
+      window,
+    } = simulatedRun(tools, disease, strength, seed, {
       ...circumstance,
-      knows: knows ?? "device",
+      knows: knows === "model" ? "model" : "device",
     });
-    const { findings } = diagnose(samples, { physics: knows === null ? null : physics, contextLimit, fresh });
-    for (const { cause } of findings) found.set(cause, found.get(cause) + 1);
-    if (findings.length === 0) none += 1;
-    if (findings.some(({ cause }) => cause !== disease)) others += 1;
+    const beside = () => physicsOfSamples(healthyRun(tools, seed + otherSeeds, window));
+    const physics = knows === null ? null : knows === "run" ? beside() : known;
+    const { findings } = diagnose(samples, { physics, contextLimit, fresh });
+    // A finding that leaves two causes open is of the disease where one of them is it.
+    const named = findings.map(({ cause, alike }) => (alike.includes(disease) ? disease : cause));
+    for (const cause of named) found.set(cause, found.get(cause) + 1);
+    if (named.length === 0) none += 1;
+    if (named.some((cause) => cause !== disease)) others += 1;
   }
   return { found, none, others };
 }
@@ -73,6 +85,7 @@ function tally(disease, strength, knows, circumstance) {
 const headings = [
   ["device", "With `--model` and `--on`"],
   ["model", "With `--model` alone"],
+  ["run", "With `--beside`, a run of fresh prompts on the same server"],
   [null, "From the samples alone"],
 ];
 for (const [knows, heading] of headings) {

@@ -5,20 +5,14 @@ import { loadModel } from "../model/load.js";
 import { readSamples } from "../runs/import/index.js";
 import { loadDevice } from "../study/devices.js";
 import type { ExplainDocument } from "../study/documents/explain.js";
-import {
-  cachedSamplesOfRun,
-  explainDocumentOf,
-  physicsOf,
-  physicsOfModel,
-  samplesOfRun,
-  samplesOfSet,
-} from "../study/explain.js";
+import { cachedSamplesOfRun, explainDocumentOf, physicsOf, physicsOfModel, samplesOfSet } from "../study/explain.js";
 import { type SetUp, emit } from "./io.js";
 import { modelArgument } from "./words.js";
 
 interface Options {
   readonly model?: string;
   readonly on?: string;
+  readonly beside?: string;
   readonly json?: boolean;
 }
 
@@ -28,11 +22,12 @@ export const setUpExplain: SetUp = (command, io) => {
       "What ails the prefills of a run: cached prefixes, a plateau, padding to buckets, time outside of the model, unfused " +
         "attention, chunks gathered anew, memory pressure, throttling, queueing, a window that saves nothing; each with its " +
         "evidence and what to try. With --model the samples are held against the model's own mix of work, with --on too against " +
-        "what it takes on that device; else they speak alone.",
+        "what it takes on that device, with --beside against another run of the same server whose prompts were fresh; else they speak alone.",
     )
     .argument("<run>", "a run file of nsquared measure, or samples of another tool")
     .option("--model <model>", `the model that was measured: ${modelArgument}`)
     .option("--on <device>", "the device it ran on: of the catalog, a file, or `local`")
+    .option("--beside <run>", "a run of the same model on the same server, known to have computed its prompts")
     .addHelpText(
       "after",
       `
@@ -40,6 +35,7 @@ Examples:
   nsquared explain runs/my-model-20261123-120000.json
   nsquared explain run.json --model Llama-3.1-8B
   nsquared explain run.json --model Llama-3.1-8B --on h100
+  nsquared explain benchmark.csv --beside runs/my-model-20261123-120000.json
   nsquared explain latencies.csv --json`,
     )
     .action(async (path: string, options: Options) => {
@@ -47,8 +43,13 @@ Examples:
         const expected = "the model whose operators are to be held against the times on that device";
         throw badInput("option-alone", { where: path, key: "--model", expected });
       }
+      if (options.beside !== undefined && options.model !== undefined) {
+        const expected = "what a server took before, or the physics of a model: leave one out";
+        throw badInput("option-alone", { where: path, key: "--beside", found: "--model as well", expected });
+      }
       const set = await readSamples([path]);
       const { run } = set;
+      const beside = options.beside === undefined ? null : await readSamples([options.beside]);
       const model = options.model === undefined ? null : await loadModel(options.model, nodeAccess());
       const device = options.on === undefined ? null : await loadDevice(options.on, io.environment);
       const limit = run?.probe?.["context limit"];
@@ -56,11 +57,12 @@ Examples:
         path,
         name: run?.model.name ?? set.model ?? "model",
         engine: run?.runtime.name ?? null,
-        samples: run === null ? samplesOfSet(set) : samplesOfRun(run),
+        samples: samplesOfSet(set),
         refused: run === null ? [] : cachedSamplesOfRun(run),
         fresh: run !== null,
         physics: model === null ? null : device === null ? physicsOfModel(run, model) : physicsOf(run, model, device),
         device: device?.name ?? null,
+        beside: beside === null ? null : { path: options.beside ?? "", samples: samplesOfSet(beside) },
         contextLimit: typeof limit === "number" ? limit : null,
       });
       emit(io, options.json, document, () => explainText(document));
@@ -70,6 +72,7 @@ Examples:
 function explainText(document: ExplainDocument): string {
   const { model, samples, lengths, noise, against, device, findings, warnings } = document;
   const beside = {
+    run: `${String(document.beside)}`,
     device: `physics of ${String(device)}`,
     model: "the model's own mix of work",
     samples: "nothing else",
@@ -79,8 +82,8 @@ function explainText(document: ExplainDocument): string {
     "",
     ...(findings.length === 0
       ? ["looks like physics: a constant, a part that grows with the length and one that grows with its square"]
-      : findings.flatMap(({ cause, evidence, advice, options }) => [
-          `${cause}: ${evidence}`,
+      : findings.flatMap(({ cause, alike, evidence, advice, options }) => [
+          `${[cause, ...alike].join(" or ")}: ${evidence}`,
           `  try: ${advice}`,
           ...options.map(({ engine, option }) => `    ${engine}: ${option}`),
         ])),

@@ -1,7 +1,8 @@
 import { percent, tokens } from "../base/format.js";
 import { nonNegativeLeastSquares } from "../math/least-squares.js";
 import { median } from "../math/median.js";
-import type { ShapeGroup } from "./diagnose-shape.js";
+import { type ShapeGroup, shapeGroups, smoothLaw } from "./diagnose-shape.js";
+import type { DiagnosedSample } from "./diagnosed-sample.js";
 
 /** What the model's own operators predict, where the model is known. */
 export interface Physics {
@@ -13,10 +14,34 @@ export interface Physics {
   readonly withoutWindow: ((n: number) => number) | null;
   /** Seconds below which n tokens cannot have been computed. */
   readonly least: (n: number) => number;
+  /** They are what the server took in another run: nothing is known of the model, nor whether it has windows. */
+  readonly measured?: true;
   /** Whether `seconds` are those of the device, or only grow like them. */
   readonly paceKnown: boolean;
   /** Standard deviation of log(true over predicted share of attention to all else). */
   readonly mixSpread: number;
+}
+
+/** A server that takes less than this share of what it took for fresh prompts has not computed all of a prompt. */
+const leastOfItself = 0.85;
+
+/**
+ * What a server took for prompts that are known to have been computed, as the physics of other samples of it: the smooth law of
+ * their medians.
+ */
+export function physicsOfSamples(samples: readonly DiagnosedSample[]): Physics {
+  const { constant, linear, quadratic } = smoothLaw(shapeGroups(samples));
+  const attention = (n: number): number => quadratic * n * n;
+  const seconds = (n: number): number => constant + linear * n + attention(n);
+  return {
+    seconds,
+    attention,
+    withoutWindow: null,
+    least: (n) => leastOfItself * seconds(n),
+    measured: true,
+    paceKnown: true,
+    mixSpread: leastMixSpread,
+  };
 }
 
 /** Attention that takes this many times what physics expects is not fused. */
@@ -41,6 +66,9 @@ const shapeError = 0.03;
 const doubt = { unfused: 5.5, unfusedOrCached: 3, idleWindow: 9 } as const;
 /** Of a median of normal repeats: π/2 times the variance of a mean. */
 const medianVariance = Math.PI / 2;
+
+/** A prediction says no more than this about the share of attention. */
+export const leastMixSpread = 0.2;
 
 interface Mixed {
   /** Misfit in squares of deviations; with the prior of the mix where that was asked for. */
@@ -99,6 +127,13 @@ function mix(
   return best;
 }
 
+export interface MixEvidence {
+  readonly cause: "unfused" | "idle-window";
+  readonly evidence: string;
+  /** What looks the same in these samples. */
+  readonly alike: readonly ("prefix-cache" | "idle-window")[];
+}
+
 /**
  * Whether attention takes several times its share, or the model's window saves nothing.
  *
@@ -106,15 +141,15 @@ function mix(
  */
 export function mixEvidence(
   all: readonly ShapeGroup[],
-  { seconds, attention, withoutWindow, paceKnown, mixSpread }: Physics,
+  { seconds, attention, withoutWindow, measured, paceKnown, mixSpread }: Physics,
   computed: boolean,
-): { readonly cause: "unfused" | "idle-window"; readonly evidence: string } | null {
+): MixEvidence | null {
   const groups = all.filter(({ n }) => n >= usualRidge);
   const last = groups.at(-1);
   if (last === undefined || groups.length < fewestLengths) return null;
   const rest = (n: number): number => Math.max(0, seconds(n) - attention(n));
   const cacheable = !computed && !paceKnown;
-  const prior = { from: 1 / mostFactor, to: mostFactor, spread: mixSpread, slack: cacheable ? mostOfCache : 1 };
+  const prior = { from: 1 / mostFactor, to: mostFactor, spread: mixSpread };
   const healthy = mix(groups, rest, attention, prior);
   const unfused = mix(groups, rest, attention, { from: unfusedFactor, to: mostFactor, spread: null });
   const room = withoutWindow === null ? 1 : withoutWindow(last.n) / seconds(last.n);
@@ -124,20 +159,27 @@ export function mixEvidence(
       : mix(groups, rest, (n) => withoutWindow(n) - rest(n), prior);
   const costs = {
     healthy: healthy.cost,
-    unfused:
-      unfused.share < unfusedShare
-        ? Number.POSITIVE_INFINITY
-        : unfused.cost + (cacheable ? doubt.unfusedOrCached : doubt.unfused),
+    unfused: unfused.share < unfusedShare ? Number.POSITIVE_INFINITY : unfused.cost + doubt.unfused,
     idle: idle === null ? Number.POSITIVE_INFINITY : idle.cost + doubt.idleWindow,
   };
   const least = Math.min(costs.healthy, costs.unfused, costs.idle);
   if (idle !== null && costs.idle === least) {
     const evidence = `the times grow as if every layer attended to everything (within ${percent(idle.misfit)}): with the model's window they would need attention of ${healthy.factor.toFixed(1)} times its share, and are ${percent(healthy.misfit)} off; at ${tokens(last.n)} the window should save ${percent(1 - 1 / room)}`;
-    return { cause: "idle-window", evidence };
+    return { cause: "idle-window", evidence, alike: [] };
   }
   if (costs.unfused === least) {
-    const evidence = `attention takes ${timesOf(unfused.factor)} its expected share beside the rest of the model: ${percent(unfused.share)} of the time at ${tokens(last.n)}, where physics expects ${percent(attention(last.n) / seconds(last.n))}`;
-    return { cause: "unfused", evidence };
+    const whose = measured === true ? "of the run beside" : "beside the rest of the model";
+    const evidence = `attention takes ${timesOf(unfused.factor)} its share ${whose}: ${percent(unfused.share)} of the time at ${tokens(last.n)}, where ${measured === true ? "that run had" : "physics expects"} ${percent(attention(last.n) / seconds(last.n))}`;
+    if (measured === true) {
+      const windows = "; of a model with windows, ones that no longer save anything look the same (--model tells)";
+      return { cause: "unfused", evidence: `${evidence}${windows}`, alike: ["idle-window"] };
+    }
+    const cached = cacheable ? mix(groups, rest, attention, { ...prior, slack: mostOfCache }) : null;
+    if (cached === null || cached.cost > unfused.cost + doubt.unfusedOrCached) {
+      return { cause: "unfused", evidence, alike: [] };
+    }
+    const doubtful = `; up to ${mostOfCache} times is what a cached beginning of each prompt makes of it: whether it is that instead, fresh prompts, a report of cached tokens or the device (--on) tell`;
+    return { cause: "unfused", evidence: `${evidence}${doubtful}`, alike: ["prefix-cache"] };
   }
   return null;
 }

@@ -59,6 +59,12 @@ function fit(groups: readonly ShapeGroup[], columns: Columns): Fitted {
 
 const smooth: Columns = (n) => [1, n, n * n];
 
+/** Coefficients of a + b·n + c·n², none of them negative. */
+export function smoothLaw(groups: readonly ShapeGroup[]): Shape["coefficients"] {
+  const [constant = 0, linear = 0, quadratic = 0] = fit(groups, smooth).beta;
+  return { constant, linear, quadratic };
+}
+
 /**
  * Without lengths whose every repeat waited: each is held against the smooth law of the others.
  *

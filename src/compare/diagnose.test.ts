@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { normalDeviate, seededRandom } from "../base/random.js";
 import type { DiagnosedSample } from "./diagnosed-sample.js";
-import { type DiagnoseOptions, diagnose } from "./diagnose.js";
+import { type DiagnoseOptions, type Physics, diagnose, physicsOfSamples } from "./diagnose.js";
 
 const sample = (n: number, seconds: number, more: Partial<DiagnosedSample> = {}): DiagnosedSample => ({
   n,
@@ -76,6 +76,45 @@ describe("first visits", () => {
   test("that pay for something else, all the same, are neither a cache nor a queue", () => {
     expect(causesOf(repeated((n, block) => healthy(n) + (block === 0 ? 0.5 : 0)))).toEqual([]);
   });
+});
+
+describe("beside what the server took for fresh prompts", () => {
+  const physics = physicsOfSamples(repeated(healthy));
+
+  test("prompts that share a cached beginning are found without a report, a model or a device", () => {
+    const cached = repeated((n) => healthy(0.2 * n) + 8e-9 * 0.8 * n * 0.2 * n);
+    expect(causesOf(cached)).toEqual([]);
+    expect(causesOf(cached, { physics })).toEqual(["prefix-cache"]);
+    expect(causesOf(repeated(healthy), { physics })).toEqual([]);
+  });
+
+  test("attention that became slower may be a kernel or a window", () => {
+    const { findings } = diagnose(
+      repeated((n) => healthy(n) + 12e-9 * n ** 2),
+      { physics, contextLimit: null },
+    );
+    expect(findings.map(({ cause, alike }) => [cause, ...alike])).toEqual([["unfused", "idle-window"]]);
+    expect(findings[0]?.evidence).toMatch(/attention takes [34]\.\d times its share of the run beside/);
+  });
+});
+
+test("beside the model alone, attention of a few times its share may be a cache, unless prompts were fresh", () => {
+  const law = (n: number): number => healthy(n) + 8e-9 * n ** 2;
+  const physics: Physics = {
+    seconds: healthy,
+    attention: (n) => 4e-9 * n ** 2,
+    withoutWindow: null,
+    least: () => 0,
+    paceKnown: false,
+    mixSpread: 0.35,
+  };
+  const alikeOf = (fresh: boolean): string[][] =>
+    diagnose(repeated(law), { physics, contextLimit: null, fresh }).findings.map(({ cause, alike }) => [
+      cause,
+      ...alike,
+    ]);
+  expect(alikeOf(false)).toEqual([["unfused", "prefix-cache"]]);
+  expect(alikeOf(true)).toEqual([["unfused"]]);
 });
 
 test("waits of all lengths are a queue, as are those of one", () => {

@@ -6,10 +6,12 @@ import { type Physics, mixEvidence, usualRidge } from "./diagnose-physics.js";
 import type { DiagnosedSample } from "./diagnosed-sample.js";
 import { bestShape, shapeGroups, withoutWaited } from "./diagnose-shape.js";
 
-export type { Physics } from "./diagnose-physics.js";
+export { type Physics, leastMixSpread, physicsOfSamples } from "./diagnose-physics.js";
 
 export interface Finding {
   readonly cause: Cause;
+  /** Causes that look the same in these samples. */
+  readonly alike: readonly Cause[];
   /** What was seen in the samples, with its numbers. */
   readonly evidence: string;
   readonly advice: string;
@@ -42,8 +44,8 @@ export interface DiagnoseOptions {
 export function diagnose(all: readonly DiagnosedSample[], options: DiagnoseOptions): Diagnosis {
   const { physics, contextLimit, fresh = false, refused = [] } = options;
   const findings: Finding[] = [];
-  const found = (cause: Cause, evidence: string): void => {
-    findings.push({ cause, evidence, advice: advice[cause], options: engineOptions[cause] });
+  const found = (cause: Cause, evidence: string, alike: readonly Cause[] = []): void => {
+    findings.push({ cause, alike, evidence, advice: advice[cause], options: engineOptions[cause] });
   };
   const visits = visitsOf(all);
   const computed = fresh || reportsNone([...all, ...refused]);
@@ -95,7 +97,7 @@ export function diagnose(all: readonly DiagnosedSample[], options: DiagnoseOptio
   if (mixed?.cause === "idle-window") found(mixed.cause, mixed.evidence);
   if (shape.kind !== "smooth") found(shape.kind, shape.evidence);
   else if (flat !== null) found(flat.cause, flat.evidence);
-  else if (mixed?.cause === "unfused") found(mixed.cause, mixed.evidence);
+  else if (mixed?.cause === "unfused") found(mixed.cause, mixed.evidence, mixed.alike);
   return diagnosis;
 }
 

@@ -1,5 +1,6 @@
 import { badInput } from "../base/errors.js";
-import { type Physics, diagnose } from "../compare/diagnose.js";
+import { tokens } from "../base/format.js";
+import { type Physics, diagnose, leastMixSpread, physicsOfSamples } from "../compare/diagnose.js";
 import type { EngineOption } from "../compare/diagnose-advice.js";
 import type { DiagnosedSample } from "../compare/diagnosed-sample.js";
 import { devices } from "../hardware/index.js";
@@ -27,10 +28,20 @@ export interface Explained {
   readonly fresh: boolean;
   readonly physics: Physics | null;
   readonly device: string | null;
+  /** The run whose times are the physics. */
+  readonly beside: Beside | null;
   readonly contextLimit: number | null;
 }
 
+/** A run of the same server, known to have computed its prompts. */
+export interface Beside {
+  readonly path: string;
+  readonly samples: readonly DiagnosedSample[];
+}
+
 const fewestLengths = 5;
+/** Beyond the longest length of the run beside, by this factor, its law is not held against anything. */
+const farBeyond = 1.5;
 const fewestRepeats = 3;
 
 /** The prefills of a run that were asked for one at a time. */
@@ -62,8 +73,9 @@ export function cachedSamplesOfRun(run: Run): DiagnosedSample[] {
   );
 }
 
-/** The prefills of a file of another tool, in the order of the file. */
+/** The prefills of a file: usable ones of a run, those of another tool in the order of the file. */
 export function samplesOfSet(set: SampleSet): DiagnosedSample[] {
+  if (set.run !== null) return samplesOfRun(set.run);
   const series = set.series.find(({ phase, axis }) => phase === "prefill" && axis === "length");
   const points = series?.points ?? [];
   // An order of some of them alone would be none.
@@ -79,8 +91,6 @@ export function samplesOfSet(set: SampleSet): DiagnosedSample[] {
 
 /** A device that is faster than its record by more than this is not that device. */
 const fastest = 0.6;
-/** A prediction of a class says no more than this about its share. */
-const leastMixSpread = 0.2;
 /** Devices that may share the work of one prefill before it is called impossible. */
 const mostDevices = 8;
 
@@ -146,26 +156,40 @@ function curveFor(run: Run | null, model: ModelDescription, device: DeviceRecord
 
 /** @throws NsquaredError `no-samples` where there is no prefill to explain */
 export function explainDocumentOf(explained: Explained): ExplainDocument {
-  const { path, name, engine, samples, refused, physics, device } = explained;
+  const { path, name, engine, samples, refused, device, beside } = explained;
   if (samples.length === 0 && refused.length === 0) {
     const expected = "samples of prefill over the length: measure with --phase prefill";
     throw badInput("no-samples", { where: path, key: "usable prefills", found: 0, expected });
   }
-  const { findings, noise, lengths } = diagnose(samples, explained);
-  const own = findings.map((finding) => ({ ...finding, options: optionsOf(finding.options, engine) }));
+  const physics = beside === null ? explained.physics : physicsBeside(beside);
+  const { findings, noise, lengths } = diagnose(samples, { ...explained, physics });
+  const own = findings.map((finding) => ({
+    ...finding,
+    alike: [...finding.alike],
+    options: optionsOf(finding.options, engine),
+  }));
   return {
     schema: "nsquared/explain@1",
     run: path,
     model: name,
-    against: physics === null ? "samples" : physics.paceKnown ? "device" : "model",
+    against: beside !== null ? "run" : physics === null ? "samples" : physics.paceKnown ? "device" : "model",
     device,
+    beside: beside?.path ?? null,
     samples: samples.length,
     lengths,
     noise,
     looksLikePhysics: findings.length === 0,
     findings: own,
-    warnings: warningsOf(explained, lengths),
+    warnings: warningsOf({ ...explained, physics }, lengths),
   };
+}
+
+/** @throws NsquaredError where the run beside has too few lengths to be a law */
+function physicsBeside({ path, samples }: Beside): Physics {
+  const found = new Set(samples.map(({ n }) => n)).size;
+  if (found >= fewestLengths) return physicsOfSamples(samples);
+  const expected = `${fewestLengths} and more`;
+  throw badInput("few-lengths", { where: path, key: "lengths of usable prefills", found, expected });
 }
 
 /** Those of the engine that served, where it is one of them; else of all. */
@@ -175,7 +199,7 @@ function optionsOf(options: readonly EngineOption[], engine: string | null): Eng
   return own.length > 0 ? own : [...options];
 }
 
-function warningsOf({ samples, physics }: Explained, lengths: number): ExplainDocument["warnings"] {
+function warningsOf({ samples, physics, beside }: Explained, lengths: number): ExplainDocument["warnings"] {
   const warnings: ExplainDocument["warnings"] = [];
   if (lengths < fewestLengths) {
     const message = `only ${lengths} lengths: shapes such as steps and plateaus need ${fewestLengths} and more`;
@@ -189,13 +213,25 @@ function warningsOf({ samples, physics }: Explained, lengths: number): ExplainDo
     const message = "the file does not say when each sample was taken: a drift over the run cannot be seen";
     warnings.push({ code: "no-times", message });
   }
-  if (physics === null) {
+  if (beside !== null) {
+    const own = diagnose(beside.samples, { physics: null, contextLimit: null, fresh: true }).findings;
+    if (own.length > 0) {
+      const message = `the run beside has something itself: ${own.map(({ cause }) => cause).join(", ")}`;
+      warnings.push({ code: "beside-ill", message });
+    }
+    const known = Math.max(...beside.samples.map(({ n }) => n));
+    const longest = Math.max(...samples.map(({ n }) => n));
+    if (longest > farBeyond * known) {
+      const message = `the run beside ends at ${tokens(known)}; up to ${tokens(longest)} its law is extrapolated`;
+      warnings.push({ code: "beside-short", message });
+    }
+  } else if (physics === null) {
     const message =
-      "without the model's physics (--model, better with --on) cached prefixes, unfused attention and idle windows are hard to see";
+      "without the model's physics (--model, better with --on) or a run of fresh prompts on the same server (--beside) cached prefixes, unfused attention and idle windows cannot be told from another machine";
     warnings.push({ code: "no-physics", message });
   } else if (!physics.paceKnown) {
     const message =
-      "the device is unknown (--on): how fast attention is beside the rest is that of the catalog's middle device, and prompts that are too fast for it cannot be seen";
+      "the device is unknown (--on): how fast attention is beside the rest is that of the catalog's middle device, and prompts that are too fast for it cannot be seen (a run of fresh prompts on the same server shows them: --beside)";
     warnings.push({ code: "no-device", message });
   }
   return warnings;

@@ -96,6 +96,19 @@ describe("explain", () => {
     expect(JSON.parse(out)).toMatchObject({ findings: [], warnings: [{ code: "no-times" }, { code: "no-physics" }] });
   });
 
+  test("holds another tool's samples against a run of fresh prompts on the same server", async () => {
+    const path = join(folder.path, "cached.csv");
+    const times = demoTimes({ ...healthyLaw, diseases: { "prefix-cache": 0.8 } }, 3);
+    const rows = [0, 1, 2].flatMap(() => lengths.map((n) => `${n},${times.prefill(n, 0).seconds}`));
+    writeFileSync(path, ["prompt_tokens,latency_s", ...rows].join("\n"));
+    const { out } = await command(["explain", path, "--beside", runOf({}), "--json"]);
+    expect(JSON.parse(out)).toMatchObject({ against: "run", findings: [{ cause: "prefix-cache" }] });
+    const ill = await command(["explain", path, "--beside", runOf({ padding: 4096 })]);
+    expect(ill.out).toContain("warning: the run beside has something itself: padding");
+    const both = await command(["explain", path, "--beside", runOf({}), "--model", "Llama-3.1-8B"]);
+    expect([both.code, both.err]).toEqual([2, expect.stringContaining("leave one out")]);
+  });
+
   test("refuses a device without a model, and a run without prefills", async () => {
     const half = await command(["explain", runOf({}), "--on", "h100"]);
     expect(half.code).toBe(2);

@@ -7,10 +7,12 @@ export const explainDocument = z.object({
   schema: z.literal("nsquared/explain@1"),
   run: z.string(),
   model: z.string(),
-  /** What the samples were held against: the model on its device, the model's own mix of work, or nothing. */
-  against: z.enum(["device", "model", "samples"]),
+  /** What the samples were held against: the model on its device, the model's own mix of work, another run, or nothing. */
+  against: z.enum(["device", "model", "run", "samples"]),
   /** The device whose physics the samples were held against, or null where it is unknown. */
   device: z.string().nullable(),
+  /** The run of the same server that they were held against. */
+  beside: z.string().nullable(),
   samples: amount,
   lengths: amount,
   /** Relative scatter of repeats of one length. */
@@ -20,6 +22,8 @@ export const explainDocument = z.object({
   findings: z.array(
     z.object({
       cause: z.enum(causes),
+      /** Causes that look the same in these samples. */
+      alike: z.array(z.enum(causes)),
       evidence: z.string(),
       advice: z.string(),
       /** What to set: of the engine that served, where that is known, else of several. */
