@@ -5,7 +5,7 @@ import { loadModel } from "../model/load.js";
 import { readSamples } from "../runs/import/index.js";
 import { loadDevice } from "../study/devices.js";
 import type { ExplainDocument } from "../study/documents/explain.js";
-import { cachedSamplesOfRun, explainDocumentOf, physicsOf, physicsOfModel, samplesOfSet } from "../study/explain.js";
+import { againstText, explainDocumentOf, explainedRun, physicsFor, samplesOfSet } from "../study/explain.js";
 import { type SetUp, emit } from "./io.js";
 import { modelArgument } from "./words.js";
 
@@ -52,33 +52,32 @@ Examples:
       const beside = options.beside === undefined ? null : await readSamples([options.beside]);
       const model = options.model === undefined ? null : await loadModel(options.model, nodeAccess());
       const device = options.on === undefined ? null : await loadDevice(options.on, io.environment);
-      const limit = run?.probe?.["context limit"];
+      const known =
+        run === null
+          ? {
+              path,
+              name: set.model ?? "model",
+              engine: null,
+              samples: samplesOfSet(set),
+              refused: [],
+              fresh: false,
+              physics: physicsFor(null, model, device),
+              device: device?.name ?? null,
+              contextLimit: null,
+            }
+          : explainedRun(run, path, model, device);
       const document = explainDocumentOf({
-        path,
-        name: run?.model.name ?? set.model ?? "model",
-        engine: run?.runtime.name ?? null,
-        samples: samplesOfSet(set),
-        refused: run === null ? [] : cachedSamplesOfRun(run),
-        fresh: run !== null,
-        physics: model === null ? null : device === null ? physicsOfModel(run, model) : physicsOf(run, model, device),
-        device: device?.name ?? null,
+        ...known,
         beside: beside === null ? null : { path: options.beside ?? "", samples: samplesOfSet(beside) },
-        contextLimit: typeof limit === "number" ? limit : null,
       });
       emit(io, options.json, document, () => explainText(document));
     });
 };
 
 function explainText(document: ExplainDocument): string {
-  const { model, samples, lengths, noise, against, device, findings, warnings } = document;
-  const beside = {
-    run: `${String(document.beside)}`,
-    device: `physics of ${String(device)}`,
-    model: "the model's own mix of work",
-    samples: "nothing else",
-  };
+  const { model, samples, lengths, noise, findings, warnings } = document;
   return [
-    `${model}: ${samples} prefills of ${lengths} lengths, scatter ${percent(noise)}, held against ${beside[against]}`,
+    `${model}: ${samples} prefills of ${lengths} lengths, scatter ${percent(noise)}, held against ${againstText(document)}`,
     "",
     ...(findings.length === 0
       ? ["looks like physics: a constant, a part that grows with the length and one that grows with its square"]

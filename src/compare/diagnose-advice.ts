@@ -12,9 +12,25 @@ export const causes = [
 ] as const;
 export type Cause = (typeof causes)[number];
 
+/** In words, for headings. */
+export const causeNames: Readonly<Record<Cause, string>> = {
+  "prefix-cache": "Prompts came from a cache",
+  "fixed-overhead": "A fixed overhead",
+  padding: "Prompts are padded",
+  "outside-time": "Time outside of the model",
+  unfused: "Attention is not fused",
+  regather: "Chunks are gathered anew",
+  "memory-pressure": "Memory runs short",
+  throttling: "The machine slowed down",
+  queueing: "Requests waited",
+  "idle-window": "A window that saves nothing",
+};
+
+export const engines = ["vLLM", "SGLang", "llama.cpp"] as const;
+
 /** An option of a serving engine. */
 export interface EngineOption {
-  readonly engine: "vLLM" | "SGLang" | "llama.cpp";
+  readonly engine: (typeof engines)[number];
   readonly option: string;
 }
 

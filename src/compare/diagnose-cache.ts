@@ -78,9 +78,9 @@ export function flatEvidence(
   groups: readonly ShapeGroup[],
   physics: Physics | null,
   computed: string | null,
-): { readonly cause: "prefix-cache" | "fixed-overhead"; readonly evidence: string } | null {
+): { readonly cause: "prefix-cache" | "fixed-overhead"; readonly evidence: string; readonly tooFast: boolean } | null {
   const tooFast = physics === null ? null : impossiblyFast(groups, physics);
-  if (tooFast !== null) return { cause: "prefix-cache", evidence: tooFast };
+  if (tooFast !== null) return { cause: "prefix-cache", evidence: tooFast, tooFast: true };
   const [first] = groups;
   const last = groups.at(-1);
   if (first === undefined || last === undefined || last.n < 8 * first.n || last.n < longEnough) return null;
@@ -89,8 +89,8 @@ export function flatEvidence(
   const flat = `the time is nearly flat: ${tokens(last.n / first.n)} times longer prompts take ${(last.seconds / first.seconds).toFixed(2)} times the time`;
   const slow = physics?.paceKnown === true ? "that is enough to compute all of it" : null;
   const why = computed ?? slow;
-  if (why !== null) return { cause: "fixed-overhead", evidence: `${flat}; ${why}` };
+  if (why !== null) return { cause: "fixed-overhead", evidence: `${flat}; ${why}`, tooFast: false };
   const doubt =
     "without the model and its device (--model, --on) a fixed overhead longer than all of these looks the same";
-  return { cause: "prefix-cache", evidence: `${flat}; ${doubt}` };
+  return { cause: "prefix-cache", evidence: `${flat}; ${doubt}`, tooFast: false };
 }

@@ -130,6 +130,8 @@ export interface OutsideTime {
   readonly n: number;
   /** Of the client's time at the longest length. */
   readonly atLongest: { readonly share: number; readonly n: number };
+  /** Median seconds outside by length. */
+  readonly points: readonly { readonly n: number; readonly difference: number }[];
 }
 
 const leastOutside = 0.03;
@@ -155,5 +157,5 @@ export function outsideTime(samples: readonly DiagnosedSample[]): OutsideTime | 
   const rises = points.flatMap((from, index) => points.slice(index + 1).map((to) => to.difference > from.difference));
   const rising = rises.filter(Boolean).length / rises.length;
   if (most.share < leastOutside || rising < 0.85) return null;
-  return { perToken, ...most, atLongest: { n: last.n, share: (perToken * last.n) / last.seconds } };
+  return { perToken, points, ...most, atLongest: { n: last.n, share: (perToken * last.n) / last.seconds } };
 }

@@ -1,6 +1,7 @@
 import { percent, tokens } from "../base/format.js";
 import { nonNegativeLeastSquares } from "../math/least-squares.js";
 import { median } from "../math/median.js";
+import { type Drawn, drawnOver } from "./diagnose-drawing.js";
 import { type ShapeGroup, shapeGroups, smoothLaw } from "./diagnose-shape.js";
 import type { DiagnosedSample } from "./diagnosed-sample.js";
 
@@ -79,6 +80,9 @@ interface Mixed {
   readonly misfit: number;
   /** Share of attention in the fitted time of the longest prefill. */
   readonly share: number;
+  /** What was fitted: seconds = constant + pace·work. */
+  readonly constant: number;
+  readonly pace: number;
 }
 
 interface Range {
@@ -103,7 +107,7 @@ function mix(
   attention: (n: number) => number,
   { from, to, spread, slack = 1 }: Range,
 ): Mixed {
-  let best: Mixed = { cost: Number.POSITIVE_INFINITY, factor: from, misfit: 1, share: 0 };
+  let best: Mixed = { cost: Number.POSITIVE_INFINITY, factor: from, misfit: 1, share: 0, constant: 0, pace: 1 };
   const weights = groups.map(({ noise, repeats }) => {
     const variance = ((repeats < 3 ? 1 : medianVariance) * noise ** 2) / repeats;
     return 1 / (variance + shapeError ** 2);
@@ -122,7 +126,7 @@ function mix(
     const left = groups.map(({ n, seconds }) => ((constant + pace * law(n)) / seconds - 1) ** 2);
     const misfit = Math.sqrt(left.reduce((sum, value) => sum + value, 0) / groups.length);
     const share = (pace * factor * attention(last)) / (constant + pace * law(last));
-    best = { cost, factor, misfit, share };
+    best = { cost, factor, misfit, share, constant, pace };
   }
   return best;
 }
@@ -130,6 +134,7 @@ function mix(
 export interface MixEvidence {
   readonly cause: "unfused" | "idle-window";
   readonly evidence: string;
+  readonly drawn: Drawn;
   /** What looks the same in these samples. */
   readonly alike: readonly ("prefix-cache" | "idle-window")[];
 }
@@ -165,23 +170,40 @@ export function mixEvidence(
   const least = Math.min(costs.healthy, costs.unfused, costs.idle);
   if (idle !== null && costs.idle === least) {
     const evidence = `the times grow as if every layer attended to everything (within ${percent(idle.misfit)}): with the model's window they would need attention of ${healthy.factor.toFixed(1)} times its share, and are ${percent(healthy.misfit)} off; at ${tokens(last.n)} the window should save ${percent(1 - 1 / room)}`;
-    return { cause: "idle-window", evidence, alike: [] };
+    const drawn = drawnOver(groups, paced("the model at this pace", idle, seconds), {
+      name: "the same without windows",
+      at: (n) => idle.constant + idle.pace * (rest(n) + idle.factor * ((withoutWindow?.(n) ?? 0) - rest(n))),
+    });
+    return { cause: "idle-window", evidence, drawn, alike: [] };
   }
   if (costs.unfused === least) {
     const whose = measured === true ? "of the run beside" : "beside the rest of the model";
     const evidence = `attention takes ${timesOf(unfused.factor)} its share ${whose}: ${percent(unfused.share)} of the time at ${tokens(last.n)}, where ${measured === true ? "that run had" : "physics expects"} ${percent(attention(last.n) / seconds(last.n))}`;
+    const drawn = drawnOver(
+      groups,
+      paced(measured === true ? "the run beside at this pace" : "the model at this pace", unfused, seconds),
+      {
+        name: `attention ${timesOf(unfused.factor)} as slow`,
+        at: (n) => unfused.constant + unfused.pace * (rest(n) + unfused.factor * attention(n)),
+      },
+    );
     if (measured === true) {
       const windows = "; of a model with windows, ones that no longer save anything look the same (--model tells)";
-      return { cause: "unfused", evidence: `${evidence}${windows}`, alike: ["idle-window"] };
+      return { cause: "unfused", evidence: `${evidence}${windows}`, drawn, alike: ["idle-window"] };
     }
     const cached = cacheable ? mix(groups, rest, attention, { ...prior, slack: mostOfCache }) : null;
     if (cached === null || cached.cost > unfused.cost + doubt.unfusedOrCached) {
-      return { cause: "unfused", evidence, alike: [] };
+      return { cause: "unfused", evidence, drawn, alike: [] };
     }
     const doubtful = `; up to ${mostOfCache} times is what a cached beginning of each prompt makes of it: whether it is that instead, fresh prompts, a report of cached tokens or the device (--on) tell`;
-    return { cause: "unfused", evidence: `${evidence}${doubtful}`, alike: ["prefix-cache"] };
+    return { cause: "unfused", evidence: `${evidence}${doubtful}`, drawn, alike: ["prefix-cache"] };
   }
   return null;
+}
+
+/** The healthy law at the pace and with the overhead that were fitted. */
+function paced(name: string, { constant, pace }: Mixed, law: (n: number) => number) {
+  return { name, at: (n: number): number => constant + pace * law(n) };
 }
 
 function timesOf(factor: number): string {

@@ -21,6 +21,9 @@ export interface Shape {
   readonly coefficients: { readonly constant: number; readonly linear: number; readonly quadratic: number };
   readonly longest: number;
   readonly noise: number;
+  /** Seconds as the smooth law has them, and as this shape does. */
+  readonly plain: (n: number) => number;
+  readonly at: (n: number) => number;
 }
 
 export function shapeGroups(samples: readonly DiagnosedSample[]): ShapeGroup[] {
@@ -114,8 +117,8 @@ export function bestShape(
   const longest = groups.at(-1)?.n ?? 0;
   const plain = fit(groups, smooth);
   const [constant = 0, linear = 0, quadratic = 0] = plain.beta;
-  const shape = { coefficients: { constant, linear, quadratic }, longest, noise };
-  const nothing: Shape = { ...shape, kind: "smooth", evidence: "" };
+  const shape = { coefficients: { constant, linear, quadratic }, longest, noise, plain: plain.at };
+  const nothing: Shape = { ...shape, at: plain.at, kind: "smooth", evidence: "" };
   if (groups.length < 5) return nothing;
   let best: { readonly chi: number; readonly shape: Shape } | null = null;
   for (const { kind, columns, evidence, leastGain, leastEffect } of candidates(groups, contextLimit, ridge)) {
@@ -125,7 +128,8 @@ export function bestShape(
     const effect = Math.max(...groups.map(({ n }) => Math.abs(fitted.at(n) / plain.at(n) - 1)));
     const text = evidence(fitted, groups);
     if (effect < leastEffect || text === null) continue;
-    if (best === null || fitted.chi < best.chi) best = { chi: fitted.chi, shape: { ...shape, kind, evidence: text } };
+    if (best !== null && fitted.chi >= best.chi) continue;
+    best = { chi: fitted.chi, shape: { ...shape, at: fitted.at, kind, evidence: text } };
   }
   return best?.shape ?? nothing;
 }

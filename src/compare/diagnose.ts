@@ -1,10 +1,20 @@
 import { percent, seconds as showSeconds, tokens } from "../base/format.js";
 import { type Cause, type EngineOption, advice, engineOptions } from "./diagnose-advice.js";
 import { flatEvidence, reportedCache, reportsNone, visitsOf } from "./diagnose-cache.js";
+import {
+  type Drawn,
+  drawnCached,
+  drawnLeast,
+  drawnOutside,
+  drawnOver,
+  drawnSeconds,
+  drawnTrend,
+  drawnWaits,
+} from "./diagnose-drawing.js";
 import { type Trend, outsideTime, queueing, trendOf, withoutTrend, withoutWaits } from "./diagnose-noise.js";
 import { type Physics, mixEvidence, usualRidge } from "./diagnose-physics.js";
 import type { DiagnosedSample } from "./diagnosed-sample.js";
-import { bestShape, shapeGroups, withoutWaited } from "./diagnose-shape.js";
+import { type Shape, type ShapeGroup, bestShape, shapeGroups, withoutWaited } from "./diagnose-shape.js";
 
 export { type Physics, leastMixSpread, physicsOfSamples } from "./diagnose-physics.js";
 
@@ -14,6 +24,8 @@ export interface Finding {
   readonly alike: readonly Cause[];
   /** What was seen in the samples, with its numbers. */
   readonly evidence: string;
+  /** The same to be drawn. */
+  readonly drawn: Drawn;
   readonly advice: string;
   /** Options of serving engines that the advice is about. */
   readonly options: readonly EngineOption[];
@@ -44,12 +56,13 @@ export interface DiagnoseOptions {
 export function diagnose(all: readonly DiagnosedSample[], options: DiagnoseOptions): Diagnosis {
   const { physics, contextLimit, fresh = false, refused = [] } = options;
   const findings: Finding[] = [];
-  const found = (cause: Cause, evidence: string, alike: readonly Cause[] = []): void => {
-    findings.push({ cause, alike, evidence, advice: advice[cause], options: engineOptions[cause] });
+  const found = (cause: Cause, evidence: string, drawn: Drawn, alike: readonly Cause[] = []): void => {
+    findings.push({ cause, alike, evidence, drawn, advice: advice[cause], options: engineOptions[cause] });
   };
   const visits = visitsOf(all);
   const computed = fresh || reportsNone([...all, ...refused]);
-  const cached = reportedCache([...all, ...refused]) ?? (computed ? null : visits.cached);
+  const reported = reportedCache([...all, ...refused]);
+  const remembered = reported === null && !computed ? visits.cached : null;
   // What only first visits pay for is no mode and no trend of the others.
   const settled = visits.slower ? visits.later : all;
   const trend: Trend = trendOf(settled);
@@ -57,6 +70,7 @@ export function diagnose(all: readonly DiagnosedSample[], options: DiagnoseOptio
     found(
       "throttling",
       `the last third of the run took ${percent(trend.change)} longer than the first third, at the same lengths`,
+      drawnTrend(settled),
     );
   }
   const steady = trend.drifts ? withoutTrend(settled) : settled;
@@ -66,6 +80,7 @@ export function diagnose(all: readonly DiagnosedSample[], options: DiagnoseOptio
     found(
       "queueing",
       `${percent(waits.share)} of the samples took ${percent(waits.longer)} longer than others of their length; the rest agree within ${percent(waits.noise)}`,
+      drawnWaits(steady, Math.exp(waits.limit)),
     );
   }
   const outside = outsideTime(samples);
@@ -75,13 +90,22 @@ export function diagnose(all: readonly DiagnosedSample[], options: DiagnoseOptio
     found(
       "outside-time",
       `the client's time minus the server's own prefill grows by ${showSeconds(outside.perToken * 1000)} per 1,000 tokens: ${percent(outside.share)} of the time at ${tokens(outside.n)}${longest}`,
+      drawnOutside(outside.points, outside.perToken),
     );
   }
   const groups = waits === null ? shapeGroups(samples) : withoutWaited(shapeGroups(samples), waits.limit);
   const shape = bestShape(groups, { contextLimit, ridge: ridgeOf(groups, physics) });
   const diagnosis = { findings, noise: shape.noise, lengths: groups.length, samples: all.length };
-  if (cached !== null) {
-    found("prefix-cache", cached);
+  if (reported !== null) {
+    found("prefix-cache", reported, drawnCached([...all, ...refused]));
+    return diagnosis;
+  }
+  if (remembered !== null) {
+    const kinds = [
+      { name: "first of its length", samples: visits.first },
+      { name: "later ones", samples: visits.later },
+    ];
+    found("prefix-cache", remembered, drawnSeconds(kinds));
     return diagnosis;
   }
   const flat = flatEvidence(
@@ -89,16 +113,32 @@ export function diagnose(all: readonly DiagnosedSample[], options: DiagnoseOptio
     physics,
     fresh ? "no prompt was sent twice" : computed ? "the server says that nothing came from its cache" : null,
   );
+  const drawnFlat =
+    flat?.tooFast === true && physics !== null
+      ? drawnLeast(groups, physics.least)
+      : drawnSeconds([{ name: "measured medians", samples: groups }]);
   if (flat?.cause === "prefix-cache" && !(physics === null && shape.kind === "fixed-overhead")) {
-    found(flat.cause, flat.evidence);
+    found(flat.cause, flat.evidence, drawnFlat);
     return diagnosis;
   }
   const mixed = physics === null ? null : mixEvidence(groups, physics, computed);
-  if (mixed?.cause === "idle-window") found(mixed.cause, mixed.evidence);
-  if (shape.kind !== "smooth") found(shape.kind, shape.evidence);
-  else if (flat !== null) found(flat.cause, flat.evidence);
-  else if (mixed?.cause === "unfused") found(mixed.cause, mixed.evidence, mixed.alike);
+  if (mixed?.cause === "idle-window") found(mixed.cause, mixed.evidence, mixed.drawn);
+  if (shape.kind !== "smooth") found(shape.kind, shape.evidence, drawnShape(groups, shape));
+  else if (flat !== null) found(flat.cause, flat.evidence, drawnFlat);
+  else if (mixed?.cause === "unfused") found(mixed.cause, mixed.evidence, mixed.drawn, mixed.alike);
   return diagnosis;
+}
+
+const shapeNames = {
+  smooth: "the smooth law",
+  "fixed-overhead": "flat, then growing",
+  padding: "padded prompts",
+  regather: "chunks gathered anew",
+  "memory-pressure": "an upturn near the limit",
+} as const;
+
+function drawnShape(groups: readonly ShapeGroup[], { kind, plain, at }: Shape): Drawn {
+  return drawnOver(groups, { name: shapeNames.smooth, at: plain }, { name: shapeNames[kind], at });
 }
 
 const stillFlat = 1.3;

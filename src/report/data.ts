@@ -1,3 +1,4 @@
+import type { Finding } from "../compare/diagnose.js";
 import type { Part } from "../graph/types.js";
 import type { Machine, Phase, RunStatus, RuntimeInfo, Warning } from "../runs/schema.js";
 
@@ -14,6 +15,8 @@ export interface ReportData {
   /** One entry per timed phase, in the order they are shown. */
   readonly phases: readonly PhaseReport[];
   readonly memory: MemoryReport | null;
+  /** What the prefills show beside their law; null where there are too few to say anything. */
+  readonly diagnosis: DiagnosisReport | null;
   readonly limits: { readonly memory: { readonly n: number } | null; readonly context: { readonly n: number } | null };
   readonly warnings: readonly Warning[];
   /** Assumptions behind the numbers, one sentence each, beside the definitions that every report states. */
@@ -182,6 +185,18 @@ export interface ExtrapolatedPoint extends CurvePoint {
   readonly factor: number;
   /** False where the samples leave so much open that the number says little. */
   readonly canTell: boolean;
+}
+
+/** What ails the prefills, or that nothing does. */
+export interface DiagnosisReport {
+  /** What they were held against, in words. */
+  readonly against: string;
+  readonly samples: number;
+  readonly lengths: number;
+  /** Relative scatter of repeats of one length. */
+  readonly noise: number;
+  readonly findings: readonly Finding[];
+  readonly warnings: readonly Warning[];
 }
 
 export interface MemoryReport {

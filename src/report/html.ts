@@ -1,5 +1,7 @@
-import { tokens } from "../base/format.js";
-import type { Fact, PartsPoint, PhaseReport, ReportData } from "./data.js";
+import { percent, tokens } from "../base/format.js";
+import type { Finding } from "../compare/diagnose.js";
+import { causeNames } from "../compare/diagnose-advice.js";
+import type { DiagnosisReport, Fact, PartsPoint, PhaseReport, ReportData } from "./data.js";
 import { definitions } from "./definitions.js";
 import { aboutTokens, printable, tokensInterval } from "./labels.js";
 import { html, type Markup } from "./markup.js";
@@ -7,6 +9,7 @@ import { factGroups } from "./page-facts.js";
 import { pageOf } from "./page.js";
 import { jointTable, lawTables, measuredTable, memoryTable, partsTable, predictedTable } from "./page-tables.js";
 import { type Drawing, loadDrawing, type Picture } from "./pictures/drawing.js";
+import { evidencePicture } from "./pictures/evidence.js";
 import { memoryPicture } from "./pictures/memory.js";
 import { partsPicture, unnamedBands } from "./pictures/parts.js";
 import { ratioPicture } from "./pictures/ratio.js";
@@ -28,6 +31,7 @@ export async function htmlReport(data: ReportData): Promise<string> {
     html`${header(data)}
 ${plain(data)}
 ${data.phases.map((phase) => phaseSection(data, phase, draw))}
+${diagnosisSection(data.diagnosis, draw)}
 ${memorySection(data, draw)}
 ${factsSection(data)}
 ${definitionsSection(data)}`,
@@ -158,6 +162,29 @@ function lawSection(phase: PhaseReport): Markup | null {
       ? `${from}: the physical law. Each class of the model’s own operators takes its predicted time on this machine, times a factor that the samples decide; below are the factors. 1 is just as predicted.`
       : `${from}: ${law.kind}${law.expression === null ? "" : `, seconds = ${law.expression}`}.`;
   return html`<h3>The law of the samples</h3><p>${text}</p>${lawTables(phase)}`;
+}
+
+/** What the prefills show beside their law: each finding with what it was seen in and what to try. */
+function diagnosisSection(diagnosis: DiagnosisReport | null, draw: Drawing): Markup | null {
+  if (diagnosis === null) return null;
+  const { findings, warnings } = diagnosis;
+  const heading = findings.length === 0 ? "Looks like physics" : "What ails the prefills";
+  const rests = `${diagnosis.samples} prefills of ${diagnosis.lengths} lengths, repeats within ${percent(diagnosis.noise)} of each other, held against ${printable(diagnosis.against)}.`;
+  const nothing =
+    "They are a constant, a part that grows with the length and one that grows with its square: none of the known ailments of servers and runtimes shows. ";
+  return html`<section><h2>${heading}</h2><p>${findings.length === 0 ? nothing : ""}${rests}</p>
+${findings.map((finding) => findingSection(finding, draw))}
+${warnings.map(({ message }) => html`<p class="dim">${printable(message)}</p>`)}
+</section>`;
+}
+
+function findingSection({ cause, alike, evidence, drawn, advice, options }: Finding, draw: Drawing): Markup {
+  const title = [cause, ...alike].map((name) => causeNames[name]).join(", or ");
+  const said = printable(evidence);
+  const caption = `${said.charAt(0).toUpperCase()}${said.slice(1)}. Upright: ${drawn.y}.`;
+  return html`${figure(draw, evidencePicture(drawn), title, caption)}
+<p><b>To try:</b> ${advice}.</p>
+${options.length === 0 ? null : html`<dl>${options.map(({ engine, option }) => html`<dt>${engine}</dt><dd>${option}</dd>`)}</dl>`}`;
 }
 
 function memorySection(data: ReportData, draw: Drawing): Markup | null {

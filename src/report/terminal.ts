@@ -23,6 +23,7 @@ export function terminalReport(data: ReportData, options: TerminalOptions): stri
     headline(data, style),
     ...data.phases.flatMap((phase) => [phaseTable(phase, style), jointTable(phase, style)]),
     main === null ? "" : timePlot(main, options),
+    findings(data, style),
     warnings(data, style),
     statements(data, options),
   ];
@@ -174,6 +175,13 @@ function timePlot(phase: PhaseReport, options: TerminalOptions): string {
   const axes = `time over ${phase.phase === "decode" ? "tokens of context" : "tokens"}, both logarithmic`;
   const title = `${options.style("bold", phaseTitle(phase.phase))} ${options.style("dim", axes)}`;
   return picture === "" ? "" : `${title}\n${picture}`;
+}
+
+/** What ails the prefills; `nsquared explain` and the page say what to try. */
+function findings({ diagnosis }: ReportData, style: Style): string {
+  return (diagnosis?.findings ?? [])
+    .map(({ cause, alike, evidence }) => `${style("yellow", [cause, ...alike].join(" or "))} ${printable(evidence)}`)
+    .join("\n");
 }
 
 function warnings(data: ReportData, style: Style): string {

@@ -9,6 +9,7 @@ import { buildGraph } from "../graph/build.js";
 import { median } from "../math/median.js";
 import type { ModelDescription } from "../model/types.js";
 import { type Curve, predictCurve } from "../predict/curve.js";
+import type { DiagnosisReport } from "../report/data.js";
 import type { SampleSet } from "../runs/import/types.js";
 import { type Run, type Sample, isUsable } from "../runs/schema.js";
 import { parseVariant } from "../variants/variant.js";
@@ -66,7 +67,7 @@ export function samplesOfRun(run: Run): DiagnosedSample[] {
 }
 
 /** Those that were rejected, and of which the server says that it found some of the prompt in its cache. */
-export function cachedSamplesOfRun(run: Run): DiagnosedSample[] {
+function cachedSamplesOfRun(run: Run): DiagnosedSample[] {
   return prefillsOf(
     run,
     ({ warmup, rejected, request }) => !warmup && rejected !== null && (request?.cachedTokens ?? 0) > 0,
@@ -99,7 +100,7 @@ const mostDevices = 8;
  *
  * @param run says which attention and batch it ran with; fused, one sequence where there is none
  */
-export function physicsOf(run: Run | null, model: ModelDescription, device: DeviceRecord): Physics {
+function physicsOf(run: Run | null, model: ModelDescription, device: DeviceRecord): Physics {
   const curve = curveFor(run, model, device);
   const spread = (name: string): number => curve.components.find((part) => part.name === name)?.logSpread ?? 0;
   const full = windowed(model) ? curveFor(run, parseVariant("full").apply(model), device) : null;
@@ -117,7 +118,7 @@ export function physicsOf(run: Run | null, model: ModelDescription, device: Devi
  * What the model alone says: how attention grows beside everything else. How fast they are to each other differs from device
  * to device, by as much as it does over the catalog; the one in the middle stands for all.
  */
-export function physicsOfModel(run: Run | null, model: ModelDescription): Physics {
+function physicsOfModel(run: Run | null, model: ModelDescription): Physics {
   const long = 32_768;
   const known = devices.map((device) => {
     const { seconds, components } = curveFor(run, model, device);
@@ -152,6 +153,61 @@ function windowed(model: ModelDescription): boolean {
 function curveFor(run: Run | null, model: ModelDescription, device: DeviceRecord): Curve {
   if (run !== null) return curveOfRun(run, model, device, "prefill");
   return predictCurve(model, device, { phase: "prefill", batch: 1, attention: "fused" });
+}
+
+/** A run with what is known of it. */
+export function explainedRun(
+  run: Run,
+  path: string,
+  model: ModelDescription | null,
+  device: DeviceRecord | null,
+): Explained {
+  const limit = run.probe?.["context limit"];
+  return {
+    path,
+    name: run.model.name,
+    engine: run.runtime.name,
+    samples: samplesOfRun(run),
+    refused: cachedSamplesOfRun(run),
+    fresh: true,
+    physics: physicsFor(run, model, device),
+    device: device?.name ?? null,
+    beside: null,
+    contextLimit: typeof limit === "number" ? limit : null,
+  };
+}
+
+/** As much physics as is known: of the model on its device, of the model, or none. */
+export function physicsFor(
+  run: Run | null,
+  model: ModelDescription | null,
+  device: DeviceRecord | null,
+): Physics | null {
+  if (model === null) return null;
+  return device === null ? physicsOfModel(run, model) : physicsOf(run, model, device);
+}
+
+/** What the samples were held against, in words. */
+export function againstText({
+  against,
+  device,
+  beside,
+}: Pick<ExplainDocument, "against" | "device" | "beside">): string {
+  if (against === "run") return String(beside);
+  if (against === "device") return `physics of ${String(device)}`;
+  return against === "model" ? "the model's own mix of work" : "nothing else";
+}
+
+/** What a report says of a run's prefills; null where too few lengths were measured to say anything. */
+export function diagnosisReport(
+  run: Run,
+  model: ModelDescription | null,
+  device: DeviceRecord | null,
+): DiagnosisReport | null {
+  const explained = explainedRun(run, run.id, model, device);
+  if (new Set([...explained.samples, ...explained.refused].map(({ n }) => n)).size < fewestLengths) return null;
+  const document = explainDocumentOf(explained);
+  return { ...document, against: againstText(document) };
 }
 
 /** @throws NsquaredError `no-samples` where there is no prefill to explain */

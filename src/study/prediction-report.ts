@@ -46,6 +46,7 @@ export function predictionReport(
       })),
       limitBytes: device.memory.value,
     },
+    diagnosis: null,
     limits: { memory: limits.memory, context: limits.context },
     warnings: contextWarnings(
       model,

@@ -21,6 +21,7 @@ import { measuredLengths } from "../report/measured.js";
 import { type Run, isOfServer, isUsable, lengthOf } from "../runs/schema.js";
 import { type RunFit, batchOf, crossoverOf, depthOf, fitRun, measuredPhases, polynomialOf, warningsOf } from "./fit.js";
 import { samplesOfRun } from "../runs/import/read.js";
+import { diagnosisReport } from "./explain.js";
 import { jointDocument } from "./joint.js";
 import { type MeasuredPhase, contextWarnings } from "./measure.js";
 import { crossing, deviceFacts, geometric, modelFacts, partsPoint } from "./report-parts.js";
@@ -78,6 +79,7 @@ export function reportData(options: ReportOptions): ReportData {
         : { device: device.name, engine: prediction.engine.name, facts: deviceFacts(device) },
     phases: phases.map((phase) => phaseReport(phase, options, longest)),
     memory: prediction === null ? null : memoryReport(prediction, longest, run),
+    diagnosis: diagnosisReport(run, model, device),
     limits: prediction?.limits ?? {
       memory: null,
       context: contextOf(options),

@@ -31,6 +31,11 @@ export function reportDocumentOf(data: ReportData, run: string, html: string | n
       law: phase.law?.kind ?? null,
       extrapolation: (phase.law?.extrapolation ?? []).map((point) => ({ ...point })),
     })),
+    findings: (data.diagnosis?.findings ?? []).map(({ cause, alike, evidence }) => ({
+      cause,
+      alike: [...alike],
+      evidence,
+    })),
     warnings: [...data.warnings],
   };
 }

@@ -1,6 +1,8 @@
 import { z } from "zod";
-import { causes } from "../../compare/diagnose-advice.js";
+import { causes, engines } from "../../compare/diagnose-advice.js";
 import { amount, warning } from "./common.js";
+
+const series = z.object({ name: z.string(), points: z.array(z.object({ x: z.number(), y: z.number() })).readonly() });
 
 /** `nsquared explain --json`. */
 export const explainDocument = z.object({
@@ -25,9 +27,17 @@ export const explainDocument = z.object({
       /** Causes that look the same in these samples. */
       alike: z.array(z.enum(causes)),
       evidence: z.string(),
+      /** What it was seen in: points over the length in tokens, or over seconds since the run began, and the laws beside them. */
+      drawn: z.object({
+        x: z.enum(["length", "moment"]),
+        y: z.string(),
+        unit: z.enum(["times", "seconds", "share"]),
+        dots: z.array(series).readonly(),
+        lines: z.array(series).readonly(),
+      }),
       advice: z.string(),
       /** What to set: of the engine that served, where that is known, else of several. */
-      options: z.array(z.object({ engine: z.string(), option: z.string() })),
+      options: z.array(z.object({ engine: z.enum(engines), option: z.string() })),
     }),
   ),
   warnings: z.array(warning),

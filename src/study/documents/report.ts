@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { causes } from "../../compare/diagnose-advice.js";
 import { amount, warning } from "./common.js";
 
 const estimate = z.object({ seconds: amount, low: amount, high: amount });
@@ -31,6 +32,8 @@ export const reportDocument = z.object({
       extrapolation: z.array(estimate.extend({ n: amount, factor: amount, canTell: z.boolean() })),
     }),
   ),
+  /** What ails the prefills, as `nsquared explain` names it. */
+  findings: z.array(z.object({ cause: z.enum(causes), alike: z.array(z.enum(causes)), evidence: z.string() })),
   warnings: z.array(warning),
 });
 export type ReportDocument = z.infer<typeof reportDocument>;
