@@ -80,7 +80,9 @@ Examples:
   nsquared calibrate --device webgpu --out my-gpu.json
   nsquared calibrate --threads 1 --out one-thread.json && nsquared predict SmolLM2-135M --on one-thread.json
   nsquared calibrate --from gemm.csv attention.csv --on h100 --out my-h100.json
-  nsquared calibrate --from llama-bench.json --model meta-llama/Llama-3.1-8B --dtype Q4_K_M --on rtx-4090 --engine llama.cpp-cuda --out my-4090.json`,
+  nsquared calibrate --from llama-bench.json --model meta-llama/Llama-3.1-8B --dtype Q4_K_M --on rtx-4090 --engine llama.cpp-cuda --out my-4090.json
+
+Exit codes: 0 done, 2 bad input, 130 stopped by Ctrl-C.`,
     )
     .action(async (options: Options) => {
       if (options.from !== undefined) {

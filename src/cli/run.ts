@@ -123,6 +123,10 @@ function report(error: unknown, io: Io, debug: boolean): number {
     io.err(`nsquared: ${error.message}\n${stack}`);
     return error.exitCode;
   }
+  if (io.signal.aborted && error instanceof Error && error.name === "AbortError") {
+    io.err(`nsquared: stopped before there was a result\n${stack}`);
+    return exitCodes.interrupted;
+  }
   const message = error instanceof Error ? error.message : String(error);
   const help = stack === "" ? "Run again with --debug for the details.\n" : stack;
   io.err(`nsquared: unexpected error: ${message}\n${help}`);

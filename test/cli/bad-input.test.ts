@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { command, temporaryFolder, writeConfig } from "./harness.js";
@@ -158,4 +158,12 @@ describe("help", () => {
       expect(help.out).toContain("--json");
     }
   });
+});
+
+test("what is stopped by hand before there is a result says so, and half a calibration is not kept", async () => {
+  const path = join(folder.path, "stopped.json");
+  const { code, out, err } = await command(["calibrate", "--quick", "--out", path], AbortSignal.abort());
+  expect([code, out]).toEqual([130, ""]);
+  expect(err).toContain("nsquared: stopped before there was a result");
+  expect(existsSync(path)).toBe(false);
 });
