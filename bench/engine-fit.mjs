@@ -3,7 +3,7 @@ import { engineOf } from "../dist/hardware/engine.js";
 import { engineKey } from "../dist/hardware/engine-key.js";
 import { factored, rowsFor } from "../dist/hardware/engine-rows.js";
 import { predictCurve } from "../dist/predict/index.js";
-import { statedSpread } from "./kernel-fit.mjs";
+import { groupSpread } from "./kernel-fit.mjs";
 import { grouped, once, quantile, robustFit } from "./robust-fit.mjs";
 
 /** @typedef {import("./runs-data.mjs").Run} Run */
@@ -173,14 +173,26 @@ function foldsOf(rows, key) {
   });
 }
 
-/** What intervals must state to hold four fifths of rows that a fit has not seen. @param {{row: Timed, log: number}[]} unseen @param {number} [least] @returns {Spreads} */
+/** Rows of whole devices or models that a fit has not seen. @typedef {{key: (row: Timed) => string, rows: {row: Timed, log: number}[]}} Unseen */
+
+/** What intervals must state to hold four fifths of such rows: of devices or of models, whichever lie farther off. @param {Unseen[]} unseen @param {number} [least] @returns {Spreads} */
 function spreadsOf(unseen, least = leastSpread) {
   const of = (/** @type {string} */ phase) => {
-    const own = unseen.filter(({ row }) => row.run.phase === phase);
-    const used = own.length >= fewestUnseen ? own : unseen;
-    const stated = used.length === 0 ? usualSpread : Math.max(least, statedSpread(used.map(({ log }) => log)));
+    const stated = unseen.flatMap(({ key, rows }) => {
+      const own = rows.filter(({ row }) => row.run.phase === phase);
+      const used = own.length >= fewestUnseen ? own : rows;
+      if (used.length === 0) return [];
+      const groups = [...grouped(used, ({ row }) => key(row)).values()];
+      return [groupSpread(groups.map((group) => group.map(({ log }) => log)))];
+    });
+    return statedAs(stated.length === 0 ? usualSpread : Math.max(least, ...stated), phase);
+  };
+  /** @param {number} stated @param {string} phase */
+  const statedAs = (stated, phase) => {
+    const rows = unseen.flatMap((one) => one.rows);
+    const own = rows.filter(({ row }) => row.run.phase === phase);
     const ofClasses = quantile(
-      used.map(({ row }) => row.variance),
+      (own.length >= fewestUnseen ? own : rows).map(({ row }) => row.variance),
       0.5,
     );
     const classes = Math.min(1, Math.sqrt((classShare * stated ** 2) / Math.max(1e-9, ofClasses)));
@@ -192,17 +204,22 @@ function spreadsOf(unseen, least = leastSpread) {
 /** Where nothing was left to hide. */
 const usualSpread = 0.3;
 
-/** How far fits to other devices, and to other models, miss. @param {Timed[]} rows @param {(train: Timed[]) => Omit<EngineFit, "spreads">} fit */
+const ofDevice = (/** @type {Timed} */ { run }) => run.device.name;
+const ofModel = (/** @type {Timed} */ { run }) => run.modelKey;
+
+/** How far fits to other devices, and to other models, miss. @param {Timed[]} rows @param {(train: Timed[]) => Omit<EngineFit, "spreads">} fit @returns {Unseen[]} */
 function unseenOf(rows, fit) {
-  const parts = [...foldsOf(rows, ({ run }) => run.device.name), ...foldsOf(rows, ({ run }) => run.modelKey)];
-  if (parts.length === 0) {
-    const own = fit(rows);
-    return rows.map((row) => ({ row, log: 1.5 * logOf(own, row) }));
-  }
-  return parts.flatMap(({ train, hidden }) => {
-    const own = fit(train);
-    return hidden.map((row) => ({ row, log: logOf(own, row) }));
+  const unseen = [ofDevice, ofModel].flatMap((key) => {
+    const parts = foldsOf(rows, key);
+    const missed = parts.flatMap(({ train, hidden }) => {
+      const own = fit(train);
+      return hidden.map((row) => ({ row, log: logOf(own, row) }));
+    });
+    return missed.length === 0 ? [] : [{ key, rows: missed }];
   });
+  if (unseen.length > 0) return unseen;
+  const own = fit(rows);
+  return [{ key: ofModel, rows: rows.map((row) => ({ row, log: 1.5 * logOf(own, row) })) }];
 }
 
 /**
@@ -289,7 +306,7 @@ function deviceFits(rows, ofClasses) {
     const spreads = once(() => {
       const unseen = alike.flatMap((other) => other.unseen());
       const used = unseen.length >= fewestUnseen ? unseen : [...seen, ...alike.flatMap((other) => other.seen)];
-      return spreadsOf(used, leastOfDevice);
+      return spreadsOf([{ key: ({ run }) => `${run.device.name} ${run.modelKey}`, rows: used }], leastOfDevice);
     });
     return { ...fit, spreads };
   });

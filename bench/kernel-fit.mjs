@@ -3,6 +3,7 @@ import { devices } from "../dist/hardware/index.js";
 import { fitParameters, kernelSeconds } from "../dist/hardware/kernel-fitting.js";
 import { formatOf } from "../dist/hardware/kernel-formats.js";
 import { mixerKinds, parameterNames } from "../dist/hardware/kernel-rows.js";
+import { studentQuantile } from "../dist/math/distributions.js";
 import { intervalDeviations } from "../dist/predict/interval.js";
 import { kernelFormat, timedKernel } from "../dist/study/timed-kernel.js";
 import { readKernelRow } from "../dist/study/kernel-row.js";
@@ -100,6 +101,26 @@ export function statedSpread(logs) {
   return quantile(logs.map(Math.abs), share) / intervalDeviations;
 }
 
+/**
+ * The same for a group that nobody has seen, from groups that fits to the others have not seen: how far whole groups lie off,
+ * with Student's t for few of them, and rows about their group's middle, each group with the same weight. Never less than
+ * the rows alone say.
+ *
+ * @param {number[][]} groups logs of each
+ */
+export function groupSpread(groups) {
+  const middles = groups.map((logs) => quantile(logs, 0.5));
+  const few = studentQuantile(0.9, groups.length) / intervalDeviations;
+  const within = groups.flatMap((logs, g) => {
+    const sorted = logs.map((log) => Math.abs(log - (middles[g] ?? 0))).toSorted((a, b) => a - b);
+    return Array.from({ length: ofEach }, (_, i) => quantile(sorted, (i + 0.5) / ofEach));
+  });
+  const between = few * statedSpread(middles);
+  return Math.max(Math.hypot(between, statedSpread(within)), statedSpread(groups.flat()));
+}
+/** Quantiles that speak for the rows of a group. */
+const ofEach = 10;
+
 const innerFolds = 4;
 const fewestLarge = 8;
 
@@ -155,15 +176,16 @@ const leastSpread = 0.05;
 /** The middle of several devices, and how far it lies from each when that one is left out. @param {Fit[]} members */
 export function pool(members) {
   const spread = once(() => {
-    const logs = [...new Set(members.map(({ device }) => device))].flatMap((device) => {
+    const groups = [...new Set(members.map(({ device }) => device))].flatMap((device) => {
       const others = members.filter((one) => one.device !== device);
       if (others.length === 0) return [];
       const fit = middle(others);
-      return members
+      const logs = members
         .filter((one) => one.device === device)
         .flatMap(({ rows }) => rows.filter(({ large }) => large).map((row) => logOf(fit, row)));
+      return logs.length === 0 ? [] : [logs];
     });
-    return logs.length < fewest ? onlyOne : Math.max(leastSpread, statedSpread(logs));
+    return groups.flat().length < fewest ? onlyOne : Math.max(leastSpread, groupSpread(groups));
   });
   return { fit: middle(members), spread };
 }

@@ -114,13 +114,17 @@ function scaled(bytes: readonly number[], found: KernelTime, factor: number, per
 /** Classes whose kernels take the larger of their FLOPs' and their bytes' seconds. */
 const isStream = (operators: OperatorClass): boolean => operators === "vector" || operators === "lookup";
 
-/** Peak of an operator's products: with 16-bit sums, where an engine takes those, half of the rate of 8-bit integers. */
+/**
+ * Peak of an operator's products. With 16-bit sums, where an engine takes those, half of the rate of 8-bit integers; fused
+ * attention sums scores in 32 bits and mixtures in 16 (ggml-cuda, fattn-mma-f16: T_C_KQ and T_C_VKQ), half of its work each.
+ */
 function productPeak({ operator }: OperatorCost, device: DeviceRecord, engine: Engine, dtype: Dtype): number {
   const peak = peakOf(device, dtype).value;
-  const product = operator.kind === "linear" || operator.kind === "experts";
   const integers = device.peaks.int8?.value;
-  if (!engine.halfSums || !product || bitsOf(dtype) !== "16" || integers === undefined) return peak;
-  return Math.max(peak, integers / 2);
+  if (!engine.halfSums || bitsOf(dtype) !== "16" || integers === undefined) return peak;
+  const halves = Math.max(peak, integers / 2);
+  if (operator.kind === "linear" || operator.kind === "experts") return halves;
+  return operator.kind === "attention" ? 2 / (1 / peak + 1 / halves) : peak;
 }
 
 /** Of the seconds of an operator's FLOPs and bytes at the data sheet. */
