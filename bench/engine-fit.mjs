@@ -182,8 +182,8 @@ function spreadsOf(unseen, least = leastSpread) {
       const own = rows.filter(({ row }) => row.run.phase === phase);
       const used = own.length >= fewestUnseen ? own : rows;
       if (used.length === 0) return [];
-      const groups = [...grouped(used, ({ row }) => key(row)).values()];
-      return [groupSpread(groups.map((group) => group.map(({ log }) => log)))];
+      const alike = [...grouped(used, ({ row }) => key(row)).values()];
+      return [groupSpread(alike.map((members) => members.map(({ log }) => log)))];
     });
     return statedAs(stated.length === 0 ? usualSpread : Math.max(least, ...stated), phase);
   };
