@@ -60,3 +60,31 @@ describe("the format is found out", () => {
     expect([model.name, model.vocabularySize]).toEqual(["m-Q4_0", 320]);
   });
 });
+
+describe("number formats that modelopt wrote beside a config", () => {
+  const config = { model_type: "llama", torch_dtype: "bfloat16" };
+  const said = { producer: { name: "modelopt" }, quantization: { quant_algo: "FP8", exclude_modules: ["lm_head"] } };
+  const files = (beside: unknown): ReadonlyMap<string, string> =>
+    new Map([
+      ["https://somewhere/m/config.json", JSON.stringify(config)],
+      ...(beside === null ? [] : ([["https://somewhere/m/hf_quant_config.json", JSON.stringify(beside)]] as const)),
+    ]);
+  const load = async (beside: unknown) =>
+    loadModel(
+      "https://somewhere/m/config.json",
+      webAccess((address) => {
+        const text = files(beside).get(address);
+        return Promise.resolve(new Response(text ?? "not there", { status: text === undefined ? 404 : 200 }));
+      }, 1000),
+    );
+
+  test("are read, and said", async () => {
+    const model = await load(said);
+    expect(model.storage).toMatchObject({ kind: "quantised", others: { name: "FP8 with a scale per tensor" } });
+    expect(model.notes).toContain("number formats from https://somewhere/m/hf_quant_config.json");
+  });
+
+  test("are not missed where there are none", async () => {
+    expect((await load(null)).storage).toBeUndefined();
+  });
+});

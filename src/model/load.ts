@@ -6,7 +6,8 @@ import { locate } from "../files/locate.js";
 import { isAddress } from "../files/url-source.js";
 import { builtInModel, builtInNames } from "./builtin/models.js";
 import { readGguf } from "./gguf/read-gguf.js";
-import { parseJsonObject } from "./hf/json.js";
+import { type JsonObject, isObject, parseJsonObject } from "./hf/json.js";
+import { quantisationPlaces } from "./hf/quantisation/read.js";
 import { type ReadOptions, readConfig } from "./hf/read-config.js";
 import { logicalWeights } from "./safetensors/logical.js";
 import { readSafetensors } from "./safetensors/header.js";
@@ -45,10 +46,10 @@ export async function loadModel(location: string, access: Access, options: ReadO
         expected: "weights alone do not say how a model attends",
       });
     }
-    return withWeights(await readModel(config, name, options), found);
+    return withWeights(await readModel(config, name, options, open), found);
   }
   if (format === "gguf") return readGguf(source, name, open, options);
-  const model = await readModel(source, name, options);
+  const model = await readModel(source, name, options, open);
   const local = !isAddress(source.name) && /(^|[\\/])config\.json$/.test(source.name);
   return local ? withWeights(model, await countedBeside(open)) : model;
 }
@@ -64,7 +65,12 @@ async function countedBeside(open: OpenBeside): Promise<FoundWeights> {
 }
 
 /** The description in a file: a Hugging Face config.json, a GGUF file or a hand-written spec. */
-export async function readModel(source: ByteSource, name: string, options: ReadOptions = {}): Promise<LoadedModel> {
+export async function readModel(
+  source: ByteSource,
+  name: string,
+  options: ReadOptions = {},
+  open?: OpenBeside,
+): Promise<LoadedModel> {
   if ((await formatOf(source)) === "gguf") return readGguf(source, name, undefined, options);
   const text = await readText(source, longestConfig);
   if (/\.ya?ml$/i.test(pathOf(source))) {
@@ -72,9 +78,37 @@ export async function readModel(source: ByteSource, name: string, options: ReadO
     return readSpec(parseSpecText(text, source.name), source.name, name);
   }
   const value = parseJsonObject(text, source.name);
-  if (!isSpec(value)) return readConfig(value, source.name, name, options);
-  const { readSpec } = await specs();
-  return readSpec(value, source.name, name);
+  if (isSpec(value)) {
+    const { readSpec } = await specs();
+    return readSpec(value, source.name, name);
+  }
+  const quantised = /(^|[\\/])config\.json$/.test(pathOf(source))
+    ? await quantisedBeside(value, source.name, open)
+    : null;
+  if (quantised === null) return readConfig(value, source.name, name, options);
+  const model = readConfig({ ...value, quantization_config: quantised.section }, source.name, name, options);
+  return { ...model, notes: [...model.notes, `number formats from ${quantised.from}`] };
+}
+
+/** What modelopt writes beside a config that says nothing of number formats itself (hf_quant_config.json). */
+async function quantisedBeside(
+  config: JsonObject,
+  place: string,
+  open: OpenBeside | undefined,
+): Promise<{ readonly section: JsonObject; readonly from: string } | null> {
+  const parts = [config, config["text_config"]].filter(isObject);
+  if (open === undefined || parts.some((part) => quantisationPlaces.some((key) => part[key] !== undefined)))
+    return null;
+  try {
+    const source = await open("hf_quant_config.json");
+    if (source === null) return null;
+    const said = parseJsonObject(await readText(source, longestConfig), source.name)["quantization"];
+    return isObject(said) ? { section: { quant_method: "modelopt", ...said }, from: source.name } : null;
+  } catch (cause) {
+    // Servers answer for files that are not there as they like.
+    if (cause instanceof NsquaredError && isAddress(place)) return null;
+    throw cause;
+  }
 }
 
 /** Specs and YAML are loaded where there is one: all other models start faster. */

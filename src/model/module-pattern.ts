@@ -7,6 +7,13 @@ const fullRoots = ["", "model.", "model.language_model.", "language_model.model.
 /** Modules that no weight of a language model lies in, and experts that the first one speaks for. */
 const elsewhere = /^(?:visual|vision|mm_projector|multi_modal|embed_vision|audio)|\bexperts\.[1-9]/;
 
+/** How names of towers, and of what leads from them, are known. */
+const aside = {
+  vision: /visual|vision|image|img|\bvit\b/,
+  audio: /audio|sound|speech|whisper/,
+  projector: /projector|connector|merger|aligner|embed_vision|embed_audio|\bmlp1\b/,
+} as const;
+
 /** Expressions run on names of a hundred letters: longest, most unbounded repetitions in one, most of them. */
 const longestExpression = 300;
 const mostRepetitions = 4;
@@ -16,7 +23,7 @@ const mostExpressions = 200;
  * Names of modules as toolkits list them. Plain names match where their parts stand in a row anywhere in a module's
  * name, so that a parent stands for its children; `*` is any text; `re:` begins a regular expression.
  */
-export class ModulePatterns {
+class ModulePatterns {
   private readonly anywhere = new Set<string>();
   /** What follows `layers.3.` in names of one layer. */
   private readonly inLayer = new Map<number, Set<string>>();
@@ -30,7 +37,7 @@ export class ModulePatterns {
   /** Patterns that are too long or repeat too much to be run on every name: not understood. */
   readonly refused: string[] = [];
 
-  constructor(patterns: readonly string[]) {
+  constructor(private readonly patterns: readonly string[]) {
     for (const pattern of patterns) {
       if (elsewhere.test(pattern)) continue;
       if (pattern.startsWith("re:")) this.addExpression(pattern, `^(?:${pattern.slice(3)})`);
@@ -79,6 +86,14 @@ export class ModulePatterns {
       this.numbered ||= /\d/.test(pattern);
     }
   }
+
+  /** Whether a tower, or what leads from one, is named, or some of its modules: lists that name some name all of them. */
+  readonly namesAside = (part: keyof typeof aside): boolean => {
+    const known = this.asides.get(part) ?? this.patterns.some((pattern) => aside[part].test(pattern));
+    this.asides.set(part, known);
+    return known;
+  };
+  private readonly asides = new Map<keyof typeof aside, boolean>();
 
   /** Equal for layers in which the same names match. */
   sameIn(layer: number): string {
@@ -132,4 +147,13 @@ function expressionOf(source: string): RegExp | null {
   } catch {
     return null;
   }
+}
+
+const compiled = new WeakMap<readonly string[], ModulePatterns>();
+
+/** Compiled once per list: lists have thousands of names, and several graphs are built of one model. */
+export function patternsOf(modules: readonly string[]): ModulePatterns {
+  const known = compiled.get(modules) ?? new ModulePatterns(modules);
+  compiled.set(modules, known);
+  return known;
 }

@@ -66,7 +66,13 @@ export interface QuantisedStorage {
   /** Of matrices that no rule names; null leaves them as they are. */
   readonly others: MatrixFormat | null;
   /** What `others` reaches beside the linear maps inside of layers. */
-  readonly reaches: { readonly head: boolean; readonly embedding: boolean; readonly routers: boolean };
+  readonly reaches: {
+    readonly head: boolean;
+    readonly embedding: boolean;
+    readonly routers: boolean;
+    /** Towers for images and sound, and what leads from them. */
+    readonly towers: boolean;
+  };
   /** The prediction's layers follow this many of the model; absent in the model itself. */
   readonly layersBefore?: number;
 }

@@ -78,3 +78,37 @@ describe("checkpoints that were published quantised", () => {
     expect(weightsOf("nvidia__MiniMax-M3-NVFP4").formats[0]?.parameters).toBe(57 * 128 * 3 * 3072 * 6144);
   });
 });
+
+describe("towers", () => {
+  const formats = (config: Readonly<Record<string, unknown>>): Record<string, number> => {
+    const { formats: found } = weightsOf("Qwen__Qwen2.5-VL-7B-Instruct", { quantization_config: config });
+    return Object.fromEntries(found.map(({ name, parameters }) => [name, parameters]));
+  };
+  /* 28 layers of Qwen2.5-7B, and 32 of the tower with its merger of two maps (config of Qwen2.5-VL-7B). */
+  const text = 28 * (2 * 3584 * 3584 + 2 * 3584 * 512 + 3 * 3584 * 18_944);
+  const tower = 32 * (4 * 1280 * 1280 + 3 * 1280 * 3420);
+  const merger = 5120 * 5120 + 5120 * 3584;
+
+  test("are quantised with everything else where no list names them", () => {
+    expect(formats({ quant_method: "fp8" })["FP8 with a scale per tensor"]).toBe(text + tower + merger);
+  });
+
+  test("stay as they are where a list names them, or some of their modules", () => {
+    for (const names of [["visual"], ["model.visual.blocks.0.attn.proj", "visual.merger.mlp.0"]]) {
+      const found = formats({ quant_method: "fp8", modules_to_not_convert: names });
+      expect(found["FP8 with a scale per tensor"]).toBe(text);
+    }
+  });
+
+  test("what leads from them is listed apart", () => {
+    const found = formats({ quant_method: "fp8", modules_to_not_convert: ["merger"] });
+    expect(found["FP8 with a scale per tensor"]).toBe(text + tower);
+  });
+
+  test("stay as they are where a toolkit goes through the language model's layers", () => {
+    expect(formats({ quant_method: "gptq", bits: 4, group_size: 128 })).toHaveProperty("bfloat16");
+    const [, packed] =
+      Object.entries(formats({ quant_method: "awq", bits: 4 })).find(([name]) => name !== "bfloat16") ?? [];
+    expect(packed).toBe(text);
+  });
+});

@@ -2,7 +2,7 @@ import type { MatrixFormat, QuantisedStorage } from "../../model/storage.js";
 import type { ModelDescription } from "../../model/types.js";
 import type { Block, BlockInstance, Weight } from "../types.js";
 import type { StoredAs } from "./bits-of.js";
-import { ModulePatterns } from "../../model/module-pattern.js";
+import { patternsOf } from "../../model/module-pattern.js";
 import { namesBeside, namesInLayer } from "./module-names.js";
 
 /** What a weight is to a toolkit that quantises linear maps. */
@@ -11,7 +11,7 @@ type Role = "linear" | "router" | "head" | "embedding" | "other";
 /**
  * How a `quantization_config` stores each weight. Linear maps of layers and what is beside them are what its rest
  * format reaches; routers, indexers' weights and latents around experts only where a rule names them, as all toolkits
- * but MLX leave them. Towers for images and sound stay as they are.
+ * but MLX leave them. Towers for images and sound are reached as a whole or not at all, by the method and its lists.
  */
 export function asQuantised(
   storage: QuantisedStorage,
@@ -19,11 +19,12 @@ export function asQuantised(
 ): (instance: BlockInstance) => readonly StoredAs[] {
   const rules = rulesOf(storage);
   const towers = model.stacks.flatMap(({ kind, name }) =>
-    kind === "vision" || kind === "audio" ? [`${name ?? kind}.`] : [],
+    kind === "vision" || kind === "audio" ? [{ kind, scope: `${name ?? kind}.` }] : [],
   );
   const known = new Map<Block, Map<string, readonly StoredAs[]>>();
   return ({ block, scope }) => {
-    if (towers.some((tower) => scope.startsWith(tower))) return [...block.weights].map(() => null);
+    const tower = towers.find((one) => scope.startsWith(one.scope));
+    if (tower !== undefined) return inTower(block, tower.kind, rules, storage);
     const layer = layerOf(scope, storage);
     const same = layer === null ? scope : rules.map(({ patterns }) => patterns.sameIn(layer)).join("|");
     const byPlace = known.get(block) ?? new Map<string, readonly StoredAs[]>();
@@ -39,34 +40,49 @@ export function asQuantised(
         layer === null ? (namesBeside[`${scope}.${name}`] ?? []) : namesInLayer(name, block, model.modelType);
       const rule = rules.find(({ patterns }) => names.some((one) => named(patterns, layer, one, storage)));
       const format = rule === undefined ? reached(storage, role) : rule.format;
-      return format === null
-        ? null
-        : {
-            format: format.name,
-            bits: bitsPerElement(format, weight, fusedIn(name, block)),
-            ...(format.operands === null ? {} : { operands: format.operands }),
-          };
+      return inFormat(format, weight, fusedIn(name, block));
     }
   };
 }
 
+/** Linear maps of a tower, and of what leads from it to the language model, which is a part of some towers. */
+function inTower(
+  block: Block,
+  kind: "vision" | "audio",
+  rules: readonly Rule[],
+  { others, reaches }: QuantisedStorage,
+): StoredAs[] {
+  return [...block.weights].map(([name, weight]) => {
+    if (weight.shape.length !== 2 || !name.endsWith(".weight") || /norm/.test(name)) return null;
+    const parts = leadsOn.test(name) ? (["projector", kind] as const) : ([kind] as const);
+    const rule = rules.find(({ patterns }) => parts.some((part) => patterns.namesAside(part)));
+    const format = rule === undefined ? (reaches.towers ? others : null) : rule.format;
+    return inFormat(format, weight, 1);
+  });
+}
+
+const leadsOn = /^extra\.(?:project|merge|adapter|deep)/;
+
+function inFormat(format: MatrixFormat | null, weight: Weight, fused: number): StoredAs {
+  return format === null
+    ? null
+    : {
+        format: format.name,
+        bits: bitsPerElement(format, weight, fused),
+        ...(format.operands === null ? {} : { operands: format.operands }),
+      };
+}
+
 interface Rule {
-  readonly patterns: ModulePatterns;
+  readonly patterns: ReturnType<typeof patternsOf>;
   readonly format: MatrixFormat | null;
 }
 
-const compiled = new WeakMap<QuantisedStorage["rules"], readonly Rule[]>();
-
-/** Lists have thousands of names, and several graphs are built of one model. */
 function rulesOf({ rules }: QuantisedStorage): readonly Rule[] {
-  const known = compiled.get(rules);
-  if (known !== undefined) return known;
-  const made = rules.map(({ modules, format }) => ({ patterns: new ModulePatterns(modules), format }));
-  compiled.set(rules, made);
-  return made;
+  return rules.map(({ modules, format }) => ({ patterns: patternsOf(modules), format }));
 }
 
-function named(patterns: ModulePatterns, layer: number | null, name: string, storage: QuantisedStorage): boolean {
+function named(patterns: Rule["patterns"], layer: number | null, name: string, storage: QuantisedStorage): boolean {
   if (patterns.match(layer, name)) return true;
   if (storage.layersBefore === undefined || layer === null) return false;
   return patterns.matchPrediction(layer - storage.layersBefore, name);

@@ -44,22 +44,26 @@ function parse(text: string, where: string): unknown {
   }
 }
 
+/** Objects that passed: reading a file parses it, and what reads the parsed object checks it again. */
+const checked = new WeakSet<object>();
+
 /** Refuses what is nested too deeply, cyclic objects among it, and what holds too many values. */
 export function checkNesting(value: unknown, where: string): void {
-  let level: unknown[] = [value];
+  if (typeof value !== "object" || value === null || checked.has(value)) return;
+  let level: object[] = [value];
   let seen = 0;
-  for (let depth = 0; level.length > 0; depth += 1) {
+  for (let depth = 1; level.length > 0; depth += 1) {
     if (depth > deepestNesting) {
       throw badInput("nested-too-deeply", { where, expected: `at most ${deepestNesting} levels of nesting` });
     }
-    const next: unknown[] = [];
+    const next: object[] = [];
     for (const item of level) {
-      if (typeof item !== "object" || item === null) continue;
       const children: readonly unknown[] = Array.isArray(item) ? item : Object.values(item);
       seen += children.length;
       if (seen > mostValues) throw badInput("too-many-values", { where, expected: `at most ${mostValues} values` });
-      for (const child of children) next.push(child);
+      for (const child of children) if (typeof child === "object" && child !== null) next.push(child);
     }
     level = next;
   }
+  checked.add(value);
 }

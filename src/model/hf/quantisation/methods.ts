@@ -13,19 +13,27 @@ import {
   nvfp4,
   ternary,
 } from "./formats.js";
+import { type JsonValue, isObject } from "../json.js";
 import type { Section } from "./section.js";
 import { torchaoFormat } from "./torchao.js";
 
 /** What a method makes of a config; null where a scheme in it is not known. */
 type Method = (config: Section, experts: string | null) => Omit<QuantisedStorage, "kind" | "method"> | null;
 
-const linearMaps = { head: false, embedding: false, routers: false } as const;
+/** All linear maps but the head, those of towers among them: toolkits that walk the whole model. */
+const everyLinear = { head: false, embedding: false, routers: false, towers: true } as const;
+/** Those of the language model's layers: toolkits that go layer by layer. */
+const layerLinear = { ...everyLinear, towers: false } as const;
 
 const kept = (...modules: readonly string[]): ModuleRule[] => (modules.length === 0 ? [] : [{ modules, format: null }]);
 
 /** One format for all linear maps but those that are listed as left alone, and the head. */
-function uniform(format: MatrixFormat | null, left: readonly string[]): ReturnType<Method> {
-  return format === null ? null : { rules: kept(...left), others: format, reaches: linearMaps };
+function uniform(
+  format: MatrixFormat | null,
+  left: readonly string[],
+  reaches: QuantisedStorage["reaches"] = everyLinear,
+): ReturnType<Method> {
+  return format === null ? null : { rules: kept(...left), others: format, reaches };
 }
 
 /**
@@ -38,7 +46,7 @@ const fp8: Method = (config, experts) => {
   const left = config.names("modules_to_not_convert");
   const base = fp8Base(config, experts);
   const byExperts: ModuleRule[] = experts === "fp4" ? [{ modules: ["experts"], format: microscaled(4, "float8") }] : [];
-  return { rules: [...kept(...left, ...wide), ...byExperts], others: base, reaches: linearMaps };
+  return { rules: [...kept(...left, ...wide), ...byExperts], others: base, reaches: everyLinear };
 };
 
 /** Left wide by every checkpoint of DeepSeek-V4 and V3.2. */
@@ -55,16 +63,7 @@ function fp8Base(config: Section, experts: string | null): MatrixFormat {
 /** modelopt: one algorithm for all linear maps, or one per module in `quantized_layers`. */
 function mixed(config: Section, experts: string | null): ReturnType<Method> {
   const left = [...config.names("ignore"), ...config.names("exclude_modules")];
-  const byFormat = new Map<string, { modules: string[]; format: MatrixFormat | null }>();
-  const listed = config.child("quantized_layers");
-  for (const module of listed?.keys() ?? []) {
-    // Lists name each expert of each layer: read once per text.
-    const key = JSON.stringify(listed?.raw(module));
-    const found = byFormat.get(key) ?? { modules: [], format: layerFormat(listed?.child(module) ?? null) };
-    byFormat.set(key, found);
-    found.modules.push(module);
-  }
-  const named = [...byFormat.values()];
+  const named = byFormat(config.child("quantized_layers"), ["quant_algo", "group_size"], layerFormat);
   if (named.some(({ format }) => format === null)) return null;
   const own = config.word("quant_algo");
   if (own === "mixed_precision") {
@@ -75,18 +74,44 @@ function mixed(config: Section, experts: string | null): ReturnType<Method> {
     return {
       rules: rest === null ? [...kept(...left), ...named] : [...named, ...kept(...wide)],
       others: rest,
-      reaches: linearMaps,
+      reaches: everyLinear,
     };
   }
   const format = own === null ? null : algorithmFormat(own, config.whole("group_size", null));
   if (format !== null) {
-    return { rules: [...kept(...left), ...named], others: format, reaches: { ...linearMaps, head: true } };
+    return { rules: [...kept(...left), ...named], others: format, reaches: { ...everyLinear, head: true } };
   }
   return compressed(config, experts);
 }
 
-function layerFormat(layer: Section | null): MatrixFormat | null {
-  return layer === null ? null : algorithmFormat(layer.word("quant_algo") ?? "", layer.whole("group_size", null));
+/** The modules that are named in a section, together with those of the same format; `says` are the keys that decide it. */
+function byFormat(
+  listed: Section | null,
+  says: readonly string[],
+  formatOf: (one: Section) => MatrixFormat | null,
+): ModuleRule[] {
+  const found = new Map<string, { modules: string[]; format: MatrixFormat | null }>();
+  for (const [module, said] of listed?.entries() ?? []) {
+    // Lists name each expert of each layer: a format is read once.
+    if (!isObject(said)) continue;
+    const key = says.map((name) => plainText(said[name])).join(" ");
+    const known = found.get(key);
+    if (known !== undefined) known.modules.push(module);
+    else {
+      const one = listed?.child(module) ?? null;
+      found.set(key, { modules: [module], format: one === null ? null : formatOf(one) });
+    }
+  }
+  return [...found.values()];
+}
+
+/** Two values that read the same have the same text; what is no text or number is refused when it is read. */
+function plainText(value: JsonValue | undefined): string {
+  return typeof value === "string" || typeof value === "number" ? String(value) : typeof value;
+}
+
+function layerFormat(layer: Section): MatrixFormat | null {
+  return algorithmFormat(layer.word("quant_algo") ?? "", layer.whole("group_size", null));
 }
 
 /** compressed-tensors: groups of targets, which are names, expressions, or the class `Linear`. */
@@ -104,7 +129,7 @@ const compressed: Method = (config) => {
     const modules = targets.filter((target) => !classes.includes(target));
     if (modules.length > 0) rules.push({ modules, format });
   }
-  return groups.length === 0 ? null : { rules, others, reaches: { ...linearMaps, head: true } };
+  return groups.length === 0 ? null : { rules, others, reaches: { ...everyLinear, head: true } };
 };
 
 const modelopt: Method = (config, experts) => mixed(config, experts);
@@ -127,14 +152,15 @@ const gptq: Method = (config) => {
   return {
     rules: [...rules, ...kept(...config.names("modules_to_not_convert"))],
     others: made(bits, group),
-    reaches: { ...linearMaps, head: config.flag("lm_head", false) },
+    reaches: { ...layerLinear, head: config.flag("lm_head", false) },
   };
 };
 
 const awq: Method = (config) => {
   const bits = config.whole("bits", config.whole("w_bit", 4, 8), 8);
   const group = config.whole("group_size", config.whole("q_group_size", 128));
-  return uniform(integers({ bits, group, scaleBits: 16, zeroBits: bits }), config.names("modules_to_not_convert"));
+  const format = integers({ bits, group, scaleBits: 16, zeroBits: bits });
+  return uniform(format, config.names("modules_to_not_convert"), layerLinear);
 };
 
 /** AutoRound in the layout of GPTQ, unless it says AWQ's; `extra_config` has layers with bits of their own. */
@@ -143,13 +169,10 @@ const autoRound: Method = (config) => {
   const group = config.whole("group_size", 128);
   const made = (b: number, g: number): MatrixFormat | null =>
     b >= 16 ? null : integers({ bits: b, group: g, scaleBits: 16, zeroBits: b });
-  const rules = (config.child("extra_config")?.children() ?? []).map(
-    ([name, one]): ModuleRule => ({
-      modules: [name],
-      format: made(one.whole("bits", bits, 32), one.whole("group_size", group)),
-    }),
+  const rules = byFormat(config.child("extra_config"), ["bits", "group_size"], (one) =>
+    made(one.whole("bits", bits, 32), one.whole("group_size", group)),
   );
-  return { rules, others: made(bits, group), reaches: linearMaps };
+  return { rules, others: made(bits, group), reaches: layerLinear };
 };
 
 const bitsAndBytes: Method = (config) => {
@@ -165,7 +188,7 @@ const bitsAndBytes: Method = (config) => {
 const mxfp4: Method = (config) => ({
   rules: [...kept(...config.names("modules_to_not_convert")), { modules: ["experts"], format: microscaled(4, null) }],
   others: null,
-  reaches: linearMaps,
+  reaches: layerLinear,
 });
 
 const fbgemm: Method = (config) => uniform(fp8PerChannel(32, "float8"), config.names("modules_to_not_convert"));
@@ -199,7 +222,7 @@ const hqq: Method = (config) => {
   const tagged = own.children().filter(([key]) => /[a-z]_proj$/.test(key));
   const rules = tagged.map(([name, one]): ModuleRule => ({ modules: [name], format: made(one) }));
   const left = config.names("skip_modules");
-  return { rules: [...kept(...left), ...rules], others: made(own), reaches: linearMaps };
+  return { rules: [...kept(...left), ...rules], others: made(own), reaches: everyLinear };
 };
 
 const aqlm: Method = (config) =>
@@ -211,6 +234,7 @@ const aqlm: Method = (config) =>
       config.whole("out_group_size", 1),
     ),
     config.names("linear_weights_not_to_quantize"),
+    layerLinear,
   );
 
 const bitnet: Method = (config) => uniform(ternary, config.names("modules_to_not_convert"));
@@ -229,7 +253,7 @@ const quark: Method = (config) => {
   return {
     rules: [...kept(...config.names("exclude")), ...rules],
     others: format,
-    reaches: { ...linearMaps, head: true },
+    reaches: { ...everyLinear, head: true },
   };
 };
 
@@ -268,9 +292,13 @@ const mlx: Method = (config) => {
   };
   const others = made(config);
   if (others === null) return null;
-  const left = config.keys().filter((key) => config.raw(key) === false);
-  const rules = config.children().map(([name, one]): ModuleRule => ({ modules: [name], format: made(one) }));
-  return { rules: [...kept(...left), ...rules], others, reaches: { head: true, embedding: true, routers: true } };
+  const left = config.entries().flatMap(([key, said]) => (said === false ? [key] : []));
+  const rules = byFormat(config, ["bits", "group_size", "mode"], made);
+  return {
+    rules: [...kept(...left), ...rules],
+    others,
+    reaches: { head: true, embedding: true, routers: true, towers: false },
+  };
 };
 
 const torchao: Method = (config) => {
@@ -280,7 +308,7 @@ const torchao: Method = (config) => {
   return {
     rules: kept(...config.names("modules_to_not_convert")),
     others: format,
-    reaches: { ...linearMaps, head: whole, embedding: whole },
+    reaches: { ...everyLinear, head: whole, embedding: whole },
   };
 };
 

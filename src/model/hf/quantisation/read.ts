@@ -2,7 +2,7 @@ import type { Dtype } from "../../../base/units.js";
 import type { ConfigReader } from "../config-reader.js";
 import { type JsonObject, isObject } from "../json.js";
 import type { QuantisedStorage } from "../../storage.js";
-import { ModulePatterns } from "../../module-pattern.js";
+import { patternsOf } from "../../module-pattern.js";
 import { methods } from "./methods.js";
 import { Section } from "./section.js";
 
@@ -13,7 +13,7 @@ export interface Quantisation {
 }
 
 /** Where configs have it: at the top, in the language model's part, under its former name, under MLX's. */
-const places = ["quantization_config", "compression_config", "quantization"] as const;
+export const quantisationPlaces = ["quantization_config", "compression_config", "quantization"] as const;
 
 /**
  * The number formats of a checkpoint that was published quantised. A method or scheme that is not known leaves the
@@ -22,8 +22,9 @@ const places = ["quantization_config", "compression_config", "quantization"] as 
  * @throws bad input when a value in it cannot be right
  */
 export function readQuantisation(whole: JsonObject, text: JsonObject, keys: ConfigReader): Quantisation {
-  keys.ignore(...places);
-  const [place, config] = [whole, text].flatMap((part) => places.flatMap((key) => placed(key, part[key])))[0] ?? [];
+  keys.ignore(...quantisationPlaces);
+  const [place, config] =
+    [whole, text].flatMap((part) => quantisationPlaces.flatMap((key) => placed(key, part[key])))[0] ?? [];
   if (place === undefined || config === undefined) return {};
   const section = new Section(keys.where, place, config);
   const method = methodOf(section, place);
@@ -36,7 +37,7 @@ export function readQuantisation(whole: JsonObject, text: JsonObject, keys: Conf
     keys.note(`${place} (${method}) is not understood: weights are taken in the dtype that the file names`);
     return cache === null ? {} : { cache };
   }
-  const refused = made.rules.flatMap(({ modules }) => new ModulePatterns(modules).refused);
+  const refused = made.rules.flatMap(({ modules }) => patternsOf(modules).refused);
   if (refused.length > 0) {
     keys.note(
       `${place}: patterns of modules that are not understood name none here: ${refused.slice(0, 5).join(", ")}`,

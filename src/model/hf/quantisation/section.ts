@@ -13,8 +13,8 @@ export class Section {
     return badInput("bad-config", { where: this.where, key: `${this.path}.${key}`, found: this.value[key], expected });
   }
 
-  keys(): string[] {
-    return Object.keys(this.value);
+  entries(): [string, JsonValue | undefined][] {
+    return Object.entries(this.value);
   }
 
   raw(key: string): JsonValue | undefined {
