@@ -32,7 +32,17 @@ export const engines = ["vLLM", "SGLang", "llama.cpp"] as const;
 export interface EngineOption {
   readonly engine: (typeof engines)[number];
   readonly option: string;
+  /** Where the engine's own repository names it: repository and path, read in November 2026. */
+  readonly source: string;
 }
+
+/** Files that name the options. */
+const files = {
+  vLLM: "vllm-project/vllm: vllm/engine/arg_utils.py",
+  serve: "vllm-project/vllm: vllm/entrypoints/openai/cli_args.py",
+  SGLang: "sgl-project/sglang: python/sglang/srt/server_args.py",
+  "llama.cpp": "ggml-org/llama.cpp: tools/server/README.md",
+} as const;
 
 export const advice: Readonly<Record<Cause, string>> = {
   "prefix-cache":
@@ -56,54 +66,63 @@ export const advice: Readonly<Record<Cause, string>> = {
     "the runtime masks the window but computes, or keeps, everything: use a kernel that skips what lies outside of it",
 };
 
-/** Names of options as of 2026; each engine's documentation has the defaults. */
+const vllm = (option: string, source: string = files.vLLM): EngineOption => ({ engine: "vLLM", option, source });
+const sglang = (option: string, source: string = files.SGLang): EngineOption => ({ engine: "SGLang", option, source });
+const llamaCpp = (option: string): EngineOption => ({ engine: "llama.cpp", option, source: files["llama.cpp"] });
+
+/** Each engine's documentation has the defaults. */
 export const engineOptions: Readonly<Record<Cause, readonly EngineOption[]>> = {
   "prefix-cache": [
-    { engine: "vLLM", option: "--no-enable-prefix-caching; --enable-prompt-tokens-details reports cached tokens" },
-    { engine: "SGLang", option: "--disable-radix-cache; --enable-cache-report reports cached tokens" },
-    { engine: "llama.cpp", option: '--no-cache-prompt, or "cache_prompt": false in the request' },
+    vllm("--no-enable-prefix-caching"),
+    vllm("--enable-prompt-tokens-details reports cached tokens", files.serve),
+    sglang("--disable-radix-cache; --enable-cache-report reports cached tokens"),
+    llamaCpp('--no-cache-prompt, or "cache_prompt": false in the request'),
   ],
   "fixed-overhead": [
-    { engine: "vLLM", option: "no --enforce-eager (it forbids captured graphs); --async-scheduling" },
-    { engine: "SGLang", option: "no --disable-cuda-graph, no --disable-overlap-schedule" },
-    { engine: "llama.cpp", option: "all layers on the GPU (-ngl 99); no other slot busy (--parallel 1)" },
+    vllm("no --enforce-eager (it forbids captured graphs); --async-scheduling"),
+    sglang("no --disable-cuda-graph, no --disable-overlap-schedule"),
+    llamaCpp("all layers on the GPU (--gpu-layers all); one slot (--parallel 1)"),
   ],
   padding: [
-    {
-      engine: "vLLM",
-      option: "VLLM_PROMPT_SEQ_BUCKET_STEP (Gaudi), VLLM_TPU_BUCKET_PADDING_GAP (TPU): smaller steps of the buckets",
-    },
-    { engine: "SGLang", option: "--precompile-token-paddings (TPU): more and finer lengths" },
+    vllm(
+      "VLLM_BUCKETING_STRATEGY=lin and a smaller VLLM_PROMPT_QUERY_BUCKET_STEP (Gaudi; before that name: VLLM_PROMPT_SEQ_BUCKET_STEP)",
+      "vllm-project/vllm-gaudi: docs/configuration/env_variables.md",
+    ),
+    vllm("VLLM_TPU_BUCKET_PADDING_GAP (TPU): smaller steps of the buckets", "vllm-project/vllm: vllm/envs.py"),
+    sglang(
+      "--precompile-token-paddings (TPU): more and finer lengths",
+      "sgl-project/sglang-jax: python/sgl_jax/srt/server_args.py",
+    ),
   ],
   "outside-time": [
-    { engine: "vLLM", option: "token ids as the prompt of /v1/completions; --api-server-count 2 and more" },
-    { engine: "SGLang", option: "--skip-tokenizer-init with input_ids; --tokenizer-worker-num 2 and more" },
-    { engine: "llama.cpp", option: "token ids as the prompt of /v1/completions" },
+    vllm("token ids as the prompt of /v1/completions; --api-server-count 2 and more", files.serve),
+    sglang("token ids as the prompt of /v1/completions; --tokenizer-worker-num 2 and more"),
+    llamaCpp("token ids as the prompt of /v1/completions"),
   ],
   unfused: [
-    { engine: "vLLM", option: "--attention-backend FLASH_ATTN or FLASHINFER" },
-    { engine: "SGLang", option: "--attention-backend fa3 or flashinfer" },
-    { engine: "llama.cpp", option: "--flash-attn on" },
+    vllm("--attention-backend FLASH_ATTN or FLASHINFER"),
+    sglang("--attention-backend fa3 or flashinfer"),
+    llamaCpp("--flash-attn on"),
   ],
   regather: [
-    { engine: "vLLM", option: "--max-num-batched-tokens: larger" },
-    { engine: "SGLang", option: "--chunked-prefill-size: larger" },
-    { engine: "llama.cpp", option: "--ubatch-size and --batch-size: larger" },
+    vllm("--max-num-batched-tokens: larger"),
+    sglang("--chunked-prefill-size: larger, or -1 for no chunks"),
+    llamaCpp("--ubatch-size and --batch-size: larger"),
   ],
   "memory-pressure": [
-    { engine: "vLLM", option: "--max-model-len, --kv-cache-dtype fp8, --gpu-memory-utilization" },
-    { engine: "SGLang", option: "--context-length, --kv-cache-dtype fp8_e4m3, --mem-fraction-static" },
-    { engine: "llama.cpp", option: "--ctx-size, --cache-type-k q8_0 --cache-type-v q8_0, --parallel 1" },
+    vllm("--max-model-len, --kv-cache-dtype fp8, --gpu-memory-utilization"),
+    sglang("--context-length, --kv-cache-dtype fp8_e4m3, --mem-fraction-static"),
+    llamaCpp("--ctx-size, --cache-type-k q8_0 --cache-type-v q8_0, --parallel 1"),
   ],
   throttling: [],
   queueing: [
-    { engine: "vLLM", option: "--max-num-seqs: larger; /metrics has vllm:request_queue_time_seconds" },
-    { engine: "SGLang", option: "--max-running-requests: larger" },
-    { engine: "llama.cpp", option: "--parallel: more slots" },
+    vllm("--max-num-seqs: larger; /metrics has vllm:request_queue_time_seconds"),
+    sglang("--max-running-requests: larger"),
+    llamaCpp("--parallel: more slots"),
   ],
   "idle-window": [
-    { engine: "vLLM", option: "no --disable-sliding-window, no --disable-hybrid-kv-cache-manager" },
-    { engine: "SGLang", option: "no --disable-hybrid-swa-memory" },
-    { engine: "llama.cpp", option: "no --swa-full" },
+    vllm("another --attention-backend; --disable-hybrid-kv-cache-manager keeps the whole cache of every layer"),
+    sglang("another --attention-backend; --disable-hybrid-swa-memory keeps the whole cache of every layer"),
+    llamaCpp("no --swa-full"),
   ],
 };

@@ -8,6 +8,7 @@ export interface Usage {
   readonly completion_tokens: number;
   readonly total_tokens: number;
   readonly prompt_tokens_details?: { readonly cached_tokens: number };
+  readonly prompt_cache_hit_tokens?: number;
 }
 
 const words = ["na", "îve", " wörd", "s ", "🙂", " of", " n²", " tok"];

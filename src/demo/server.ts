@@ -15,6 +15,7 @@ import {
   wantsUsage,
 } from "./http.js";
 import { type DemoLaw, type DemoTimes, demoTimes } from "./law.js";
+import { elsewhere, namesElsewhere } from "./elsewhere.js";
 import type { Quirk } from "./quirks.js";
 import { PrefixCache, fewLetters, templateTokens, tokensOf } from "./tokens.js";
 
@@ -112,9 +113,16 @@ class Demo {
       return;
     }
     if (request.method === "GET" && path === "/v1/models") {
-      const limit = this.has("unnamed-limit") ? {} : { max_model_len: this.options.law.contextLimit };
+      const unnamed = this.has("unnamed-limit") || namesElsewhere(this.has);
+      const limit = unnamed ? {} : { max_model_len: this.options.law.contextLimit };
       const model = { id: this.model, object: "model", owned_by: "nsquared-demo", ...limit };
       sendJson(response, { object: "list", data: [model] });
+      return;
+    }
+    const { contextLimit } = this.options.law;
+    const own = request.method === "GET" ? elsewhere(path, this.has, { model: this.model, contextLimit }) : undefined;
+    if (own !== undefined) {
+      sendJson(response, own);
       return;
     }
     if (request.method !== "POST") throw new Refusal(404, `no ${request.method} ${path}`);
@@ -203,6 +211,7 @@ class Demo {
       completion_tokens: written,
       total_tokens: tokens.length + written,
       ...(this.has("reports-cached") ? { prompt_tokens_details: { cached_tokens: cached } } : {}),
+      ...(this.has("cache-hits") ? { prompt_cache_hit_tokens: cached } : {}),
     };
     let due = arrived + seconds;
     const steps = Array.from({ length: Math.max(0, written - 1) }, (_, index) =>
@@ -236,7 +245,7 @@ class Demo {
       const text = Array.from({ length: last - index }, (_, offset) => wordOf(index + offset)).join("");
       const reasoning = this.has("reasoning") && wanted.api === "chat" && index < written / 2;
       const soFar = { ...usage, completion_tokens: last, total_tokens: tokens.length + last };
-      const chunk = chunkOf({ ...common, text, reasoning, ...(this.has("usage-every") ? { usage: soFar } : {}) });
+      const chunk = chunkOf({ ...common, text, reasoning, ...this.usageOfChunk(soFar) });
       // Written down before its time has come: what is late then is the way to the client alone.
       const send = writer.prepare(chunk);
       await this.time.until(due);
@@ -244,6 +253,12 @@ class Demo {
       if (index >= written / 2 && index > 0) {
         if (this.has("cut")) {
           response.destroy();
+          return;
+        }
+        if (this.has("error-line")) {
+          response.end(
+            'error: {"code":500,"message":"decode failed: no space in the cache","type":"server_error"}\n\n',
+          );
           return;
         }
         if (this.has("error-in-stream")) {
@@ -259,6 +274,11 @@ class Demo {
     if (wanted.usage && !this.has("no-usage")) await writer.send(chunkOf({ ...common, withoutChoices: true, usage }));
     await writer.send("[DONE]");
     response.end();
+  }
+
+  private usageOfChunk(usage: Usage): { readonly usage?: Usage } {
+    if (this.has("usage-zeros")) return { usage: { prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 } };
+    return this.has("usage-every") ? { usage } : {};
   }
 
   /** An event after each chunk of the prompt; every token of it takes equally long here. */

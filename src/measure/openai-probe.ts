@@ -2,9 +2,10 @@ import { badInput } from "../base/errors.js";
 import type { Random } from "../base/random.js";
 import type { Seconds } from "../base/units.js";
 import { median } from "../math/median.js";
-import { type Connection, NoAnswer } from "./openai-http.js";
+import type { Connection } from "./openai-http.js";
 import { at, isWebPage, jsonOf } from "./openai-json.js";
-import { anApi, isUnauthorised, noServer, unauthorised, unreachable } from "./openai-refusal.js";
+import { get, limitOf, nameOf, ownWords } from "./openai-pages.js";
+import { anApi, isUnauthorised, noServer, unauthorised } from "./openai-refusal.js";
 import { type TokenScale, plainScale, randomPrompt, scaleOf, wordCycle } from "./openai-prompt.js";
 import {
   type Api,
@@ -55,8 +56,6 @@ const noops = 5;
 /** Words of the two prompts that show how words become tokens. */
 const probeUnits = [wordCycle, 3 * wordCycle] as const;
 const probeAnswer = 2;
-/** A request for no work is given up after so long. */
-const longestNoop: Seconds = 60;
 /** Where the two small prompts took longer together, they are not asked twice. */
 const longestRepeated: Seconds = 5;
 
@@ -95,47 +94,6 @@ async function listModels(connection: Connection, options: ProbeOptions): Promis
   const own = list.find((item) => at(item, "id") === options.model);
   const owner = at(own, "owned_by");
   return { models, owner: nameOf(owner), contextLimit: limitOf(own), connectSeconds };
-}
-
-/** A short text from outside, as a name. */
-function nameOf(value: unknown): string | null {
-  return typeof value === "string" && /^[\x20-\x7e]{1,100}$/.test(value) ? value : null;
-}
-
-function limitOf(model: unknown): number | null {
-  for (const path of [["max_model_len"], ["context_length"], ["meta", "n_ctx"]]) {
-    const found = at(model, ...path);
-    if (typeof found === "number" && Number.isSafeInteger(found) && found > 0) return found;
-  }
-  return null;
-}
-
-async function get(
-  connection: Connection,
-  path: string,
-  asking: Asking,
-  body?: unknown,
-): Promise<{ readonly status: number; readonly text: string; readonly location: string | null }> {
-  const pieces: Uint8Array[] = [];
-  // Nothing has to be computed for it, however long an answer may take.
-  const timeoutSeconds = Math.min(asking.timeoutSeconds, longestNoop);
-  try {
-    const { status, headers } = await connection.exchange({
-      method: body === undefined ? "GET" : "POST",
-      path,
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-      ...asking,
-      timeoutSeconds,
-      data: (bytes) => {
-        pieces.push(bytes);
-      },
-    });
-    return { status, text: Buffer.concat(pieces).toString("utf8"), location: headers.location ?? null };
-  } catch (error) {
-    asking.signal.throwIfAborted();
-    if (error instanceof NoAnswer) throw unreachable(connection, error);
-    throw error;
-  }
 }
 
 /** A way of asking, richest first. */
@@ -253,6 +211,7 @@ export async function probeServer(connection: Connection, options: ProbeOptions)
     ],
     options,
   );
+  const own = await ownWords(connection, listing.contextLimit, options);
   const tokenize = await get(connection, "//tokenize", options, { prompt: "the of and", content: "the of and" }).catch(
     () => null,
   );
@@ -260,14 +219,14 @@ export async function probeServer(connection: Connection, options: ProbeOptions)
     dialect: way.dialect,
     prompts: way.prompts,
     scale: scaled ? scaleOf([short, few], [long, many]) : plainScale,
-    server: listing.owner,
-    version: await versionOf(connection, options),
+    server: own.server ?? listing.owner,
+    version: own.version,
     counts,
     scaled,
     serverTimings: completion.request.serverPrefillSeconds !== null,
     reportsCached: completion.request.cachedTokens !== null,
     tokenizes: tokenize?.status === 200 && jsonOf(tokenize.text) !== undefined,
-    contextLimit: listing.contextLimit,
+    contextLimit: own.contextLimit,
     noopSeconds: median(times),
     connectSeconds: listing.connectSeconds,
     models: listing.models,
@@ -343,17 +302,4 @@ async function countWhole(
     found.push((await askSmall(connection, prompt, dialect, options)).request.promptTokens);
   }
   return found;
-}
-
-/** `/version` as vLLM has it, or the build in llama.cpp's `/props`. */
-async function versionOf(connection: Connection, options: ProbeOptions): Promise<string | null> {
-  for (const [path, key] of [
-    ["//version", "version"],
-    ["//props", "build_info"],
-  ] as const) {
-    const answer = await get(connection, path, options).catch(() => null);
-    const version = answer?.status === 200 ? nameOf(at(jsonOf(answer.text), key)) : null;
-    if (version !== null) return version;
-  }
-  return null;
 }

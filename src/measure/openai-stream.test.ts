@@ -114,3 +114,20 @@ test("servers word their errors in several ways", () => {
   expect(errorText({ detail: "d" })).toBe("d");
   expect(errorText({})).toBeNull();
 });
+
+describe("what servers do differently", () => {
+  test("ignores fields and retries that nobody knows, and takes the errors of old servers", () => {
+    const facts = read('retry: soon\nx-note: hello\ndata: {"choices":[{"text":"a"}]}\n\n');
+    expect(facts).toMatchObject({ problem: null, contentChunks: 1 });
+    expect(read('data: {"object":"error","message":"engine is dead","code":500}\n\n').problem).toBe("engine is dead");
+    expect(read("error: it fell over\n\n").problem).toBe("it fell over");
+  });
+
+  test.each([
+    { prompt_tokens_details: { cached_tokens: 5 }, prompt_cache_hit_tokens: 7 },
+    { prompt_tokens_details: null, prompt_cache_hit_tokens: 5 },
+    { cached_tokens: 5 },
+  ])("finds the cached tokens in %j", (usage) => {
+    expect(read(`data: ${JSON.stringify({ choices: [], usage })}\n\n`).cachedTokens).toBe(5);
+  });
+});

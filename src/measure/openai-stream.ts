@@ -76,7 +76,10 @@ export class StreamReader {
     },
     maxBufferSize: longestEvent,
     onError: (error) => {
-      this.facts.problem ??= `unreadable stream: ${error.message.slice(0, 200)}`;
+      // Fields that nobody knows are ignored, as the standard wants it; llama.cpp once put its errors into one.
+      if (error.type === "invalid-retry" || (error.type === "unknown-field" && error.field !== "error")) return;
+      const said = error.type === "unknown-field" ? (errorText(jsonOf(error.value ?? "")) ?? error.value) : undefined;
+      this.facts.problem ??= said?.slice(0, 300) ?? `unreadable stream: ${error.message.slice(0, 200)}`;
     },
   });
   private now: Seconds = 0;
@@ -132,7 +135,8 @@ export class StreamReader {
       facts.problem ??= `an event is no JSON: ${data.slice(0, 80)}`;
       return;
     }
-    if (at(value, "error") !== undefined && at(value, "error") !== null) {
+    const failed = at(value, "error") ?? null;
+    if (failed !== null || at(value, "object") === "error") {
       facts.problem ??= errorText(value) ?? "the server sent an error inside the stream";
       return;
     }
@@ -166,7 +170,13 @@ export class StreamReader {
     const usage = at(value, "usage");
     facts.promptTokens = count(at(usage, "prompt_tokens")) ?? facts.promptTokens;
     facts.outputTokens = count(at(usage, "completion_tokens")) ?? facts.outputTokens;
-    facts.cachedTokens = count(at(usage, "prompt_tokens_details", "cached_tokens")) ?? facts.cachedTokens;
+    // Of OpenAI and most servers, of DeepSeek's API, and of Moonshot's.
+    for (const path of [["prompt_tokens_details", "cached_tokens"], ["prompt_cache_hit_tokens"], ["cached_tokens"]]) {
+      const cached = count(at(usage, ...path));
+      if (cached === null) continue;
+      facts.cachedTokens = cached;
+      break;
+    }
     const timings = at(value, "timings");
     const predicted = count(at(timings, "predicted_n"));
     facts.serverPrefill = milliseconds(at(timings, "prompt_ms")) ?? facts.serverPrefill;

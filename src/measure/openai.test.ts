@@ -61,6 +61,11 @@ describe("the probe", () => {
     [["unnamed-limit"], { contextLimit: null, server: "nsquared-demo" }, {}],
     [["llama-timings"], { serverTimings: true, reportsCached: true }, {}],
     [["no-tokenize"], { tokenizes: false }, {}],
+    [["llama-props"], { contextLimit: 32_768, version: "b6000-demo", server: "nsquared-demo" }, {}],
+    [["tgi-info"], { contextLimit: 32_768, version: "3.3.6-demo" }, {}],
+    [["ollama-ps"], { contextLimit: 32_768, version: "0.12.0-demo", server: "ollama" }, {}],
+    [["lm-studio-models"], { contextLimit: 32_768, version: null, server: "lm-studio" }, {}],
+    [["cache-hits"], { reportsCached: true }, {}],
   ])("with %s it asks in other words", async (quirks, found, dialect) => {
     const { probe } = await open(quirks);
     expect(probe).toMatchObject(found);
@@ -116,6 +121,7 @@ describe("a sample", () => {
     "split-utf8",
     "role-first",
     "usage-every",
+    "usage-zeros",
     "several-tokens",
     "reasoning",
     "silent-first",
@@ -178,6 +184,7 @@ describe("a sample", () => {
   test.each<[Quirk, string]>([
     ["cut", "cut in the middle"],
     ["error-in-stream", "CUDA error: out of memory"],
+    ["error-line", "decode failed: no space in the cache"],
   ])("with %s has failed, and no time", async (quirk, reason) => {
     // The probe asks for two tokens: the fault begins with the second.
     await expect(open([quirk])).rejects.toMatchObject({ message: expect.stringContaining(reason) });

@@ -313,6 +313,27 @@ describe("serving benchmarks", () => {
       config: { strategy: { type_: "concurrent", streams: 4 } },
       requests: { successful: [request(128, 900)] },
     };
+    const second = {
+      metadata: { version: 2, guidellm_version: "0.8.0" },
+      config: { metadata: {}, spec: { backend: { kind: "openai_http", model: "org/other" } } },
+      benchmarks: [
+        {
+          type_: "generative_benchmark",
+          config: { strategy: { type_: "synchronous" } },
+          requests: {
+            successful: [
+              { ...request(128, 100), request_start_time: 1_786_000_000.25 },
+              { ...request(512, 300), request_start_time: 1_786_000_001.5 },
+            ],
+            errored: [],
+            incomplete: [],
+          },
+        },
+      ],
+    };
+    const newer = await read(JSON.stringify(second));
+    expect(newer.model).toBe("org/other");
+    expect(newer.series[0]?.points.map(({ at }) => at)).toEqual([1_786_000_000.25, 1_786_000_001.5]);
     const sweep = await read(JSON.stringify({ ...report, benchmarks: [benchmark, loaded] }));
     expect(sweep.series).toEqual(series);
     expect(sweep.notes.map(({ code }) => code)).toContain("loads-left-out");
@@ -346,6 +367,8 @@ describe("serving benchmarks", () => {
     const timed = async (...records: object[]) =>
       (await read(records.map((one) => JSON.stringify(one)).join("\n"))).notes.map(({ code }) => code);
     expect(await timed(during(1, 2, 128), during(3, 4, 512))).not.toContain("under-load");
+    const moments = await read([during(1.5, 2, 128), during(3, 4, 512)].map((one) => JSON.stringify(one)).join("\n"));
+    expect(moments.series[0]?.points.map(({ at }) => at)).toEqual([1.5, 3]);
     expect(await timed(during(1, 3, 128), during(2, 4, 512))).toContain("under-load");
     expect(series[0]?.points).toEqual([
       { n: 128, seconds: 0.1 },

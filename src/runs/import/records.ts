@@ -111,6 +111,8 @@ const vllmServe: RecordFormat = {
 };
 
 const guideRequest = z.object({
+  /** Unix seconds. */
+  request_start_time: z.number().nullish(),
   prompt_tokens: count.nullish(),
   output_tokens: count.nullish(),
   time_to_first_token_ms: z.number().nullish(),
@@ -119,6 +121,15 @@ const guideRequest = z.object({
 const guideReport = z.object({
   metadata: z.object({ guidellm_version: label.optional() }).optional(),
   args: z.looseObject({ model: label.nullish() }).optional(),
+  /** Instead of `args` from version 2 of the report on. */
+  config: z
+    .looseObject({
+      spec: z
+        .looseObject({ backend: z.looseObject({ model: label.nullish() }).optional().catch(undefined) })
+        .optional(),
+    })
+    .optional()
+    .catch(undefined),
   benchmarks: z
     .array(
       z.object({
@@ -150,7 +161,8 @@ const guideLlm: RecordFormat = {
   recognises: (record) => Array.isArray(record["benchmarks"]),
   read: (record, collector, where) => {
     const report = parsed(guideReport, record, "GuideLLM", where);
-    if (report.args?.model != null) collector.identify("model", report.args.model, where);
+    const model = report.args?.model ?? report.config?.spec?.backend?.model ?? null;
+    if (model !== null && model !== "") collector.identify("model", model, where);
     collector.unit("time_to_first_token_ms and inter_token_latency_ms in ms");
     let left = 0;
     const strategyOf = (benchmark: (typeof report.benchmarks)[number]): string => {
@@ -184,11 +196,14 @@ const guideLlm: RecordFormat = {
           left += 1;
           return;
         }
-        collector.add({ phase: "prefill", n, depth: 0, batch: 1, seconds: ttft / 1000 }, at);
+        const start = request.request_start_time;
+        const moment = start == null ? {} : { at: start };
+        collector.add({ phase: "prefill", n, depth: 0, batch: 1, seconds: ttft / 1000, ...moment }, at);
         const itl = request.inter_token_latency_ms;
         const generated = request.output_tokens ?? 0;
         if (itl != null && itl > 0 && generated > 1) {
-          collector.add({ phase: "decode", n: 1, depth: n + generated / 2, batch: 1, seconds: itl / 1000 }, at);
+          const step = { phase: "decode", n: 1, depth: n + generated / 2, batch: 1, seconds: itl / 1000 } as const;
+          collector.add({ ...step, ...moment }, at);
         }
       });
     });
@@ -278,12 +293,14 @@ function readPerfRecord(record: unknown, collector: Collector, where: string): v
   }
   collector.unit(`time_to_first_token in ${ttft.unit}`);
   const seconds = perfSeconds(ttft.value, ttft.unit, where);
-  collector.add({ phase: "prefill", n: n.value, depth: 0, batch: 1, seconds }, where);
+  const moment = start === undefined ? {} : { at: start / 1e9 };
+  collector.add({ phase: "prefill", n: n.value, depth: 0, batch: 1, seconds, ...moment }, where);
   const itl = value("inter_token_latency");
   const generated = value("output_sequence_length")?.value ?? 0;
   if (itl !== null && generated > 1) {
     const step = perfSeconds(itl.value, itl.unit, where);
-    collector.add({ phase: "decode", n: 1, depth: n.value + generated / 2, batch: 1, seconds: step }, where);
+    const depth = n.value + generated / 2;
+    collector.add({ phase: "decode", n: 1, depth, batch: 1, seconds: step, ...moment }, where);
   }
 }
 

@@ -37,7 +37,7 @@ export const explainDocument = z.object({
       }),
       advice: z.string(),
       /** What to set: of the engine that served, where that is known, else of several. */
-      options: z.array(z.object({ engine: z.enum(engines), option: z.string() })),
+      options: z.array(z.object({ engine: z.enum(engines), option: z.string(), source: z.string() })),
     }),
   ),
   warnings: z.array(warning),
