@@ -115,7 +115,7 @@ export function groupSpread(groups) {
     const sorted = logs.map((log) => Math.abs(log - (middles[g] ?? 0))).toSorted((a, b) => a - b);
     return Array.from({ length: ofEach }, (_, i) => quantile(sorted, (i + 0.5) / ofEach));
   });
-  const between = (few * quantile(middles.map(Math.abs), 0.8)) / intervalDeviations;
+  const between = few * statedSpread(middles);
   return Math.max(Math.hypot(between, statedSpread(within)), statedSpread(groups.flat()));
 }
 /** Quantiles that speak for the rows of a group. */

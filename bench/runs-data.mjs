@@ -94,6 +94,11 @@ function engineOf(engine) {
   return null;
 }
 
+/** Before CUDA graphs: what such engines take per kernel says nothing of those that people run. */
+const launchedByHost = /^vLLM-based/;
+/** Tokens of a prefill whose products of a large model hide that. */
+const longEnough = 512;
+
 /** @type {Map<string, ModelDescription | null>} */
 const models = new Map();
 
@@ -155,6 +160,10 @@ function runOf(phase, row) {
     return "time to the first token under load: queueing";
   if (gpus > 1 && (engine.startsWith("llama.cpp") || engine === "mlx"))
     return "several devices that take layers in turn";
+  const n = Number(phase === "prefill" ? row.n_tokens : row.context);
+  if (launchedByHost.test(row.engine ?? "") && (phase === "decode" || n < longEnough)) {
+    return "a fork of vLLM of 2023: kernels launched one by one by the host, which decide short passes";
+  }
   const model = modelOf(row.model_key ?? "", format);
   if (model === null) return "the model's config is not known";
   const seconds = phase === "prefill" ? Number(row.seconds) : Number(row.ms_per_token) / 1000;
@@ -169,7 +178,7 @@ function runOf(phase, row) {
     engine,
     gpus,
     batch: Number(row.batch),
-    n: Number(phase === "prefill" ? row.n_tokens : row.context),
+    n,
     depth: phase === "prefill" ? Number(row.depth) : 0,
     chunk: row.ubatch === undefined || row.ubatch === "" ? null : Number(row.ubatch),
     attention: row.flash === "1" ? "fused" : row.flash === "0" ? "naive" : null,
