@@ -1,9 +1,10 @@
 // Prefill against other JavaScript runtimes: this project's lowering, @huggingface/transformers with the same weights in its own
 // layout, and node-llama-cpp with a GGUF file of the same shapes; float32, interleaved in shuffled rounds, one run. Logits of the
-// first two are compared. Prints tokens/s and the ratios of the pairs with their 95 % intervals.
+// first two are compared. Prints tokens/s and the ratios of the pairs with their 95 % intervals. The first two run the same kernels
+// and lie within percents of each other, so they get more rounds than the third.
 //
 //   npm run build && npm install --no-save @huggingface/transformers && node bench/runtimes.mjs [--lengths 512,2048,8192]
-//     [--rounds 5] [--threads 2] [--model SmolLM2-135M] [--layers 30] [--transformers folder/with/node_modules]
+//     [--rounds 24] [--llama-rounds 5] [--threads 2] [--model SmolLM2-135M] [--layers 30] [--transformers folder/with/node_modules]
 import { createRequire } from "node:module";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -12,7 +13,7 @@ import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 import { parseLengths } from "../dist/base/lengths.js";
 import { seededRandom, shuffled } from "../dist/base/random.js";
-import { studentQuantile } from "../dist/math/distributions.js";
+import { normalQuantile } from "../dist/math/distributions.js";
 import { systemClock as clock } from "../dist/measure/clock.js";
 import { readMachine } from "../dist/measure/environment.js";
 import { openLlamaRunner } from "../dist/measure/llama.js";
@@ -29,7 +30,8 @@ import { quantile } from "./robust-fit.mjs";
 const { values: options } = parseArgs({
   options: {
     lengths: { type: "string", default: "512,2048,8192" },
-    rounds: { type: "string", default: "5" },
+    rounds: { type: "string", default: "24" },
+    "llama-rounds": { type: "string", default: "5" },
     threads: { type: "string" },
     model: { type: "string", default: "SmolLM2-135M" },
     layers: { type: "string" },
@@ -38,6 +40,7 @@ const { values: options } = parseArgs({
 });
 const lengths = parseLengths(options.lengths);
 const rounds = Number(options.rounds);
+const llamaRounds = Math.min(rounds, Number(options["llama-rounds"]));
 const threads = options.threads === undefined ? (await readMachine()).cores : Number(options.threads);
 const model = scaled(
   builtInModel(options.model),
@@ -134,19 +137,28 @@ async function llama() {
   };
 }
 
-/** Ratios of pairs as mean and 95 % interval, by Student's t of their logarithms. @param {number[]} left @param {number[]} right */
+/**
+ * Ratio of pairs and its 95 % interval: pseudomedian of the logarithms and the signed-rank interval (Hodges and Lehmann 1963), which
+ * a few rounds that the machine spoilt do not move. With fewer than six pairs no such interval exists: then the extremes.
+ *
+ * @param {number[]} left @param {number[]} right
+ */
 function paired(left, right) {
   const logs = left.map((seconds, i) => Math.log((right[i] ?? 0) / seconds));
-  const mean = logs.reduce((sum, log) => sum + log, 0) / logs.length;
-  const variance = logs.reduce((sum, log) => sum + (log - mean) ** 2, 0) / (logs.length - 1);
-  const width = studentQuantile(0.975, logs.length - 1) * Math.sqrt(variance / logs.length);
-  return `${Math.exp(mean).toFixed(2)} (${Math.exp(mean - width).toFixed(2)} – ${Math.exp(mean + width).toFixed(2)})`;
+  const count = logs.length;
+  const averages = logs.flatMap((log, i) => logs.slice(i).map((other) => (log + other) / 2)).sort((a, b) => a - b);
+  const spread = Math.sqrt((count * (count + 1) * (2 * count + 1)) / 24);
+  const cut = Math.max(0, Math.floor((count * (count + 1)) / 4 - normalQuantile(0.975) * spread));
+  const [low = 0, high = 0] = [averages[cut], averages[averages.length - 1 - cut]];
+  return [quantile(averages, 0.5), low, high].map((log) => Math.exp(log).toFixed(3));
 }
 
 /** @type {Contender[]} */
 const contenders = [];
 try {
-  for (const open of [own, transformers, llama]) contenders.push(await open());
+  for (const open of [own, transformers, ...(llamaRounds > 0 ? [llama] : [])]) contenders.push(await open());
+  const [ours, theirs, slower] = contenders;
+  if (ours === undefined || theirs === undefined) throw new Error("nothing to compare");
   const random = seededRandom(1);
   const text = Array.from({ length: longest }, () => BigInt(Math.floor(random() * model.vocabularySize)));
   console.log(`${model.name}, ${model.stacks[0]?.layers.length} layers, float32, ${threads} threads, ${rounds} rounds`);
@@ -154,25 +166,29 @@ try {
     const ids = text.slice(0, n);
     /** @type {Map<string, number[]>} */
     const times = new Map(contenders.map(({ name }) => [name, []]));
-    /** @type {Float32Array[]} */
-    const logits = [];
+    /** @type {Map<string, Float32Array>} */
+    const logits = new Map();
     for (let round = -1; round < rounds; round += 1) {
-      for (const { name, run } of shuffled(contenders, random)) {
+      const third = slower !== undefined && round < llamaRounds ? [slower] : [];
+      // Pairs stand side by side, so that the machine's moods meet both.
+      for (const { name, run } of [...shuffled([ours, theirs], random), ...third]) {
         const start = clock.now();
         const result = await run(ids);
         const seconds = clock.now() - start;
         if (round >= 0) times.get(name)?.push(seconds);
-        else if (result !== null) logits.push(Float32Array.from(result));
+        else if (result !== null) logits.set(name, Float32Array.from(result));
       }
     }
-    const [one = new Float32Array(0), other = new Float32Array(0)] = logits;
+    const [one = new Float32Array(0), other = new Float32Array(0)] = [logits.get(ours.name), logits.get(theirs.name)];
     const largest = one.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
     const apart = one.reduce((most, value, i) => Math.max(most, Math.abs(value - (other[i] ?? 0))), 0);
-    const ours = times.get("nsquared") ?? [];
+    const mine = times.get(ours.name) ?? [];
     const row = contenders.map(({ name }) => {
-      const theirs = times.get(name) ?? [];
-      const rate = `${name} ${(n / quantile(theirs, 0.5)).toFixed(0)} tokens/s`;
-      return name === "nsquared" ? rate : `${rate}, nsquared is ${paired(ours, theirs)} times as fast`;
+      const seconds = times.get(name) ?? [];
+      const rate = `${name} ${(n / quantile(seconds, 0.5)).toFixed(0)} tokens/s (fastest ${(n / Math.min(...seconds)).toFixed(0)})`;
+      if (name === ours.name) return rate;
+      const [ratio, low, high] = paired(mine.slice(0, seconds.length), seconds);
+      return `${rate}, nsquared is ${ratio} (${low} – ${high}) times as fast`;
     });
     console.log(`n = ${n}: ${row.join("; ")}; logits differ by ${(apart / largest).toExponential(1)} of the largest`);
   }
