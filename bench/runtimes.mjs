@@ -149,8 +149,8 @@ function paired(left, right) {
   const averages = logs.flatMap((log, i) => logs.slice(i).map((other) => (log + other) / 2)).sort((a, b) => a - b);
   const spread = Math.sqrt((count * (count + 1) * (2 * count + 1)) / 24);
   const cut = Math.max(0, Math.floor((count * (count + 1)) / 4 - normalQuantile(0.975) * spread));
-  const [low = 0, high = 0] = [averages[cut], averages[averages.length - 1 - cut]];
-  return [quantile(averages, 0.5), low, high].map((log) => Math.exp(log).toFixed(3));
+  const ends = [averages[cut] ?? 0, averages[averages.length - 1 - cut] ?? 0];
+  return [quantile(averages, 0.5), ...ends].map((log) => Math.exp(log).toFixed(3));
 }
 
 /** @type {Contender[]} */

@@ -4,6 +4,7 @@ import { cacheFiller } from "./onnx-node-cache.js";
 
 const binding: CacheBinding = {
   kept: { kind: "all" },
+  hands: "all",
   past: { key: "past.0.key", value: "past.0.value" },
   present: { key: "present.0.key", value: "present.0.value" },
   kvHeads: 2,

@@ -4,8 +4,10 @@ import { type CacheBinding, type StateBinding, inputNames, keptTokens } from "..
 import type { ExternalFile, Feed } from "../onnx/tensors.js";
 import { type Runtime, type Session, type SessionOptions, type Tensor, loadOnnxRuntime } from "./onnx-node-session.js";
 
-/** Keys and values of one cache, [b, kvHeads, tokens, dim] each. */
+/** Keys and values of one cache, [b, kvHeads, room, dim] each. */
 export interface CacheContent {
+  /** Tokens that there is room for; as many as are kept where it is left out. */
+  readonly room?: number;
   readonly key: Float32Array;
   readonly value: Float32Array;
 }
@@ -43,7 +45,10 @@ export interface Engine {
   prepare(input: StepInput): Step;
   /** Runs one pass and gives the logits. The grown cache stays inside the runtime and is thrown away. */
   logits(step: Step): Promise<Float32Array>;
-  /** Runs one pass and gives the logits, the caches with the new tokens and the states; handing these out copies them. */
+  /**
+   * Runs one pass and gives the logits, the caches with the new tokens and the states. New tokens are written into the
+   * past that was handed in where it has room for them: a sequence is continued once.
+   */
   logitsAndCaches(step: Step): Promise<Memory & { readonly logits: Float32Array }>;
   endProfiling(): void;
   close(): Promise<void>;
@@ -81,11 +86,13 @@ function engine(lowered: LoweredModel, runtime: Runtime, session: Session): Engi
       const results = await session.run(step, everything);
       return {
         logits: floats(results, output),
-        caches: caches.map(({ kept, past, present }) => {
+        caches: caches.map((binding) => {
+          const { kept, past, present } = binding;
           // What the encoder left in the first step stays as it is.
           const stays = kept.kind === "encoder" && (step[past.key]?.size ?? 0) > 0;
           const content = (side: "key" | "value"): Float32Array =>
             stays ? floats(step, past[side]) : floats(results, present[side]);
+          if (binding.hands === "new") return continued(binding, depthOf(step), step, results);
           return { key: content("key"), value: content("value") };
         }),
         states: states.map(({ present }) => floats(results, present)),
@@ -116,7 +123,10 @@ function feedsOf({ caches, states, inputs, features }: LoweredModel, input: Step
   caches.forEach(({ past: names, kept, kvHeads, keyDim, valueDim }, index) => {
     const content = past[index];
     if (content === undefined) throw new Error(`no content for cache ${index}`);
-    const tokens = kept.kind === "encoder" ? content.key.length / (batch * kvHeads * keyDim) : keptTokens(kept, depth);
+    const tokens =
+      kept.kind === "encoder"
+        ? content.key.length / (batch * kvHeads * keyDim)
+        : (content.room ?? keptTokens(kept, depth));
     feeds.push({ name: names.key, shape: [batch, kvHeads, tokens, keyDim], data: content.key });
     feeds.push({ name: names.value, shape: [batch, kvHeads, tokens, valueDim], data: content.value });
   });
@@ -125,6 +135,34 @@ function feedsOf({ caches, states, inputs, features }: LoweredModel, input: Step
     feeds.push({ name, shape: [batch, ...shape], data: input.states?.[index] ?? new Float32Array(length) });
   });
   return feeds;
+}
+
+/** Room is made for so many tokens at a time, so that a cache is moved once in so many steps. */
+const roomStep = 64;
+
+/** What is kept after a pass that handed out the new tokens alone. */
+function continued({ past, present }: CacheBinding, depth: number, step: Step, results: Step): CacheContent {
+  const [batch = 0, heads = 0, rows = 0, keyDim = 0] = step[past.key]?.dims ?? [];
+  const fresh = results[present.key]?.dims[2] ?? 0;
+  const room = depth + fresh <= rows ? rows : Math.ceil((depth + fresh) / roomStep) * roomStep;
+  const side = (which: "key" | "value"): Float32Array => {
+    const dim = step[past[which]]?.dims[3] ?? keyDim;
+    const held = floats(step, past[which]);
+    const added = floats(results, present[which]);
+    const all = room === rows ? held : new Float32Array(batch * heads * room * dim);
+    for (let head = 0; head < batch * heads; head += 1) {
+      if (all !== held) all.set(held.subarray(head * rows * dim, (head * rows + depth) * dim), head * room * dim);
+      all.set(added.subarray(head * fresh * dim, (head + 1) * fresh * dim), (head * room + depth) * dim);
+    }
+    return all;
+  };
+  return { key: side("key"), value: side("value"), room };
+}
+
+function depthOf(step: Step): number {
+  const depth = step[inputNames.depth]?.data[0];
+  if (typeof depth !== "bigint") throw new Error("the step does not say how many tokens are cached");
+  return Number(depth);
 }
 
 function noise(length: number): Float32Array {

@@ -61,7 +61,7 @@ describe("lowerGraph", () => {
   });
 
   test("takes sequence lengths with fused attention and the depth with naive attention", () => {
-    expect([...lower(modelOf([plain])).inputs]).toEqual(["ids", "last", "total"]);
+    expect([...lower(modelOf([plain])).inputs]).toEqual(["ids", "depth", "last", "total"]);
     expect([...lower(modelOf([plain]), "naive").inputs]).toEqual(["ids", "depth"]);
   });
 

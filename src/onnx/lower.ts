@@ -27,7 +27,6 @@ import { lowerRotary } from "./rotary-embedding.js";
 import {
   type CacheBinding,
   type EncoderOutput,
-  type Kept,
   type LoweringOptions,
   type Scope,
   type StateBinding,
@@ -97,8 +96,8 @@ export function lowerGraph(graph: Graph, options: LoweringOptions): LoweredModel
   const last = graph.instances.at(-1)?.block;
   const width = lastSize(last?.values.get(last.output)?.shape, "the result");
   builder.output(stream, "float32", ["b", "positions", width]);
-  for (const { present, kept, kvHeads, keyDim, valueDim } of caches) {
-    const tokens = kept.kind === "all" ? "all" : `${present.key}.tokens`;
+  for (const { present, kept, hands, kvHeads, keyDim, valueDim } of caches) {
+    const tokens = kept.kind === "all" && hands === "all" ? "all" : `${present.key}.tokens`;
     builder.output(present.key, "float32", ["b", kvHeads, tokens, keyDim]);
     builder.output(present.value, "float32", ["b", kvHeads, tokens, valueDim]);
   }
@@ -187,10 +186,10 @@ function lowerInstance(instance: BlockInstance, index: string, stream: string, t
     qualified: (local) => `${scope}.${local}`,
     width: (local) => lastSize(block.values.get(local)?.shape, local),
     hasWeight: (local) => block.weights.has(local),
-    cache: (local, kept = { kind: "all" }) => {
+    cache: (local, kept = { kind: "all" }, hands = "all") => {
       const known = bindings.get(local);
       if (known !== undefined) return known;
-      const binding = bindCache(block, local, kept, target);
+      const binding = bindCache(block, local, { kept, hands }, target);
       bindings.set(local, binding);
       return binding;
     },
@@ -254,20 +253,27 @@ function bindState(shape: readonly number[], { builder, states }: Target): State
   return binding;
 }
 
-function bindCache(block: Block, local: string, kept: Kept, { builder, caches }: Target): CacheBinding {
+function bindCache(
+  block: Block,
+  local: string,
+  { kept, hands }: Pick<CacheBinding, "kept" | "hands">,
+  { builder, caches }: Target,
+): CacheBinding {
   const cache = block.caches.get(local);
   if (cache === undefined) throw new Error(`block ${block.name} has no cache ${local}`);
   const kvHeads = cache.key.shape[1]?.at({}) ?? 0;
   const keyDim = lastSize(cache.key.shape, local);
   const valueDim = lastSize(cache.value.shape, local);
   const name = (when: string, side: string): string => `${when}.${caches.length}.${side}`;
-  const tokens = kept.kind === "all" ? "c" : name("past", "tokens");
+  const whole = kept.kind === "all" && hands === "all";
+  const tokens = whole ? "c" : name("past", "tokens");
   const binding: CacheBinding = {
     past: {
       key: builder.input(name("past", "key"), "float32", ["b", kvHeads, tokens, keyDim]),
       value: builder.input(name("past", "value"), "float32", ["b", kvHeads, tokens, valueDim]),
     },
     kept,
+    hands,
     present: { key: name("present", "key"), value: name("present", "value") },
     kvHeads,
     keyDim,

@@ -1,5 +1,8 @@
 import { seededRandom } from "../base/random.js";
+import { ModelBuilder } from "./builder.js";
+import { addCachedAttention } from "./cached-attention.js";
 import { type OnnxInitializer, type OnnxNode, elementTypeOf, encodeModel, float, int, microsoft } from "./proto.js";
+import { inputNames } from "./scope.js";
 import type { ExternalFile, Feed } from "./tensors.js";
 
 /**
@@ -73,6 +76,8 @@ interface Parts extends MicroInputs {
   /** Values that the model makes; the first is the result. */
   readonly outputs: readonly { readonly name: string; readonly shape: readonly number[] }[];
   readonly nodes: readonly OnnxNode[];
+  /** Small numbers that the nodes need. */
+  readonly constants?: readonly OnnxInitializer[];
   /** Inputs and outputs as the model declares them, sizes that may change by name. */
   readonly declared: { readonly inputs: readonly NamedValue[]; readonly outputs: readonly NamedValue[] };
   readonly weights: readonly {
@@ -84,11 +89,11 @@ interface Parts extends MicroInputs {
 
 /** Builds the model, with random weights of ordinary size (no denormals). */
 export function microModel(micro: Micro): MicroModel {
-  const { nodes, feeds, outputs, weights, declared } = partsOf(micro);
+  const { nodes, constants = [], feeds, outputs, weights, declared } = partsOf(micro);
   const [result] = outputs;
   if (result === undefined) throw new Error("a micro model needs a result");
   const rank = result.shape.length;
-  const initializers: OnnxInitializer[] = [];
+  const initializers: OnnxInitializer[] = [...constants];
   const files: ExternalFile[] = [];
   for (const { name, shape, data } of weights) {
     const path = `${name}.bin`;
@@ -227,27 +232,32 @@ function attention(micro: Extract<Micro, { kind: "attention" }>): Parts {
   const widths = { query: heads * headDim, key: kvHeads * headDim, value: kvHeads * headDim };
   const caches = ["past_key", "past_value"] as const;
   const presents = ["present_key", "present_value"] as const;
+  const builder = new ModelBuilder();
+  addCachedAttention(
+    builder,
+    "mixed",
+    ["query", "key", "value"],
+    { past: { key: caches[0], value: caches[1] }, fresh: { key: presents[0], value: presents[1] } },
+    {
+      heads,
+      kvHeads,
+      dim: headDim,
+      scale: 1 / Math.sqrt(headDim),
+      softcap: null,
+      sinks: null,
+      rotary: { tables: ["cos", "sin"], dims: headDim, interleaved: false },
+    },
+  );
+  const { nodes, initializers: constants } = builder.build("attention", []);
   return {
-    nodes: [
-      {
-        name: "attention",
-        op: "GroupQueryAttention",
-        domain: microsoft,
-        inputs: ["query", "key", "value", "past_key", "past_value", "last", "total", "cos", "sin"],
-        outputs: ["mixed", "present_key", "present_value"],
-        attributes: {
-          num_heads: int(heads),
-          kv_num_heads: int(kvHeads),
-          do_rotary: int(1),
-          scale: float(1 / Math.sqrt(headDim)),
-        },
-      },
-    ],
+    nodes,
+    constants,
     feeds: [
       ...Object.entries(widths).map(([name, width], index) => feed(name, [batch, n, width], index + 1)),
       ...caches.map((name, index) => feed(name, [batch, kvHeads, depth, headDim], index + 4)),
-      { name: "last", shape: [batch], data: new Int32Array(batch).fill(total - 1) },
-      { name: "total", shape: [], data: Int32Array.of(total) },
+      { name: inputNames.last, shape: [batch], data: new Int32Array(batch).fill(total - 1) },
+      { name: inputNames.total, shape: [], data: Int32Array.of(total) },
+      { name: inputNames.depth, shape: [1], data: BigInt64Array.of(BigInt(depth)) },
     ],
     weights: [
       { name: "cos", shape: [longestAttention, half], data: angles(Math.cos) },
@@ -255,18 +265,19 @@ function attention(micro: Extract<Micro, { kind: "attention" }>): Parts {
     ],
     outputs: [
       { name: "mixed", shape: [batch, n, widths.query] },
-      ...presents.map((name) => ({ name, shape: [batch, kvHeads, total, headDim] })),
+      ...presents.map((name) => ({ name, shape: [batch, kvHeads, n, headDim] })),
     ],
     declared: {
       inputs: [
         ...Object.entries(widths).map(([name, width]) => ({ name, shape: ["batch", "n", width] })),
         ...caches.map((name) => ({ name, shape: ["batch", kvHeads, "depth", headDim] })),
-        { name: "last", shape: ["batch"] },
-        { name: "total", shape: [] },
+        { name: inputNames.last, shape: ["batch"] },
+        { name: inputNames.total, shape: [] },
+        { name: inputNames.depth, shape: [1] },
       ],
       outputs: [
         { name: "mixed", shape: ["batch", "n", widths.query] },
-        ...presents.map((name) => ({ name, shape: ["batch", kvHeads, "all", headDim] })),
+        ...presents.map((name) => ({ name, shape: ["batch", kvHeads, "n", headDim] })),
       ],
     },
   };

@@ -1,5 +1,6 @@
 import type { RotaryOperator } from "../graph/types.js";
 import type { Rotary } from "../model/types.js";
+import type { ModelBuilder } from "./builder.js";
 import { int, microsoft } from "./proto.js";
 import { type Scope, inputNames } from "./scope.js";
 
@@ -23,14 +24,30 @@ export function addRotary(
   { rotary, heads, headDim }: RotaryHeads,
   scope: Scope,
 ): string {
-  const depth = scope.builder.input(inputNames.depth, "int64", [1]);
-  return scope.builder.node(output, "RotaryEmbedding", [input, depth, ...rotaryTables(rotary, scope)], {
+  return addTurned(scope.builder, input, output, { ...rotary, tables: rotaryTables(rotary, scope), heads, headDim });
+}
+
+interface Turning extends Pick<Rotary, "dims" | "interleaved"> {
+  readonly tables: readonly string[];
+  readonly heads: number;
+  readonly headDim: number;
+}
+
+/** The same with the names of the tables. @returns `output` */
+export function addTurned(
+  builder: ModelBuilder,
+  input: string,
+  output: string,
+  { tables, heads, headDim, dims, interleaved }: Turning,
+): string {
+  const depth = builder.input(inputNames.depth, "int64", [1]);
+  return builder.node(output, "RotaryEmbedding", [input, depth, ...tables], {
     domain: microsoft,
     attributes: {
       num_heads: int(heads),
       // Zero means the whole head.
-      rotary_embedding_dim: int(rotary.dims === headDim ? 0 : rotary.dims),
-      interleaved: int(rotary.interleaved ? 1 : 0),
+      rotary_embedding_dim: int(dims === headDim ? 0 : dims),
+      interleaved: int(interleaved ? 1 : 0),
     },
   });
 }

@@ -69,6 +69,8 @@ export interface StateBinding {
 /** One cache of the model: inputs that hold earlier tokens, outputs with the new ones. [b, kvHeads, tokens, dim] each. */
 export interface CacheBinding {
   readonly kept: Kept;
+  /** What the outputs hold: everything kept, or the new tokens alone, which the caller adds to what it has. */
+  readonly hands: "all" | "new";
   readonly past: { readonly key: string; readonly value: string };
   readonly present: { readonly key: string; readonly value: string };
   readonly kvHeads: number;
@@ -127,8 +129,8 @@ export interface Scope {
   readonly choices: Choice[];
   /** The cache of the last layer before that keeps all tokens; null where there is none. */
   latestCache(): CacheBinding | null;
-  /** The cache of that name; `kept` is of interest where it is asked for first. */
-  cache(local: string, kept?: Kept): CacheBinding;
+  /** The cache of that name; `kept` and `hands` are of interest where it is asked for first. */
+  cache(local: string, kept?: Kept, hands?: CacheBinding["hands"]): CacheBinding;
   /** A new state, [b, …shape]. */
   state(shape: readonly number[]): StateBinding;
 }

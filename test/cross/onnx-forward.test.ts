@@ -40,6 +40,16 @@ describe.each(smallModels.map((model) => [model.name, model] as const))("%s", (_
     });
   });
 
+  test("a cache that outgrows the room it was given goes on as before, token by token and in pieces", async () => {
+    const positions = 71;
+    const engine = await open(model, "fused", "last", { positions });
+    const ids = tokenIds(model, 1, positions);
+    const pieces = await inPieces(engine, ids, [61, 1, 1, 1, 1, 4, 1, 1]);
+    const whole = await inPieces(engine, ids, [positions]);
+    expect(relativeError((pieces[0] ?? []).slice(-model.vocabularySize), whole[0] ?? [])).toBeLessThan(1e-5);
+    await engine.close();
+  });
+
   // GroupQueryAttention continues one sequence at a time; the runner refuses more.
   test("a continued prefill of two sequences with naive attention equals the whole at once", async () => {
     const engine = await open(model, "naive", "all");

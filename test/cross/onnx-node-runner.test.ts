@@ -139,10 +139,8 @@ test("the runtime's own profile of a pass names the graph's operators and adds u
   expect(sum).toBeGreaterThan(0);
   expect(sum).toBeLessThanOrEqual(profile.seconds);
   const attention = profile.nodes.filter(({ operator }) => operator === "mixer.attention");
-  expect(attention.map(({ op, part }) => [op, part])).toEqual([
-    ["GroupQueryAttention", "attention"],
-    ["GroupQueryAttention", "attention"],
-  ]);
+  expect(new Set(attention.map(({ part }) => part))).toEqual(new Set(["attention"]));
+  expect(attention.filter(({ op }) => op === "GroupQueryAttention")).toHaveLength(2);
   const parts = new Map(sumBy(profile, ({ part }) => part ?? "none"));
   for (const part of ["embedding", "projection", "attention", "ffn", "norm", "residual", "head"]) {
     expect(parts.get(part)).toBeGreaterThan(0);

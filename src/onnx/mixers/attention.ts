@@ -1,14 +1,15 @@
 import type { Attention, Norm } from "../../model/types.js";
+import { addCachedAttention } from "../cached-attention.js";
 import type { Emitter } from "../emitter.js";
+import type { Rows } from "../group-query.js";
 import { float, int } from "../proto.js";
 import { addRotary } from "../rotary-embedding.js";
 import { type CacheBinding, keptBy } from "../scope.js";
 import { unsupported } from "../unsupported.js";
-import { addBlockedAttention, type BlockedAttention, type Operands, type BlockedSpan } from "./blocked-attention.js";
+import { addBlockedAttention, type BlockedAttention, type BlockedSpan } from "./blocked-attention.js";
 import { addPatternAttention, patternOf } from "./block-patterns.js";
 import { addChosenAttention } from "./chosen-attention.js";
 import { addCrossAttention } from "./cross-attention.js";
-import { addGroupQueryAttention } from "./group-query.js";
 import { addIndexer } from "./indexer.js";
 import { addDisentangledAttention } from "./disentangled.js";
 import { addHeadNorm } from "./head-norm.js";
@@ -76,7 +77,7 @@ export function addWholeAttention(e: Emitter, input: string, mixer: Attention, a
       : bothWays
         ? addMultiHeadAttention(e, [query, key, value], mixer)
         : fits && mixer.causal
-          ? addGroupQueryAttention(e, [query, key, value], e.scope.cache(e.local("cache")), attention)
+          ? addCached(e, [query, key, value], e.scope.cache(e.local("cache"), { kind: "all" }, "new"), attention)
           : addBlockedAttention(e, { query, ...append(e, key, value, mixer, span) }, attention);
   return finish(mixed);
 }
@@ -95,30 +96,33 @@ function addSharedAttention(e: Emitter, input: string, mixer: Attention, norm: N
     query = e.tagged(() => addRotary(from, e.fresh("rotated"), { rotary, heads, headDim: keyDim }, e.scope));
   }
   const sinks = mixer.sinks === true ? e.weight("sinks") : null;
-  const operands = { query, keys: cache.present.key, values: cache.present.value };
   const attention = { ...mixer, span: { kind: "full" } as const, sinks, naive };
   const mixed =
-    keyDim === valueDim && !naive
-      ? addAfterOthers(e, operands, attention)
-      : addBlockedAttention(e, operands, attention);
+    cache.hands === "new"
+      ? addAfterOthers(e, query, cache, attention)
+      : addBlockedAttention(e, { query, keys: cache.present.key, values: cache.present.value }, attention);
   return e.linear("output", mixer.gate === undefined ? mixed : addOutputGate(e, input, mixed, mixer));
 }
 
-/** One query meets the cache where it is; for many, what the kernel would append is cut off the cache first. */
-function addAfterOthers(e: Emitter, operands: Operands, attention: BlockedAttention): string {
-  const { kvHeads, keyDim } = attention;
-  const tokens = e.length(operands.query, 1);
-  const single = e.node("Equal", [tokens, e.scope.builder.integers([1])]);
-  const fused = (): string => {
-    const earlier = e.subtract(e.length(operands.keys, 2), tokens);
-    const fresh = (side: string): string =>
-      e.reshape(e.transpose(e.slice(side, 2, earlier), [0, 2, 1, 3]), [0, 0, kvHeads * keyDim]);
-    const past = { key: e.slice(operands.keys, 2, 0, earlier), value: e.slice(operands.values, 2, 0, earlier) };
-    const present = { key: e.fresh("present_keys"), value: e.fresh("present_values") };
-    const rows: [string, string, string] = [operands.query, fresh(operands.keys), fresh(operands.values)];
-    return addGroupQueryAttention(e, rows, { past, present }, attention);
-  };
-  return e.eitherOf(single, 3, () => addBlockedAttention(e, operands, attention), fused);
+/** The keys and values that another layer has made for the new tokens, as rows; what comes of them is not kept twice. */
+function addAfterOthers(e: Emitter, query: string, cache: CacheBinding, attention: BlockedAttention): string {
+  const rows = (side: string): string =>
+    e.reshape(e.transpose(side, [0, 2, 1, 3]), [0, 0, attention.kvHeads * attention.keyDim]);
+  const present = { key: e.fresh("keys"), value: e.fresh("values") };
+  return addCached(e, [query, rows(cache.present.key), rows(cache.present.value)], { ...cache, present }, attention);
+}
+
+/** Causal attention to a full cache, of rows that are turned already. */
+function addCached(
+  e: Emitter,
+  rows: Rows,
+  { past, present }: Pick<CacheBinding, "past" | "present">,
+  { keyDim, ...attention }: BlockedAttention,
+): string {
+  const sizes = { ...attention, dim: keyDim, rotary: null };
+  return e.tagged(() =>
+    addCachedAttention(e.scope.builder, e.fresh("attention"), rows, { past, fresh: present }, sizes),
+  );
 }
 
 /** Attention that looks both ways, by a kernel that holds no n × n scores. */

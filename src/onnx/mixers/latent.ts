@@ -3,12 +3,12 @@ import type { Choice } from "../choice.js";
 import type { Emitter } from "../emitter.js";
 import { int } from "../proto.js";
 import { addRotary } from "../rotary-embedding.js";
+import { addGroupQueryAttention, type Rows } from "../group-query.js";
 import { unsupported } from "../unsupported.js";
 import type { Around } from "./around.js";
 import { addOutputGate } from "./attention.js";
 import { addChosenAttention } from "./chosen-attention.js";
 import { addBlockedAttention } from "./blocked-attention.js";
-import { addGroupQueryAttention } from "./group-query.js";
 import { addIndexer } from "./indexer.js";
 
 /** What one pass attends with. */
@@ -158,14 +158,11 @@ function addExpanded(
   const earlier = e.subtract(all, e.length(nope, 1));
   const fresh = (from: string): string => e.reshape(e.slice(from, 1, earlier), [0, 0, heads * keyDim]);
   const before = (from: string): string => turned(e.slice(from, 1, 0, earlier));
-  const mixed = addGroupQueryAttention(
-    e,
-    [query, fresh(keys), fresh(values)],
-    {
-      past: { key: before(keys), value: before(values) },
-      present: { key: e.fresh("present_keys"), value: e.fresh("present_values") },
-    },
-    attention,
+  const past = { key: before(keys), value: before(values) };
+  const present = { key: e.fresh("present_keys"), value: e.fresh("present_values") };
+  const rows: Rows = [query, fresh(keys), fresh(values)];
+  const mixed = e.tagged(() =>
+    addGroupQueryAttention(builder, e.fresh("attention"), rows, { past, present }, { ...attention, rotary: null }),
   );
   if (valueDim === keyDim) return mixed;
   return e.reshape(e.slice(e.reshape(mixed, [0, 0, heads, keyDim]), 3, 0, valueDim), [0, 0, heads * valueDim]);
