@@ -191,18 +191,14 @@ export function pool(members) {
 }
 
 /**
- * What stands for a device without timings, most particular first: other devices of its class under the same engine, any
- * under the same engine, those of its class, any. Two devices at least, but for the last.
+ * What stands for a device without timings: other devices of its class where there are two, or any where there are enough.
  *
- * @param {Fit[]} fits of one kind and format @param {string} engine @param {string} deviceClass
+ * @param {Fit[]} fits of one kind and format @param {string} deviceClass @param {number} enough
  */
-export function pooledFor(fits, engine, deviceClass) {
-  const choices = [
-    fits.filter((one) => one.engine === engine && one.deviceClass === deviceClass),
-    fits.filter((one) => one.engine === engine),
-    fits.filter((one) => one.deviceClass === deviceClass),
-  ];
-  return choices.find((members) => devicesIn(members) >= 2) ?? fits;
+export function pooledFor(fits, deviceClass, enough) {
+  const ofClass = fits.filter((one) => one.deviceClass === deviceClass);
+  if (devicesIn(ofClass) >= 2) return ofClass;
+  return devicesIn(fits) >= enough ? fits : [];
 }
 
 const classes = ["datacenter-gpu", "workstation-gpu", "consumer-gpu", "any"];

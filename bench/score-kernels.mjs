@@ -46,13 +46,12 @@ function newShapes(rows) {
 /** What other devices say of one, as `kernelOn` has it. @param {Fit[]} fits @param {Timing} row @returns {Guess | null} */
 function pooled(fits, { kind, format, device, engine, deviceClass }) {
   const others = fits.filter((one) => one.kind === kind && one.device !== device);
-  for (const near of nearestFormats[format]) {
-    const members = pooledFor(
-      others.filter((one) => one.format === near),
-      engine,
-      deviceClass,
-    );
-    if (members.length > 0) return pool(members);
+  for (const kernels of [engine, null]) {
+    for (const near of nearestFormats[format]) {
+      const alike = others.filter((one) => one.format === near && (kernels === null || one.engine === kernels));
+      const members = pooledFor(alike, deviceClass, kernels === null ? 1 : 2);
+      if (members.length > 0) return pool(members);
+    }
   }
   return null;
 }

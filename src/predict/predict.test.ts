@@ -179,7 +179,7 @@ describe("predict", () => {
 
   test("says which dtype runs where a device lacks the one asked for", () => {
     expect(predict(llama, findDevice("a100"), { dtype: "float8" }).notes.join(" ")).toContain(
-      "has no float8 arithmetic: int8 runs instead",
+      "has no float8 arithmetic: weights in float8 are expanded to bfloat16 for products",
     );
   });
 
