@@ -80,7 +80,7 @@ function weightFormat(text: string): Dtype | FileType {
 export const dtypeOption = (): Option =>
   new Option(
     "--dtype <type>",
-    `of weights, cache and activations (default: the model's own), or a GGUF file type of the weights: ${fileTypes.join(", ")}`,
+    `bf16, fp16, fp32, fp8, int8, int4 or fp4 (default: the model's own): below 16 bits of the weights, and of operands where engines multiply those; or a GGUF file type of the weights: ${fileTypes.join(", ")}`,
   ).argParser(weightFormat);
 
 /** `--kv-dtype`. */

@@ -38,8 +38,9 @@ export interface Curve extends Pass {
   readonly exponent: (length: number) => number;
 }
 
-/** Relative step of the central difference behind the exponent. */
-const step = 0.01;
+/** Factor to either side of the central difference behind the exponent: where chunks begin, far enough for several. */
+const smooth = 1.01;
+const stepped = 2;
 
 /**
  * The curve of a model on a device. Compiled: one evaluation costs about as much as a polynomial per kind of operator.
@@ -59,7 +60,7 @@ export function curveOf(plan: Plan, phase: CurvePhase, schedule: Partial<Schedul
 }
 
 export function curveOfPass(plan: Plan, phase: CurvePhase, pass: Pass): Curve {
-  const { operators, outside } = pass;
+  const { operators, outside, stepsFrom } = pass;
   const works = worksOf(operators);
   const overheads = sumOf(works.map((work) => work.overhead));
   const overhead = (length: number): number => outside(length) + overheads(length);
@@ -85,8 +86,10 @@ export function curveOfPass(plan: Plan, phase: CurvePhase, pass: Pass): Curve {
       for (let k = 0; k < components.length; k += 1) parts[k] = components[k]?.seconds(length) ?? 0;
       return spreadOut(parts, spreads, commonSpread);
     },
-    exponent: (length) =>
-      Math.log(seconds(length * (1 + step)) / seconds(length * (1 - step))) / Math.log((1 + step) / (1 - step)),
+    exponent: (length) => {
+      const by = stepsFrom !== undefined && length * stepped > stepsFrom ? stepped : smooth;
+      return Math.log(seconds(length * by) / seconds(length / by)) / (2 * Math.log(by));
+    },
   };
 }
 

@@ -72,6 +72,8 @@ export interface Pass {
   readonly operators: readonly CurveOperator[];
   /** Seconds that belong to no operator. */
   readonly outside: (length: number) => Seconds;
+  /** Length from which on seconds grow by steps, one per chunk; absent where they are smooth. */
+  readonly stepsFrom?: number;
 }
 
 /** Which length varies and what the others are; the batch is that of one replica. */

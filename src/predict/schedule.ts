@@ -193,6 +193,7 @@ function inChunks(plan: Plan, schedule: Schedule, chunk: number, batch: number, 
     operators,
     outside: (length) =>
       whole(length) ? once.outside(length) : total(full.outside, single.outside, true, length, false),
+    stepsFrom: chunk / (1 - cachedShare),
   };
 }
 
