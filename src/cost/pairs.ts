@@ -1,5 +1,5 @@
 import type { Affine } from "../math/affine.js";
-import { Expression, atMost, c, floorDivide, min, mod, n } from "../math/expression.js";
+import { Expression, atMost, c, ceilDivide, floorDivide, min, mod, n } from "../math/expression.js";
 import type { KeySpan } from "../model/types.js";
 import type { AttentionShape } from "../graph/types.js";
 import type { Conventions } from "./conventions.js";
@@ -27,6 +27,7 @@ function visibleUpTo(span: KeySpan, length: Partial<Affine>): Expression {
       return triangle(all);
     case "buckets":
     case "blocks":
+    case "ranked":
       return all.times(all);
     case "window":
     case "chosen": {
@@ -55,6 +56,7 @@ export function touchedKeys(span: KeySpan): Expression {
     case "full":
     case "buckets":
     case "blocks":
+    case "ranked":
     // Another one of the far blocks for each head: together they touch all.
     case "strided":
       return n.plus(c);
@@ -78,6 +80,7 @@ export function keptTokens(span: KeySpan): Expression {
     case "chosen":
     case "buckets":
     case "blocks":
+    case "ranked":
     case "strided":
       return n.plus(c);
     case "compressed":
@@ -109,8 +112,10 @@ export function rectanglePairs(
   if (span.kind === "chunk" && conventions.causal === "exact" && !queries.minus(keys).isZero) {
     return queries.times(span.size);
   }
+  if (span.kind === "chunk" && conventions.causal === "exact" && !causal) return chunkPairs(span.size, queries);
   if (span.kind === "buckets") return queries.times(span.size * span.rounds);
   if (span.kind === "blocks") return blockPairs(span.size, span.random, queries);
+  if (span.kind === "ranked") return rankedPairs(span, queries);
   if (conventions.causal === "full" || span.kind !== "window" || causal) return queries.times(keys);
   for (const length of [{ n: 1 }, { m: 1 }] satisfies Partial<Affine>[]) {
     if (!queries.minus(Expression.affine({ constant: 0, n: 0, c: 0, m: 0, b: 0, ...length })).isZero) continue;
@@ -196,4 +201,31 @@ function reach(span: Extract<KeySpan, { kind: "window" | "chosen" }>): number {
 
 function triangle(x: Expression): Expression {
   return x.times(x).plus(x).times(0.5);
+}
+
+/** Pairs in the best `count` of ⌈x/s⌉² pairs of blocks, which are computed whole; all of them while they are no more. */
+function rankedPairs({ size, count }: Extract<KeySpan, { kind: "ranked" }>, queries: Expression): Expression {
+  for (const length of [{ n: 1 }, { m: 1 }] satisfies Partial<Affine>[]) {
+    if (!queries.minus(Expression.affine({ constant: 0, n: 0, c: 0, m: 0, b: 0, ...length })).isZero) continue;
+    const blocks = ceilDivide(length, size);
+    const all = atMost(length, size * Math.floor(Math.sqrt(count)));
+    return all
+      .times(blocks.times(blocks))
+      .plus(Expression.one.minus(all).times(count))
+      .times(size * size);
+  }
+  return queries.times(queries);
+}
+
+/** Chunks whose tokens all see each other: with r = x mod s tokens left over, s·(x − r) + r² pairs. */
+function chunkPairs(size: number, queries: Expression): Expression {
+  for (const length of [{ n: 1 }, { m: 1 }] satisfies Partial<Affine>[]) {
+    if (!queries.minus(Expression.affine({ constant: 0, n: 0, c: 0, m: 0, b: 0, ...length })).isZero) continue;
+    const rest = mod(length, size);
+    return queries.minus(rest).times(size).plus(rest.times(rest));
+  }
+  const tokens = queries.at({ n: 0 });
+  return queries.minus(tokens).isZero
+    ? Expression.constant(size * (tokens - (tokens % size)) + (tokens % size) ** 2)
+    : queries.times(queries);
 }

@@ -234,7 +234,8 @@ function headBlock(model: ModelDescription, options: GraphOptions): Block {
   const { activations, weights } = model.dtypes;
   const { head } = model;
   // An encoder's head (masked tokens) looks at every position.
-  const tokens = options.head === "last" && model.stacks.at(-1)?.kind === "decoder" ? Expression.one : n;
+  const last = options.head === "last" && model.stacks.at(-1)?.kind === "decoder";
+  const tokens = last ? Expression.one : n.times(head.streams ?? 1);
   const around = { ...surroundings(model, options), tokens };
   const input = block.value("x", [b, tokens, Expression.constant(model.hiddenSize)], activations);
   const { stream, width } = transformed(new ModuleBuilder(block, "transform", around, "head"), input, head, model);

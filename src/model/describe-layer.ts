@@ -75,6 +75,7 @@ function describeSpan(span: Span): string {
   if (span.kind === "strided") {
     return `, ${span.local} blocks of ${span.size} and one in ${span.stride} of those before`;
   }
+  if (span.kind === "ranked") return `, best ${span.count} pairs of blocks of ${span.size}`;
   const first = span.kind === "window" && span.first !== undefined ? ` and the first ${span.first}` : "";
   return `, ${span.kind} ${span.size}${first}`;
 }

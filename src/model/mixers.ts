@@ -13,6 +13,11 @@ export type Span =
   /** Blocks of an encoder: three around, two global, some random; everything up to `(5 + 2·random)·size` (BigBird). */
   | { readonly kind: "blocks"; readonly size: number; readonly random: number }
   /**
+   * Pairs of blocks of `size` tokens of an encoder: means of blocks are scored against each other, the best `count` pairs
+   * token by token; with `coarse` the means stand in for the others (MRA, arXiv:2207.10284).
+   */
+  | { readonly kind: "ranked"; readonly size: number; readonly count: number; readonly coarse: boolean }
+  /**
    * The query's block of `size` and `local` − 1 blocks before it; of those farther back one in `stride`, which one
    * differs from head to head, so that over all heads each is seen equally often (Phi-3-small, arXiv:2404.14219).
    */
@@ -78,6 +83,13 @@ export interface Attention {
   readonly keyValue?: "own" | "shared" | "key-is-value";
   /** Keys and values come from the encoder's output, once per sequence. */
   readonly source?: "self" | "encoder";
+  /**
+   * So many further queries per token meet the same keys; stream s of them meets s keys fewer and, in self-attention,
+   * one key of its own (ProphetNet's predicting streams, arXiv:2001.04063).
+   */
+  readonly streams?: number;
+  /** Every query meets every key so often, with different values (differential attention); once where absent. */
+  readonly passes?: number;
   /** One softmax over the own sequence and the encoder's output, which the same projections read (T5Gemma 2). */
   readonly joinsEncoder?: true;
   /** Width that keys and values are projected from when they come from elsewhere. */

@@ -205,6 +205,8 @@ export interface Head {
   readonly pooler?: number;
   /** Width of what it reads where it is not hidden_size. */
   readonly inWidth?: number;
+  /** Where logits of all positions are computed, so many of each (ProphetNet's predicting streams). */
+  readonly streams?: number;
   /** Rows of the logits where they are not the vocabulary's. */
   readonly rows?: number;
 }

@@ -40,6 +40,7 @@ export function keptBy(span: KeySpan): Kept {
     case "compressed":
     case "buckets":
     case "blocks":
+    case "ranked":
     case "strided":
       return { kind: "all" };
   }

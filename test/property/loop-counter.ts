@@ -63,6 +63,7 @@ function visible(mixer: Attention, query: number, key: number): boolean {
       return Math.floor(query / mixer.span.size) === Math.floor(key / mixer.span.size);
     case "buckets":
     case "blocks":
+    case "ranked":
     case "strided":
       throw new Error(`no loops over ${mixer.span.kind}`);
   }

@@ -38,6 +38,7 @@ function keysOf(span: KeySpan, query: number): number {
       case "full":
       case "buckets":
       case "blocks":
+      case "ranked":
         keys += 1;
     }
   }
@@ -159,6 +160,22 @@ describe("BigBird", () => {
     }
     expect(pairs.at({ n: blocks * 64 })).toBe(counted);
   });
+});
+
+test("MRA computes the pairs of blocks that rank best, whole, and all of them while they are few", () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 900 }), fc.integer({ min: 1, max: 90 }), (length, count) => {
+      let counted = 0;
+      let left = count;
+      for (let row = 0; row < length; row += 32) {
+        for (let column = 0; column < length && left > 0; column += 32, left -= 1) counted += 32 * 32;
+      }
+      const span = { kind: "ranked", size: 32, count, coarse: true } as const;
+      const pairs = rectanglePairs(span, false, { queries: n, keys: n }, exact).at({ n: length });
+      // Between ⌊√count⌋² and count pairs of blocks there is no length of whole blocks.
+      expect(pairs).toBe(counted);
+    }),
+  );
 });
 
 test("caches keep what the next step needs", () => {

@@ -48,8 +48,9 @@ export function addAttention(module: ModuleBuilder, input: string, mixer: Attent
   }
   if (mixer.indexer !== undefined) addIndexer(module, input, input, mixer.indexer);
 
+  const { streams = 0, passes = 1 } = mixer;
   const shape: AttentionShape = {
-    heads,
+    heads: heads * (1 + streams) * passes,
     kvHeads,
     keyDim,
     valueDim,
@@ -61,6 +62,8 @@ export function addAttention(module: ModuleBuilder, input: string, mixer: Attent
   };
   const inputs = { query, key, value, cache: cacheOf(module, mixer, cross) };
   const own = addProducts(module, inputs, mixer, shape, sourceTokens);
+  if (mixer.span.kind === "ranked") addCoarse(module, query, mixer, mixer.span);
+  if (streams > 0 && !cross) addOwnKeys(module, query, mixer, streams);
   const mixed = mixer.joinsEncoder === true ? joinEncoder(module, input, inputs, mixer, shape, own) : own;
   const gated = addGate(module, input, mixed, mixer.gate, heads, valueDim, inWidth);
   const outWidth = mixer.outputWidth ?? hidden;
@@ -87,7 +90,9 @@ function addProducts(
   shape: AttentionShape,
   sourceTokens: Expression,
 ): string {
-  if (module.around.options.attention !== "fused") return addNaive(module, inputs, mixer, shape, sourceTokens);
+  // Pairs of blocks that were ranked are never a matrix of all scores.
+  const fused = module.around.options.attention === "fused" || mixer.span.kind === "ranked";
+  if (!fused) return addNaive(module, inputs, mixer, shape, sourceTokens);
   return module.add({
     kind: "attention",
     name: module.name("attention"),
@@ -97,6 +102,45 @@ function addProducts(
     ...shape,
     output: module.value("mixed", shape.heads * shape.valueDim),
   });
+}
+
+/** Means of blocks scored against each other, and mixed where they stand in for what is not computed token by token. */
+function addCoarse(
+  module: ModuleBuilder,
+  query: string,
+  { heads, keyDim, valueDim }: Attention,
+  { size, coarse }: Extract<Attention["span"], { kind: "ranked" }>,
+): void {
+  const { tokens } = module.around;
+  const blocks = tokens.minus(m).isZero ? ceilDivide({ m: 1 }, size) : ceilDivide({ n: 1 }, size);
+  module.product(
+    "coarse_scores",
+    [query],
+    { batch: heads, rows: blocks, inner: keyDim, columns: blocks },
+    heads,
+    blocks,
+  );
+  if (coarse) {
+    const sizes = { batch: heads, rows: blocks, inner: blocks, columns: valueDim };
+    module.product("coarse_mix", [query], sizes, heads * valueDim, blocks);
+  }
+}
+
+/** What streams s = 0 … meet beside the main one's keys: a key of their own, less s; the reference scores all of them. */
+function addOwnKeys(
+  module: ModuleBuilder,
+  query: string,
+  { heads, keyDim, valueDim }: Attention,
+  streams: number,
+): void {
+  const { tokens } = module.around;
+  const more = Math.max(0, streams - (streams * (streams - 1)) / 2);
+  const sizes = (inner: number) =>
+    module.reference
+      ? { batch: heads * streams, rows: tokens, inner, columns: tokens }
+      : { batch: tokens.times(heads * more), rows: 1, inner, columns: 1 };
+  module.product("stream_scores", [query], sizes(keyDim), heads * streams);
+  module.product("stream_mix", [query], sizes(valueDim), heads * streams);
 }
 
 /** The share of the mixture that the encoder's output has, by the module's own projections of keys and values. */

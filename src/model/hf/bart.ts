@@ -275,6 +275,27 @@ const readPegasusX: Reader = (config) => {
   });
 };
 
+/** models/fsmt: a vocabulary for each side, sinusoids that are counted as parameters. */
+const readFsmt: Reader = (config) => {
+  const source = config.read("src_vocab_size", tokenCount);
+  const target = config.read("tgt_vocab_size", tokenCount);
+  const rows = positionRows(config) + 2;
+  config.ignore("langs", "src_vocab_size", "tgt_vocab_size");
+  const result = readBart(config.with({ vocab_size: target }), { ...bart, positions: rows });
+  const table = { name: "source_embedding", shape: [source, result.hiddenSize] };
+  const tied = config.raw("tie_word_embeddings") !== false && config.flag("tie_word_embeddings");
+  config.ignoreRest();
+  return {
+    ...result,
+    head: { ...result.head, tied },
+    stacks: result.stacks.map((stack) =>
+      stack.kind === "encoder"
+        ? { ...stack, extras: { ...stack.extras, weights: [...(stack.extras?.weights ?? []), table] } }
+        : stack,
+    ),
+  };
+};
+
 export const bartReaders: Readonly<Record<string, Reader>> = {
   bart: (config) => readBart(config, { ...bart, positions: positionRows(config) + 2, embeddingNorm: true }),
   mbart: (config) =>
@@ -285,6 +306,13 @@ export const bartReaders: Readonly<Record<string, Reader>> = {
       embeddingNorm: true,
       finalNorm: true,
     }),
+  fsmt: readFsmt,
+  mvp: (config) => {
+    config.ignore("prompt_length", "prompt_mid_dim");
+    if (config.flag("use_prompt"))
+      throw config.bad("use_prompt", true, "only false is understood: prompts are not read");
+    return readBart(config, { ...bart, positions: positionRows(config) + 2, embeddingNorm: true });
+  },
   plbart: (config) => readBart(config, { ...bart, positions: positionRows(config) + 2, embeddingNorm: true }),
   "blenderbot-small": (config) => readBart(config, { ...bart, positions: positionRows(config), embeddingNorm: true }),
   m2m_100: (config) => readBart(config, { ...bart, placement: "pre", finalNorm: true }),

@@ -28,6 +28,8 @@ export const composites: Readonly<Record<string, Composite>> = {
   qwen3_5_moe: { text: "qwen3_5_moe_text", nested, vision: visionReaders.qwen3 },
   qwen4_exp: { text: "qwen4_exp_text", nested, vision: visionReaders.qwen3 },
   clip: { text: "clip_text_model", nested, vision: wrappedVision.both },
+  siglip: { text: "siglip_text_model", nested, vision: wrappedVision.siglip },
+  siglip2: { text: "siglip2_text_model", nested, vision: wrappedVision.siglip2 },
   llava: { text: "llama", nested, vision: wrappedVision.llava },
   llava_next: { text: "llama", nested, vision: wrappedVision.llavaNext },
   llava_next_video: { text: "llama", nested, vision: wrappedVision.llavaNext },
@@ -63,6 +65,8 @@ export const composites: Readonly<Record<string, Composite>> = {
   muse_glimmer: { text: "muse_glimmer_text", nested, vision: visionReaders.muse },
   glm5_next: { text: "glm5_next_text", nested, vision: visionReaders.glm5 },
   deepseek_vl_v2: { text: "deepseek_v2", nested, vision: null },
+  gemma4_unified: { text: "gemma4_unified_text", nested, vision: null },
+  aria: { text: "aria_text", nested, vision: null },
   gemma3n: { text: "gemma3n_text", nested, vision: null },
   mistral3: { text: "ministral3", nested, vision: wrappedVision.mistral3 },
 };

@@ -147,6 +147,21 @@ export class ConfigReader {
     return copy;
   }
 
+  /** The same object of a class with defaults of its own. */
+  defaulting(defaults: JsonObject): ConfigReader {
+    const copy = new ConfigReader(
+      this.where,
+      this.values,
+      { ...this.defaults, ...defaults },
+      this.family,
+      this.prefix,
+      this,
+    );
+    this.children.push(copy);
+    this.ignoreRest();
+    return copy;
+  }
+
   /** Records something worth telling about the model. */
   note(sentence: string): void {
     if (!this.notes.includes(sentence)) this.notes.push(sentence);

@@ -33,12 +33,6 @@ function perLayerInputs(config: ConfigReader, layers: number, hidden: number): P
     return null;
   }
   const rows = config.read("vocab_size_per_layer_input", tokenCount);
-  const linear = (name: string, inWidth: number, outWidth: number): ExtraLinear => ({
-    name,
-    inWidth,
-    outWidth,
-    bias: false,
-  });
   return {
     table: { name: "per_layer", rows, width: layers * width },
     model: {
@@ -51,6 +45,13 @@ function perLayerInputs(config: ConfigReader, layers: number, hidden: number): P
     },
   };
 }
+
+const linear = (name: string, inWidth: number, outWidth: number): ExtraLinear => ({
+  name,
+  inWidth,
+  outWidth,
+  bias: false,
+});
 
 /** models/gemma4. */
 const readGemma4: Reader = (config) => {
@@ -147,12 +148,6 @@ const readGemma3n: Reader = (config) => {
     "activation_sparsity_pattern",
     "rope_local_base_freq",
   );
-  const linear = (name: string, inWidth: number, outWidth: number): ExtraLinear => ({
-    name,
-    inWidth,
-    outWidth,
-    bias: false,
-  });
   const layerLinears = [
     linear("altup_correction", streams, streams),
     linear("altup_prediction", streams, streams * streams),
@@ -208,12 +203,6 @@ const readDiffusionGemma: Reader = (config) => {
   const result = readGemma4(config.with({ enable_moe_block: true, attention_k_eq_v: true }));
   config.ignoreRest();
   config.note("a canvas of tokens is filled in by several passes; one pass is what is priced, and its pairs as causal");
-  const linear = (name: string, inWidth: number, outWidth: number): ExtraLinear => ({
-    name,
-    inWidth,
-    outWidth,
-    bias: false,
-  });
   return {
     ...result,
     extras: {
@@ -231,4 +220,5 @@ export const gemmaReaders: Readonly<Record<string, Reader>> = {
   diffusion_gemma_text: readDiffusionGemma,
   gemma3n_text: readGemma3n,
   gemma4_text: readGemma4,
+  gemma4_unified_text: readGemma4,
 };

@@ -254,6 +254,28 @@ export function listLayers(count: number, layer: (index: number) => Layer): Laye
   return Array.from({ length: count }, (_, index) => layer(index));
 }
 
+/** Equal layers of full attention and a plain network, biases everywhere: those of towers for text, images and sound. */
+export function plainLayers(
+  count: number,
+  parts: {
+    readonly hidden: number;
+    readonly heads: number;
+    readonly width: number;
+    readonly norm: Norm;
+    readonly causal: boolean;
+    readonly placement?: Layer["normPlacement"];
+  },
+): readonly Layer[] {
+  const { hidden, heads, width, norm, causal } = parts;
+  const layer: Layer = {
+    mixers: [softmax({ heads, kvHeads: heads, headDim: hidden / heads }, null, { causal, bias: allBias })],
+    ffns: [{ kind: "dense", width, gated: false, activation: "gelu", bias: true }],
+    norm,
+    normPlacement: parts.placement ?? "pre",
+  };
+  return listLayers(count, () => layer);
+}
+
 /** A flag that is on unless the file says otherwise. */
 export function flagOr(config: ConfigReader, key: Key, otherwise: boolean): boolean {
   return config.optional(key, flag) ?? otherwise;

@@ -42,9 +42,11 @@ const readProphetNet: Reader = (config) => {
     { name: "unused_cross_bias", shape: [4, hidden] },
     { name: "unused_cross_norm", shape: [2, hidden] },
   ];
-  const crossing: Attention = { ...decoder.attention, source: "encoder", causal: false };
+  const own: Attention = { ...decoder.attention, streams };
+  const crossing: Attention = { ...own, source: "encoder", causal: false };
+  const crosses = only !== "decoder" && across;
   const decoderLayer: Layer = {
-    mixers: only === "decoder" || !across ? [decoder.attention] : [decoder.attention, crossing],
+    mixers: crosses ? [own, crossing] : [own],
     ffns: [decoder.ffn],
     norm,
     normPlacement: "post-residual",
@@ -52,6 +54,7 @@ const readProphetNet: Reader = (config) => {
       linears: [{ name: "relative_positions", inWidth: hidden, outWidth: offsets, bias: true }],
       products: [
         ...["query", "key", "value", "output"].map((part) => perStream(`stream_${part}`, hidden, hidden)),
+        ...(crosses ? ["query", "output"].map((part) => perStream(`stream_cross_${part}`, hidden, hidden)) : []),
         perStream("stream_positions", hidden, offsets),
         perStream("stream_up", hidden, decoder.width),
         perStream("stream_down", decoder.width, hidden),
@@ -62,12 +65,20 @@ const readProphetNet: Reader = (config) => {
   const table = (more: readonly ExtraWeight[] = []): Extras => ({
     weights: [{ name: "positions", shape: [rows, hidden] }, { name: "embedding_norm", shape: [2, hidden] }, ...more],
   });
-  config.note(`of the ${streams} predicting streams projections and feed-forward are counted, their attention is not`);
+  config.note(
+    `${streams} predicting streams pass every layer with the tokens; only the first one's logits choose a token`,
+  );
   config.ignore("disable_ngram_loss", "eps", "relative_max_distance");
   const result = {
     ...shared(config, hidden),
     contextLength: rows,
-    head: { kind: purposeOf(config) === "bare" ? "none" : "lm", tied: true, bias: false, softcap: null } as const,
+    head: {
+      kind: purposeOf(config) === "bare" ? "none" : "lm",
+      tied: true,
+      bias: false,
+      softcap: null,
+      streams,
+    } as const,
   };
   config.ignore("tie_word_embeddings");
   const decoderStack: Stack = {

@@ -17,6 +17,7 @@ import { gemmaReaders } from "./gemma.js";
 import { diffusionReaders } from "./diffusion.js";
 import { flaReaders } from "./fla.js";
 import { hybridReaders } from "./hybrid.js";
+import { imageReaders } from "./image.js";
 import { latentReaders } from "./latent.js";
 import { llamaKinReaders } from "./llama-kin.js";
 import { linearReaders } from "./linear.js";
@@ -24,6 +25,7 @@ import { mambaReaders } from "./mamba.js";
 import { mobileBertReaders } from "./mobilebert.js";
 import { moeReaders } from "./moe.js";
 import { peekPrediction } from "./prediction.js";
+import { freshEncoderReaders } from "./encoder-fresh.js";
 import { mixedMoeReaders } from "./moe-mixed.js";
 import { bailingReaders } from "./bailing.js";
 import { bartReaders } from "./bart.js";
@@ -47,6 +49,7 @@ import { visionTextReaders } from "./vl-text.js";
 import { xformerReaders } from "./xformer.js";
 import { readQuantisation } from "./quantisation/read.js";
 import type { Reader, ReaderResult } from "./reader.js";
+import { textKinReaders } from "./text-kin.js";
 import { unrunOf } from "./unrun.js";
 
 /** Readers by the file's model_type. */
@@ -70,6 +73,7 @@ const readers: ReadonlyMap<string, Reader> = new Map<string, Reader>(
     ...mobileBertReaders,
     ...modernEncoderReaders,
     ...vitReaders,
+    ...imageReaders,
     ...clipReaders,
     ...soundReaders,
     ...t5Readers,
@@ -91,6 +95,8 @@ const readers: ReadonlyMap<string, Reader> = new Map<string, Reader>(
     ...llamaKinReaders,
     ...bailingReaders,
     ...diffusionReaders,
+    ...textKinReaders,
+    ...freshEncoderReaders,
   }),
 );
 
@@ -226,7 +232,9 @@ function partsOf(value: JsonObject, where: string): Parts {
       composite,
     };
   }
-  return { text: value, modelType: typeOf(composite?.text ?? own, where), composite };
+  // The language model of a wrapper, saved alone.
+  const alias = typeof own === "string" && !readers.has(own) ? textAliases[own] : undefined;
+  return { text: value, modelType: typeOf(composite?.text ?? alias ?? own, where), composite };
 }
 
 /** Keys that the whole model says for its language model, unless that says them itself. */

@@ -2,8 +2,8 @@ import type { ExtraLinear, ExtraWeight, Norm } from "../types.js";
 import { purposeOf } from "./architecture.js";
 import { flag, layerCount, listOf, oneOf, real, size, tokenCount } from "./checks.js";
 import type { ConfigReader } from "./config-reader.js";
-import { readDtypes, shareEqual } from "./decoder.js";
-import { allBias, listLayers, softmax } from "./parts.js";
+import { readDtypes } from "./decoder.js";
+import { plainLayers } from "./parts.js";
 import type { Reader } from "./reader.js";
 
 const from = "class default of wav2vec2";
@@ -56,18 +56,9 @@ const readWav2Vec2: Reader = (config) => {
       {
         kind: "encoder",
         length: { kind: "new" },
-        layers: shareEqual(
-          listLayers(
-            config.derived("num_hidden_layers", layerCount, from, () => 12),
-            () => ({
-              mixers: [
-                softmax({ heads, kvHeads: heads, headDim: hidden / heads }, null, { causal: false, bias: allBias }),
-              ],
-              ffns: [{ kind: "dense", width, gated: false, activation: "gelu", bias: true }],
-              norm,
-              normPlacement: first ? "pre" : "post-residual",
-            }),
-          ),
+        layers: plainLayers(
+          config.derived("num_hidden_layers", layerCount, from, () => 12),
+          { hidden, heads, width, norm, causal: false, placement: first ? "pre" : "post-residual" },
         ),
         finalNorm: null,
         extras: { linears, weights },

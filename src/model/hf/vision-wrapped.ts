@@ -125,6 +125,21 @@ const paligemma: VisionReader = (config, textHidden) => {
   return siglip(config, 224, false, { linears: [linear("project", hidden, textHidden)] });
 };
 
+/** SigLIP's own model of two towers: the pooling head is its end (models/siglip). */
+const siglipAlone: VisionReader = (config) => {
+  const small = { hidden_size: 768, num_hidden_layers: 12, num_attention_heads: 12, intermediate_size: 3072 };
+  return siglip(config.defaulting({ ...small, image_size: 224, patch_size: 16 }), 224, true, { linears: [] });
+};
+
+/** models/siglip2: the same over patches that come cut, in any number up to that of the table's places. */
+const siglip2Alone: VisionReader = (config) => {
+  const patches = config.derived("num_patches", size, "class default of siglip2_vision_model", () => 256);
+  const side = Math.round(Math.sqrt(patches));
+  if (side * side !== patches) throw config.bad("num_patches", patches, "expected a square");
+  const patch = config.derived("patch_size", size, "class default of siglip2_vision_model", () => 16);
+  return siglipAlone(config.with({ image_size: side * patch, patch_size: patch }), 0, config);
+};
+
 /** T5Gemma 2: SigLIP with its head, patches pooled, one projection (models/t5gemma2). */
 const t5gemma2: VisionReader = (config, textHidden) => {
   const hidden = config.derived("hidden_size", size, "class default", () => so400m.hidden);
@@ -293,6 +308,8 @@ export const wrappedVision = {
   llavaNext: llavaOf(true),
   paligemma,
   t5gemma2,
+  siglip: siglipAlone,
+  siglip2: siglip2Alone,
   idefics3,
   mistral3,
   aya,

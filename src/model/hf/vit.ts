@@ -1,4 +1,4 @@
-import type { ExtraWeight } from "../types.js";
+import type { Biases, DenseFfn, ExtraConvolution, ExtraWeight } from "../types.js";
 import { layerCount } from "./checks.js";
 import type { ConfigReader } from "./config-reader.js";
 import { readDtypes, shareEqual } from "./decoder.js";
@@ -13,6 +13,14 @@ export function readVitLike(
     readonly width?: number;
     readonly weights?: readonly ExtraWeight[];
     readonly layerWeights?: readonly ExtraWeight[];
+    /** Tokens beside the patches, without places of their own in the table: registers. */
+    readonly registers?: number;
+    readonly classTokens?: number;
+    /** Places come from elsewhere: rotation, or scores by relative position. */
+    readonly unplaced?: boolean;
+    readonly bias?: Biases;
+    readonly ffn?: Partial<DenseFfn>;
+    readonly finalNorm?: boolean;
   } = {},
 ): ReaderResult {
   const hidden = config.size("hidden_size");
@@ -22,23 +30,26 @@ export function readVitLike(
   const side = Math.floor(config.size("image_size") / patch);
   const channels = config.size("num_channels");
   const kind = config.family;
-  const isVit = kind === "vit" || kind === "dinov2";
-  const hasClass = kind !== "siglip_vision_model";
-  const tokens = side * side + (hasClass ? 1 : 0);
+  const isVit = !/^(?:clip|siglip)_/.test(kind);
+  const classTokens = more.classTokens ?? (kind === "siglip_vision_model" ? 0 : 1);
+  const placed = side * side + classTokens;
+  const tokens = placed + (more.registers ?? 0);
   const bias = isVit
     ? { ...allBias, ...(flagOr(config, "qkv_bias", true) ? {} : { query: false, key: false, value: false }) }
     : allBias;
   const weights: ExtraWeight[] = [
-    { name: "patches", shape: [hidden, channels, patch, patch] },
-    { name: "positions", shape: [tokens, hidden] },
-    ...(hasClass ? [{ name: "class_token", shape: [hidden] }] : []),
-    ...(kind === "clip_vision_model"
-      ? [{ name: "pre_norm", shape: [2, hidden] }]
-      : [{ name: "patch_bias", shape: [hidden] }]),
+    ...(more.unplaced === true ? [] : [{ name: "positions", shape: [placed, hidden] }]),
+    ...(classTokens > 0 ? [{ name: "class_token", shape: [classTokens, hidden] }] : []),
+    ...((more.registers ?? 0) > 0 ? [{ name: "registers", shape: [more.registers ?? 0, hidden] }] : []),
+    ...(kind === "clip_vision_model" ? [{ name: "pre_norm", shape: [2, hidden] }] : []),
   ];
+  const patches = cutting({ hidden, channels, patch, side, bias: kind !== "clip_vision_model" });
   const width = more.width ?? config.size("intermediate_size");
-  const attention = softmax({ heads, kvHeads: heads, headDim: hidden / heads }, null, { causal: false, bias });
-  const ffn = dense(config, { width, gated: false, bias: true });
+  const attention = softmax({ heads, kvHeads: heads, headDim: hidden / heads }, null, {
+    causal: false,
+    bias: more.bias ?? bias,
+  });
+  const ffn: DenseFfn = { ...dense(config, { width, gated: false, bias: true }), ...more.ffn };
   config.ignore("encoder_stride", "projection_dim", "pooler_output_size", "pooler_act", "vision_use_head");
   const probe: ExtraWeight[] = [
     { name: "probe", shape: [hidden] },
@@ -69,12 +80,24 @@ export function readVitLike(
             ...(more.layerWeights === undefined ? {} : { extras: { weights: more.layerWeights } }),
           })),
         ),
-        finalNorm: norm,
-        extras: { weights: [...weights, ...(more.weights ?? []), ...(probed ? probe : [])] },
+        finalNorm: more.finalNorm === false ? null : norm,
+        extras: { convolutions: [patches], weights: [...weights, ...(more.weights ?? []), ...(probed ? probe : [])] },
       },
     ],
     dtypes: readDtypes(config),
   };
+}
+
+/** The convolution that makes a token of each patch. */
+export function cutting(parts: {
+  readonly hidden: number;
+  readonly channels: number;
+  readonly patch: number;
+  readonly side: number;
+  readonly bias: boolean;
+}): ExtraConvolution {
+  const { hidden, channels, patch, side, bias } = parts;
+  return { name: "patches", inWidth: channels, outWidth: hidden, kernel: patch * patch, bias, positions: side * side };
 }
 
 export const vitReaders: Readonly<Record<string, Reader>> = {

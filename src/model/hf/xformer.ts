@@ -1,4 +1,4 @@
-import type { Attention, ExtraWeight, Layer, Mixer, Norm, Stack } from "../types.js";
+import type { Attention, ExtraWeight, Layer, Mixer, Norm, Span, Stack } from "../types.js";
 import { flag, integer, listOf, oneOf, size, tokenCount } from "./checks.js";
 import { purposeOf } from "./architecture.js";
 import { readActivation, readDtypes, shareEqual } from "./decoder.js";
@@ -6,7 +6,6 @@ import { readBertLike } from "./encoder.js";
 import { flagOr, listLayers, noBias, softmax } from "./parts.js";
 import type { Reader, ReaderResult } from "./reader.js";
 import { attentionWindows, globalProjections } from "./longformer.js";
-import { readVitLike } from "./vit.js";
 
 /** Encoders of the survey literature that replace full attention. */
 
@@ -100,12 +99,21 @@ const readYoso: Reader = (config) => {
   return readBertLike(config, { positionOffset: 2 });
 };
 
-/** models/mra (arXiv:2207.10284): coarse scores everywhere, exact ones in the blocks that matter. */
+/** models/mra (arXiv:2207.10284): coarse scores everywhere, exact ones in the pairs of blocks that matter. */
 const readMra: Reader = (config) => {
-  config.ignore("approx_mode", "block_per_row", "initial_prior_diagonal_n_blocks", "initial_prior_first_n_blocks");
-  config.note("attention at several resolutions is priced as full attention: an upper bound");
-  return readBertLike(config, { positionOffset: 2 });
+  config.ignore("initial_prior_diagonal_n_blocks", "initial_prior_first_n_blocks");
+  const longest = Math.floor(config.read("max_position_embeddings", tokenCount) / mraBlock);
+  const count = Math.min(longest * config.size("block_per_row"), longest ** 2);
+  const mode = config.read("approx_mode", oneOf(["full", "sparse"]));
+  if (count === 0) {
+    throw config.bad("max_position_embeddings", longest * mraBlock, `expected at least one block of ${mraBlock}`);
+  }
+  const span: Span = { kind: "ranked", size: mraBlock, count, coarse: mode === "full" };
+  return withMixers(readBertLike(config, { positionOffset: 2 }), (attention) => ({ ...attention, span }));
 };
+
+/** Tokens of a block in the class and in its kernels. */
+const mraBlock = 32;
 
 /** models/nystromformer. */
 const readNystromformer: Reader = (config) => {
@@ -292,28 +300,6 @@ const readXlnet: Reader = (config) => {
   };
 };
 
-/** models/dinov2: a vision tower with layer scales. */
-const readDinoV2: Reader = (config) => {
-  const hidden = config.size("hidden_size");
-  config.ignore(
-    "layerscale_value",
-    "drop_path_rate",
-    "apply_layernorm",
-    "reshape_hidden_states",
-    "stage_names",
-    "out_features",
-    "out_indices",
-  );
-  if (config.flag("use_swiglu_ffn")) throw config.bad("use_swiglu_ffn", true, "only false is understood yet");
-  const mask = flagOr(config, "use_mask_token", true);
-  return readVitLike(config, {
-    pooler: false,
-    width: hidden * config.size("mlp_ratio"),
-    weights: mask ? [{ name: "mask_token", shape: [hidden] }] : [],
-    layerWeights: [{ name: "layer_scales", shape: [2, hidden] }],
-  });
-};
-
 export const xformerReaders: Readonly<Record<string, Reader>> = {
   longformer: readLongformer,
   squeezebert: readSqueezeBert,
@@ -325,5 +311,4 @@ export const xformerReaders: Readonly<Record<string, Reader>> = {
   reformer: readReformer,
   funnel: readFunnel,
   xlnet: readXlnet,
-  dinov2: readDinoV2,
 };

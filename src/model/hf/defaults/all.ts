@@ -1,4 +1,5 @@
 import { defaultsAfmoe } from "./from-afmoe.js";
+import { defaultsAriaText } from "./from-aria-text.js";
 import { defaultsBamba } from "./from-bamba.js";
 import { defaultsDbrx } from "./from-dbrx.js";
 import { defaultsElectra } from "./from-electra.js";
@@ -21,6 +22,7 @@ import type { ClassDefaults } from "./types.js";
  */
 export const classDefaults: ClassDefaults = {
   ...defaultsAfmoe,
+  ...defaultsAriaText,
   ...defaultsBamba,
   ...defaultsDbrx,
   ...defaultsElectra,
