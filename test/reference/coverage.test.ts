@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import { countParameters } from "../../src/cost/parameters.js";
 import { priceGraph, totalCost } from "../../src/cost/table.js";
 import { buildGraph } from "../../src/graph/build.js";
+import { defaultsAriaText } from "../../src/model/hf/defaults/from-aria-text.js";
 import { knownModelTypes, readConfig } from "../../src/model/hf/read-config.js";
 import { readConfigFile, readTable } from "./data.js";
 import { folders, otherFlops, otherParameters, readAsCounted as read } from "./counted.js";
@@ -39,7 +40,10 @@ describe.each(folders)("%s", (folder, parametersTable, flopsTable) => {
 
 describe("a file that names only its model_type gets the class defaults", () => {
   const types = new Set(knownModelTypes());
-  const rows = readTable("class-defaults-parameters.csv").filter(
+  const own = readTable("counted-parameters.csv").filter((row) =>
+    Object.hasOwn(defaultsAriaText, row["model_type"] ?? ""),
+  );
+  const rows = [...readTable("class-defaults-parameters.csv"), ...own].filter(
     (row) => types.has(row["model_type"] ?? "") && otherParameters[row["file"] ?? ""] === undefined,
   );
   test.each(rows.map((row) => [row["model_type"] ?? "", row["class"] ?? "", Number(row["total"])] as const))(

@@ -269,6 +269,8 @@ export const defaultsMimoV2Flash: ClassDefaults = {
     tie_word_embeddings: true,
   },
   mra: {
+    block_per_row: 4,
+    approx_mode: "full",
     vocab_size: 50265,
     hidden_size: 768,
     num_hidden_layers: 12,
