@@ -24,6 +24,7 @@ import { grouped, once, quantile, spreadOf } from "./robust-fit.mjs";
  * @property {string} group shapes that are held out together
  * @property {boolean} large one of those that the accuracy is stated of
  * @property {number} tokens timed, or rows of a product
+ * @property {number} [roofline] seconds of the plain roofline, where they are not the larger of peak and memory
  * @property {import("../dist/study/kernel-row.js").KernelTiming | null} timing null for what nsquared calibrate --from does not read
  */
 /** @typedef {About & import("../dist/hardware/kernel-fitting.js").TimedKernel} Timing */

@@ -1,7 +1,7 @@
 // Published timings of linear mixers' kernels beside the seconds of the same operators at their device's data sheet.
 import { readFileSync } from "node:fs";
 import { devices } from "../dist/hardware/index.js";
-import { mixerFloor } from "../dist/hardware/mixer-floor.js";
+import { mixerFloor, mixerRoofline } from "../dist/hardware/mixer-floor.js";
 import { chunkedMixers } from "../dist/hardware/mixers.js";
 import { readConfig } from "../dist/model/index.js";
 import { makePlan } from "../dist/predict/plan.js";
@@ -75,6 +75,7 @@ export function mixerRows(rows) {
         seconds,
         peak: 0,
         memory: mixerFloor(mixer.rows, record, setting)(tokens),
+        roofline: mixerRoofline(mixer.rows, record, setting)(tokens),
         cast: 0,
         m: 0,
         n: 0,

@@ -26,7 +26,7 @@ function scored(row, { fit, spread }) {
       measured: row.seconds,
       predicted: kernelSeconds(row.kind, fit, row),
       spread,
-      roofline: Math.max(row.peak, row.memory),
+      roofline: row.roofline ?? Math.max(row.peak, row.memory),
     },
   };
 }
