@@ -7,7 +7,7 @@ import { findDevice } from "./catalog/devices.js";
 import { engineOf } from "./engine.js";
 import { kernelOn } from "./kernel-lookup.js";
 import { mixerSeconds } from "./kernels.js";
-import { mixerFloor } from "./mixer-floor.js";
+import { mixerFloor, mixerRoofline } from "./mixer-floor.js";
 import { chunkedMixers, mixerTimes } from "./mixers.js";
 import { timeOperators } from "./time.js";
 
@@ -45,5 +45,25 @@ describe("chunked mixers", () => {
     expect(times.reduce((sum, { overhead }) => sum + overhead, 0)).toBe(fit.overhead);
     const inModel = timeOperators(rows, h100, prefill, engine).filter(({ row }) => mixer.rows.includes(row));
     expect(inModel.map(({ time }) => time.work(4096))).toEqual(times.map(({ work }) => work(4096)));
+  });
+
+  test("gain less by faster memory and products than these do: vectors stay as they are", () => {
+    const [mixer] = chunkedMixers(rowsOf("configs", "Qwen__Qwen3.5-35B-A3B.json"), prefill);
+    if (mixer === undefined) throw new Error("no mixer");
+    const twice = {
+      ...h100,
+      bandwidth: { ...h100.bandwidth, value: 2 * h100.bandwidth.value },
+      peaks: Object.fromEntries(
+        Object.entries(h100.peaks).map(([dtype, peak]) => [
+          dtype,
+          dtype === "float32" ? peak : { ...peak, value: 2 * peak.value },
+        ]),
+      ),
+    };
+    const times = (make: typeof mixerFloor) =>
+      make(mixer.rows, h100, prefill)(4096) / make(mixer.rows, twice, prefill)(4096);
+    expect(times(mixerRoofline)).toBeCloseTo(2, 1);
+    expect(times(mixerFloor)).toBeGreaterThan(1.3);
+    expect(times(mixerFloor)).toBeLessThan(1.7);
   });
 });
