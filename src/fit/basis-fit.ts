@@ -1,4 +1,11 @@
-import { extremes, type NonNegativeFit, nonNegativeLeastSquares, nonNegativeSolution } from "../math/least-squares.js";
+import {
+  addObservation,
+  bestFace,
+  emptyMoments,
+  extremes,
+  type NonNegativeFit,
+  nonNegativeSolution,
+} from "../math/least-squares.js";
 
 /** What a law is fitted to: one length with the centre of its log seconds and how precisely it is known. */
 export interface Observation {
@@ -34,6 +41,8 @@ const settled = 1e-7;
 /** A law may miss a length by this factor before its own value stops being the point of linearisation. */
 const furthest = 3;
 
+const missing: Observation = { n: 1, logSeconds: 0, precision: 0 };
+
 function evaluate(row: readonly number[], beta: readonly number[]): number {
   let sum = 0;
   for (let i = 0; i < row.length; i += 1) sum += (row[i] ?? 0) * (beta[i] ?? 0);
@@ -48,9 +57,8 @@ function evaluate(row: readonly number[], beta: readonly number[]): number {
  */
 export function fitBasis(basis: Basis, observations: readonly Observation[], steps: number = manySteps): BasisFit {
   const rows = observations.map((observation) => basis(observation.n));
-  const weights = observations.map((observation) => observation.precision);
-  const logs = observations.map((observation) => observation.logSeconds);
-  let around = logs.map((value) => Math.exp(value));
+  // What the law says of each length so far; to begin with, what was measured.
+  const around = observations.map(({ logSeconds }) => Math.exp(logSeconds));
   let best: BasisFit = {
     basis,
     beta: [],
@@ -58,23 +66,25 @@ export function fitBasis(basis: Basis, observations: readonly Observation[], ste
     linear: () => ({ beta: [], rss: 0, faces: [] }),
   };
   for (let step = 0; step < steps; step += 1) {
-    const centre = around;
-    const scaled = rows.map((row, i) => row.map((value) => value / (centre[i] ?? 1)));
-    const target = logs.map((value, i) => 1 + value - Math.log(centre[i] ?? 1));
-    const beta = nonNegativeSolution(scaled, target, weights);
-    const values = rows.map((row) => evaluate(row, beta));
+    const moments = emptyMoments(rows[0]?.length ?? 0);
+    for (let i = 0; i < rows.length; i += 1) {
+      const { logSeconds, precision } = observations[i] ?? missing;
+      const centre = around[i] ?? 1;
+      addObservation(moments, rows[i] ?? [], 1 / centre, 1 + logSeconds - Math.log(centre), precision);
+    }
+    const beta = nonNegativeSolution(moments);
     let chiSquare = 0;
-    around = values.map((value, i) => {
-      const measured = Math.exp(logs[i] ?? 0);
-      const safe = Math.min(Math.max(value, measured / furthest), measured * furthest);
-      chiSquare += (weights[i] ?? 0) * Math.log(measured / Math.max(value, measured * 1e-6)) ** 2;
-      return safe;
-    });
+    for (let i = 0; i < rows.length; i += 1) {
+      const { logSeconds, precision } = observations[i] ?? missing;
+      const value = evaluate(rows[i] ?? [], beta);
+      const measured = Math.exp(logSeconds);
+      around[i] = Math.min(Math.max(value, measured / furthest), measured * furthest);
+      chiSquare += precision * Math.log(measured / Math.max(value, measured * 1e-6)) ** 2;
+    }
     const previous = best.chiSquare;
     if (chiSquare < best.chiSquare) {
       let solved: NonNegativeFit | null = null;
-      const linear = () => (solved ??= nonNegativeLeastSquares(scaled, target, weights));
-      best = { basis, beta, chiSquare, linear };
+      best = { basis, beta, chiSquare, linear: () => (solved ??= bestFace(moments)) };
     }
     if (Math.abs(previous - chiSquare) <= settled * (1 + chiSquare)) break;
   }

@@ -11,7 +11,7 @@ import { type Bimodality, bimodalityOf } from "./bimodality.js";
 import { type Noise, type Outlier, type Pooled, noiseAt, poolNoise } from "./noise.js";
 import { groupByLength, type Point } from "./points.js";
 import { type Coefficients, coefficientsOf, type Crossover, crossoverOf, settlingLength } from "./polynomial.js";
-import { selectLaw } from "./select.js";
+import { reasonAgainst, selectLaw } from "./select.js";
 import { type FitWarning, warningsOf } from "./warnings.js";
 import { weakGroundOf } from "./weak-ground.js";
 
@@ -76,7 +76,10 @@ export interface Residual {
   readonly samples: number;
 }
 
-/** A law with everything that is known about it. Plain data but for the four pure functions at the end. */
+/**
+ * A law with everything that is known about it. Plain data but for the three pure functions at the end; `candidates` and
+ * `warnings`, which need every law fitted once more without the longest lengths, are made when they are first asked for.
+ */
 export interface LawFit {
   readonly law: {
     readonly kind: LawKind;
@@ -166,7 +169,7 @@ interface QuadraticReading {
   readonly coefficients: Coefficients;
   readonly crossover: Crossover;
   /** Length that would tell the quadratic term from zero. */
-  readonly settles: number | null;
+  readonly settles: () => number | null;
 }
 
 const fewestForAverage = 3;
@@ -220,8 +223,32 @@ function quadraticReading(judged: readonly JudgedLaw[], pooled: Pooled, level: n
   const { value, high } = coefficients.quadratic;
   const observations = observationsOf(pooled.centres, one.discrepancy);
   const most = (pooled.centres.at(-1)?.n ?? 0) * furthestFactor;
-  const settles = settlingLength(fit, observations, Math.max(value, high / 2), most);
+  const settles = () => settlingLength(fit, observations, Math.max(value, high / 2), most);
   return { coefficients, crossover: crossoverOf(fit, slack), settles };
+}
+
+/** A value that is worked out when it is first asked for. */
+function once<T>(make: () => T): () => T {
+  let made: { readonly value: T } | null = null;
+  return () => (made ??= { value: make() }).value;
+}
+
+function candidatesOf(
+  judged: readonly JudgedLaw[],
+  selected: JudgedLaw,
+  held: ReadonlyMap<LawKind, HoldOut>,
+): Candidate[] {
+  const least = Math.min(...judged.map((one) => one.aicc));
+  return judged.map((one) => ({
+    kind: one.law.kind,
+    expression: one.law.expression,
+    deltaAicc: Number.isFinite(one.aicc) ? one.aicc - least : 0,
+    weight: one.weight,
+    lackOfFit: one.lackOfFit,
+    holdOut: held.get(one.law.kind) ?? null,
+    selected: one === selected,
+    rejected: one === selected ? null : reasonAgainst(one, selected, held.get(one.law.kind)),
+  }));
 }
 
 /**
@@ -250,8 +277,7 @@ export function fitLaw(points: readonly Point[], options: FitOptions = {}): LawF
   const pooled = leaning(poolNoise(groups, assumedNoise), options.axis ?? "length");
   const modes = bimodalityOf(pooled.residuals);
   const judged = judgeLaws(pooled, kinds);
-  const held = holdOut(pooled, kinds);
-  const { selected, reasons } = selectLaw(judged, held);
+  const selected = selectLaw(judged);
   if (selected === undefined) {
     throw badInput("too-few-lengths", {
       key: "points",
@@ -292,24 +318,32 @@ export function fitLaw(points: readonly Point[], options: FitOptions = {}): LawF
       canTell: high <= widestUseful * low && (weak === null || n <= weak.reliable),
     };
   };
-  const least = Math.min(...judged.map((one) => one.aicc));
   const residuals = pooled.centres.map(({ n, logSeconds, count }): Residual => {
     const measured = Math.exp(logSeconds);
     return { n, seconds: measured, law: law.seconds(n), ratio: measured / law.seconds(n), samples: count };
   });
+  const held = once(() => holdOut(pooled, kinds));
+  const candidates = once(() => candidatesOf(judged, selected, held()));
+  const warnings = once(() =>
+    warningsOf({
+      pooled,
+      modes,
+      weak,
+      selected,
+      judged,
+      held: held(),
+      coefficients,
+      settles: reading?.settles() ?? null,
+      residuals,
+      to,
+    }),
+  );
   return {
     law: { kind: law.kind, expression: law.expression, coefficients, parameters: law.parameters },
     asQuadratic: reading === null ? null : { coefficients: reading.coefficients, crossover: reading.crossover },
-    candidates: judged.map((one) => ({
-      kind: one.law.kind,
-      expression: one.law.expression,
-      deltaAicc: Number.isFinite(one.aicc) ? one.aicc - least : 0,
-      weight: one.weight,
-      lackOfFit: one.lackOfFit,
-      holdOut: held.get(one.law.kind) ?? null,
-      selected: one === selected,
-      rejected: reasons.get(one.law.kind) ?? null,
-    })),
+    get candidates() {
+      return candidates();
+    },
     range: { from, to },
     samples: points.length,
     noise,
@@ -319,18 +353,9 @@ export function fitLaw(points: readonly Point[], options: FitOptions = {}): LawF
     residuals,
     outliers: pooled.outliers,
     modes,
-    warnings: warningsOf({
-      pooled,
-      modes,
-      weak,
-      selected,
-      judged,
-      held,
-      coefficients,
-      settles: reading?.settles ?? null,
-      residuals,
-      to,
-    }),
+    get warnings() {
+      return warnings();
+    },
     average:
       informed === null
         ? null

@@ -1,7 +1,7 @@
 import { percent } from "../base/format.js";
 import type { HoldOut } from "./hold-out.js";
 import type { JudgedLaw } from "./judge.js";
-import { type LawKind, lawKinds } from "./law.js";
+import { lawKinds } from "./law.js";
 
 /**
  * AICc that a law must win by before it replaces a simpler one. AICc alone takes a straight line for a quadratic in 4 to
@@ -9,13 +9,8 @@ import { type LawKind, lawKinds } from "./law.js";
  */
 const selectionMargin = 3;
 
-export interface Selection {
-  readonly selected: JudgedLaw | undefined;
-  /** Why each of the others was not selected. */
-  readonly reasons: ReadonlyMap<LawKind, string>;
-}
-
-function reasonFor(one: JudgedLaw, selected: JudgedLaw, held: HoldOut | undefined): string {
+/** Why a law was not selected. */
+export function reasonAgainst(one: JudgedLaw, selected: JudgedLaw, held: HoldOut | undefined): string {
   const delta = one.aicc - selected.aicc;
   const parts: string[] = [];
   if (delta > selectionMargin) parts.push(`AICc is ${delta.toFixed(1)} above ${selected.law.kind}`);
@@ -27,15 +22,9 @@ function reasonFor(one: JudgedLaw, selected: JudgedLaw, held: HoldOut | undefine
 }
 
 /** The simplest law whose AICc is within the margin of the least. */
-export function selectLaw(judged: readonly JudgedLaw[], held: ReadonlyMap<LawKind, HoldOut>): Selection {
+export function selectLaw(judged: readonly JudgedLaw[]): JudgedLaw | undefined {
   const least = Math.min(...judged.map((one) => one.aicc));
   const order = (one: JudgedLaw) => lawKinds.indexOf(one.law.kind);
   const plausible = judged.filter((one) => one.aicc <= least + selectionMargin || !Number.isFinite(least));
-  const selected = [...plausible].sort((left, right) => order(left) - order(right))[0];
-  const reasons = new Map<LawKind, string>();
-  if (selected === undefined) return { selected, reasons };
-  for (const one of judged) {
-    if (one !== selected) reasons.set(one.law.kind, reasonFor(one, selected, held.get(one.law.kind)));
-  }
-  return { selected, reasons };
+  return [...plausible].sort((left, right) => order(left) - order(right))[0];
 }

@@ -28,7 +28,8 @@ const rounding = 1e-12;
 /** Inverse of a symmetric positive definite matrix by Cholesky, in correlation form; null where it is singular. */
 export function invertPositive(matrix: readonly (readonly number[])[]): number[][] | null {
   const size = matrix.length;
-  if (size <= 2) return invertSmall(at(matrix[0], 0), at(matrix[0], 1), at(matrix[1], 1), size);
+  if (size <= 2) return invertSmall(at(matrix[0], 0), at(matrix[1], 0), at(matrix[1], 1), size);
+  if (size === 3) return invertThree(matrix);
   const scale = matrix.map((row, i) => Math.sqrt(at(row, i)));
   if (scale.some((value) => !(value > 0))) return null;
   const lower: number[][] = [];
@@ -64,6 +65,37 @@ export function invertPositive(matrix: readonly (readonly number[])[]): number[]
   return inverse;
 }
 
+/** Three columns, as polynomials have: the same steps written out, for they are most of the time that a law takes. */
+function invertThree(matrix: readonly (readonly number[])[]): number[][] | null {
+  const s0 = Math.sqrt(at(matrix[0], 0));
+  const s1 = Math.sqrt(at(matrix[1], 1));
+  const s2 = Math.sqrt(at(matrix[2], 2));
+  if (!(s0 > 0 && s1 > 0 && s2 > 0)) return null;
+  const l10 = at(matrix[1], 0) / (s0 * s1);
+  const l20 = at(matrix[2], 0) / (s0 * s2);
+  const pivot1 = 1 - l10 * l10;
+  if (pivot1 < smallestPivot) return null;
+  const l11 = Math.sqrt(pivot1);
+  const l21 = (at(matrix[2], 1) / (s1 * s2) - l20 * l10) / l11;
+  const pivot2 = 1 - l20 * l20 - l21 * l21;
+  if (pivot2 < smallestPivot) return null;
+  const l22 = Math.sqrt(pivot2);
+  const m10 = -l10 / l11;
+  const m20 = -(l20 + l21 * m10) / l22;
+  const m21 = -l21 / (l11 * l22);
+  const v00 = (1 + m10 * m10 + m20 * m20) / (s0 * s0);
+  const v10 = (m10 / l11 + m20 * m21) / (s0 * s1);
+  const v11 = (1 / pivot1 + m21 * m21) / (s1 * s1);
+  const v20 = m20 / l22 / (s0 * s2);
+  const v21 = m21 / l22 / (s1 * s2);
+  const v22 = 1 / pivot2 / (s2 * s2);
+  return [
+    [v00, v10, v20],
+    [v10, v11, v21],
+    [v20, v21, v22],
+  ];
+}
+
 /** One or two columns in closed form: most faces are that small. */
 function invertSmall(a: number, b: number, c: number, size: number): number[][] | null {
   if (!(a > 0)) return null;
@@ -80,8 +112,9 @@ function at(values: readonly number[] | undefined, index: number): number {
   return values?.[index] ?? 0;
 }
 
-function solveFace(free: readonly number[], normal: number[][], right: number[], total: number): Face | null {
-  const inverse = invertPositive(free.map((i) => free.map((j) => at(normal[i], j))));
+function solveFace(free: readonly number[], { normal, right, total }: Moments): Face | null {
+  // Of symmetric moments only the lower half is kept.
+  const inverse = invertPositive(free.map((i) => free.map((j) => (j <= i ? at(normal[i], j) : at(normal[j], i)))));
   if (inverse === null) return null;
   const moments = free.map((i) => at(right, i));
   const beta = inverse.map((row) => dot(row, moments));
@@ -94,57 +127,49 @@ function dot(left: readonly number[], right: readonly number[]): number {
   return sum;
 }
 
-interface Moments {
-  /** XᵀWX and XᵀWy. */
+/** A weighted least-squares problem by its sums, to which observations are added one by one. */
+export interface Moments {
+  /** XᵀWX, its lower half. */
   readonly normal: number[][];
+  /** XᵀWy. */
   readonly right: number[];
   /** Σ w y². */
-  readonly total: number;
+  total: number;
 }
 
-function momentsOf(
-  rows: readonly (readonly number[])[],
-  y: readonly number[],
-  weights: readonly number[],
-  columns: number,
-): Moments {
-  const normal = Array.from({ length: columns }, () => new Array<number>(columns).fill(0));
-  const right = new Array<number>(columns).fill(0);
-  let total = 0;
-  for (let observation = 0; observation < rows.length; observation += 1) {
-    const row = rows[observation];
-    const weight = at(weights, observation);
-    const value = at(y, observation);
-    total += weight * value * value;
-    for (let i = 0; i < columns; i += 1) {
-      const weighted = weight * at(row, i);
-      const line = normal[i] ?? [];
-      right[i] = at(right, i) + weighted * value;
-      for (let j = 0; j < columns; j += 1) line[j] = at(line, j) + weighted * at(row, j);
-    }
+export function emptyMoments(columns: number): Moments {
+  return {
+    normal: Array.from({ length: columns }, (_, i) => new Array<number>(i + 1).fill(0)),
+    right: new Array<number>(columns).fill(0),
+    total: 0,
+  };
+}
+
+/** Add an observation whose row is `factor` times the one given. */
+export function addObservation(
+  moments: Moments,
+  row: readonly number[],
+  factor: number,
+  y: number,
+  weight: number,
+): void {
+  moments.total += weight * y * y;
+  for (let i = 0; i < row.length; i += 1) {
+    const weighted = weight * factor * at(row, i);
+    const line = moments.normal[i] ?? [];
+    moments.right[i] = at(moments.right, i) + weighted * y;
+    for (let j = 0; j <= i; j += 1) line[j] = at(line, j) + weighted * factor * at(row, j);
   }
-  return { normal, right, total };
 }
 
 /**
  * The minimiser alone, without the faces: where the free minimum is not negative it is the answer, and no other face is
  * looked at.
  */
-export function nonNegativeSolution(
-  rows: readonly (readonly number[])[],
-  y: readonly number[],
-  weights: readonly number[],
-): readonly number[] {
-  const columns = rows[0]?.length ?? 0;
-  const { normal, right, total } = momentsOf(rows, y, weights, columns);
-  const all = solveFace(
-    right.map((_, i) => i),
-    normal,
-    right,
-    total,
-  );
+export function nonNegativeSolution(moments: Moments): readonly number[] {
+  const all = solveFace([...moments.right.keys()], moments);
   if (all?.beta.every((value) => value >= 0) === true) return all.beta;
-  return bestFace({ normal, right, total }, columns).beta;
+  return bestFace(moments).beta;
 }
 
 /**
@@ -157,18 +182,22 @@ export function nonNegativeLeastSquares(
   y: readonly number[],
   weights: readonly number[],
 ): NonNegativeFit {
-  const columns = rows[0]?.length ?? 0;
-  return bestFace(momentsOf(rows, y, weights, columns), columns);
+  const moments = emptyMoments(rows[0]?.length ?? 0);
+  rows.forEach((row, i) => addObservation(moments, row, 1, at(y, i), at(weights, i)));
+  return bestFace(moments);
 }
 
-function bestFace({ normal, right, total }: Moments, columns: number): NonNegativeFit {
+/** The best of all faces of the non-negative orthant. */
+export function bestFace(moments: Moments): NonNegativeFit {
+  const columns = moments.right.length;
+  const { total } = moments;
   const origin: Face = { free: [], beta: [], rss: total, inverse: [] };
   const faces: Face[] = [origin];
   let best = origin;
   for (let mask = 1; mask < 1 << columns; mask += 1) {
     const free: number[] = [];
     for (let i = 0; i < columns; i += 1) if ((mask >> i) & 1) free.push(i);
-    const face = solveFace(free, normal, right, total);
+    const face = solveFace(free, moments);
     if (face === null) continue;
     faces.push(face);
     if (face.beta.every((value) => value >= 0) && face.rss < best.rss - rounding * total) {
