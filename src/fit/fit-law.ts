@@ -300,7 +300,7 @@ export function fitLaw(points: readonly Point[], options: FitOptions = {}): LawF
   const informed = isOpen(pooled, kinds, law.kind, options) ? believable(pooled, judged) : null;
   const average = informed === null ? null : informedAverage(judged, informed, to, level);
   const predict = (n: number): LawPrediction => {
-    const range = average?.(n) ?? { seconds: law.seconds(n), ...averagedRange(averaged, n, to, level) };
+    const range = average?.(n) ?? { seconds: law.seconds(n), ...averagedRange(averaged, selected, n, to, level) };
     const { seconds } = range;
     const low = Math.min(range.low, seconds);
     const high = Math.max(range.high, seconds);

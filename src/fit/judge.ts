@@ -154,7 +154,7 @@ interface Part {
   readonly degreesOfFreedom: number;
 }
 
-function partOf(one: JudgedLaw, n: number, longest: number, level: number): Part & { readonly range: Range } {
+function partOf(one: JudgedLaw, n: number, longest: number, level: number): Part {
   const range = rangeOfLaw(one, n, longest, level);
   const quantile = studentQuantile((1 + level) / 2, one.degreesOfFreedom);
   const middle = Math.log(range.seconds);
@@ -164,42 +164,83 @@ function partOf(one: JudgedLaw, n: number, longest: number, level: number): Part
     below: Math.max((middle - Math.log(range.low)) / quantile, 1e-9),
     above: Math.max((Math.log(range.high) - middle) / quantile, 1e-9),
     degreesOfFreedom: one.degreesOfFreedom,
-    range,
   };
+}
+
+/** The log seconds below which a share of the parts' weighted distributions lies. */
+function quantileOf(parts: readonly Part[], share: number): number {
+  const reach = 8;
+  let left = Math.min(...parts.map((part) => part.middle - reach * part.below));
+  let right = Math.max(...parts.map((part) => part.middle + reach * part.above));
+  for (let step = 0; step < 40; step += 1) {
+    const middle = (left + right) / 2;
+    if (tailOf(parts, middle) < share) left = middle;
+    else right = middle;
+  }
+  return (left + right) / 2;
+}
+
+/** Weighted share of the parts' distributions below some log seconds. */
+function tailOf(parts: readonly Part[], logSeconds: number): number {
+  let sum = 0;
+  let total = 0;
+  for (const part of parts) {
+    total += part.weight;
+    sum += part.weight * shareBelow(part, logSeconds);
+  }
+  return sum / total;
+}
+
+function shareBelow(part: Part, logSeconds: number): number {
+  const away = logSeconds - part.middle;
+  return studentCdf(away / (away < 0 ? part.below : part.above), part.degreesOfFreedom);
 }
 
 /** Limits that leave (1 − level)/2 of the parts' weighted tail areas outside on either side (Turek and Fletcher 2012). */
 function tailAreas(parts: readonly Part[], level: number): Range {
+  const outside = (1 - level) / 2;
+  return { low: Math.exp(quantileOf(parts, outside)), high: Math.exp(quantileOf(parts, 1 - outside)) };
+}
+
+const mirrored = (part: Part): Part => ({ ...part, middle: -part.middle, below: part.above, above: part.below });
+
+/**
+ * Part of the error at the high end that a truth at the low end runs as well. 1 where errors are alike on both sides. Near 0
+ * where the selected law makes the low end and other laws, or coefficients that are 0 there and cannot be less, make the high
+ * one far off: a truth at the low end is then missed by nothing else.
+ */
+function overlap(parts: readonly Part[], selected: Part, low: number, high: number, outside: number): number {
   const total = parts.reduce((sum, part) => sum + part.weight, 0);
-  const below = (logSeconds: number) =>
-    parts.reduce((sum, part) => {
-      const away = logSeconds - part.middle;
-      const share = studentCdf(away / (away < 0 ? part.below : part.above), part.degreesOfFreedom);
-      return sum + (part.weight / total) * share;
-    }, 0);
-  const reach = 8;
-  const lowest = Math.min(...parts.map((part) => part.middle - reach * part.below));
-  const highest = Math.max(...parts.map((part) => part.middle + reach * part.above));
-  const limit = (share: number) => {
-    let left = lowest;
-    let right = highest;
-    for (let step = 0; step < 40; step += 1) {
-      const middle = (left + right) / 2;
-      if (below(middle) < share) left = middle;
-      else right = middle;
-    }
-    return Math.exp((left + right) / 2);
-  };
-  return { low: limit((1 - level) / 2), high: limit((1 + level) / 2) };
+  const made = ((selected.weight / total) * shareBelow(selected, low)) / outside;
+  const missed = studentCdf((selected.middle - high) / selected.below, selected.degreesOfFreedom) / outside;
+  return 1 - made * (1 - Math.min(1, missed));
 }
 
 /**
- * Interval over all laws, by model-averaged tail areas. Where one law has all the weight it is that law's own interval.
+ * Limits by tail areas, where an end that the other one cannot help takes the error of both: a straight line with a square
+ * that may be hidden is missed from below or from above, never by both, as it is one of the two (Imbens and Manski 2004).
  */
-export function averagedRange(laws: readonly JudgedLaw[], n: number, longest: number, level: number): Range {
-  const parts = laws.filter((one) => one.weight >= leastWeight).map((one) => partOf(one, n, longest, level));
-  const [only] = parts;
-  return parts.length === 1 && only !== undefined ? only.range : tailAreas(parts, level);
+function endsOf(parts: readonly Part[], selected: Part, level: number): Range {
+  const outside = (1 - level) / 2;
+  const low = quantileOf(parts, outside);
+  const high = quantileOf(parts, 1 - outside);
+  const below = (1 - level) / (1 + overlap(parts, selected, low, high, outside));
+  const above = (1 - level) / (1 + overlap(parts.map(mirrored), mirrored(selected), -high, -low, outside));
+  return { low: Math.exp(quantileOf(parts, below)), high: Math.exp(quantileOf(parts, 1 - above)) };
+}
+
+/** Interval over all laws, by model-averaged tail areas. Where one law has all the weight it is that law's own interval. */
+export function averagedRange(
+  laws: readonly JudgedLaw[],
+  selected: JudgedLaw,
+  n: number,
+  longest: number,
+  level: number,
+): Range {
+  const likely = laws.filter((one) => one.weight >= leastWeight);
+  if (likely.length === 1) return rangeOfLaw(selected, n, longest, level);
+  const parts = likely.map((one) => partOf(one, n, longest, level));
+  return endsOf(parts, partOf(selected, n, longest, level), level);
 }
 
 /** What an average over laws says of one length. */
