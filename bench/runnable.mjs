@@ -2,7 +2,7 @@
  * Which models run, and why others do not: every config in a folder, with few layers and a short vocabulary, is opened in
  * ONNX Runtime and does a prefill and, where it generates, a decode step.
  *
- *   npm run build && node bench/runnable.mjs test/data/models/configs [--layers 4] [--only encoder] [--most 4GiB]
+ *   npm run build && node bench/runnable.mjs test/data/models/configs [--layers 4] [--hidden 256] [--only encoder] [--most 4GiB]
  */
 import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
@@ -22,6 +22,8 @@ const { positionals, values: options } = parseArgs({
   options: {
     layers: { type: "string", default: "4" },
     vocabulary: { type: "string", default: "1000" },
+    /** As published where it is left out. */
+    hidden: { type: "string" },
     /** Only models with a stack of this kind that text passes. */
     only: { type: "string" },
     /** Opening that would take more GiB than this is left out. */
@@ -68,7 +70,11 @@ for (const file of readdirSync(folder).filter((name) => name.endsWith(".json")))
     const kinds = model.stacks.filter(({ length }) => length?.kind !== "absent").map(({ kind }) => kind);
     if (options.only !== undefined && !kinds.includes(options.only)) continue;
     outcome = await outcomeOf(
-      scaled(model, { layers: Number(options.layers), vocabulary: Number(options.vocabulary) }),
+      scaled(model, {
+        layers: Number(options.layers),
+        vocabulary: Number(options.vocabulary),
+        ...(options.hidden === undefined ? {} : { hidden: Number(options.hidden) }),
+      }),
     );
   } catch (error) {
     outcome =
