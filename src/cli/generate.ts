@@ -3,9 +3,11 @@ import { badInput, exitCodes } from "../base/errors.js";
 import { seconds, significant } from "../base/format.js";
 import { nodeAccess } from "../files/node.js";
 import { systemClock } from "../measure/clock.js";
+import type { Provider } from "../measure/onnx-node-session.js";
 import { defaultGenerateOptions, generate } from "../study/generate.js";
 import { type VariantWeights, weightFormats } from "../variants/variant.js";
 import { type SetUp, emit, say } from "./io.js";
+import { providerOption } from "./measure-options.js";
 import { number, wholeNumber } from "./options.js";
 
 interface Options {
@@ -16,6 +18,7 @@ interface Options {
   readonly seed: number;
   readonly weights: VariantWeights;
   readonly threads?: number;
+  readonly provider: Provider;
   readonly chat?: boolean;
   readonly system?: string;
   readonly json?: boolean;
@@ -62,6 +65,7 @@ export const setUpGenerate: SetUp = (command, io, setExitCode) => {
     .addOption(
       new Option("--threads <k>", "threads of one operator (default: the cores)").argParser(wholeNumber(1, 1024)),
     )
+    .addOption(providerOption())
     .addHelpText(
       "after",
       `
@@ -69,6 +73,7 @@ Examples:
   nsquared generate ./SmolLM2-135M --prompt "The square of n"
   nsquared generate ./Qwen2.5-0.5B --prompt "Once upon a time" --temperature 0.8 --top-p 0.95 --seed 7
   nsquared generate ./Llama-3.2-1B-Instruct --chat --prompt "Why is attention quadratic?"
+  nsquared generate ./Qwen3-0.6B --prompt "Once" --provider webgpu
   nsquared generate ./Qwen3-0.6B --prompt "def square(n):" --weights q8 --max-tokens 64 --json
 
 Exit codes: 0 done, 2 bad input, 130 stopped by Ctrl-C.`,

@@ -9,6 +9,7 @@ import type { Clock } from "../measure/clock.js";
 import { readMachine } from "../measure/environment.js";
 import { availableMemory } from "../measure/onnx-node.js";
 import { type Engine, type Memory, openEngine } from "../measure/onnx-node-engine.js";
+import type { Provider } from "../measure/onnx-node-session.js";
 import { parseJsonObject } from "../model/hf/json.js";
 import { scalingOf } from "../model/hf/rotary-scaling.js";
 import { loadModel } from "../model/load.js";
@@ -29,6 +30,7 @@ export interface GenerateOptions extends SamplingOptions {
   readonly seed: number;
   readonly weights: WeightFormat;
   readonly threads: number | null;
+  readonly provider: Provider;
   /** The prompt is a user's turn, put into the model's chat template. */
   readonly chat: boolean;
   /** What stands before it there, for models whose template has a place for it. */
@@ -42,6 +44,7 @@ export const defaultGenerateOptions: GenerateOptions = {
   seed: 1,
   weights: "f32",
   threads: null,
+  provider: "cpu",
   chat: false,
   system: null,
 };
@@ -132,7 +135,11 @@ export async function generate(
     `loading ${model.name}: ${bytes(lowered.parameterBytes)} of weights as ${options.weights}, ${threads} threads`,
   );
   const start = clock.now();
-  const engine = await openEngine(lowered, await lowered.parameters(source), { threads, profilePrefix: null });
+  const engine = await openEngine(lowered, await lowered.parameters(source), {
+    threads,
+    profilePrefix: null,
+    provider: options.provider,
+  });
   const loadSeconds = clock.now() - start;
   try {
     const told = await tell(engine, tokenizer, ids, ends, options, world);
@@ -143,6 +150,7 @@ export async function generate(
       source: model.source,
       weights: options.weights,
       threads,
+      provider: options.provider,
       prompt: { tokens: ids.length },
       text: told.text,
       tokens: told.tokens,

@@ -128,6 +128,20 @@ describe("generate", () => {
     expect((await tokens("--weights", "q8")).length).toBeGreaterThan(0);
   });
 
+  test("says the same on a GPU, or in one line that there is none", async () => {
+    const words = ["generate", path, "--prompt", prompt, "--max-tokens", "3", "--json"];
+    const onCpu = generateDocument.parse(JSON.parse((await command(words)).out));
+    const { code, out, err } = await command([...words, "--provider", "webgpu"]);
+    if (code === 0) {
+      const onGpu = generateDocument.parse(JSON.parse(out));
+      expect([onCpu.provider, onGpu.provider]).toEqual(["cpu", "webgpu"]);
+      expect(onGpu.tokens).toEqual(onCpu.tokens);
+    } else {
+      expect(code).toBe(2);
+      expect(err.trim().split("\n").at(-1)).toMatch(/^nsquared: ONNX Runtime: provider is "webgpu"; it found no GPU/);
+    }
+  });
+
   test("puts a user's turn into the model's own chat template", async () => {
     const chat = join(folder.path, "chat");
     writeHubFolder(chat, {

@@ -8,6 +8,7 @@ export const generateDocument = z.object({
   source: z.string(),
   weights: z.string(),
   threads: amount,
+  provider: z.string(),
   prompt: z.object({ tokens: amount }),
   text: z.string(),
   /** Ids of the answer's tokens, the one that ended it included. */
