@@ -18,7 +18,8 @@ import type { ExternalFile, Feed } from "./tensors.js";
  * - `elementwise`: `length` operators one after the other, each over `elements` float32: `scale` reads one array and
  *   writes one, `add` reads two and writes one, `silu` is an activation. A chain over one element gives the overhead
  *   of an operator; one over many elements gives the bandwidth of the cache level they fit in.
- * - `norm`, `softmax`: RMS norm or softmax of `rows` vectors of `width`; `length` one after the other.
+ * - `norm`, `softmax`: RMS norm of `rows` vectors of `width`, or softmax of a causal mask's; `length` one after the other,
+ *   of which only the first softmax sees the mask.
  */
 export type Micro =
   | { readonly kind: "matmul"; readonly m: number; readonly k: number; readonly n: number; readonly length?: number }
@@ -166,6 +167,16 @@ function uniform(length: number, scale: number, seed: number): Float32Array {
 function feed(name: string, shape: readonly number[], seed: number): Feed {
   const elements = shape.reduce((size, dimension) => size * dimension, 1);
   return { name, shape, data: uniform(elements, 1, seed) };
+}
+
+/** Scores under a causal mask: from row to row a few more keys are seen, and half are so low that they weigh nothing. */
+function maskedScores(rows: number, width: number): Feed {
+  const data = uniform(rows * width, 1, 1);
+  for (let row = 0; row < rows; row += 1) {
+    const seen = 1 + Math.floor((row * width) / rows);
+    data.fill(-1e30, row * width + seen, (row + 1) * width);
+  }
+  return { name: "x", shape: [rows, width], data };
 }
 
 function matmul(micro: Extract<Micro, { kind: "matmul" }>): Parts {
@@ -322,7 +333,7 @@ function rowwise(micro: Extract<Micro, { kind: "norm" | "softmax" }>): Parts {
   const last = `y${length - 1}`;
   return {
     nodes,
-    feeds: [feed("x", [rows, width], 1)],
+    feeds: [kind === "norm" ? feed("x", [rows, width], 1) : maskedScores(rows, width)],
     weights: kind === "norm" ? [{ name: "weight", shape: [width], data: () => new Float32Array(width).fill(1) }] : [],
     outputs: [{ name: last, shape: [rows, width] }],
     declared: {

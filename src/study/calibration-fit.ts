@@ -84,8 +84,10 @@ function fitRelative(
   return { beta, spread: rootMeanSquare(logs) };
 }
 
+type Overheads = Pick<FittedRates, "perOperator" | "perRun">;
+
 /** Seconds of an operator that computes next to nothing, and of a run beside its operators. */
-function fitOverheads(timed: readonly Timed[]): { perOperator: number; perRun: number } {
+function fitOverheads(timed: readonly Timed[]): Overheads {
   const empty = ofKind(timed, "elementwise")
     .filter(({ micro }) => micro.elements === 1)
     .sort((a, b) => a.micro.length - b.micro.length);
@@ -108,14 +110,15 @@ function traffic(micro: Of<"elementwise"> | Rowwise): { moved: number; workingSe
     : { moved: 2 * bytes, workingSet: bytes };
 }
 
-function fitStream(timed: readonly Timed[], kind: StreamKind, perOperator: number): Stream {
+function fitStream(timed: readonly Timed[], kind: StreamKind, { perOperator, perRun }: Overheads): Stream {
   const chosen = timed.flatMap(({ micro, seconds }) => {
     if (micro.kind === "elementwise" ? micro.function !== kind || micro.elements === 1 : micro.kind !== kind) return [];
     if (micro.kind !== "elementwise" && micro.kind !== "norm" && micro.kind !== "softmax") return [];
     const { moved, workingSet } = traffic(micro);
-    const each = seconds / chainLength(micro);
+    const length = chainLength(micro);
+    const own = (seconds - perRun) / length - perOperator;
     // Where the overhead is nearly all of it, a tenth is left: what is known is only that it is small.
-    return [{ workingSet, secondsPerByte: Math.max(each - perOperator, each / 10) / moved }];
+    return [{ workingSet, secondsPerByte: Math.max(own, seconds / length / 10) / moved }];
   });
   return chosen.sort((a, b) => a.workingSet - b.workingSet);
 }
@@ -229,8 +232,9 @@ const leastSpread = { products: 0.08, attention: 0.1, vector: 0.2, overhead: 0.4
 
 /** The rates of the machine that took these times. */
 export function fitCalibration(timed: readonly Timed[]): FittedRates {
-  const { perOperator, perRun } = fitOverheads(timed);
-  const stream = (kind: StreamKind): Stream => fitStream(timed, kind, perOperator);
+  const overheads = fitOverheads(timed);
+  const { perOperator, perRun } = overheads;
+  const stream = (kind: StreamKind): Stream => fitStream(timed, kind, overheads);
   const streams = {
     scale: stream("scale"),
     add: stream("add"),

@@ -53,7 +53,9 @@ function elementwise(kind: "scale" | "add" | "silu", elements: readonly number[]
 }
 
 function rowwise(kind: "norm" | "softmax", width: number, rows: readonly number[]): CalibrationGroup {
-  return { cells: rows.map((count) => ({ kind, rows: count, width, length: chained })) };
+  // What comes out of a softmax is not masked as its input was: masked values cost most.
+  const length = kind === "softmax" ? 1 : chained;
+  return { cells: rows.map((count) => ({ kind, rows: count, width, length })) };
 }
 
 const powers = (...exponents: readonly number[]): number[] => exponents.map((exponent) => 2 ** exponent);
