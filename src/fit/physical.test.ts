@@ -75,6 +75,20 @@ describe("the physical law", () => {
     expect(inside / sets).toBeGreaterThan(0.92);
   });
 
+  test("a machine that is slower as a whole than when it was calibrated is slower in what short lengths do not show", () => {
+    const tight: PhysicalCurve = { components: curve.components.map((one) => ({ ...one, logSpread: 0.1 })) };
+    const moving: PhysicalCurve = { ...tight, scale: { logSpread: 0.15 } };
+    const points = samples([128, 256, 512, 1024], 5, 0.01, 3, [1.3, 1.3, 1.3, 1.3]);
+    const expected = secondsOf(16_384, [1.3, 1.3, 1.3, 1.3]);
+    const at = fitPhysical(moving, points);
+    const missed = (fitted: PhysicalCurve) =>
+      Math.abs(Math.log(fitPhysical(fitted, points).predict(16_384).seconds / expected));
+    expect(missed(moving)).toBeLessThan(0.06);
+    expect(missed(tight)).toBeGreaterThan(2 * missed(moving));
+    for (const { value } of at.law.efficiencies) expect(value).toBeGreaterThan(1.15);
+    expect(at.warnings.map(({ code }) => code)).not.toContain("far-from-prior");
+  });
+
   test("a class that the lengths do not show keeps its prior and its spread", () => {
     const tiny = { name: "attention", seconds: (n: number) => 1e-12 * n * n, logSpread: 0.3 };
     const fit = fitPhysical({ components: [gemm, tiny, overhead] }, [

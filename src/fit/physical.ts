@@ -20,12 +20,13 @@ export interface PhysicalComponent {
 }
 
 /**
- * T(n) = s · Σ θₖ tₖ(n), with log θₖ ~ Normal(0, logSpreadₖ²). The scale s is 1 on a device that is known; where it is
- * `free`, nothing is known of it before the samples, and components are seconds in any unit.
+ * T(n) = s · Σ θₖ tₖ(n), with log θₖ ~ Normal(0, logSpreadₖ²). The scale s is 1 on a device that is known, give or take
+ * what a machine's speed moves by (`log s ~ Normal(0, logSpread²)`); where it is `free`, nothing is known of it before
+ * the samples, and components are seconds in any unit.
  */
 export interface PhysicalCurve {
   readonly components: readonly PhysicalComponent[];
-  readonly scale?: "known" | "free";
+  readonly scale?: "free" | { readonly logSpread: number };
 }
 
 /** How much slower or faster a class is than predicted. */
@@ -71,7 +72,7 @@ export interface PhysicalOptions {
 }
 
 interface Solution {
-  /** Of the components, then of the scale where it is free. */
+  /** Of the components, then of the scale where it is not fixed. */
   readonly logFactors: readonly number[];
   /** Posterior covariance of the log factors. */
   readonly covariance: Matrix;
@@ -93,7 +94,8 @@ const freeSpread = 10;
 const freePerDoubling = 0.05;
 
 function spreadsOf({ components, scale }: PhysicalCurve): number[] {
-  return [...components.map(({ logSpread }) => logSpread), ...(scale === "free" ? [freeSpread] : [])];
+  const own = components.map(({ logSpread }) => logSpread);
+  return scale === undefined ? own : [...own, scale === "free" ? freeSpread : scale.logSpread];
 }
 
 function partsAt({ components }: PhysicalCurve, logFactors: readonly number[], n: number): number[] {
@@ -101,10 +103,10 @@ function partsAt({ components }: PhysicalCurve, logFactors: readonly number[], n
   return components.map((component, k) => Math.exp((logFactors[k] ?? 0) + scale) * component.seconds(n));
 }
 
-/** d log T / d log θ: the share of each component, and 1 for a free scale. */
+/** d log T / d log θ: the share of each component, and 1 for the scale. */
 function slopesOf(parts: readonly number[], { scale }: PhysicalCurve): number[] {
   const total = sum(parts);
-  return [...parts.map((part) => part / total), ...(scale === "free" ? [1] : [])];
+  return [...parts.map((part) => part / total), ...(scale === undefined ? [] : [1])];
 }
 
 /** The curve, its scale where free such that it goes through the samples on average. */
@@ -295,8 +297,8 @@ export function fitPhysical(
   const from = centres[0]?.n ?? 0;
   const to = centres.at(-1)?.n ?? 0;
   const { discrepancy, spare } = discrepancyOf(curve, centres);
-  const prior = spreadsOf(curve).map(() => 0);
-  const { logFactors, covariance } = solve(curve, centres, variancesOf(centres, discrepancy), prior);
+  const start = spreadsOf(curve).map(() => 0);
+  const { logFactors, covariance } = solve(curve, centres, variancesOf(centres, discrepancy), start);
   const noiseVariance = centres.map((centre) => centre.variance).sort((a, b) => a - b)[centres.length >> 1] ?? 1;
   const degrees =
     (noiseVariance + discrepancy ** 2) ** 2 /
@@ -325,15 +327,27 @@ export function fitPhysical(
       components: curve.components.map(({ name }, k) => ({ name, seconds: parts[k] ?? 0 })),
     };
   };
-  const efficiencies = curve.components.map(({ name, logSpread }, k): Efficiency => {
-    const width = quantile * Math.sqrt(covariance.get(k, k));
-    const value = logFactors[k] ?? 0;
+  const known = typeof curve.scale === "object" ? curve.scale : null;
+  const last = curve.components.length;
+  /** Where the scale is known, all of what a class is slower by is in its factor; where it is free, only its share. */
+  const factors = curve.components.map(({ name, logSpread }, k) => {
+    const own = { name, log: logFactors[k] ?? 0, variance: covariance.get(k, k), prior: logSpread };
+    if (known === null) return own;
     return {
       name,
-      value: Math.exp(value),
-      low: Math.exp(value - width),
-      high: Math.exp(value + width),
-      informed: Math.max(0, 1 - covariance.get(k, k) / logSpread ** 2),
+      log: own.log + (logFactors[last] ?? 0),
+      variance: own.variance + 2 * covariance.get(k, last) + covariance.get(last, last),
+      prior: Math.hypot(logSpread, known.logSpread),
+    };
+  });
+  const efficiencies = factors.map(({ name, log, variance, prior }): Efficiency => {
+    const width = quantile * Math.sqrt(variance);
+    return {
+      name,
+      value: Math.exp(log),
+      low: Math.exp(log - width),
+      high: Math.exp(log + width),
+      informed: Math.max(0, 1 - variance / prior ** 2),
     };
   });
   const warnings: PhysicalFit["warnings"][number][] = [];
@@ -353,12 +367,12 @@ export function fitPhysical(
     const message = `${expected} ${free ? "miss" : "misses"} the measured lengths by ${percent(discrepancy)}, with noise of ${percent(noise.relative)}`;
     warnings.push({ code: "lack-of-fit", message });
   }
-  curve.components.forEach(({ name, logSpread }, k) => {
-    if (Math.abs(logFactors[k] ?? 0) <= farFromPrior * logSpread) return;
-    const times = Math.exp(logFactors[k] ?? 0).toPrecision(2);
+  for (const { name, log, prior } of factors) {
+    if (Math.abs(log) <= farFromPrior * prior) continue;
+    const times = Math.exp(log).toPrecision(2);
     const message = `${name} takes ${times} times what ${expected} ${free ? "say" : "says"}, more than the spread allows`;
     warnings.push({ code: "far-from-prior", message });
-  });
+  }
   return {
     law: { kind: "physical", efficiencies },
     range: { from, to },

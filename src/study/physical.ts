@@ -25,9 +25,16 @@ export function curveOfRun(run: Run, model: ModelDescription, device: DeviceReco
   return curveOf(model, device, { phase, batch: batchOf(run), attention });
 }
 
+/**
+ * How far the speed of a whole machine moves between its calibration and a run, as the standard deviation of its
+ * logarithm: clocks, heat and whoever shares it, from one quarter of an hour to the next (docs/performance.md).
+ */
+const machineSpread = 0.15;
+
 /** A curve as the physical law wants it: one component per class of operators, each with its prior spread. */
-function components(curve: Curve): PhysicalCurve {
+function components(curve: Curve, device: DeviceRecord): PhysicalCurve {
   return {
+    ...(device.calibration === null ? {} : { scale: { logSpread: machineSpread } }),
     components: curve.components.map(({ name, seconds, logSpread }) => ({
       name,
       seconds,
@@ -39,7 +46,7 @@ function components(curve: Curve): PhysicalCurve {
 
 /** The physical law of a model that is about to be executed. */
 export function curveToMeasure(model: ModelDescription, device: DeviceRecord, execution: Execution): PhysicalCurve {
-  return components(curveOf(model, device, execution));
+  return components(curveOf(model, device, execution), device);
 }
 
 /** The physical law of a run. */
@@ -49,5 +56,5 @@ export function physicalCurve(
   device: DeviceRecord,
   phase: MeasuredPhase = measuredPhases(run)[0] ?? "prefill",
 ): PhysicalCurve {
-  return components(curveOfRun(run, model, device, phase));
+  return components(curveOfRun(run, model, device, phase), device);
 }
