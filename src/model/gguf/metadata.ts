@@ -8,6 +8,7 @@ const mostLayers = 10_001;
 export class GgufMetadata {
   readonly architecture: string;
   private readonly names: ReadonlySet<string>;
+  private readonly lacking = new Set<string>();
 
   /** @throws bad input when `general.architecture` is missing or no plain name */
   constructor(
@@ -94,6 +95,14 @@ export class GgufMetadata {
     return Object.keys(this.header.metadata).filter((key) => key.startsWith(`${this.architecture}.`));
   }
 
+  /** Keys that were asked for, decide costs, and are not in the header. */
+  missed(): string[] {
+    const routed = [...this.names].some((name) => name.includes("_exps"));
+    return [...this.lacking]
+      .map((key) => key.replace(`${this.architecture}.`, ""))
+      .filter((key) => !quiet.test(key) && (routed || !key.startsWith("expert_")));
+  }
+
   bad(key: string, found: unknown, expected: string): Error {
     return badInput("bad-gguf", { where: this.where, key, ...(found === undefined ? {} : { found }), expected });
   }
@@ -108,6 +117,12 @@ export class GgufMetadata {
 
   private value(key: string): unknown {
     const { metadata } = this.header;
-    return Object.hasOwn(metadata, key) ? metadata[key] : undefined;
+    if (Object.hasOwn(metadata, key)) return metadata[key];
+    this.lacking.add(key);
+    return undefined;
   }
 }
+
+/** Keys that decide no cost, and those that most files do without. */
+const quiet =
+  /^(?:general\.|rope\.|context_length$|nextn_predict_layers$|attention\.(?:layer_norm_(?:rms_)?epsilon|key_length|value_length)$)/;

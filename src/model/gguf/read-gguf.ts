@@ -129,7 +129,8 @@ function nearestDtype(tensors: readonly StoredTensor[]): Dtype {
 
 function notesOf(metadata: GgufMetadata, weights: Dtype): string[] {
   const types = storedTypes(metadata.header.tensors);
-  const notes: string[] = [];
+  const missed = metadata.missed().sort();
+  const notes = missed.length === 0 ? [] : [`not in the header, so none or worked out: ${missed.join(", ")}`];
   if (types.some(({ type }) => plainTypes[type] === undefined)) {
     notes.push(
       `weights are priced at the bits of their tensors; products count as ${weights}, the nearest plain format`,
