@@ -12,7 +12,6 @@ import {
   hidden,
   indexerKeys,
   indexerTensors,
-  keys,
   latentKeys,
   latentTensors,
   llama,

@@ -1,7 +1,7 @@
 import { type GgufTensorContent, type GgufValue, decoderMetadata, ggufHeader } from "./gguf.js";
 import { firstFamilies } from "./gguf-families-first.js";
 import { secondFamilies } from "./gguf-families-second.js";
-import { type Case, hidden, keys, layers, sizes, vocabulary } from "./gguf-shapes.js";
+import { type Case, hidden, layers, sizes, vocabulary } from "./gguf-shapes.js";
 
 export const families: Readonly<Record<string, Case>> = { ...firstFamilies, ...secondFamilies };
 
