@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { sparseSource } from "../../../test/support/gguf.js";
 import { families, headerOf } from "../../../test/support/gguf-families.js";
-import { experts, llama, preNorms, projections, routed, width } from "../../../test/support/gguf-shapes.js";
+import { experts, preNorms, projections, routed, width } from "../../../test/support/gguf-shapes.js";
 import { describeModel } from "../../study/describe.js";
 import { weightBytes } from "../../cost/parameters.js";
 import { buildGraph } from "../../graph/build.js";

@@ -97,8 +97,8 @@ const readT5Gemma2: Reader = (config) => {
   if (config.raw("tie_word_embeddings") === false) {
     throw config.bad("tie_word_embeddings", false, "only true is understood: both halves and the head have one table");
   }
-  const tower = wrappedVision.t5gemma2(
-    wrapped.child("vision_config", classDefaults["siglip_vision_model"] ?? {}, "siglip_vision_model"),
+  const tower = wrappedVision.gemma(
+    wrapped.child("vision_config", {}, "siglip_vision_model"),
     encoder.hiddenSize,
     wrapped,
   );

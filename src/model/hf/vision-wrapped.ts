@@ -125,11 +125,18 @@ const paligemma: VisionReader = (config, textHidden) => {
   return siglip(config, 224, false, { linears: [linear("project", hidden, textHidden)] });
 };
 
+/** Class defaults of siglip_vision_model. */
+const siglipDefaults = {
+  hidden_size: 768,
+  num_hidden_layers: 12,
+  num_attention_heads: 12,
+  intermediate_size: 3072,
+  image_size: 224,
+  patch_size: 16,
+} as const;
+
 /** SigLIP's own model of two towers: the pooling head is its end (models/siglip). */
-const siglipAlone: VisionReader = (config) => {
-  const small = { hidden_size: 768, num_hidden_layers: 12, num_attention_heads: 12, intermediate_size: 3072 };
-  return siglip(config.defaulting({ ...small, image_size: 224, patch_size: 16 }), 224, true, { linears: [] });
-};
+const siglipAlone: VisionReader = (config) => siglip(config.defaulting(siglipDefaults), 224, true, { linears: [] });
 
 /** models/siglip2: the same over patches that come cut, in any number up to that of the table's places. */
 const siglip2Alone: VisionReader = (config) => {
@@ -140,10 +147,11 @@ const siglip2Alone: VisionReader = (config) => {
   return siglipAlone(config.with({ image_size: side * patch, patch_size: patch }), 0, config);
 };
 
-/** T5Gemma 2: SigLIP with its head, patches pooled, one projection (models/t5gemma2). */
-const t5gemma2: VisionReader = (config, textHidden) => {
-  const hidden = config.derived("hidden_size", size, "class default", () => so400m.hidden);
-  return siglip(config, 896, true, {
+/** Gemma 3 and T5Gemma 2: SigLIP with its head unless the file says otherwise, patches pooled, one projection. */
+const gemma: VisionReader = (given, textHidden) => {
+  const config = given.defaulting(siglipDefaults);
+  const hidden = config.size("hidden_size");
+  return siglip(config, 224, true, {
     linears: [linear("project", hidden, textHidden, false)],
     weights: [weight("project_norm", hidden)],
   });
@@ -307,7 +315,7 @@ export const wrappedVision = {
   llava: llavaOf(false),
   llavaNext: llavaOf(true),
   paligemma,
-  t5gemma2,
+  gemma,
   siglip: siglipAlone,
   siglip2: siglip2Alone,
   idefics3,

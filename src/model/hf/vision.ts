@@ -9,13 +9,14 @@ import { layerNormed, rmsNormed, tower, linear, weight, norm2, patchArea, type V
 const qwen2: VisionReader = (config, textHidden) => {
   const hidden = config.derived("embed_dim", size, "class default of qwen2_vl", () => 1280);
   const merged = hidden * config.derived("spatial_merge_size", size, "class default", () => 2) ** 2;
-  config.ignore("hidden_size", "spatial_patch_size");
+  const out = config.derived("hidden_size", size, "hidden_size of the text", () => textHidden);
+  config.ignore("spatial_patch_size");
   return tower({
     hidden,
     count: config.derived("depth", size, "class default of qwen2_vl", () => 32),
     heads: config.derived("num_heads", size, "class default of qwen2_vl", () => 16),
     width: hidden * config.derived("mlp_ratio", size, "class default of qwen2_vl", () => 4),
-    linears: [linear("merge_in", merged, merged), linear("merge_out", merged, textHidden)],
+    linears: [linear("merge_in", merged, merged), linear("merge_out", merged, out)],
     weights: [weight("patches", hidden, patchArea(config, true)), norm2("merge_norm", hidden)],
   });
 };
@@ -24,14 +25,8 @@ const qwen2: VisionReader = (config, textHidden) => {
 const qwen25: VisionReader = (config, textHidden) => {
   const hidden = config.derived("hidden_size", size, "class default of qwen2_5_vl", () => 1280);
   const merged = hidden * config.derived("spatial_merge_size", size, "class default", () => 2) ** 2;
-  config.ignore(
-    "window_size",
-    "fullatt_block_indexes",
-    "out_hidden_size",
-    "spatial_patch_size",
-    "tokens_per_second",
-    "hidden_act",
-  );
+  const out = config.derived("out_hidden_size", size, "hidden_size of the text", () => textHidden);
+  config.ignore("window_size", "fullatt_block_indexes", "spatial_patch_size", "tokens_per_second", "hidden_act");
   return tower({
     hidden,
     count: config.derived("depth", size, "class default of qwen2_5_vl", () => 32),
@@ -39,7 +34,7 @@ const qwen25: VisionReader = (config, textHidden) => {
     width: config.derived("intermediate_size", size, "class default of qwen2_5_vl", () => 3420),
     norm: rmsNormed,
     ffn: { gated: true, activation: "silu" },
-    linears: [linear("merge_in", merged, merged), linear("merge_out", merged, textHidden)],
+    linears: [linear("merge_in", merged, merged), linear("merge_out", merged, out)],
     weights: [weight("patches", hidden, patchArea(config, true)), weight("merge_norm", hidden)],
   });
 };
@@ -94,23 +89,6 @@ function patchesPerImage(config: ConfigReader, image: number): number {
   );
   return side * side;
 }
-
-/** Gemma 3: SigLIP and one projection. */
-const siglip: VisionReader = (config, textHidden) => {
-  const sizes = clipSizes(config, { hidden: 1152, count: 27, heads: 16, width: 4304 });
-  const { hidden } = sizes;
-  return tower({
-    ...sizes,
-    finalNorm: layerNormed,
-    linears: [linear("project", hidden, textHidden, false)],
-    weights: [
-      weight("patches", hidden, patchArea(config, false)),
-      weight("patch_bias", hidden),
-      weight("positions", patchesPerImage(config, 896), hidden),
-      weight("project_norm", hidden),
-    ],
-  });
-};
 
 /** Gemma 4: norms around each branch, two tables of positions, gated networks. */
 const gemma4: VisionReader = (config, textHidden) => {
@@ -325,7 +303,6 @@ export const visionReaders = {
   qwen2,
   qwen25,
   qwen3,
-  siglip,
   gemma4,
   llama4,
   moonVit,
