@@ -7,9 +7,9 @@
  * A disease with a strength of one's own stands instead of the table.
  */
 import { parseArgs } from "node:util";
+import { ailments } from "../dist/base/ailments.js";
 import { normalDeviate, seededRandom, shuffled } from "../dist/base/random.js";
 import { diagnose, physicsOfSamples } from "../dist/compare/diagnose.js";
-import { causes } from "../dist/compare/diagnose-advice.js";
 import { demoTimes, healthyLaw } from "../dist/demo/law.js";
 import { effects, healthyRun, meaning, simulatedRun } from "./diagnosis-plan.mjs";
 
@@ -55,7 +55,7 @@ const rows =
 const otherSeeds = 500_000_000;
 let seed = Number(values.seed);
 function tally(disease, strength, knows, circumstance) {
-  const found = new Map(causes.map((cause) => [cause, 0]));
+  const found = new Map(ailments.map((cause) => [cause, 0]));
   let none = 0;
   let others = 0;
   for (let run = 0; run < runs; run += 1) {

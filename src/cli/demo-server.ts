@@ -2,7 +2,7 @@ import { InvalidArgumentError, Option } from "commander";
 import { badInput } from "../base/errors.js";
 import { seconds } from "../base/format.js";
 import { parseLength } from "../base/lengths.js";
-import { type DemoLaw, type Disease, diseases, healthyLaw } from "../demo/law.js";
+import { type DemoLaw, diseaseUnits, healthyLaw } from "../demo/law.js";
 import { type Quirk, isQuirk, quirks } from "../demo/quirks.js";
 import { startDemoServer } from "../demo/server.js";
 import type { DemoServerDocument } from "../study/documents/demo-server.js";
@@ -32,19 +32,6 @@ interface Options {
   readonly json?: boolean;
 }
 
-const diseaseUnits: Readonly<Record<Disease, string>> = {
-  "prefix-cache": "share of each prompt that is found in a cache, as 0.9",
-  "fixed-overhead": "seconds that each prefill takes at least, as 0.2",
-  padding: "tokens that prompts are padded to multiples of, as 512; 1: to powers of two",
-  "outside-time": "seconds per token outside of the model, as 2e-5",
-  unfused: "factor of the quadratic part, as 6",
-  regather: "seconds per token that each chunk gathers anew, as 1e-5",
-  "memory-pressure": "factor that is added at the context limit, as 3",
-  throttling: "share by which everything gets slower over forty requests, as 0.3",
-  queueing: "share of its own time that three of ten requests wait, as 1",
-  "idle-window": "1: the model's --window saves nothing",
-};
-
 const list = (names: readonly string[]): string => names.join(", ");
 
 const amount = number((value) => value >= 0, "a number of 0 or more, as 4e-5");
@@ -56,8 +43,8 @@ function quirk(text: string, before: readonly Quirk[]): readonly Quirk[] {
 
 function disease(text: string, before: Readonly<Record<string, number>>): Readonly<Record<string, number>> {
   const [name = "", strength = ""] = text.split("=");
-  if (!diseases.some((known: Disease) => known === name)) {
-    throw new InvalidArgumentError(`expected <name>=<strength>, with a name of ${list(diseases)}.`);
+  if (!Object.hasOwn(diseaseUnits, name)) {
+    throw new InvalidArgumentError(`expected <name>=<strength>, with a name of ${list(Object.keys(diseaseUnits))}.`);
   }
   return { ...before, [name]: amount(strength) };
 }

@@ -1,16 +1,6 @@
-export const causes = [
-  "prefix-cache",
-  "fixed-overhead",
-  "padding",
-  "outside-time",
-  "unfused",
-  "regather",
-  "memory-pressure",
-  "throttling",
-  "queueing",
-  "idle-window",
-] as const;
-export type Cause = (typeof causes)[number];
+import type { Ailment } from "../base/ailments.js";
+
+export type Cause = Ailment;
 
 /** In words, for headings. */
 export const causeNames: Readonly<Record<Cause, string>> = {

@@ -1,30 +1,22 @@
+import type { Ailment } from "../base/ailments.js";
 import { normalDeviate, seededRandom } from "../base/random.js";
 import type { Seconds } from "../base/units.js";
 
-/** What can be wrong with a server, each with a strength whose unit its line names. */
-export const diseases = [
-  /** Share of every prompt that is found in a cache, whatever the prompt: nearly flat times. */
-  "prefix-cache",
-  /** Seconds that every request takes at least: flat, then growing. */
-  "fixed-overhead",
-  /** Tokens of a bucket that prompts are padded to; 1 stands for powers of two. */
-  "padding",
-  /** Seconds per token spent outside of the model: tokenizer, template, gateway. */
-  "outside-time",
-  /** Factor on the quadratic part: scores written to memory and read back. */
-  "unfused",
-  /** Seconds per token for which each chunk of a prefill gathers all earlier ones anew. */
-  "regather",
-  /** Factor that is added at the context limit, growing from four fifths of it: swapping. */
-  "memory-pressure",
-  /** Share by which everything gets slower over the first forty requests. */
-  "throttling",
-  /** Share of a request's own time that three of ten requests wait behind another one. */
-  "queueing",
-  /** 1: the window that the model has saves nothing. */
-  "idle-window",
-] as const;
-export type Disease = (typeof diseases)[number];
+export type Disease = Ailment;
+
+/** What the strength of each is. */
+export const diseaseUnits: Readonly<Record<Disease, string>> = {
+  "prefix-cache": "share of each prompt that is found in a cache, as 0.9",
+  "fixed-overhead": "seconds that each prefill takes at least, as 0.2",
+  padding: "tokens that prompts are padded to multiples of, as 512; 1: to powers of two",
+  "outside-time": "seconds per token outside of the model, as 2e-5",
+  unfused: "factor of the quadratic part, as 6",
+  regather: "seconds per token that each chunk gathers anew, as 1e-5",
+  "memory-pressure": "factor that is added at the context limit, as 3",
+  throttling: "share by which everything gets slower over forty requests, as 0.3",
+  queueing: "share of its own time that three of ten requests wait, as 1",
+  "idle-window": "1: the model's --window saves nothing",
+};
 
 /** A server whose times are known exactly. */
 export interface DemoLaw {

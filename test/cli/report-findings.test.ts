@@ -2,7 +2,8 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { effects, lengths } from "../../bench/diagnosis-plan.mjs";
-import { type Cause, causeNames, causes } from "../../src/compare/diagnose-advice.js";
+import { ailments } from "../../src/base/ailments.js";
+import { type Cause, causeNames } from "../../src/compare/diagnose-advice.js";
 import { demoTimes, healthyLaw } from "../../src/demo/law.js";
 import type { RequestFacts } from "../../src/runs/schema.js";
 import { run, sample } from "../support/runs.js";
@@ -59,7 +60,7 @@ async function pageOf(path: string, ...more: string[]): Promise<{ page: string; 
 }
 
 /** Seen in the samples alone. */
-const alone = causes.filter((cause) => cause !== "unfused" && cause !== "idle-window");
+const alone = ailments.filter((cause) => cause !== "unfused" && cause !== "idle-window");
 
 describe("the page of a server's run", () => {
   test.each(alone)("shows %s with its evidence, drawn, and what to try", async (cause) => {

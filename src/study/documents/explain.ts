@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { causes, engines } from "../../compare/diagnose-advice.js";
+import { ailments } from "../../base/ailments.js";
+import { engines } from "../../compare/diagnose-advice.js";
 import { amount, warning } from "./common.js";
 
 const series = z.object({ name: z.string(), points: z.array(z.object({ x: z.number(), y: z.number() })).readonly() });
@@ -23,9 +24,9 @@ export const explainDocument = z.object({
   looksLikePhysics: z.boolean(),
   findings: z.array(
     z.object({
-      cause: z.enum(causes),
+      cause: z.enum(ailments),
       /** Causes that look the same in these samples. */
-      alike: z.array(z.enum(causes)),
+      alike: z.array(z.enum(ailments)),
       evidence: z.string(),
       /** What it was seen in: points over the length in tokens, or over seconds since the run began, and the laws beside them. */
       drawn: z.object({

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { causes } from "../../compare/diagnose-advice.js";
+import { ailments } from "../../base/ailments.js";
 import { amount, warning } from "./common.js";
 
 const estimate = z.object({ seconds: amount, low: amount, high: amount });
@@ -33,7 +33,7 @@ export const reportDocument = z.object({
     }),
   ),
   /** What ails the prefills, as `nsquared explain` names it. */
-  findings: z.array(z.object({ cause: z.enum(causes), alike: z.array(z.enum(causes)), evidence: z.string() })),
+  findings: z.array(z.object({ cause: z.enum(ailments), alike: z.array(z.enum(ailments)), evidence: z.string() })),
   warnings: z.array(warning),
 });
 export type ReportDocument = z.infer<typeof reportDocument>;
