@@ -271,7 +271,7 @@ describe("a cell that fails", () => {
     expect(measurement.samples).toHaveLength(6);
     expect(measurement.status).toBe("incomplete");
     expect(measurement.warnings).toEqual([
-      { code: "ended", message: "ended after 5 usable samples, which are kept: the server is gone" },
+      { code: "ended", message: "ended early: the server is gone; samples that are kept and of use: 5" },
     ]);
   });
 

@@ -108,7 +108,7 @@ export async function measure(runner: Runner, wanted: Plan, options: MeasureOpti
     await session.warn("interrupted", `stopped by hand after ${blocks} complete blocks; what was measured is kept`);
   } else if (session.over() !== null) {
     const kept = samples.filter(isUsable).length;
-    await session.warn("ended", `ended after ${kept} usable samples, which are kept: ${session.over()}`);
+    await session.warn("ended", `ended early: ${session.over()}; samples that are kept and of use: ${kept}`);
   } else if (cut) {
     await session.warn("time-limit", `the time limit of ${limit} s ended the run after ${blocks} complete blocks`);
   }

@@ -209,11 +209,27 @@ function summaryOf(runner: OpenAiRunner): string {
   const { probe } = runner;
   const { dialect } = probe;
   const limit = probe.contextLimit === null ? "context limit not said" : `context ${tokens(probe.contextLimit)}`;
+  const extras = [
+    [dialect.fixedLength, "answers of fixed length (ignore_eos, min_tokens)"],
+    [dialect.streamUsage, "usage in the stream"],
+    [dialect.cachePrompt, "cache_prompt"],
+    [dialect.completionTokens, "max_completion_tokens"],
+    [probe.serverTimings, "the server's own timings"],
+    [probe.reportsCached, "cached tokens"],
+    [probe.tokenizes, "/tokenize"],
+  ] as const;
+  const taken = extras.filter(([has]) => has).map(([, name]) => name);
+  const not = extras.filter(([has]) => !has).map(([, name]) => name);
+  const told = [probe.server, probe.version].filter((text) => text !== null).join(" ");
   return [
-    `${dialect.api === "chat" ? "/chat/completions" : "/completions"} with ${probe.prompts === "ids" ? "token ids" : "text"}`,
-    dialect.stream ? "streaming" : "not streaming: prefill only",
-    probe.counts ? "tokens counted by the server" : "the server counts no tokens: lengths are taken on trust",
-    limit,
-    `no-op request ${(probe.noopSeconds * 1000).toFixed(1)} ms`,
-  ].join("; ");
+    [
+      ...(told === "" ? [] : [told]),
+      `${dialect.api === "chat" ? "/chat/completions" : "/completions"} with ${probe.prompts === "ids" ? "token ids" : "text"}`,
+      dialect.stream ? "streaming" : "not streaming: prefill only",
+      probe.counts ? "tokens counted by the server" : "the server counts no tokens: lengths are taken on trust",
+      limit,
+      `no-op request ${(probe.noopSeconds * 1000).toFixed(1)} ms`,
+    ].join("; "),
+    `  takes or tells ${taken.length === 0 ? "nothing more" : taken.join(", ")}${not.length === 0 ? "" : `; not ${not.join(", ")}`}`,
+  ].join("\n");
 }

@@ -235,7 +235,9 @@ describe("nsquared measure <address>", () => {
     // The request in which it died, and the one that found nobody: no cell is tried after that.
     expect(kept.samples.filter(({ seconds }) => seconds === null).length).toBeLessThanOrEqual(2);
     const ended = kept.warnings.find(({ code }) => code === "ended");
-    expect(ended?.message).toMatch(/ended after \d+ usable samples, which are kept: the server is gone/);
+    expect(ended?.message).toMatch(
+      /ended early: the server is gone: nothing listens there any more; samples that are kept and of use: \d+/,
+    );
     const resumed = file("more.json");
     const again = await measure(kept.model.source, resumed, "--resume", out);
     expect([again.code, again.err]).toEqual([2, expect.stringContaining("nothing listens there")]);
