@@ -9,7 +9,11 @@ export const positive = (what: string): ((text: string) => number) => number((va
 
 /** A duration that may be nothing: `0`, `20ms`. */
 export function durationOrNone(text: string): number {
-  return /^\s*0+(\.0*)?\s*$/.test(text) ? 0 : duration(text);
+  if (/^\s*0+(\.0*)?\s*$/.test(text)) return 0;
+  // Latencies are milliseconds to most people and seconds to the option's relatives.
+  if (/^\s*[\d.]+\s*$/.test(text))
+    throw new InvalidArgumentError(`${text.trim()} of what? ${text.trim()}ms or ${text.trim()}s.`);
+  return duration(text);
 }
 
 /** A length that may be 0: tokens already cached. */

@@ -10,7 +10,7 @@ const text = z.string().min(1).max(500);
 
 /** A number with where it comes from. An uncertain one (recalled, derived, not checked twice) widens intervals. */
 const sourcedSchema = z.strictObject({
-  value: z.number().positive().max(1e30),
+  value: z.number().positive("a number above 0").max(1e30),
   source: text,
   uncertain: z.boolean().default(false),
 });
