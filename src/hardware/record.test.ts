@@ -23,7 +23,7 @@ describe("parseDeviceRecord", () => {
     [
       "a negative rate",
       { ...rtx4090, bandwidth: { value: -1, source: "x" } },
-      /bandwidth.value is -1; .*a number above 0ber to be >0/,
+      /bandwidth.value is -1; .*a number above 0/,
     ],
     ["a zero peak", { ...rtx4090, peaks: { float32: { value: 0, source: "x" } } }, /peaks.float32.value is 0/],
     ["no peaks", { ...rtx4090, peaks: {} }, /peaks is {}; the peak of at least one dtype/],

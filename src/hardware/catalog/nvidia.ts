@@ -39,8 +39,9 @@ export const nvidiaSheets: readonly DataSheet[] = [
     bandwidth: 600,
     link: ["PCIe4 x16", 31],
     watts: 150,
-    source: "data sheet, recalled and not checked twice; AlexsJones/llmfit@3f44fd3 hardware.rs (bandwidth)",
-    checked: ["bandwidth"],
+    source:
+      "data sheet; float32 as sysrqmts.com has it, other peaks at the A40's 4 and 8 times its rate; AlexsJones/llmfit@3f44fd3 hardware.rs (bandwidth)",
+    checked: ["peaks", "float32", "bandwidth"],
   },
   {
     name: "A30",
@@ -65,8 +66,9 @@ export const nvidiaSheets: readonly DataSheet[] = [
     bandwidth: 696,
     link: ["PCIe4 x16/NVLink bridge", 31],
     watts: 300,
-    source: "exo-explore/exo@0060cd39 device_capabilities.py (fp16, fp32); data sheet, recalled and not checked twice",
-    checked: ["float32"],
+    source:
+      "exo-explore/exo@0060cd39 device_capabilities.py (fp16, fp32); data sheet, as a dealer has it (ecer.com, A40)",
+    checked: ["peaks", "float32", "bandwidth"],
   },
   {
     name: "A100-PCIe-80GB",
