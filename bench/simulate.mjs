@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
 import jStat from "jstat";
-import { designs, distancesOf, noises, outlierShares, simulateCell, truths } from "./simulation.mjs";
+import { designs, distancesOf, noises, outlierShares, physicalTruth, simulateCell, truths } from "./simulation.mjs";
 
 /** @typedef {import("./simulation.mjs").Cell} Cell */
 /** @typedef {ReturnType<typeof simulateCell>} Counts */
@@ -22,21 +22,58 @@ const identifiable = 3;
 /** An interval wider than this says too little for its coverage to count. */
 const widestCounted = 0.25;
 
+/** The physical law of a model on a device that is known, and on a machine that nobody measured. */
+const physicalNames = ["physical, h100", "physical, unknown machine"];
+
+/** @param {string} name @returns {Promise<import("./simulation.mjs").Truth | undefined>} */
+async function truthOf(name) {
+  if (!physicalNames.includes(name)) return truths[name];
+  const [{ loadModel }, { nodeAccess }, { loadDevice }, { predictCurve }, { curveOnUnknown }] = await Promise.all([
+    import("../dist/model/load.js"),
+    import("../dist/files/node.js"),
+    import("../dist/study/devices.js"),
+    import("../dist/predict/curve.js"),
+    import("../dist/study/unknown-device.js"),
+  ]);
+  const model = await loadModel("Llama-3.1-8B", nodeAccess());
+  if (name === "physical, unknown machine") {
+    return physicalTruth(curveOnUnknown(model, { phase: "prefill", batch: 1, attention: "fused" }));
+  }
+  return physicalTruth(predictCurve(model, await loadDevice("h100", {})));
+}
+
+/** The physical law is chosen by who names the model: it has no rivals. */
+const unrivalled = {
+  laws: Number.POSITIVE_INFINITY,
+  answers: Number.POSITIVE_INFINITY,
+  apart: Number.POSITIVE_INFINITY,
+};
+
 async function work() {
-  const [{ fitLaw }, { lawFitters }, { bendsOf }, { fitBasis, valueOf }, { median }, { seededRandom }] =
-    await Promise.all([
-      import("../dist/fit/fit-law.js"),
-      import("../dist/fit/laws.js"),
-      import("../dist/fit/bend.js"),
-      import("../dist/fit/basis-fit.js"),
-      import("../dist/math/median.js"),
-      import("../dist/base/random.js"),
-    ]);
+  const [
+    { fitLaw },
+    { fitPhysical },
+    { lawFitters },
+    { bendsOf },
+    { fitBasis, valueOf },
+    { median },
+    { seededRandom },
+  ] = await Promise.all([
+    import("../dist/fit/fit-law.js"),
+    import("../dist/fit/physical.js"),
+    import("../dist/fit/laws.js"),
+    import("../dist/fit/bend.js"),
+    import("../dist/fit/basis-fit.js"),
+    import("../dist/math/median.js"),
+    import("../dist/base/random.js"),
+  ]);
   for (const job of /** @type {Job[]} */ (workerData)) {
-    const truth = truths[job.name];
+    const truth = await truthOf(job.name);
     if (truth === undefined) continue;
-    const counts = simulateCell(truth, job.cell, job.sets, seededRandom(job.seed), { fitLaw, median });
-    const distance = distancesOf(truth, job.cell, { lawFitters, bendsOf, fitBasis, valueOf });
+    const statistics = { fitLaw, fitPhysical, median };
+    const counts = simulateCell(truth, job.cell, job.sets, seededRandom(job.seed), statistics);
+    const distance =
+      truth.curve !== undefined ? unrivalled : distancesOf(truth, job.cell, { lawFitters, bendsOf, fitBasis, valueOf });
     // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a worker's port has no origin
     parentPort?.postMessage({ name: job.name, cell: job.cell, distance, counts });
   }
@@ -89,8 +126,10 @@ function criteriaOf(rows) {
     cover("linear", counts.linear, zero.linear);
     cover("quadratic", counts.quadratic, quadraticZero);
     cover("crossover", counts.crossover, truth?.crossover === 0);
+    cover("factors", counts.factors, false);
     if (isCounted(row)) cover("8×", counts.reach, false);
-    if (isTold(row) && counts.selected < leastSelected) missed.push(`selected ${percent(counts.selected)}`);
+    if (isTold(row) && counts.selected !== null && counts.selected < leastSelected)
+      missed.push(`selected ${percent(counts.selected)}`);
     if (isAnswered(row) && counts.cannotTell > mostCannotTell) missed.push(`can't tell ${percent(counts.cannotTell)}`);
     if (name === "linear" && counts.calledQuadratic > mostCalledQuadratic) {
       missed.push(`called quadratic ${percent(counts.calledQuadratic)}`);
@@ -126,6 +165,7 @@ function tableOf(rows, sets) {
     "quadratic",
     "crossover",
     "unbounded",
+    "factors",
     "8×",
     "± width at 8×",
     "can't tell",
@@ -140,6 +180,7 @@ function tableOf(rows, sets) {
       c.quadratic,
       c.crossover,
       c.unbounded,
+      c.factors,
       c.reach,
       c.width,
       c.cannotTell,
@@ -153,7 +194,7 @@ function tableOf(rows, sets) {
   const failures = criteriaOf(rows);
   const line = rows.filter((row) => row.name === "linear").map((row) => row.counts.calledQuadratic);
   const told = rows.filter(isTold);
-  const rightly = told.filter((row) => row.counts.selected >= leastSelected).length;
+  const rightly = told.filter((row) => (row.counts.selected ?? 1) >= leastSelected).length;
   const answered = rows.filter(isAnswered);
   const saying = answered.filter((row) => row.counts.cannotTell <= mostCannotTell).length;
   const summary = [
@@ -186,7 +227,7 @@ async function main() {
   const sets = Number(values.sets);
   /** @type {Job[]} */
   const jobs = [];
-  for (const name of Object.keys(truths)) {
+  for (const name of [...Object.keys(truths), ...physicalNames]) {
     for (const design of designs) {
       for (const noise of noises) {
         for (const outliers of outlierShares) {

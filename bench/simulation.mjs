@@ -17,6 +17,9 @@ const reach = 8;
  * @property {readonly [number, number, number]} [coefficients]
  * @property {number | null} [crossover]
  * @property {readonly string[]} [within] laws beside those of its kind that have it as a special case
+ * @property {"length" | "depth"} [axis] what the length is; new tokens where it is left out
+ * @property {PhysicalCurve} [curve] for the physical law: its factors are drawn anew for each data set
+ * @typedef {import("../src/fit/physical.js").PhysicalCurve} PhysicalCurve
  */
 
 /**
@@ -59,7 +62,44 @@ export const truths = {
     kind: "two-regimes",
     seconds: (n) => (n <= 700 ? 0.02 + 1e-4 * n : 0.03 + 1.6e-4 * n + 2e-8 * n * n),
   },
+  decode: {
+    kind: "linear",
+    axis: "depth",
+    seconds: (c) => 0.02 + 2e-5 * c,
+    coefficients: [0.02, 2e-5, 0],
+    crossover: null,
+  },
 };
+
+/**
+ * The physical law of a model: data sets whose factors are drawn from what the law holds likely before any sample, and, where
+ * its scale is free, in some unit that the fit does not know.
+ *
+ * @param {PhysicalCurve} curve @returns {Truth}
+ */
+export function physicalTruth(curve) {
+  return { kind: "physical", seconds: () => Number.NaN, curve };
+}
+
+/** On a machine that nobody measured, what a unit of work costs changes by about this much per doubling of the length. */
+const perDoubling = 0.05;
+
+/**
+ * One machine on which the model runs.
+ *
+ * @param {PhysicalCurve} curve @param {() => number} random
+ */
+function drawMachine({ components, scale }, random) {
+  const unit = scale === "free" ? 1e-12 * Math.exp(normal(random)) : 1;
+  const drift = scale === "free" ? perDoubling * normal(random) : 0;
+  const factors = components.map(({ logSpread }) => Math.exp(logSpread * normal(random)));
+  /** @type {Curve} */
+  const seconds = (n) =>
+    unit *
+    Math.exp(drift * Math.log2(n)) *
+    components.reduce((sum, one, k) => sum + (factors[k] ?? 1) * one.seconds(n), 0);
+  return { factors, seconds };
+}
 
 /**
  * Laws that contain another as a special case are no rivals of it: no data could tell them apart.
@@ -164,7 +204,7 @@ export function distancesOf(truth, { lengths, repeats, noise }, { lawFitters, be
   const target = longest * reach;
   /** @type {import("../src/fit/basis-fit.js").BasisFit[]} */
   const different = [];
-  if (truth.kind === "linear") {
+  if (truth.kind === "linear" && truth.axis !== "depth") {
     different.push(fitBasis((n) => [1 + (n / target) ** 2, n + n ** 2 / target], observations));
   }
   const [, , square = 0] = truth.coefficients ?? [];
@@ -188,27 +228,50 @@ const within = (value, interval) => value >= interval.low && (interval.high === 
  * Fit `count` data sets of one cell and count.
  *
  * @param {Truth} truth @param {Cell} cell @param {number} count @param {() => number} random
- * @param {{fitLaw: typeof import("../src/fit/fit-law.js").fitLaw, median: typeof import("../src/math/median.js").median}} statistics
+ * @param {Statistics} statistics
+ *
+ * @typedef {object} Statistics
+ * @property {typeof import("../src/fit/fit-law.js").fitLaw} fitLaw
+ * @property {typeof import("../src/fit/physical.js").fitPhysical} fitPhysical
+ * @property {typeof import("../src/math/median.js").median} median
  */
-export function simulateCell(truth, cell, count, random, { fitLaw, median }) {
+export function simulateCell(truth, cell, count, random, { fitLaw, fitPhysical, median }) {
   const longest = lengthsOf(cell.lengths).at(-1) ?? 1;
   const target = longest * reach;
-  const covered = { constant: 0, linear: 0, quadratic: 0, crossover: 0, reach: 0 };
-  const coefficientCount = { made: 0, crossover: 0 };
+  const covered = { constant: 0, linear: 0, quadratic: 0, crossover: 0, factors: 0, reach: 0 };
+  const coefficientCount = { made: 0, crossover: 0, factors: 0 };
   /** @type {number[]} */
   const widths = [];
   let selected = 0;
   let calledQuadratic = 0;
   let cannotTell = 0;
   let unbounded = 0;
-  for (let i = 0; i < count; i += 1) {
-    const fit = fitLaw(draw(truth, cell, random));
-    if (fit.law.kind === truth.kind) selected += 1;
-    if (fit.law.kind === "quadratic") calledQuadratic += 1;
-    const prediction = fit.predict(target);
-    if (within(truth.seconds(target), prediction)) covered.reach += 1;
+  /** @param {import("../src/fit/fit-law.js").LawPrediction} prediction @param {number} seconds */
+  const countReach = (prediction, seconds) => {
+    if (within(seconds, prediction)) covered.reach += 1;
     if (!prediction.canTell) cannotTell += 1;
     widths.push(Math.sqrt(prediction.high / prediction.low) - 1);
+  };
+  const { curve } = truth;
+  const axis = truth.axis ?? "length";
+  for (let i = 0; i < count; i += 1) {
+    if (curve !== undefined) {
+      const machine = drawMachine(curve, random);
+      const fit = fitPhysical(curve, draw({ ...truth, seconds: machine.seconds }, cell, random));
+      countReach(fit.predict(target), machine.seconds(target));
+      // With a free scale a factor means something only beside the others.
+      if (curve.scale === "free") continue;
+      coefficientCount.factors += machine.factors.length;
+      machine.factors.forEach((factor, k) => {
+        const efficiency = fit.law.efficiencies[k];
+        if (efficiency !== undefined && within(factor, efficiency)) covered.factors += 1;
+      });
+      continue;
+    }
+    const fit = fitLaw(draw(truth, cell, random), { axis });
+    if (fit.law.kind === truth.kind) selected += 1;
+    if (fit.law.kind === "quadratic") calledQuadratic += 1;
+    countReach(fit.predict(target), truth.seconds(target));
     if (truth.coefficients === undefined || fit.law.coefficients === null) continue;
     coefficientCount.made += 1;
     const { constant, linear, quadratic } = fit.law.coefficients;
@@ -225,13 +288,14 @@ export function simulateCell(truth, cell, count, random, { fitLaw, median }) {
   const share = (value, of) => (of === 0 ? null : value / of);
   return {
     count,
-    selected: selected / count,
+    selected: curve === undefined ? selected / count : null,
     calledQuadratic: calledQuadratic / count,
     constant: share(covered.constant, coefficientCount.made),
     linear: share(covered.linear, coefficientCount.made),
     quadratic: share(covered.quadratic, coefficientCount.made),
     crossover: share(covered.crossover, coefficientCount.crossover),
     unbounded: share(unbounded, coefficientCount.crossover),
+    factors: share(covered.factors, coefficientCount.factors),
     reach: covered.reach / count,
     width: median(widths),
     cannotTell: cannotTell / count,

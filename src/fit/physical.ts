@@ -76,6 +76,8 @@ interface Solution {
   readonly logFactors: readonly number[];
   /** Posterior covariance of the log factors. */
   readonly covariance: Matrix;
+  /** What the samples alone say of them: the inverse of the covariance less the prior's part. */
+  readonly data: Matrix;
   /** Lengths less the parameters that the samples, not the prior, decide. */
   readonly spare: number;
 }
@@ -200,7 +202,7 @@ function solve(
   }
   const { information, data } = system(u);
   const covariance = new CholeskyDecomposition(information).solve(Matrix.eye(size));
-  return { logFactors: u, covariance, spare: centres.length - covariance.mmul(data).trace() };
+  return { logFactors: u, covariance, data, spare: centres.length - covariance.mmul(data).trace() };
 }
 
 /** Priors this much wider leave the factors free, so that only what no factor can mend counts as misfit. */
@@ -298,12 +300,18 @@ export function fitPhysical(
   const to = centres.at(-1)?.n ?? 0;
   const { discrepancy, spare } = discrepancyOf(curve, centres);
   const start = spreadsOf(curve).map(() => 0);
-  const { logFactors, covariance } = solve(curve, centres, variancesOf(centres, discrepancy), start);
+  const { logFactors, covariance, data } = solve(curve, centres, variancesOf(centres, discrepancy), start);
   const noiseVariance = centres.map((centre) => centre.variance).sort((a, b) => a - b)[centres.length >> 1] ?? 1;
   const degrees =
     (noiseVariance + discrepancy ** 2) ** 2 /
     (noiseVariance ** 2 / noise.degreesOfFreedom + discrepancy ** 4 / Math.max(1, spare));
-  const quantile = studentQuantile((1 + level) / 2, degrees);
+  // Only the part of a variance that goes with the noise is as uncertain as the noise is: the prior is known.
+  const quantileFor = (direction: Matrix): number => {
+    const carried = covariance.mmul(direction);
+    const whole = direction.transpose().mmul(carried).get(0, 0);
+    const noisy = discrepancy > 0 ? 1 : carried.transpose().mmul(data).mmul(carried).get(0, 0) / whole;
+    return studentQuantile((1 + level) / 2, degrees / noisy ** 2);
+  };
   const free = curve.scale === "free";
   const levelSpread = levelError(pooled.drift, noise);
   const seconds = (n: number) => sum(partsAt(curve, logFactors, n));
@@ -314,6 +322,7 @@ export function fitPhysical(
     const variance = shares.transpose().mmul(covariance).mmul(shares).get(0, 0);
     const doublings = Math.max(0, Math.log2(n / to));
     const beyond = Math.hypot(discrepancy * (1 + doublings), free ? freePerDoubling * doublings : 0);
+    const quantile = quantileFor(shares);
     const width = quantile * Math.hypot(Math.sqrt(variance), beyond, levelSpread);
     const sampleWidth = Math.hypot(width, quantile * noiseAt(noise, n, from, to));
     return {
@@ -331,17 +340,15 @@ export function fitPhysical(
   const last = curve.components.length;
   /** Where the scale is known, all of what a class is slower by is in its factor; where it is free, only its share. */
   const factors = curve.components.map(({ name, logSpread }, k) => {
-    const own = { name, log: logFactors[k] ?? 0, variance: covariance.get(k, k), prior: logSpread };
-    if (known === null) return own;
-    return {
-      name,
-      log: own.log + (logFactors[last] ?? 0),
-      variance: own.variance + 2 * covariance.get(k, last) + covariance.get(last, last),
-      prior: Math.hypot(logSpread, known.logSpread),
-    };
+    const direction = Matrix.zeros(covariance.rows, 1).set(k, 0, 1);
+    if (known === null) return { name, log: logFactors[k] ?? 0, direction, prior: logSpread };
+    direction.set(last, 0, 1);
+    const log = (logFactors[k] ?? 0) + (logFactors[last] ?? 0);
+    return { name, log, direction, prior: Math.hypot(logSpread, known.logSpread) };
   });
-  const efficiencies = factors.map(({ name, log, variance, prior }): Efficiency => {
-    const width = quantile * Math.sqrt(variance);
+  const efficiencies = factors.map(({ name, log, direction, prior }): Efficiency => {
+    const variance = direction.transpose().mmul(covariance).mmul(direction).get(0, 0);
+    const width = quantileFor(direction) * Math.sqrt(variance);
     return {
       name,
       value: Math.exp(log),

@@ -1,7 +1,10 @@
 import { describe, expect, test } from "vitest";
-import { designs, simulateCell, truths } from "../../bench/simulation.mjs";
+import { designs, physicalTruth, simulateCell, truths } from "../../bench/simulation.mjs";
 import { normalDeviate, seededRandom } from "../../src/base/random.js";
 import { fitLaw } from "../../src/fit/fit-law.js";
+import { fitPhysical } from "../../src/fit/physical.js";
+import { builtInModel } from "../../src/model/builtin/models.js";
+import { curveOnUnknown } from "../../src/study/unknown-device.js";
 import { median } from "../../src/math/median.js";
 
 /** Data sets per law: a tenth of the two thousand and more that docs/statistics.md rests on. */
@@ -20,7 +23,7 @@ function simulated(name: string, index: number, noise = 0.02) {
   // Each law takes its turn through the designs, with and without outliers.
   const design = designs[index % designs.length] ?? { lengths: 8, repeats: 5 };
   const cell = { ...design, noise, outliers: index % 2 === 0 ? 0.05 : 0 };
-  return simulateCell(truth, cell, sets, seededRandom(500 + index), { fitLaw, median });
+  return simulateCell(truth, cell, sets, seededRandom(500 + index), { fitLaw, fitPhysical, median });
 }
 
 /** A share of at most `p`, four standard deviations granted. */
@@ -78,5 +81,24 @@ describe("on data with known laws", () => {
     const counts = simulated(name, 2);
     within(counts.reach, 0.955);
     expect(counts.selected).toBeGreaterThan(0.9);
+  });
+
+  test("decode over the context is a straight line, and its intervals hold", () => {
+    [0, 1].forEach((index) => {
+      const counts = simulated("decode", index, 0.01);
+      for (const share of [counts.constant, counts.linear, counts.reach]) within(share ?? 0, 0.955);
+      expect(counts.selected).toBeGreaterThan(0.93);
+      atMost(counts.cannotTell, 0.05);
+    });
+  });
+
+  test("the physical law's interval at 8× holds on machines that nobody measured", () => {
+    const model = builtInModel("Llama-3.1-8B");
+    if (model === null) throw new Error("no model");
+    const truth = physicalTruth(curveOnUnknown(model, { phase: "prefill", batch: 1, attention: "fused" }));
+    const cell = { lengths: 8, repeats: 5, noise: 0.02, outliers: 0.05 };
+    const counts = simulateCell(truth, cell, sets, seededRandom(600), { fitLaw, fitPhysical, median });
+    within(counts.reach, 0.97);
+    expect(counts.width).toBeLessThan(0.6);
   });
 });
