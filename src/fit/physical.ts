@@ -305,11 +305,11 @@ export function fitPhysical(
   const degrees =
     (noiseVariance + discrepancy ** 2) ** 2 /
     (noiseVariance ** 2 / noise.degreesOfFreedom + discrepancy ** 4 / Math.max(1, spare));
+  const carriedTo = (direction: Matrix) => direction.transpose().mmul(covariance).mmul(direction).get(0, 0);
   // Only the part of a variance that goes with the noise is as uncertain as the noise is: the prior is known.
   const quantileFor = (direction: Matrix): number => {
     const carried = covariance.mmul(direction);
-    const whole = direction.transpose().mmul(carried).get(0, 0);
-    const noisy = discrepancy > 0 ? 1 : carried.transpose().mmul(data).mmul(carried).get(0, 0) / whole;
+    const noisy = discrepancy > 0 ? 1 : carried.transpose().mmul(data).mmul(carried).get(0, 0) / carriedTo(direction);
     return studentQuantile((1 + level) / 2, degrees / noisy ** 2);
   };
   const free = curve.scale === "free";
@@ -319,7 +319,7 @@ export function fitPhysical(
     const parts = partsAt(curve, logFactors, n);
     const total = sum(parts);
     const shares = Matrix.columnVector(slopesOf(parts, curve));
-    const variance = shares.transpose().mmul(covariance).mmul(shares).get(0, 0);
+    const variance = carriedTo(shares);
     const doublings = Math.max(0, Math.log2(n / to));
     const beyond = Math.hypot(discrepancy * (1 + doublings), free ? freePerDoubling * doublings : 0);
     const quantile = quantileFor(shares);
@@ -347,7 +347,7 @@ export function fitPhysical(
     return { name, log, direction, prior: Math.hypot(logSpread, known.logSpread) };
   });
   const efficiencies = factors.map(({ name, log, direction, prior }): Efficiency => {
-    const variance = direction.transpose().mmul(covariance).mmul(direction).get(0, 0);
+    const variance = carriedTo(direction);
     const width = quantileFor(direction) * Math.sqrt(variance);
     return {
       name,
