@@ -313,7 +313,6 @@ export function fitPhysical(
     return studentQuantile((1 + level) / 2, degrees / noisy ** 2);
   };
   const free = curve.scale === "free";
-  const levelSpread = levelError(pooled.drift, noise);
   const seconds = (n: number) => sum(partsAt(curve, logFactors, n));
   const predict = (n: number): PhysicalPrediction => {
     const parts = partsAt(curve, logFactors, n);
@@ -323,7 +322,7 @@ export function fitPhysical(
     const doublings = Math.max(0, Math.log2(n / to));
     const beyond = Math.hypot(discrepancy * (1 + doublings), free ? freePerDoubling * doublings : 0);
     const quantile = quantileFor(shares);
-    const width = quantile * Math.hypot(Math.sqrt(variance), beyond, levelSpread);
+    const width = quantile * Math.hypot(Math.sqrt(variance), beyond, levelError(pooled.drift, noise));
     const sampleWidth = Math.hypot(width, quantile * noiseAt(noise, n, from, to));
     return {
       n,
@@ -360,8 +359,8 @@ export function fitPhysical(
   const warnings: PhysicalFit["warnings"][number][] = [];
   const expected = free ? "the usual costs of the operators" : "the device model";
   if (noise.assumed) {
-    const message = `too few repeats to measure the noise: ${percent(noise.relative)} is assumed`;
-    warnings.push({ code: "no-repeats", message });
+    const assumed = percent(noise.relative);
+    warnings.push({ code: "no-repeats", message: `too few repeats to measure the noise: ${assumed} is assumed` });
   }
   const vague = efficiencies
     .filter((one, k) => one.informed < weaklyInformed && (curve.components[k]?.logSpread ?? 0) > tellingSpread)
