@@ -168,7 +168,7 @@ function lawSection(phase: PhaseReport): Markup | null {
 function diagnosisSection(diagnosis: DiagnosisReport | null, draw: Drawing): Markup | null {
   if (diagnosis === null) return null;
   const { findings, warnings } = diagnosis;
-  const heading = findings.length === 0 ? "Looks like physics" : "What ails the prefills";
+  const heading = findings.length === 0 ? "The prefills grow like physics" : "What ails the prefills";
   const rests = `${diagnosis.samples} prefills of ${diagnosis.lengths} lengths, repeats within ${percent(diagnosis.noise)} of each other, held against ${printable(diagnosis.against)}.`;
   const nothing =
     "They are a constant, a part that grows with the length and one that grows with its square: none of the known ailments of servers and runtimes shows. ";

@@ -41,6 +41,8 @@ export interface Beside {
 }
 
 const fewestLengths = 5;
+/** Predictions of a device that is not calibrated are off by less than this factor. */
+const otherPace = 2;
 /** Beyond the longest length of the run beside, by this factor, its law is not held against anything. */
 const farBeyond = 1.5;
 const fewestRepeats = 3;
@@ -285,7 +287,13 @@ function warningsOf({ samples, physics, beside }: Explained, lengths: number): E
     const message =
       "without the model's physics (--model, better with --on) or a run of fresh prompts on the same server (--beside) cached prefixes, unfused attention and idle windows cannot be told from another machine";
     warnings.push({ code: "no-physics", message });
-  } else if (!physics.paceKnown) {
+  } else if (physics.paceKnown) {
+    const pace = samples.length === 0 ? 1 : median(samples.map(({ n, seconds }) => seconds / physics.seconds(n)));
+    if (pace > otherPace) {
+      const message = `they take ${pace.toFixed(1)} times what physics says for this device (median): another device or clock, other builds of its kernels, or a machine that had other work`;
+      warnings.push({ code: "slower-than-physics", message });
+    }
+  } else {
     const message =
       "the device is unknown (--on): how fast attention is beside the rest is that of the catalog's middle device, and prompts that are too fast for it cannot be seen (a run of fresh prompts on the same server shows them: --beside)";
     warnings.push({ code: "no-device", message });

@@ -61,7 +61,12 @@ describe("explain", () => {
     const words = ["explain", runOf({}), "--model", "Llama-3.1-8B", "--on", "h100", "--json"];
     const { code, out } = await command(words);
     expect(code).toBe(0);
-    expect(JSON.parse(out).device).toMatch(/h100/i);
+    const document = JSON.parse(out) as { device: string; warnings: { code: string; message: string }[] };
+    expect(document.device).toMatch(/h100/i);
+    // The demo server's healthy law is that of a slower device.
+    expect(document.warnings).toMatchObject([{ code: "slower-than-physics" }]);
+    const slow = await command(["explain", runOf({}), "--model", "Llama-3.1-8B", "--on", "a100", "--json"]);
+    expect((JSON.parse(slow.out) as typeof document).warnings).toEqual([]);
   });
 
   test("holds a run against the model alone, whatever the device", async () => {

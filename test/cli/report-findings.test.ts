@@ -85,6 +85,6 @@ describe("the page of a server's run", () => {
   test("says when it looks like physics", async () => {
     const { page, findings } = await pageOf(runOf(null));
     expect(findings).toEqual([]);
-    expect(page).toContain("<h2>Looks like physics</h2>");
+    expect(page).toContain("<h2>The prefills grow like physics</h2>");
   });
 });
