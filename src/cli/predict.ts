@@ -25,7 +25,6 @@ import {
   wholeNumber,
 } from "./options.js";
 import { depth, durationOrNone, latencyWanted, length, names, positive, request, turns } from "./predict-options.js";
-import { predictPlot } from "./predict-plot.js";
 import { predictTableText } from "./predict-table-text.js";
 import { predictText } from "./predict-text.js";
 import { modelArgument } from "./words.js";
@@ -179,11 +178,11 @@ Examples:
         const device = await loadDevice(only, io.environment);
         const document = predictModel(model, device, asked);
         const [from, to] = [document.points[0]?.n ?? 1, document.points.at(-1)?.n ?? 1];
-        const draw = options.plot === true && to > from;
+        const draw = options.plot === true && to > from ? (await import("./predict-plot.js")).predictPlot : null;
         emit(io, options.json, document, () =>
           predictText(document, {
             style,
-            picture: draw ? predictPlot(deploy(model, device, asked), from, to, io.columns, style) : "",
+            picture: draw === null ? "" : draw(deploy(model, device, asked), from, to, io.columns, style),
           }),
         );
         if (options.html !== undefined) {

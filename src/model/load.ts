@@ -5,7 +5,6 @@ import { type ByteSource, readText } from "../files/byte-source.js";
 import { locate } from "../files/locate.js";
 import { isAddress } from "../files/url-source.js";
 import { builtInModel, builtInNames } from "./builtin/models.js";
-import { readGguf } from "./gguf/read-gguf.js";
 import { type JsonObject, isObject, parseJsonObject } from "./hf/json.js";
 import { quantisationPlaces } from "./hf/quantisation/read.js";
 import { type ReadOptions, readConfig } from "./hf/read-config.js";
@@ -48,7 +47,7 @@ export async function loadModel(location: string, access: Access, options: ReadO
     }
     return withWeights(await readModel(config, name, options, open), found);
   }
-  if (format === "gguf") return readGguf(source, name, open, options);
+  if (format === "gguf") return (await ggufs()).readGguf(source, name, open, options);
   const model = await readModel(source, name, options, open);
   const local = !isAddress(source.name) && /(^|[\\/])config\.json$/.test(source.name);
   return local ? withWeights(model, await countedBeside(open)) : model;
@@ -71,7 +70,7 @@ export async function readModel(
   options: ReadOptions = {},
   open?: OpenBeside,
 ): Promise<LoadedModel> {
-  if ((await formatOf(source)) === "gguf") return readGguf(source, name, undefined, options);
+  if ((await formatOf(source)) === "gguf") return (await ggufs()).readGguf(source, name, undefined, options);
   const text = await readText(source, longestConfig);
   if (/\.ya?ml$/i.test(pathOf(source))) {
     const { parseSpecText, readSpec } = await specs();
@@ -111,7 +110,8 @@ async function quantisedBeside(
   }
 }
 
-/** Specs and YAML are loaded where there is one: all other models start faster. */
+/** What reads one kind of file is loaded where there is one: all other models start faster. */
+const ggufs = () => import("./gguf/read-gguf.js");
 const specs = () => import("./spec/read-spec.js");
 
 /** Whether a parsed file says that it is a hand-written spec. */
