@@ -1,3 +1,4 @@
+import { fnv1a } from "../base/hash.js";
 /** Letters that one token of the demo's vocabulary stands for at most: its own, and one that splits many words. */
 const lettersPerToken = 4;
 export const fewLetters = 2;
@@ -46,13 +47,7 @@ export class PrefixCache {
   }
 }
 
-/** Two halves of FNV-1a, enough to tell prompts of a demo apart. */
+/** Two hashes, enough to tell prompts of a demo apart. */
 function digest(text: string): string {
-  let low = 0x811c9dc5;
-  let high = 0x01000193;
-  for (let index = 0; index < text.length; index += 1) {
-    low = Math.imul(low ^ text.charCodeAt(index), 0x01000193);
-    high = Math.imul(high ^ text.charCodeAt(index), 0x85ebca6b);
-  }
-  return `${(low >>> 0).toString(36)}.${(high >>> 0).toString(36)}`;
+  return `${fnv1a(text).toString(36)}.${fnv1a(text, 1).toString(36)}`;
 }

@@ -1,3 +1,4 @@
+import { fnv1a } from "../base/hash.js";
 import { seededRandom } from "../base/random.js";
 import type { Weight } from "../graph/types.js";
 
@@ -13,13 +14,6 @@ export interface WeightSource {
 /** Half the width of the noise around 1 (or 0) in norms and around 0 in biases. */
 const noise = 0.1;
 
-/** FNV-1a, 32 bits (G. Fowler, L. C. Noll, K.-P. Vo): a seed of its own for each name. */
-function hash(text: string, seed: number): number {
-  let value = (0x811c9dc5 ^ seed) >>> 0;
-  for (let i = 0; i < text.length; i += 1) value = Math.imul(value ^ text.charCodeAt(i), 0x01000193) >>> 0;
-  return value;
-}
-
 /**
  * Random parameters of a trained model's size: matrices uniform with variance 1/fan-in, norms around what leaves the
  * stream as it is, small biases. The same seed and name give the same numbers, in whatever order they are read.
@@ -32,7 +26,7 @@ export function syntheticWeights(seed: number): WeightSource {
       // A uniform deviate on [−a, a) has the variance a²/3.
       const amplitude = weight.init === "matrix" ? Math.sqrt(3 / fanIn) : noise;
       const centre = weight.init === "one" ? 1 : 0;
-      const random = seededRandom(hash(name, seed));
+      const random = seededRandom(fnv1a(name, seed));
       for (let i = 0; i < target.length; i += 1) target[i] = centre + (2 * random() - 1) * amplitude;
     },
   };

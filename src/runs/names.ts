@@ -1,3 +1,4 @@
+import { fnv1a } from "../base/hash.js";
 import type { RunHeader } from "./schema.js";
 
 /** How runs are named: safe in every shell and file system, sorted by time. */
@@ -31,14 +32,8 @@ export function runName(model: string, created: Date): string {
   return `${safeName(model)}-${timeStamp(created)}`;
 }
 
-/** FNV-1a, 32 bits (Fowler, Noll and Vo): tells texts apart, protects nothing. */
-function fnv1a(text: string): string {
-  let hash = 0x811c9dc5;
-  for (const byte of new TextEncoder().encode(text)) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
-  return hash.toString(16).padStart(8, "0");
-}
-
 /** A run's id: its name and a digest of everything that was known before it began. */
 export function runId(header: Omit<RunHeader, "id">): string {
-  return `${runName(header.model.name, new Date(header.created))}-${fnv1a(JSON.stringify(header))}`;
+  const digest = fnv1a(JSON.stringify(header)).toString(16).padStart(8, "0");
+  return `${runName(header.model.name, new Date(header.created))}-${digest}`;
 }

@@ -4,9 +4,7 @@ import type { KnownShape, PhysicalCurve } from "../fit/index.js";
 import { scenariosOf } from "../fit/index.js";
 import type { DeviceRecord } from "../hardware/record.js";
 import type { ModelDescription } from "../model/types.js";
-import { predictCurve } from "../predict/curve.js";
 import type { Axis, SampleSet, Series } from "../runs/import/types.js";
-import { withDtype } from "../variants/dtype.js";
 import { costOfModel } from "./cost.js";
 import type { FitDocument, ScenariosDocument } from "./documents/fit.js";
 import {
@@ -19,7 +17,7 @@ import {
 } from "./fit.js";
 import { jointDocument } from "./joint.js";
 import type { MeasuredPhase } from "./measure.js";
-import { physicalCurve } from "./physical.js";
+import { curveOfSweep } from "./physical.js";
 import { curveOnUnknown } from "./unknown-device.js";
 
 export interface SeriesChoice {
@@ -113,31 +111,9 @@ export function curveOfSeries(
   model: ModelDescription,
   device: DeviceRecord | null,
 ): PhysicalCurve {
-  if (series.phase !== "decode" && (series.axis === "depth" || series.fixed > 0)) {
-    throw badInput("no-physical-law", {
-      where: set.path,
-      key: "axis",
-      found: seriesName(series),
-      expected: "--model knows a prefill from an empty cache, and decode; leave it out",
-    });
-  }
-  if (set.run !== null && device !== null) return physicalCurve(set.run, model, device, series.phase);
-  const phase = series.phase === "decode" ? "decode" : "prefill";
-  if (device === null) {
-    const attention = set.run?.runtime.attention === "naive" ? "naive" : "fused";
-    return curveOnUnknown(model, { phase, batch: series.batch, attention });
-  }
-  const curve = predictCurve(device.calibration === null ? model : withDtype(model, device.calibration.dtype), device, {
-    phase,
-    batch: series.batch,
-  });
-  return {
-    components: curve.components.map(({ name, seconds, logSpread }) => ({
-      name,
-      seconds,
-      logSpread: Math.hypot(logSpread, curve.commonSpread),
-    })),
-  };
+  const attention = set.run?.runtime.attention === "naive" ? "naive" : "fused";
+  const execution = { phase: series.phase, batch: series.batch, attention } as const;
+  return device === null ? curveOnUnknown(model, execution, series) : curveOfSweep(model, device, execution, series);
 }
 
 /** A fit of samples from anywhere as one plain document. */

@@ -1,7 +1,10 @@
 import type { PhysicalCurve } from "../fit/index.js";
 import type { DeviceRecord } from "../hardware/record.js";
 import type { ModelDescription } from "../model/types.js";
-import { type Curve, predictCurve } from "../predict/curve.js";
+import { type Curve, curveOfPass, predictCurve } from "../predict/curve.js";
+import { makePlan } from "../predict/plan.js";
+import { turnPass } from "../predict/schedule.js";
+import type { Series } from "../runs/import/types.js";
 import { withDtype } from "../variants/dtype.js";
 import type { Run } from "../runs/schema.js";
 import { batchOf, measuredPhases } from "./fit.js";
@@ -14,9 +17,23 @@ export interface Execution {
   readonly attention: "fused" | "naive";
 }
 
-function curveOf(model: ModelDescription, device: DeviceRecord, { phase, batch, attention }: Execution): Curve {
+function curveOf(
+  model: ModelDescription,
+  device: DeviceRecord,
+  { phase, batch, attention }: Execution,
+  sweep: Pick<Series, "axis" | "fixed"> = { axis: "length", fixed: 0 },
+): Curve {
   const typed = device.calibration === null ? model : withDtype(model, device.calibration.dtype);
-  return predictCurve(typed, device, { phase: phase === "decode" ? "decode" : "prefill", batch, attention });
+  if (phase !== "decode" && sweep.axis === "depth") {
+    const plan = makePlan(typed, device, { attention });
+    return curveOfPass(plan, "prefill", turnPass(plan, batch, sweep.fixed));
+  }
+  return predictCurve(typed, device, {
+    phase: phase === "decode" ? "decode" : "prefill",
+    batch,
+    attention,
+    depth: phase === "decode" ? 0 : sweep.fixed,
+  });
 }
 
 /** Predicted seconds of a model the way a run executed it: its attention, its batch, the device's own dtype. */
@@ -57,4 +74,20 @@ export function physicalCurve(
   phase: MeasuredPhase = measuredPhases(run)[0] ?? "prefill",
 ): PhysicalCurve {
   return components(curveOfRun(run, model, device, phase), device);
+}
+
+/** The physical law of a sweep, over new tokens after cached ones or over the context of steps of the same new tokens. */
+export function curveOfSweep(
+  model: ModelDescription,
+  device: DeviceRecord,
+  execution: Execution,
+  sweep: Pick<Series, "axis" | "fixed">,
+): PhysicalCurve {
+  const curve = components(curveOf(model, device, execution, sweep), device);
+  if (execution.phase === "decode" || sweep.axis === "length") return curve;
+  const overContext = curve.components.map((one) => ({
+    ...one,
+    seconds: (context: number) => one.seconds(context - sweep.fixed),
+  }));
+  return { ...curve, components: overContext };
 }

@@ -118,6 +118,22 @@ describe("nsquared fit", () => {
     expect(rate.noise.relative).toBe(0.05);
   });
 
+  test.each(["unknown", "h100"])("knows a model's own operators over cached tokens, on %s", async (device) => {
+    const seconds = (n: number, cached: number) => 0.004 + 4e-5 * n + 9e-10 * (n * cached + (n * n) / 2);
+    const rows = [0, 2048, 4096, 8192, 16_384].flatMap((cached) =>
+      [0.99, 1, 1.01].map((noise) => `512,${cached},${seconds(512, cached) * noise}`),
+    );
+    const path = file(`cached-${device}.csv`, `n_prompt,n_depth,seconds\n${rows.join("\n")}\n`);
+    const words = ["fit", path, "--axis", "depth", "--model", "Llama-3.1-8B", "--on", device, "--at", "32768"];
+    const { law, extrapolation } = fitDocument.parse(await json(words));
+    expect(law.kind).toBe("physical");
+    const [at] = extrapolation;
+    const truth = seconds(512, 32_768 - 512);
+    expect(at?.low).toBeLessThan(truth);
+    expect(at?.high).toBeGreaterThan(truth);
+    expect((at?.high ?? 9) / (at?.low ?? 1)).toBeLessThan(1.4);
+  });
+
   test("knows a model's own operators on a machine that nobody measured", async () => {
     // Real prefill times of two cores, one value per length; 15.0 s were measured at 8192.
     const points = [

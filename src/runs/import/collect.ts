@@ -131,7 +131,7 @@ export function createCollector(): Collector {
       else if (known.value !== text) {
         throw new NsquaredError(
           "samples-mixed",
-          `${where}: ${field} is ${show(text)}, but ${show(known.value)} in ${known.where}; samples of different ${field} do not mix, split the file`,
+          `${where}: ${field} is ${show(text)}, but ${show(known.value)} in ${known.where}; samples that differ in it do not mix, split the file`,
           { where, key: field, found: text, expected: known.value },
         );
       }

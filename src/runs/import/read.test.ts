@@ -162,7 +162,7 @@ describe("what cannot be right is refused in one line", () => {
     ["n,tokens,seconds\n128,1,1\n", /one column of length, not n and tokens/],
     ["when,what\n1,2\n", /columns is "when, what"; expected a column of lengths/],
     ["n,seconds\n128\n", /^f:2: columns is 1; 2, as in the header/],
-    ["machine,n,seconds\na,128,1\nb,256,2\n", /^f:3: machine is "b", but "a" in \S+:2; samples of different machine/],
+    ["machine,n,seconds\na,128,1\nb,256,2\n", /^f:3: machine is "b", but "a" in \S+:2; samples that differ in it/],
     ["model,n,seconds\na,128,1\nb,256,2\n", /model is "b", but "a"/],
     ['{"n":128,"seconds":1}\n{"n":', /:2: line is .*one JSON object a line/],
     ['{"n":128,', /content is .*JSON that ends/],
