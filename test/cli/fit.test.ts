@@ -128,9 +128,9 @@ describe("nsquared fit", () => {
     const { law, extrapolation } = fitDocument.parse(await json(words));
     expect(law.kind).toBe("physical");
     const [at] = extrapolation;
-    const truth = seconds(512, 32_768 - 512);
-    expect(at?.low).toBeLessThan(truth);
-    expect(at?.high).toBeGreaterThan(truth);
+    const there = seconds(512, 32_768 - 512);
+    expect(at?.low).toBeLessThan(there);
+    expect(at?.high).toBeGreaterThan(there);
     expect((at?.high ?? 9) / (at?.low ?? 1)).toBeLessThan(1.4);
   });
 
