@@ -6,7 +6,8 @@
  *   npm run build && node bench/client-error.mjs [--requests 500] [--streams 256] [--rate 50] [--seconds 10]
  *                                                [--rates 50,75,100,150,200] [--json]
  *
- * Errors are seconds from sending to the client's stamp, transport included: an upper bound of the stamp's own error. What
+ * Errors are seconds from sending to the client's stamp, transport included: an upper bound of the stamp's own error. Of the first
+ * token also their absolute value from when the server's system had taken it: what is between is the server's own write. What
  * the transport and the machine add to any client show two others that take turns with it: a bare socket, which sends the
  * same requests on one kept connection and stamps in its `data` event, without a parser of HTTP; and an echo of one number
  * between two processes, without HTTP on either side. Linux says for how long this process waited for a core: requests
@@ -106,6 +107,26 @@ function errorsOf(pieces) {
   return found;
 }
 
+/**
+ * Seconds to the stamp of the first token, from when it was about to be written and from when the server's system had taken it.
+ *
+ * @param {{ bytes: Uint8Array, arrived: number }[]} pieces
+ */
+function firstErrors(pieces) {
+  const events = pieces.flatMap(({ bytes, arrived }) =>
+    (
+      Buffer.from(bytes)
+        .toString("latin1")
+        .match(/data: [^\n]*/g) ?? []
+    ).map((text) => ({ text, arrived })),
+  );
+  const first = events.findIndex(({ text }) => /"text":"[^"]/.test(text));
+  const stamp = (/** @type {string} */ name, /** @type {number} */ index) =>
+    Number(new RegExp(`"nsquared_${name}": *([\\d.]+)`).exec(events[index]?.text ?? "")?.[1]);
+  const arrived = events[first]?.arrived ?? Number.NaN;
+  return { sent: arrived - stamp("sent", first), handed: arrived - stamp("handed", first + 1) };
+}
+
 /** @param {number[]} values @param {number} share */
 function quantile(values, share) {
   const sorted = Float64Array.from(values).sort();
@@ -137,9 +158,9 @@ async function bareSocket(url) {
           pieces.push({ arrived: clock.now(), bytes });
           if (!bytes.subarray(-16).toString("latin1").endsWith("0\r\n\r\n")) return;
           socket.off("data", take);
-          const [first] = errorsOf(pieces);
-          if (first === undefined) reject(new Error("the bare socket got no token"));
-          else resolve(first);
+          const { sent } = firstErrors(pieces);
+          if (Number.isNaN(sent)) reject(new Error("the bare socket got no token"));
+          else resolve(sent);
         };
         socket.on("data", take);
         socket.write(head + body);
@@ -223,6 +244,8 @@ async function oneStream(requests) {
   /** @type {{ client: Timed[], bare: Timed[], echo: Timed[] }} */
   const all = { client: [], bare: [], echo: [] };
   const beyondLaw = [];
+  /** @type {number[]} */
+  const handed = [];
   const law = 0.02 + 4e-5 * 64;
   /**
    * @param {Timed[]} into
@@ -238,7 +261,9 @@ async function oneStream(requests) {
       const { problem, request } = await complete(connection, ask(index, 1), dialect, asking);
       if (problem !== null) throw new Error(problem);
       beyondLaw.push((request.firstTokenSeconds ?? Number.NaN) - law);
-      return errorsOf(connection.pieces.pop() ?? [])[0] ?? Number.NaN;
+      const first = firstErrors(connection.pieces.pop() ?? []);
+      handed.push(first.handed);
+      return first.sent;
     });
     await timed(all.bare, () => bare.ask(ask(requests + index, 1).body));
     await timed(all.echo, () => lone.ask(law));
@@ -254,6 +279,10 @@ async function oneStream(requests) {
   return {
     requests,
     client: of(all.client),
+    handed: {
+      ...summary(handed.map(Math.abs)),
+      undisturbed: summary(handed.filter((_, index) => (all.client[index]?.waited ?? 1) <= undisturbed).map(Math.abs)),
+    },
     bareSocket: of(all.bare),
     echo: of(all.echo),
     ttftBeyondLaw: { medianSeconds: quantile(beyondLaw, 0.5), p99Seconds: quantile(beyondLaw, 0.99) },
@@ -332,6 +361,7 @@ if (options.json) {
   const lines = [
     `one stream, ${one.requests} requests, seconds from sending to stamp:`,
     `  the client:              ${figures(one.client)}`,
+    `  … from when the server's system had taken it: ${figures(one.handed)}`,
     `  a bare socket beside it: ${figures(one.bareSocket)}`,
     `  an echo between two processes: ${figures(one.echo)}`,
     `  TTFT beyond the injected law: median ${ms(one.ttftBeyondLaw.medianSeconds)}, p99 ${ms(one.ttftBeyondLaw.p99Seconds)}`,

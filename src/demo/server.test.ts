@@ -117,6 +117,12 @@ describe("the demo server", () => {
       for (let token = 0; token < 6; token += 1) expect(sent[token]).toBeGreaterThan(before + 0.03 + 0.0099 * token);
       expect(sent).toEqual([...sent].sort((left, right) => left - right));
       expect(sent.at(-1)).toBeLessThan(after);
+      const handed = parts.map(({ nsquared_handed }) => nsquared_handed);
+      expect(handed[0]).toBeNull();
+      for (let event = 1; event < sent.length; event += 1) {
+        expect(handed[event]).toBeGreaterThan(sent[event - 1] ?? Number.NaN);
+        expect(handed[event]).toBeLessThan(sent[event] ?? Number.NaN);
+      }
     },
   );
 

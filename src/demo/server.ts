@@ -26,7 +26,10 @@ export interface DemoOptions extends Place {
   readonly model?: string;
   /** How time passes; the system's unless given. */
   readonly clock?: DemoClock;
-  /** Puts `nsquared_sent`, the sender's monotonic clock in seconds, into every chunk. */
+  /**
+   * Puts the sender's monotonic clock in seconds into every chunk: `nsquared_sent`, when it is about to be written, and
+   * `nsquared_handed`, when the system had taken the chunk before it.
+   */
   readonly stamps?: boolean;
 }
 
@@ -45,7 +48,7 @@ const truncatedTo = 1000;
 const lastRequest = 12;
 const mostAnswer = 100_000;
 /** As wide as any stamp: its digits are filled in when an event is sent. */
-const stampRoom = 1e17;
+const stampRoom = { sent: 1e17, handed: 2e17 };
 /** Timers are late by up to this; the rest is waited for in turns of the event loop. */
 const timerSlackMs = 1.5;
 
@@ -303,6 +306,9 @@ class Demo {
 
 /** Writes events, in odd pieces where the quirks say so. */
 class EventWriter {
+  /** When the system had taken the last stamped event. */
+  private handed: number | null = null;
+
   constructor(
     private readonly response: ServerResponse,
     private readonly has: (quirk: Quirk) => boolean,
@@ -319,17 +325,21 @@ class EventWriter {
       const bytes = eventBytes(data, this.has);
       return () => this.write(bytes);
     }
-    const bytes = eventBytes({ ...data, nsquared_sent: stampRoom }, this.has);
-    const digits = String(stampRoom).length;
-    const at = bytes.lastIndexOf(String(stampRoom));
+    const bytes = eventBytes({ ...data, nsquared_sent: stampRoom.sent, nsquared_handed: stampRoom.handed }, this.has);
+    const put = (room: number, stamp: number | null): void => {
+      const text = stamp === null ? "null" : stamp.toFixed(9);
+      // Blanks before a value are JSON.
+      bytes.write(text.padStart(String(room).length), bytes.lastIndexOf(String(room)), "latin1");
+    };
     return async () => {
-      // Blanks before a number are JSON.
-      bytes.write(monotonicSeconds().toFixed(9).padStart(digits), at, "latin1");
+      put(stampRoom.handed, this.handed);
+      put(stampRoom.sent, monotonicSeconds());
       await this.write(bytes);
       // HTTP gathers what is written in one turn: a stamp is only true where each event leaves at once.
       await new Promise<void>((resolve) => {
         process.nextTick(resolve);
       });
+      this.handed = monotonicSeconds();
     };
   }
 
