@@ -39,7 +39,8 @@ class ModulePatterns {
 
   constructor(private readonly patterns: readonly string[]) {
     for (const pattern of patterns) {
-      if (elsewhere.test(pattern)) continue;
+      // Most names in long lists are of experts that the first one speaks for.
+      if (otherExpert(pattern) || elsewhere.test(pattern)) continue;
       if (pattern.startsWith("re:")) this.addExpression(pattern, `^(?:${pattern.slice(3)})`);
       else
         this.addName(
@@ -156,4 +157,11 @@ export function patternsOf(modules: readonly string[]): ModulePatterns {
   const known = compiled.get(modules) ?? new ModulePatterns(modules);
   compiled.set(modules, known);
   return known;
+}
+
+/** Whether it names an expert other than the first: `…experts.17.w1`. */
+function otherExpert(pattern: string): boolean {
+  const at = pattern.indexOf("experts.");
+  const digit = at === -1 ? 48 : pattern.charCodeAt(at + 8);
+  return digit > 48 && digit <= 57 && (at === 0 || pattern[at - 1] === ".");
 }

@@ -91,8 +91,9 @@ function byFormat(
   formatOf: (one: Section) => MatrixFormat | null,
 ): ModuleRule[] {
   const found = new Map<string, { modules: string[]; format: MatrixFormat | null }>();
-  for (const [module, said] of listed?.entries() ?? []) {
+  for (const module of listed?.keys() ?? []) {
     // Lists name each expert of each layer: a format is read once.
+    const said = listed?.raw(module);
     if (!isObject(said)) continue;
     const key = says.map((name) => plainText(said[name])).join(" ");
     const known = found.get(key);
@@ -292,7 +293,7 @@ const mlx: Method = (config) => {
   };
   const others = made(config);
   if (others === null) return null;
-  const left = config.entries().flatMap(([key, said]) => (said === false ? [key] : []));
+  const left = config.keys().filter((key) => config.raw(key) === false);
   const rules = byFormat(config, ["bits", "group_size", "mode"], made);
   return {
     rules: [...kept(...left), ...rules],

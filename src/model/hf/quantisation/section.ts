@@ -13,8 +13,8 @@ export class Section {
     return badInput("bad-config", { where: this.where, key: `${this.path}.${key}`, found: this.value[key], expected });
   }
 
-  entries(): [string, JsonValue | undefined][] {
-    return Object.entries(this.value);
+  keys(): string[] {
+    return Object.keys(this.value);
   }
 
   raw(key: string): JsonValue | undefined {
