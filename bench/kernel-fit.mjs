@@ -210,15 +210,16 @@ export function pooledRows(fits) {
   return /** @type {Kind[]} */ (["gemm", "attention", "decode", ...mixerKinds]).flatMap((kind) =>
     /** @type {Format[]} */ (["16", "8", "block8", "int8", "4"]).flatMap((format) => {
       const all = fits.filter((one) => one.kind === kind && one.format === format);
-      return engines.flatMap((engine) =>
-        classes.flatMap((name) => {
-          const members = all.filter(
-            (one) => (engine === "any" || one.engine === engine) && (name === "any" || one.deviceClass === name),
-          );
+      return engines.flatMap((engine) => {
+        const alike = all.filter((one) => engine === "any" || one.engine === engine);
+        return classes.flatMap((name) => {
+          const members = alike.filter((one) => name === "any" || one.deviceClass === name);
+          // Where all are of one class, the row of any class says it.
+          if (name !== "any" && members.length === alike.length) return [];
           const enough = engine === "any" && name === "any" ? 1 : 2;
           return devicesIn(members) < enough ? [] : [{ kind, format, engine, class: name, ...pool(members) }];
-        }),
-      );
+        });
+      });
     }),
   );
 }
