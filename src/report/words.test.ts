@@ -28,7 +28,7 @@ test("the answer of a whole profile says how it slows, where n² takes over and 
   expect(texts(reportData)).toEqual([
     "Prefill takes 84 ms for 128 tokens and 15 s for 8k: 64 times the tokens, 180 times the time; the local exponent goes from 0.93 to 1.6 (1 is linear, 2 is quadratic); a decode step goes from 7.77 ms to 23.1 ms between 128 and 8k tokens of context.",
     "n² takes over at about 3,700 tokens on this machine (90 % interval 3,200–4,400; predicted 4,400, 3,300–6,100; 6,100 if only FLOPs counted).",
-    "They agree: prefill takes 1.02 of the predicted time (median; 0.854–1.08), 6 of 7 lengths inside the 90 % interval; decode takes 1.04 of the predicted time (median; 0.960–1.12), 4 of 5 lengths inside the 90 % interval.",
+    "They agree: prefill takes 1.02 times the predicted time (median; 0.854–1.08), 6 of 7 lengths inside the 90 % interval; decode takes 1.04 times the predicted time (median; 0.960–1.12), 4 of 5 lengths inside the 90 % interval.",
   ]);
 });
 
@@ -145,7 +145,7 @@ describe("prediction against measurement", () => {
   test("counts a single length as such", () => {
     const data = withPrefill({ measured: prefillReport.measured.slice(2, 3) });
     expect(texts(data)[2]).toBe(
-      "They agree: prefill takes 0.958 of the predicted time, 1 of 1 length inside the 90 % interval.",
+      "They agree: prefill takes 0.958 times the predicted time, 1 of 1 length inside the 90 % interval.",
     );
   });
 });

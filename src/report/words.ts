@@ -177,7 +177,7 @@ function agreementText(data: ReportData): string {
     const level = levelText(phase.prediction?.level ?? Number.NaN);
     const range = found.rows.length === 1 ? "" : ` (median; ${ratio(found.lowestRatio)}–${ratio(found.highestRatio)})`;
     const where = `${found.inside} of ${found.rows.length} ${found.rows.length === 1 ? "length" : "lengths"} inside the ${level} interval`;
-    return `${phaseTitle(phase.phase).toLowerCase().replace("kv", "KV")} takes ${ratio(found.medianRatio)} of the predicted time${range}, ${where}`;
+    return `${phaseTitle(phase.phase).toLowerCase().replace("kv", "KV")} takes ${ratio(found.medianRatio)} times the predicted time${range}, ${where}`;
   });
   return `${verdict(compared.map(({ found }) => found))}: ${parts.join("; ")}.`;
 }
