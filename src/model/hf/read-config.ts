@@ -149,7 +149,7 @@ export function readConfig(file: unknown, where: string, name: string, options: 
   if (known === undefined && options.allowPartial !== true) throw unknownType(parts.modelType, parts.text, where);
   const reader = known ?? readPartial;
   const defaults = known === undefined ? partialDefaults : defaultsFor(parts.modelType);
-  const keys = new ConfigReader(where, parts.text, defaults, known === undefined ? "a plain decoder" : parts.modelType);
+  const keys = new ConfigReader(where, parts.text, defaults, parts.modelType);
   if (named !== null) {
     const from =
       named === "mamba_ssm" ? "the keys of that package" : "the longest in the model's name, as AutoConfig takes it";
