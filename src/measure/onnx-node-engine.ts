@@ -144,6 +144,10 @@ const roomStep = 64;
 function continued({ past, present }: CacheBinding, depth: number, step: Step, results: Step): CacheContent {
   const [batch = 0, heads = 0, rows = 0, keyDim = 0] = step[past.key]?.dims ?? [];
   const fresh = results[present.key]?.dims[2] ?? 0;
+  // Nothing stands before them: they are all there is, and making room waits for the next step.
+  if (depth === 0 && rows === 0) {
+    return { key: floats(results, present.key), value: floats(results, present.value), room: fresh };
+  }
   const room = depth + fresh <= rows ? rows : Math.ceil((depth + fresh) / roomStep) * roomStep;
   const side = (which: "key" | "value"): Float32Array => {
     const dim = step[past[which]]?.dims[3] ?? keyDim;
