@@ -78,6 +78,8 @@ export const calibrationSchema = z.strictObject({
   measured: z.iso.datetime(),
   /** Wall seconds the calibration took. */
   seconds,
+  /** Which kernels were timed, in which way; a later revision times those that models run by now. */
+  plan: z.number().int().min(1).max(1e6).default(1),
   /** Longest sequence, in tokens, that it timed. */
   longest: z
     .number()

@@ -9,7 +9,7 @@ import type { Provider } from "../measure/onnx-node-session.js";
 import type { Micro } from "../onnx/micro.js";
 import type { Machine } from "../runs/schema.js";
 import { type Timed, fitCalibration } from "./calibration-fit.js";
-import { calibrationPlan, chainLength, describeMicro, longestCalibrated } from "./calibration-plan.js";
+import { calibrationPlan, chainLength, describeMicro, longestCalibrated, planRevision } from "./calibration-plan.js";
 
 /** Whatever runs micro-models: ONNX Runtime, or a machine made up by a test. */
 export interface MicroRuntime {
@@ -101,6 +101,7 @@ export async function calibrate(options: CalibrateOptions): Promise<DeviceRecord
       cpu: machine.cpu,
       measured: options.date.toISOString(),
       seconds,
+      plan: planRevision,
       longest: longestCalibrated,
       ...rates,
       measurements: cells.map(({ micro, times, seconds: low }) => ({

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { calibratedDevice } from "../../test/support/calibrated-device.js";
-import { calibrationDoubts } from "./local-device.js";
+import { planRevision } from "./calibration-plan.js";
+import { calibrationDoubts, staleness } from "./local-device.js";
 
 describe("a calibration", () => {
   const { calibration } = calibratedDevice;
@@ -20,5 +21,13 @@ describe("a calibration", () => {
   test("on a busy machine is doubted, and so is one that scatters", () => {
     expect(codes(0.05, { load: 1.2, cores: 2 })).toEqual(["busy-machine"]);
     expect(codes(0.4, quiet)).toEqual(["rough-calibration"]);
+  });
+
+  test("of other kernels than models run by now is made again, whatever else it says", async () => {
+    const now = new Date(calibration.measured);
+    const of = (plan: number) =>
+      staleness({ ...calibratedDevice, calibration: { ...calibration, plan } }, undefined, now);
+    expect(await of(planRevision - 1)).toBe("models run other kernels by now than it has timed");
+    expect(await of(planRevision)).toBe("it is of another processor (made up)");
   });
 });
