@@ -31,6 +31,7 @@ export async function measurePeak(job: PeakJob, signal?: AbortSignal): Promise<P
   if (!existsSync(script) || !existsSync("/proc/self/status")) return null;
   return new Promise((resolve) => {
     const child = fork(script, {
+      execArgv: ["--expose-gc"],
       stdio: ["ignore", "ignore", "ignore", "ipc"],
       ...(signal === undefined ? {} : { signal }),
     });
