@@ -29,7 +29,6 @@ const rounding = 1e-12;
 export function invertPositive(matrix: readonly (readonly number[])[]): number[][] | null {
   const size = matrix.length;
   if (size <= 2) return invertSmall(at(matrix[0], 0), at(matrix[1], 0), at(matrix[1], 1), size);
-  if (size === 3) return invertThree(matrix);
   const scale = matrix.map((row, i) => Math.sqrt(at(row, i)));
   if (scale.some((value) => !(value > 0))) return null;
   const lower: number[][] = [];
@@ -63,37 +62,6 @@ export function invertPositive(matrix: readonly (readonly number[])[]): number[]
     }
   }
   return inverse;
-}
-
-/** Three columns, as polynomials have: the same steps written out, for they are most of the time that a law takes. */
-function invertThree(matrix: readonly (readonly number[])[]): number[][] | null {
-  const s0 = Math.sqrt(at(matrix[0], 0));
-  const s1 = Math.sqrt(at(matrix[1], 1));
-  const s2 = Math.sqrt(at(matrix[2], 2));
-  if (!(s0 > 0 && s1 > 0 && s2 > 0)) return null;
-  const l10 = at(matrix[1], 0) / (s0 * s1);
-  const l20 = at(matrix[2], 0) / (s0 * s2);
-  const pivot1 = 1 - l10 * l10;
-  if (pivot1 < smallestPivot) return null;
-  const l11 = Math.sqrt(pivot1);
-  const l21 = (at(matrix[2], 1) / (s1 * s2) - l20 * l10) / l11;
-  const pivot2 = 1 - l20 * l20 - l21 * l21;
-  if (pivot2 < smallestPivot) return null;
-  const l22 = Math.sqrt(pivot2);
-  const m10 = -l10 / l11;
-  const m20 = -(l20 + l21 * m10) / l22;
-  const m21 = -l21 / (l11 * l22);
-  const v00 = (1 + m10 * m10 + m20 * m20) / (s0 * s0);
-  const v10 = (m10 / l11 + m20 * m21) / (s0 * s1);
-  const v11 = (1 / pivot1 + m21 * m21) / (s1 * s1);
-  const v20 = m20 / l22 / (s0 * s2);
-  const v21 = m21 / l22 / (s1 * s2);
-  const v22 = 1 / pivot2 / (s2 * s2);
-  return [
-    [v00, v10, v20],
-    [v10, v11, v21],
-    [v20, v21, v22],
-  ];
 }
 
 /** One or two columns in closed form: most faces are that small. */
