@@ -1,16 +1,6 @@
 // Statistics that the fits of this folder share.
+export { once } from "../dist/base/once.js";
 export { robustFit } from "../dist/math/robust-fit.js";
-
-/**
- * A number that takes many fits, made when it is first asked for: what only the gate asks needs no intervals.
- *
- * @template Value @param {() => Value} make @returns {() => Value}
- */
-export function once(make) {
-  /** @type {{value: Value} | undefined} */
-  let made;
-  return () => (made ??= { value: make() }).value;
-}
 
 /** @template Item @param {readonly Item[]} items @param {(item: Item) => string} key @returns {Map<string, Item[]>} */
 export function grouped(items, key) {

@@ -1,3 +1,4 @@
+import { once } from "../base/once.js";
 import { badInput } from "../base/errors.js";
 import { studentQuantile } from "../math/distributions.js";
 import { holdOut, type HoldOut } from "./hold-out.js";
@@ -225,12 +226,6 @@ function quadraticReading(judged: readonly JudgedLaw[], pooled: Pooled, level: n
   const most = (pooled.centres.at(-1)?.n ?? 0) * furthestFactor;
   const settles = () => settlingLength(fit, observations, Math.max(value, high / 2), most);
   return { coefficients, crossover: crossoverOf(fit, slack), settles };
-}
-
-/** A value that is worked out when it is first asked for. */
-function once<T>(make: () => T): () => T {
-  let made: { readonly value: T } | null = null;
-  return () => (made ??= { value: make() }).value;
 }
 
 function candidatesOf(

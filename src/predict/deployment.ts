@@ -1,3 +1,4 @@
+import { once } from "../base/once.js";
 import type { Dtype } from "../base/units.js";
 import type { GraphOptions } from "../graph/types.js";
 import { engineOf } from "../hardware/engine.js";
@@ -105,13 +106,5 @@ export function deploy(
       return memory();
     },
     curve,
-  };
-}
-
-function once<Value>(make: () => Value): () => Value {
-  let made: { readonly value: Value } | null = null;
-  return () => {
-    made ??= { value: make() };
-    return made.value;
   };
 }
