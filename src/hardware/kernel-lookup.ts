@@ -104,11 +104,11 @@ function pooledFor(
   format: KernelFormat,
 ): Found<Fits[KernelKind]> | null {
   if (device.class === "apple-gpu" || device.class === "cpu" || device.class === "accelerator") return null;
-  const formats = [...nearestFormats[format], ...(format === "16" ? [] : (["16"] as const))];
   const all = kernelFits.pooled.filter((one) => one.kind === kind);
   for (const kernels of [engine, "any"]) {
+    // Twice as many bits say less than other vendors' kernels do: they come last.
+    const formats = kernels === "any" ? new Set([...nearestFormats[format], "16"]) : nearestFormats[format];
     for (const near of formats) {
-      if (near === "16" && format !== "16" && kernels !== "any") continue;
       const of = (name: string): PooledFit | undefined =>
         all.find((one) => one.format === near && one.engine === kernels && one.class === name);
       const found = of(device.class) ?? of("any");
