@@ -1,12 +1,10 @@
 import type { AppendOperator, AttentionShape, MixOperator, ScoresOperator } from "../graph/types.js";
 import type { Span } from "../model/types.js";
-import { lowerSoftcap } from "./elementwise.js";
+import { addSoftcap } from "./elementwise.js";
+import { masked } from "./masked.js";
 import { float, int, ints, microsoft } from "./proto.js";
 import { type Scope, inputNames } from "./scope.js";
 import { unsupported } from "./unsupported.js";
-
-/** What a masked score gets: so low that its weight is exactly 0, and still finite. */
-const masked = -1e30;
 
 type MaskableSpan = Extract<Span, { kind: "full" | "window" | "chunk" }>;
 
@@ -58,7 +56,7 @@ export function lowerScores(operator: ScoresOperator, scope: Scope): string {
   const perHeadName = unmasked && softcap === null ? output : `${output}.heads`;
   const perHead = builder.node(perHeadName, "Reshape", [product, scoresShape(kvHeads, group, scope)]);
   const capped =
-    softcap === null ? perHead : lowerSoftcap([perHead], softcap, unmasked ? output : `${output}.capped`, scope);
+    softcap === null ? perHead : addSoftcap(builder, perHead, softcap, unmasked ? output : `${output}.capped`);
   return unmasked ? capped : builder.node(output, "Add", [capped, mask(span, causal, scope)]);
 }
 

@@ -1,5 +1,7 @@
 import type { ModelBuilder } from "./builder.js";
+import { addSoftcap } from "./elementwise.js";
 import { addGroupQueryAttention, type GroupQuery, type Rows, type Sides } from "./group-query.js";
+import { masked } from "./masked.js";
 import { type AttributeValue, float, int, microsoft, type OnnxValue } from "./proto.js";
 import { addTurned } from "./rotary-embedding.js";
 import { inputNames } from "./scope.js";
@@ -8,9 +10,6 @@ export interface CachedAttention extends GroupQuery {
   /** Size of a head's keys and of its values. */
   readonly dim: number;
 }
-
-/** A score that weighs exactly nothing, and is still finite. */
-const hidden = -1e30;
 
 /**
  * Causal attention of n new tokens to themselves and to c earlier ones. Several tokens go through ONNX Runtime's
@@ -68,15 +67,13 @@ function addDirect(builder: ModelBuilder, name: string, rows: Rows, past: Sides,
   ) as [string, string, string];
   const scores = (what: string, keys: string): string => {
     const product = node(what, "FusedMatMul", [query, keys], { transB: int(1), alpha: float(scale) }, microsoft);
-    if (softcap === null) return product;
-    const bent = node(`${what}.bent`, "Tanh", [node(`${what}.small`, "Div", [product, builder.scalar(softcap)])]);
-    return node(`${what}.capped`, "Mul", [bent, builder.scalar(softcap)]);
+    return softcap === null ? product : addSoftcap(builder, product, softcap, `${product}.capped`);
   };
   const room = node("room", "Shape", [past.key], { start: int(2), end: int(3) });
   const depth = builder.input(inputNames.depth, "int64", [1]);
   const places = node("places", "Range", [builder.integer(0), node("end", "Squeeze", [room]), builder.integer(1)]);
   const held = node("held", "Less", [places, depth]);
-  const earlier = node("earlier", "Where", [held, scores("scores", past.key), builder.scalar(hidden)]);
+  const earlier = node("earlier", "Where", [held, scores("scores", past.key), builder.scalar(masked)]);
   const columns = [earlier, scores("own_score", key)];
   if (sinks !== null) {
     const batch = node("batch", "Shape", [query], { start: int(0), end: int(1) });

@@ -1,4 +1,5 @@
 import type { ElementwiseOperator } from "../graph/types.js";
+import type { ModelBuilder } from "./builder.js";
 import { float, microsoft, string } from "./proto.js";
 import type { Scope } from "./scope.js";
 
@@ -14,7 +15,7 @@ export function lowerElementwise(operator: ElementwiseOperator, scope: Scope): s
     case "scale":
       return builder.node(output, "Mul", [...inputs, builder.scalar(parameterOf(operator))]);
     case "softcap":
-      return lowerSoftcap(inputs, parameterOf(operator), output, scope);
+      return addSoftcap(builder, inputs[0] ?? "", parameterOf(operator), output);
     case "silu":
       return builder.node(output, "QuickGelu", inputs, { domain: microsoft, attributes: { alpha: float(1) } });
     case "gelu":
@@ -31,9 +32,8 @@ export function lowerElementwise(operator: ElementwiseOperator, scope: Scope): s
 }
 
 /** cap·tanh(x/cap). */
-export function lowerSoftcap(inputs: readonly string[], cap: number, output: string, scope: Scope): string {
-  const { builder } = scope;
-  const scaled = builder.node(`${output}.scaled`, "Mul", [...inputs, builder.scalar(1 / cap)]);
+export function addSoftcap(builder: ModelBuilder, input: string, cap: number, output: string): string {
+  const scaled = builder.node(`${output}.scaled`, "Mul", [input, builder.scalar(1 / cap)]);
   const bent = builder.node(`${output}.bent`, "Tanh", [scaled]);
   return builder.node(output, "Mul", [bent, builder.scalar(cap)]);
 }

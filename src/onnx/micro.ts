@@ -1,6 +1,7 @@
 import { seededRandom } from "../base/random.js";
 import { ModelBuilder } from "./builder.js";
 import { addCachedAttention } from "./cached-attention.js";
+import { masked } from "./masked.js";
 import { type OnnxInitializer, type OnnxNode, elementTypeOf, encodeModel, float, int, microsoft } from "./proto.js";
 import { inputNames } from "./scope.js";
 import type { ExternalFile, Feed } from "./tensors.js";
@@ -174,7 +175,7 @@ function maskedScores(rows: number, width: number): Feed {
   const data = uniform(rows * width, 1, 1);
   for (let row = 0; row < rows; row += 1) {
     const seen = 1 + Math.floor((row * width) / rows);
-    data.fill(-1e30, row * width + seen, (row + 1) * width);
+    data.fill(masked, row * width + seen, (row + 1) * width);
   }
   return { name: "x", shape: [rows, width], data };
 }

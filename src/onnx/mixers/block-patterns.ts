@@ -1,12 +1,12 @@
 import type { Span } from "../../model/types.js";
 import type { Emitter } from "../emitter.js";
+import { masked } from "../masked.js";
 import {
   type BlockedAttention,
   type Operands,
   type Piece,
   addPiece,
   cutMask,
-  masked,
   queriesPerBlock,
   windowMask,
 } from "./blocked-attention.js";

@@ -1,10 +1,9 @@
 import type { Span } from "../../model/types.js";
 import type { Emitter } from "../emitter.js";
+import { masked } from "../masked.js";
 import { int } from "../proto.js";
 import { evenBlocks } from "./even-blocks.js";
 
-/** What a masked score gets: so low that its weight is exactly 0, and still finite. */
-export const masked = -1e30;
 /** Queries of a block at most: scores of one block and all heads stay near the processor. */
 const largestBlock = 128;
 

@@ -1,7 +1,8 @@
 import type { Choice } from "../choice.js";
 import type { Emitter } from "../emitter.js";
+import { masked } from "../masked.js";
 import { int } from "../proto.js";
-import { addBlockedAttention, addPiece, type BlockedAttention, causalMask, masked } from "./blocked-attention.js";
+import { addBlockedAttention, addPiece, type BlockedAttention, causalMask } from "./blocked-attention.js";
 import { evenBlocks } from "./even-blocks.js";
 import { addIndexScores } from "./indexer.js";
 

@@ -1,15 +1,9 @@
 import type { Attention } from "../../model/types.js";
 import type { Emitter } from "../emitter.js";
+import { masked } from "../masked.js";
 import { elementTypes, int } from "../proto.js";
 import { unsupported } from "../unsupported.js";
-import {
-  type BlockedAttention,
-  type Operands,
-  type Piece,
-  addPiece,
-  masked,
-  queriesPerBlock,
-} from "./blocked-attention.js";
+import { type BlockedAttention, type Operands, type Piece, addPiece, queriesPerBlock } from "./blocked-attention.js";
 import { evenBlocks } from "./even-blocks.js";
 
 type Relative = NonNullable<Attention["relativePositions"]>;
