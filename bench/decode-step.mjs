@@ -6,6 +6,7 @@
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
+import { quantile } from "./robust-fit.mjs";
 
 const { values: options } = parseArgs({
   options: {
@@ -59,10 +60,7 @@ const contenders = [await contender("this build", "dist")];
 if (options.against !== undefined) contenders.push(await contender(options.against, options.against));
 const rounds = Number(options.rounds);
 /** @param {number[]} times */
-const shown = (times) => {
-  const sorted = times.sort((a, b) => a - b);
-  return `${sorted[0]?.toFixed(1)} ms (median ${sorted[Math.floor(sorted.length / 2)]?.toFixed(1)})`;
-};
+const shown = (times) => `${Math.min(...times).toFixed(1)} ms (median ${quantile(times, 0.5).toFixed(1)})`;
 for (const depth of contenders[0]?.lengths ?? []) {
   const steppers = contenders.map(({ name, stepper }) => ({ name, ...stepper(depth) }));
   /** @type {Map<string, number[]>} */
