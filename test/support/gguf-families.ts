@@ -1,9 +1,16 @@
 import { type GgufTensorContent, type GgufValue, decoderMetadata, ggufHeader } from "./gguf.js";
-import { firstFamilies } from "./gguf-families-first.js";
-import { secondFamilies } from "./gguf-families-second.js";
+import { denseFamilies } from "./gguf-families-dense.js";
+import { encoderFamilies } from "./gguf-families-encoder.js";
+import { expertsFamilies } from "./gguf-families-experts.js";
+import { hybridFamilies } from "./gguf-families-hybrid.js";
 import { type Case, hidden, layers, sizes, vocabulary } from "./gguf-shapes.js";
 
-export const families: Readonly<Record<string, Case>> = { ...firstFamilies, ...secondFamilies };
+export const families: Readonly<Record<string, Case>> = {
+  ...denseFamilies,
+  ...expertsFamilies,
+  ...hybridFamilies,
+  ...encoderFamilies,
+};
 
 /** Types whose blocks hold one element, so that any shape will do. */
 const types = [0, 1, 30, 24];
