@@ -16,7 +16,7 @@ import { measureUntil, startLengths } from "../study/measure-until.js";
 import type { Goal } from "../study/until.js";
 import type { LoadedModel } from "../model/stored.js";
 import { isLocalGguf, measureGguf } from "../study/measure-gguf.js";
-import { type Scaling, scaled } from "../variants/scale.js";
+import { type Scaling, scaled, scalingOf } from "../variants/scale.js";
 import { type Io, type SetUp, emit, say } from "./io.js";
 import {
   type EndpointFlags,
@@ -107,6 +107,8 @@ Exit codes: 0 done, 2 bad input, 3 some cells failed, 130 stopped by Ctrl-C (wha
         return;
       }
       const model = scaled(await loadModel(location, nodeAccess()), options);
+      const scaling = scalingOf(options);
+      const plain = { ...plainOptions(options), ...(scaling === null ? {} : { scaling }) };
       for (const note of model.notes.filter((text) => text.startsWith("scaled"))) say(io, note);
       const llama = options.runtime === "llama" || (options.runtime === "auto" && runsInLlama(model, options));
       const doubts = contextWarnings(model, aim === undefined ? lengths : [...lengths, aim.n]);
@@ -116,7 +118,7 @@ Exit codes: 0 done, 2 bad input, 3 some cells failed, 130 stopped by Ctrl-C (wha
         if (llama) say(io, "calibrations are of ONNX Runtime: the interval will be of llama.cpp's samples alone");
         else if (device === null) say(io, "this machine is not calibrated: the interval will be of the samples alone");
         const { recorded, until } = await measureWithProgress(io, (world) => {
-          const wanted = { ...plainOptions(options), lengths, timeLimitSeconds: options.time ?? 0 };
+          const wanted = { ...plain, lengths, timeLimitSeconds: options.time ?? 0 };
           return measureUntil(model, wanted, aim, { runtime: llama ? "llama" : "onnx", device }, world);
         });
         const document = { ...measureDocumentOf(recorded, doubts), until };
@@ -125,7 +127,7 @@ Exit codes: 0 done, 2 bad input, 3 some cells failed, 130 stopped by Ctrl-C (wha
         return;
       }
       const wanted = {
-        ...plainOptions(options),
+        ...plain,
         lengths,
         depths: options.depths,
         ...(resume === null ? {} : { resume }),

@@ -13,6 +13,7 @@ import { loadDevice, localDevice } from "../study/devices.js";
 import { modelOfRun } from "../study/measure.js";
 import { reportData } from "../study/report-data.js";
 import { reportDocumentOf } from "../study/report.js";
+import { scaled } from "../variants/scale.js";
 import { type Io, type SetUp, commandLine, emit, say, styleFor } from "./io.js";
 import { modelArgument } from "./words.js";
 
@@ -92,7 +93,7 @@ async function modelFor(run: Run, asked: string | undefined): Promise<ModelDescr
   const tried = asked ?? (run.model.source.startsWith("built-in") ? run.model.name : run.model.source);
   let model: ModelDescription;
   try {
-    model = await loadModel(tried, nodeAccess());
+    model = scaled(await loadModel(tried, nodeAccess()), run.model.scaling ?? {});
   } catch (error) {
     if (asked !== undefined || !(error instanceof NsquaredError)) throw error;
     throw badInput("model-not-found", {
@@ -107,7 +108,7 @@ async function modelFor(run: Run, asked: string | undefined): Promise<ModelDescr
       where: tried,
       key: "model",
       found: model.name,
-      expected: `the run measured another model (${run.model.name}, ${run.model.source}); name that one with --model`,
+      expected: `the run measured another model (${run.model.name}, ${run.model.source}), or one of that name with other layers or sizes; name that one with --model`,
     });
   }
   return model;

@@ -176,6 +176,8 @@ export const runHeaderSchema = z.object({
     source: text,
     /** Digest of the model's description: runs of different models never merge. */
     digest: z.string().min(1).max(200),
+    /** What `--layers`, `--hidden` and `--vocabulary` made of what the source has. */
+    scaling: z.object({ layers: count.optional(), hidden: count.optional(), vocabulary: count.optional() }).optional(),
     /** The model's own config as it was read, so that the run can be understood without the file. Not validated here. */
     config: z.unknown().optional(),
   }),

@@ -18,6 +18,7 @@ import type { LoadedModel } from "../model/stored.js";
 import type { ModelDescription } from "../model/types.js";
 import { contentDigest } from "../runs/digest.js";
 import { type Cell, type Phase, type Run, type RunHeader, type Warning, cellKey } from "../runs/schema.js";
+import type { Scaling } from "../variants/scale.js";
 import { remainderOf } from "./resume.js";
 
 /** What is timed of a model. */
@@ -46,6 +47,8 @@ export interface MeasureOptions {
   readonly output: { readonly file: string } | { readonly folder: string };
   /** A run that ended early, whose missing samples are measured; it decides lengths and repeats. */
   readonly resume?: Run;
+  /** How the model was made smaller or larger than its source says, for whoever loads it again. */
+  readonly scaling?: Scaling;
   /** Decides the blocks while measuring, from cells of at most `longest` tokens; `lengths` are only the first of them. */
   readonly adaptive?: { readonly next: NextBlock; readonly longest: number };
 }
@@ -163,7 +166,7 @@ export async function measureOn(
         warmups: options.warmups,
         timeLimitSeconds: options.timeLimitSeconds,
       },
-      model: modelOfRun(model),
+      model: { ...modelOfRun(model), ...(options.scaling === undefined ? {} : { scaling: options.scaling }) },
       machine,
       seed: options.seed,
       random: seededRandom(options.seed),

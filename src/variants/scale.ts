@@ -5,9 +5,15 @@ import { carriesText, changeLayers, mixerKinds } from "./layers.js";
 
 /** A model made small enough for the machine: fewer layers, a narrower stream, a shorter vocabulary. */
 export interface Scaling {
-  readonly layers?: number;
-  readonly hidden?: number;
-  readonly vocabulary?: number;
+  readonly layers?: number | undefined;
+  readonly hidden?: number | undefined;
+  readonly vocabulary?: number | undefined;
+}
+
+/** What is asked for, without what is not; null where nothing is. */
+export function scalingOf({ layers, hidden, vocabulary }: Scaling): Scaling | null {
+  const asked = Object.entries({ layers, hidden, vocabulary }).filter(([, value]) => value !== undefined);
+  return asked.length === 0 ? null : Object.fromEntries(asked);
 }
 
 /**

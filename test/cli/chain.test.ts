@@ -86,6 +86,15 @@ describe("the command line", () => {
     expect(again.err).toMatch("never overwritten");
   });
 
+  test("reports a run of a scaled model from the scale that the run names", async () => {
+    const out = join(folder.path, "scaled.json");
+    await json(["measure", config, "--layers", "1", "--lengths", "8,16,32", "--repeat", "1", "--out", out]);
+    const { code, out: text } = await command(["report", out, "--on", "h100", "--no-html"]);
+    expect(code).toBe(0);
+    // One layer of two: 96·32 words, 2·32² + 2·16·32 of attention, 3·32·48 of the MLP, three norms.
+    expect(text).toContain("10.8k parameters");
+  });
+
   test("fits the physical law of the model on a calibrated machine, and reports it", async () => {
     const home = join(folder.path, "home");
     mkdirSync(join(home, ".cache", "nsquared"), { recursive: true });
