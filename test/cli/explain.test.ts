@@ -3,8 +3,8 @@ import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { lengths } from "../../bench/diagnosis-plan.mjs";
 import { type DemoLaw, demoTimes, healthyLaw } from "../../src/demo/law.js";
-import type { RequestFacts } from "../../src/runs/schema.js";
 import { run, sample } from "../support/runs.js";
+import { plainRequest } from "../support/plain-request.js";
 import { command, temporaryFolder } from "./harness.js";
 
 const folder = temporaryFolder();
@@ -20,21 +20,6 @@ function runOf(diseases: DemoLaw["diseases"]): string {
   writeFileSync(path, JSON.stringify(run({ samples })));
   return path;
 }
-
-const plainRequest: RequestFacts = {
-  promptTokens: null,
-  outputTokens: 1,
-  cachedTokens: null,
-  firstTokenSeconds: 0.02,
-  endToEndSeconds: 0.02,
-  tokenSeconds: null,
-  medianGapSeconds: null,
-  longestGapSeconds: null,
-  serverPrefillSeconds: null,
-  serverTokenSeconds: null,
-  retries: 0,
-  timedOut: false,
-};
 
 describe("explain", () => {
   test("names what it sees, with evidence and advice", async () => {

@@ -5,27 +5,12 @@ import { effects, lengths } from "../../bench/diagnosis-plan.mjs";
 import { ailments } from "../../src/base/ailments.js";
 import { type Cause, causeNames } from "../../src/compare/diagnose-advice.js";
 import { demoTimes, healthyLaw } from "../../src/demo/law.js";
-import type { RequestFacts } from "../../src/runs/schema.js";
 import { run, sample } from "../support/runs.js";
+import { plainRequest } from "../support/plain-request.js";
 import { command, temporaryFolder } from "./harness.js";
 
 const folder = temporaryFolder();
 afterAll(folder.remove);
-
-const request: RequestFacts = {
-  promptTokens: null,
-  outputTokens: 1,
-  cachedTokens: null,
-  firstTokenSeconds: null,
-  endToEndSeconds: null,
-  tokenSeconds: null,
-  medianGapSeconds: null,
-  longestGapSeconds: null,
-  serverPrefillSeconds: null,
-  serverTokenSeconds: null,
-  retries: 0,
-  timedOut: false,
-};
 
 /** A server's run, with the times that a law gives. */
 function runOf(disease: Cause | null): string {
@@ -36,7 +21,7 @@ function runOf(disease: Cause | null): string {
   const samples = [0, 1, 2, 3, 4].flatMap((block) =>
     lengths.map((n, index) => {
       const { seconds, serverSeconds, cached } = times.prefill(n, 0);
-      const told = { ...request, cachedTokens: cached, serverPrefillSeconds: serverSeconds };
+      const told = { ...plainRequest, cachedTokens: cached, serverPrefillSeconds: serverSeconds };
       return sample({ n, block, at: block * 100 + index, seconds, request: told });
     }),
   );
