@@ -23,6 +23,7 @@ const engines = ["vllm", "tensorrt-llm", "sglang", "other"] as const;
 /**
  * Standard deviation of log seconds between engines' kernels on one and the same device: the tables have 2 to 3 of them on
  * twelve devices. Attention differs most: TensorRT-LLM's takes 1.15 to 1.4 times as long as vLLM's.
+ * Of linear mixers there is one engine's table: attention's spread stands for theirs.
  */
 const otherEngineSpread: Readonly<Record<KernelKind, number>> = {
   gemm: 0.1,

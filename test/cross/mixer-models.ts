@@ -35,6 +35,7 @@ export const attentionModels: readonly ModelDescription[] = [
   attentionModel("chunk-4", { span: { kind: "chunk", size: 4 } }),
   attentionModel("chunk-6-and-full", { span: { kind: "chunk", size: 6 } }, { rotary: null }),
   attentionModel("gpt-oss", { sinks: true, span: { kind: "window", size: 5 } }, { sinks: true }),
+  attentionModel("softcap-full", { softcap: 2 }),
   attentionModel("softcap-window", { softcap: 2, span: { kind: "window", size: 6 } }),
   attentionModel("qwen3-next-attention", { gate: "per-element", queryKeyNorm: "per-head" }),
   attentionModel("gate-per-head", { gate: "per-head" }, { gate: "per-head", span: { kind: "window", size: 7 } }),
