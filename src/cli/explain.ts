@@ -5,7 +5,7 @@ import { loadModel } from "../model/load.js";
 import { readSamples } from "../runs/import/index.js";
 import { loadDevice } from "../study/devices.js";
 import type { ExplainDocument } from "../study/documents/explain.js";
-import { againstText, explainDocumentOf, explainedRun, physicsFor, samplesOfSet } from "../study/explain.js";
+import { againstText, explainDocumentOf, explainedSet, samplesOfSet } from "../study/explain.js";
 import { type SetUp, emit } from "./io.js";
 import { modelArgument } from "./words.js";
 
@@ -48,26 +48,11 @@ Examples:
         throw badInput("option-alone", { where: path, key: "--beside", found: "--model as well", expected });
       }
       const set = await readSamples([path]);
-      const { run } = set;
       const beside = options.beside === undefined ? null : await readSamples([options.beside]);
       const model = options.model === undefined ? null : await loadModel(options.model, nodeAccess());
       const device = options.on === undefined ? null : await loadDevice(options.on, io.environment);
-      const known =
-        run === null
-          ? {
-              path,
-              name: set.model ?? "model",
-              engine: null,
-              samples: samplesOfSet(set),
-              refused: [],
-              fresh: false,
-              physics: physicsFor(null, model, device),
-              device: device?.name ?? null,
-              contextLimit: null,
-            }
-          : explainedRun(run, path, model, device);
       const document = explainDocumentOf({
-        ...known,
+        ...explainedSet(set, path, model, device),
         beside: beside === null ? null : { path: options.beside ?? "", samples: samplesOfSet(beside) },
       });
       emit(io, options.json, document, () => explainText(document));

@@ -157,13 +157,7 @@ function curveFor(run: Run | null, model: ModelDescription, device: DeviceRecord
   return predictCurve(model, device, { phase: "prefill", batch: 1, attention: "fused" });
 }
 
-/** A run with what is known of it. */
-export function explainedRun(
-  run: Run,
-  path: string,
-  model: ModelDescription | null,
-  device: DeviceRecord | null,
-): Explained {
+function explainedRun(run: Run, path: string, model: ModelDescription | null, device: DeviceRecord | null): Explained {
   const limit = run.probe?.["context limit"];
   return {
     path,
@@ -179,12 +173,30 @@ export function explainedRun(
   };
 }
 
-/** As much physics as is known: of the model on its device, of the model, or none. */
-export function physicsFor(
-  run: Run | null,
+/** A file of samples with what is known of it; a run of ours says more than others' do. */
+export function explainedSet(
+  set: SampleSet,
+  path: string,
   model: ModelDescription | null,
   device: DeviceRecord | null,
-): Physics | null {
+): Explained {
+  if (set.run !== null) return explainedRun(set.run, path, model, device);
+  return {
+    path,
+    name: set.model ?? "model",
+    engine: null,
+    samples: samplesOfSet(set),
+    refused: [],
+    fresh: false,
+    physics: physicsFor(null, model, device),
+    device: device?.name ?? null,
+    beside: null,
+    contextLimit: null,
+  };
+}
+
+/** As much physics as is known: of the model on its device, of the model, or none. */
+function physicsFor(run: Run | null, model: ModelDescription | null, device: DeviceRecord | null): Physics | null {
   if (model === null) return null;
   return device === null ? physicsOfModel(run, model) : physicsOf(run, model, device);
 }
