@@ -117,13 +117,18 @@ export function rectanglePairs(
   if (span.kind === "blocks") return blockPairs(span.size, span.random, queries);
   if (span.kind === "ranked") return rankedPairs(span, queries);
   if (conventions.causal === "full" || span.kind !== "window" || causal) return queries.times(keys);
-  for (const length of [{ n: 1 }, { m: 1 }] satisfies Partial<Affine>[]) {
-    if (!queries.minus(Expression.affine({ constant: 0, n: 0, c: 0, m: 0, b: 0, ...length })).isZero) continue;
-    return span.first === undefined
-      ? visibleUpTo(span, length).times(2).minus(queries)
-      : globalPairs(span.size, span.first, length, queries);
-  }
-  return queries.times(keys);
+  const length = lengthOf(queries);
+  if (length === null) return queries.times(keys);
+  return span.first === undefined
+    ? visibleUpTo(span, length).times(2).minus(queries)
+    : globalPairs(span.size, span.first, length, queries);
+}
+
+/** The variable that a number of tokens is; null where it is none. */
+function lengthOf(tokens: Expression): Partial<Affine> | null {
+  const lengths: readonly Partial<Affine>[] = [{ n: 1 }, { m: 1 }];
+  const none = { constant: 0, n: 0, c: 0, m: 0, b: 0 };
+  return lengths.find((length) => tokens.minus(Expression.affine({ ...none, ...length })).isZero) ?? null;
 }
 
 /**
@@ -186,11 +191,13 @@ function compressedUpTo(ratio: number, chosen: number | null, length: Partial<Af
  * neighbours at 4 + r blocks, all others at 5 + r. Up to (5 + 2r) blocks it is full attention: the cost falls there.
  */
 function blockPairs(block: number, random: number, queries: Expression): Expression {
+  const length = lengthOf(queries);
+  if (length === null) return queries.times(queries);
   const sparse = queries
     .times(2 * block)
     .plus(2 * block * (4 + random) * block)
     .plus(queries.minus(4 * block).times((5 + random) * block));
-  const full = atMost({ n: 1 }, (5 + 2 * random) * block);
+  const full = atMost(length, (5 + 2 * random) * block);
   return full.times(queries.times(queries)).plus(Expression.one.minus(full).times(sparse));
 }
 
@@ -205,22 +212,20 @@ function triangle(x: Expression): Expression {
 
 /** Pairs in the best `count` of ⌈x/s⌉² pairs of blocks, which are computed whole; all of them while they are no more. */
 function rankedPairs({ size, count }: Extract<KeySpan, { kind: "ranked" }>, queries: Expression): Expression {
-  for (const length of [{ n: 1 }, { m: 1 }] satisfies Partial<Affine>[]) {
-    if (!queries.minus(Expression.affine({ constant: 0, n: 0, c: 0, m: 0, b: 0, ...length })).isZero) continue;
-    const blocks = ceilDivide(length, size);
-    const all = atMost(length, size * Math.floor(Math.sqrt(count)));
-    return all
-      .times(blocks.times(blocks))
-      .plus(Expression.one.minus(all).times(count))
-      .times(size * size);
-  }
-  return queries.times(queries);
+  const length = lengthOf(queries);
+  if (length === null) return queries.times(queries);
+  const blocks = ceilDivide(length, size);
+  const all = atMost(length, size * Math.floor(Math.sqrt(count)));
+  return all
+    .times(blocks.times(blocks))
+    .plus(Expression.one.minus(all).times(count))
+    .times(size * size);
 }
 
 /** Chunks whose tokens all see each other: with r = x mod s tokens left over, s·(x − r) + r² pairs. */
 function chunkPairs(size: number, queries: Expression): Expression {
-  for (const length of [{ n: 1 }, { m: 1 }] satisfies Partial<Affine>[]) {
-    if (!queries.minus(Expression.affine({ constant: 0, n: 0, c: 0, m: 0, b: 0, ...length })).isZero) continue;
+  const length = lengthOf(queries);
+  if (length !== null) {
     const rest = mod(length, size);
     return queries.minus(rest).times(size).plus(rest.times(rest));
   }

@@ -87,4 +87,25 @@ describe("number formats that modelopt wrote beside a config", () => {
   test("are not missed where there are none", async () => {
     expect((await load(null)).storage).toBeUndefined();
   });
+
+  test.each([
+    ["refused", 403, "no"],
+    ["out of order", 503, "later"],
+    ["cut off", 200, '{"quantization": {'],
+  ])("are said to be unread where the answer is %s", async (_, status, text) => {
+    const model = await loadModel(
+      "https://somewhere/m/config.json",
+      webAccess(
+        (address) =>
+          Promise.resolve(
+            address.endsWith("/config.json") ? new Response(JSON.stringify(config)) : new Response(text, { status }),
+          ),
+        1000,
+      ),
+    );
+    expect(model.storage).toBeUndefined();
+    expect(model.notes.join("\n")).toMatch(
+      /formats are the config's own: those beside it cannot be read .*hf_quant_config/,
+    );
+  });
 });

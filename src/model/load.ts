@@ -49,7 +49,7 @@ export async function loadModel(location: string, access: Access, options: ReadO
   }
   if (format === "gguf") return (await ggufs()).readGguf(source, name, open, options);
   const model = await readModel(source, name, options, open);
-  const local = !isAddress(source.name) && /(^|[\\/])config\.json$/.test(source.name);
+  const local = !isAddress(source.name) && isConfig(source);
   return local ? withWeights(model, await countedBeside(open)) : model;
 }
 
@@ -81,12 +81,15 @@ export async function readModel(
     const { readSpec } = await specs();
     return readSpec(value, source.name, name);
   }
-  const quantised = /(^|[\\/])config\.json$/.test(pathOf(source))
-    ? await quantisedBeside(value, source.name, open)
-    : null;
-  if (quantised === null) return readConfig(value, source.name, name, options);
-  const model = readConfig({ ...value, quantization_config: quantised.section }, source.name, name, options);
-  return { ...model, notes: [...model.notes, `number formats from ${quantised.from}`] };
+  const formats = isConfig(source) ? await quantisedBeside(value, source.name, open) : null;
+  const section = formats?.section ?? null;
+  const config = section === null ? value : { ...value, quantization_config: section };
+  const model = readConfig(config, source.name, name, options);
+  return formats === null ? model : { ...model, notes: [...model.notes, formats.note] };
+}
+
+function isConfig(source: ByteSource): boolean {
+  return /(^|[\\/])config\.json$/.test(pathOf(source));
 }
 
 /** What modelopt writes beside a config that says nothing of number formats itself (hf_quant_config.json). */
@@ -94,7 +97,7 @@ async function quantisedBeside(
   config: JsonObject,
   place: string,
   open: OpenBeside | undefined,
-): Promise<{ readonly section: JsonObject; readonly from: string } | null> {
+): Promise<{ readonly section: JsonObject | null; readonly note: string } | null> {
   const parts = [config, config["text_config"]].filter(isObject);
   if (open === undefined || parts.some((part) => quantisationPlaces.some((key) => part[key] !== undefined)))
     return null;
@@ -102,11 +105,16 @@ async function quantisedBeside(
     const source = await open("hf_quant_config.json");
     if (source === null) return null;
     const said = parseJsonObject(await readText(source, longestConfig), source.name)["quantization"];
-    return isObject(said) ? { section: { quant_method: "modelopt", ...said }, from: source.name } : null;
+    const section = isObject(said) ? { quant_method: "modelopt", ...said } : null;
+    return section === null ? null : { section, note: `number formats from ${source.name}` };
   } catch (cause) {
-    // Servers answer for files that are not there as they like.
-    if (cause instanceof NsquaredError && isAddress(place)) return null;
-    throw cause;
+    if (!(cause instanceof NsquaredError) || !isAddress(place)) throw cause;
+    if (cause.code === "not-found") return null;
+    // A server that fails is no word on the formats; the config says all else.
+    return {
+      section: null,
+      note: `number formats are the config's own: those beside it cannot be read (${cause.message})`,
+    };
   }
 }
 

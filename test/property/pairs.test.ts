@@ -1,7 +1,7 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { attentionPairs, keptTokens, rectanglePairs } from "../../src/cost/pairs.js";
-import { c, n } from "../../src/math/expression.js";
+import { c, m, n } from "../../src/math/expression.js";
 import type { KeySpan } from "../../src/model/types.js";
 
 const exact = { causal: "exact", mac: 2 } as const;
@@ -148,6 +148,13 @@ describe("BigBird", () => {
     expect(pairs.at({ n: 704 })).toBe(704 ** 2);
     expect(pairs.at({ n: 768 })).toBeLessThan(704 ** 2);
     expect(pairs.at({ n: 8192 }) - pairs.at({ n: 8128 })).toBe(pairs.at({ n: 4096 }) - pairs.at({ n: 4032 }));
+  });
+
+  test("goes by the length that it sees, the encoder's where that is another than the new tokens'", () => {
+    const read = rectanglePairs({ kind: "blocks", size: 64, random: 3 }, false, { queries: m, keys: m }, exact);
+    for (const length of [512, 704, 768, 4096]) {
+      for (const tokens of [1, 8192]) expect(read.at({ n: tokens, m: length })).toBe(pairs.at({ n: length }));
+    }
   });
 
   test("counts the blocks that each block of queries meets", () => {

@@ -80,7 +80,7 @@ const readClipText: Reader = (config) =>
 /** models/siglip, models/siglip2: every position sees every other. */
 const readSiglipText: Reader = (config) =>
   readTextTower(config, {
-    type: "siglip_text_model",
+    type: config.family,
     alone: config.family === "siglip2_text_model" ? "Siglip2TextModel" : "SiglipTextModel",
     defaults: { hidden: 768, heads: 12, layers: 12, width: 3072, vocabulary: 32_000, positions: 64, epsilon: 1e-6 },
     causal: false,

@@ -6,6 +6,9 @@ import { encoderLength, halves, shared } from "./halves.js";
 import { allBias, flagOr, listLayers, softmax } from "./parts.js";
 import type { Reader } from "./reader.js";
 
+/** Stream s sees one key of its own and s fewer of the main ones: with more streams that is less in all, which is not taken off. */
+const mostExactStreams = 3;
+
 /**
  * models/prophetnet (arXiv:2001.04063): the decoder predicts several tokens ahead. Each token passes it once in the main
  * stream and once in every predicting stream.
@@ -68,6 +71,16 @@ const readProphetNet: Reader = (config) => {
   config.note(
     `${streams} predicting streams pass every layer with the tokens; only the first one's logits choose a token`,
   );
+  if (streams > mostExactStreams) {
+    config.note(
+      `keys that more than ${mostExactStreams} streams do not see are counted: attention costs a little less`,
+    );
+  }
+  if (streams > mostExactStreams) {
+    config.note(
+      `of more than ${mostExactStreams} streams some keys are counted that they do not see: a little too much`,
+    );
+  }
   config.ignore("disable_ngram_loss", "eps", "relative_max_distance");
   const result = {
     ...shared(config, hidden),
