@@ -6,6 +6,7 @@ import { readSamples } from "../runs/import/index.js";
 import { loadDevice } from "../study/devices.js";
 import type { ExplainDocument } from "../study/documents/explain.js";
 import { againstText, explainDocumentOf, explainedSet, samplesOfSet } from "../study/explain.js";
+import { modelAsRun } from "../study/run-model.js";
 import { type SetUp, emit } from "./io.js";
 import { modelArgument } from "./words.js";
 
@@ -49,7 +50,9 @@ Examples:
       }
       const set = await readSamples([path]);
       const beside = options.beside === undefined ? null : await readSamples([options.beside]);
-      const model = options.model === undefined ? null : await loadModel(options.model, nodeAccess());
+      const named = options.model === undefined ? null : await loadModel(options.model, nodeAccess());
+      const model =
+        named === null || set.run === null ? named : modelAsRun(named, set.run, options.model ?? named.name);
       const device = options.on === undefined ? null : await loadDevice(options.on, io.environment);
       const document = explainDocumentOf({
         ...explainedSet(set, path, model, device),

@@ -3,6 +3,7 @@ import { badInput } from "../base/errors.js";
 import { parseLength, parseLengths } from "../base/lengths.js";
 import { nodeAccess } from "../files/node.js";
 import { loadModel } from "../model/load.js";
+import type { LoadedModel } from "../model/stored.js";
 import {
   type Axis,
   type ColumnChoice,
@@ -16,9 +17,10 @@ import { deviceOfRun, loadDevice, localDevice } from "../study/devices.js";
 import type { FitQuestions } from "../study/fit.js";
 import { chooseSeries, curveOfSeries, fitSeries, samplesDocument, scenariosDocumentOf } from "../study/fit-samples.js";
 import type { MeasuredPhase } from "../study/measure.js";
+import { modelAsRun } from "../study/run-model.js";
 import { columnsOption, levelOption, noiseOption } from "./fit-options.js";
 import { fitText, scenariosText } from "./fit-text.js";
-import { type Io, type SetUp, emit, styleFor } from "./io.js";
+import { type Io, type SetUp, emit, say, styleFor } from "./io.js";
 import { duration, wholeNumber } from "./options.js";
 import { modelArgument } from "./words.js";
 
@@ -165,10 +167,8 @@ function setOfPoints(
 }
 
 async function fitAndShow(set: SampleSet, series: Series, options: Options, io: Io): Promise<void> {
-  const physical =
-    options.model === undefined
-      ? null
-      : { model: await loadModel(options.model, nodeAccess()), device: await deviceOf(set, options, io) };
+  const model = await modelFor(set, options, io);
+  const physical = model === null ? null : { model, device: await deviceOf(set, options, io) };
   const curve = physical === null ? null : curveOfSeries(set, series, physical.model, physical.device);
   const fit = fitSeries(series, {
     law: options.law,
@@ -185,6 +185,16 @@ async function fitAndShow(set: SampleSet, series: Series, options: Options, io: 
       plot: options.plot,
     }),
   );
+}
+
+/** The model asked for; of a run of ours in the shape that it was measured in. */
+async function modelFor({ run }: SampleSet, { model: asked }: Options, io: Io): Promise<LoadedModel | null> {
+  if (asked === undefined) return null;
+  const whole = await loadModel(asked, nodeAccess());
+  if (run === null) return whole;
+  const model = modelAsRun(whole, run, asked);
+  for (const note of model.notes.filter((text) => text.startsWith("scaled"))) say(io, `as the run was made, ${note}`);
+  return model;
 }
 
 /** What the samples were measured on, as far as anybody knows. */

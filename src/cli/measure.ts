@@ -12,7 +12,7 @@ import { localDevice } from "../study/devices.js";
 import type { MeasureDocument, UntilDocument } from "../study/documents/measure.js";
 import { measuredRows, serverSecondsOf } from "../study/measured-rows.js";
 import { type MeasureOptions, contextWarnings, defaultMeasureOptions, measureModel } from "../study/measure.js";
-import { measureUntil, startLengths } from "../study/measure-until.js";
+import { measureUntil, onlyDepth, onlyPhase, startLengths } from "../study/measure-until.js";
 import type { Goal } from "../study/until.js";
 import type { LoadedModel } from "../model/stored.js";
 import { isLocalGguf, measureGguf } from "../study/measure-gguf.js";
@@ -59,7 +59,8 @@ export const setUpMeasure: SetUp = (command, io, setExitCode) => {
     .addOption(
       new Option(
         "--until <share@length>",
-        "measure whatever tells this length best, until its interval is this narrow or --time is spent, as 10%@32k",
+        "measure whatever tells this length best, until its interval is this narrow or --time is spent, as 10%@32k; " +
+          "with --phase decode a context, with one of --depths new tokens after so many cached",
       ).argParser(goal),
     )
     .addOption(
@@ -77,6 +78,8 @@ Examples:
   nsquared measure ./config.json --phase prefill,decode --time 90s --threads 2
   nsquared measure SmolLM2-135M --attention naive --lengths 128..1k --json
   nsquared measure SmolLM2-135M --until 10%@32k --time 2m
+  nsquared measure SmolLM2-135M --until 10%@32k --phase decode --time 2m
+  nsquared measure SmolLM2-135M --until 10%@4k --depths 16k --time 2m
   nsquared measure SmolLM2-135M --provider webgpu --lengths 128..8k
   nsquared measure ./model.gguf --lengths 128..4k --phase prefill,decode
   nsquared measure http://127.0.0.1:8000/v1 --model-name my-model --lengths 256..16k --phase prefill,decode --yes
@@ -94,16 +97,16 @@ Exit codes: 0 done, 2 bad input, 3 some cells failed, 130 stopped by Ctrl-C (wha
       const chosen = command.getOptionValueSource("lengths") !== "default";
       const lengths = aim === undefined || chosen ? options.lengths : startLengths(aim);
       if (isEndpoint(location, options)) {
-        const asked = await askServer(location, { ...options, lengths }, resume, io);
-        if (asked === null) {
+        const answered = await askServer(location, { ...options, lengths }, resume, io);
+        if (answered === null) {
           say(io, "nothing was measured");
           setExitCode(nothingMeasured(io));
           return;
         }
-        const { until } = asked;
-        const document = { ...measureDocumentOf(asked), ...(until === undefined ? {} : { until }) };
-        emit(io, options.json, document, () => measureText(asked, document, options.resume));
-        setExitCode(exitCodeOf(asked.run));
+        const { until } = answered;
+        const document = { ...measureDocumentOf(answered), ...(until === undefined ? {} : { until }) };
+        emit(io, options.json, document, () => measureText(answered, document, options.resume));
+        setExitCode(exitCodeOf(answered.run));
         return;
       }
       const model = scaled(await loadModel(location, nodeAccess()), options);
@@ -111,14 +114,19 @@ Exit codes: 0 done, 2 bad input, 3 some cells failed, 130 stopped by Ctrl-C (wha
       const plain = { ...plainOptions(options), ...(scaling === null ? {} : { scaling }) };
       for (const note of model.notes.filter((text) => text.startsWith("scaled"))) say(io, note);
       const llama = options.runtime === "llama" || (options.runtime === "auto" && runsInLlama(model, options));
-      const doubts = contextWarnings(model, aim === undefined ? lengths : [...lengths, aim.n]);
+      const deepest = Math.max(...options.depths);
+      const asked = aim === undefined ? lengths : [...lengths, aim.n];
+      const doubts = contextWarnings(
+        model,
+        asked.map((length) => length + deepest),
+      );
       for (const { message } of doubts) say(io, `warning: ${message}`);
       if (aim !== undefined) {
         const device = llama ? null : await localDevice(io.environment);
         if (llama) say(io, "calibrations are of ONNX Runtime: the interval will be of llama.cpp's samples alone");
         else if (device === null) say(io, "this machine is not calibrated: the interval will be of the samples alone");
         const { recorded, until } = await measureWithProgress(io, (world) => {
-          const wanted = { ...plain, lengths, timeLimitSeconds: options.time ?? 0 };
+          const wanted = { ...plain, lengths, depths: options.depths, timeLimitSeconds: options.time ?? 0 };
           return measureUntil(model, wanted, aim, { runtime: llama ? "llama" : "onnx", device }, world);
         });
         const document = { ...measureDocumentOf(recorded, doubts), until };
@@ -158,13 +166,11 @@ function goal(text: string): Goal {
 const leastHalfWidth = 1e-4;
 
 function assertUntil(options: Options): void {
-  const { until, time, resume } = options;
+  const { until, time, resume, phase, depths } = options;
   if (until === undefined) return;
   const wrong = (key: string, expected: string) => badInput("option-alone", { where: "--until", key, expected });
   if (time === undefined) throw wrong("--time", "how long may measuring take at most, as 2m");
-  if (options.depths.some((depth) => depth > 0)) {
-    throw wrong("--depths", "0 alone: the interval is of one law over the length; leave one of the two out");
-  }
+  onlyDepth(depths, onlyPhase(phase));
   if (resume !== undefined) throw wrong("--resume", "a run that decides its own lengths is not resumed; leave one out");
 }
 
@@ -303,8 +309,9 @@ const stopped = {
 } as const;
 
 /** Whether the wanted interval was reached, and of which law it is. */
-function untilText({ n, wanted, reason, law, ...at }: UntilDocument): string {
-  const head = `±${percent(wanted)} at ${tokens(n)}: ${stopped[reason]}`;
+function untilText({ n, cached, wanted, reason, law, ...at }: UntilDocument): string {
+  const after = cached === 0 ? "" : ` after ${tokens(cached)} cached`;
+  const head = `±${percent(wanted)} at ${tokens(n)}${after}: ${stopped[reason]}`;
   if (at.seconds === null || at.low === null || at.high === null || at.halfWidth === null) return head;
   const far = at.factor !== null && at.factor > 1 ? `, ${significant(at.factor)} times the longest measured` : "";
   const doubt = at.canTell ? "" : "; but the samples can't tell (nsquared fit says why)";

@@ -2,6 +2,7 @@ import { NsquaredError, badInput } from "../base/errors.js";
 import { nodeAccess } from "../files/node.js";
 import type { DeviceRecord } from "../hardware/record.js";
 import { loadModel } from "../model/load.js";
+import type { LoadedModel } from "../model/stored.js";
 import type { ModelDescription } from "../model/types.js";
 import { htmlReport } from "../report/html.js";
 import type { ReportData } from "../report/data.js";
@@ -10,10 +11,9 @@ import { writeText } from "../runs/output.js";
 import { readRun } from "../runs/read.js";
 import { type Run, isOfServer } from "../runs/schema.js";
 import { loadDevice, localDevice } from "../study/devices.js";
-import { modelOfRun } from "../study/measure.js";
 import { reportData } from "../study/report-data.js";
 import { reportDocumentOf } from "../study/report.js";
-import { scaled } from "../variants/scale.js";
+import { modelAsRun } from "../study/run-model.js";
 import { type Io, type SetUp, commandLine, emit, say, styleFor } from "./io.js";
 import { modelArgument } from "./words.js";
 
@@ -91,9 +91,9 @@ export function reportText(data: ReportData, html: string | null, io: Io): strin
 async function modelFor(run: Run, asked: string | undefined): Promise<ModelDescription | null> {
   if (isOfServer(run)) return asked === undefined ? null : loadModel(asked, nodeAccess());
   const tried = asked ?? (run.model.source.startsWith("built-in") ? run.model.name : run.model.source);
-  let model: ModelDescription;
+  let model: LoadedModel;
   try {
-    model = scaled(await loadModel(tried, nodeAccess()), run.model.scaling ?? {});
+    model = await loadModel(tried, nodeAccess());
   } catch (error) {
     if (asked !== undefined || !(error instanceof NsquaredError)) throw error;
     throw badInput("model-not-found", {
@@ -103,15 +103,7 @@ async function modelFor(run: Run, asked: string | undefined): Promise<ModelDescr
       expected: `it is no longer there (${error.message}); name it with --model`,
     });
   }
-  if (modelOfRun(model).digest !== run.model.digest) {
-    throw badInput("model-differs", {
-      where: tried,
-      key: "model",
-      found: model.name,
-      expected: `the run measured another model (${run.model.name}, ${run.model.source}), or one of that name with other layers or sizes; name that one with --model`,
-    });
-  }
-  return model;
+  return modelAsRun(model, run, tried);
 }
 
 /** The device asked for; without a wish this machine's record where there is one, else none. A server may be elsewhere. */

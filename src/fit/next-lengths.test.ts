@@ -48,6 +48,16 @@ describe("the next lengths worth measuring", () => {
     expect(width(after) / 2).toBeLessThan(2 * (chosen.at(-1)?.halfWidth ?? 0));
   });
 
+  test("a long length is measured fewer times where the time is too short for all repeats", () => {
+    const fit = fitLaw(samples([512, 1024, 2048], 1, 3));
+    const seconds = 1.5 * law(8192);
+    const chosen = nextLengths(fit, { target: 32_768, seconds });
+    const longest = chosen.reduce((most, one) => (one.n > most.n ? one : most));
+    expect(longest.n).toBeGreaterThan(2048);
+    expect(longest.repeats).toBeLessThan(3);
+    expect(chosen.reduce((sum, one) => sum + one.seconds, 0)).toBeLessThanOrEqual(seconds);
+  });
+
   test("are none where the time is too short for any", () => {
     expect(nextLengths(fitLaw(first), { target: 32_768, seconds: 1e-3 })).toEqual([]);
   });

@@ -18,7 +18,7 @@ export interface NextOptions {
   readonly target: number;
   /** Seconds that measuring may take. */
   readonly seconds: number;
-  /** Repeats of each new length. Default 3. */
+  /** Most repeats of each new length at a time; a length that would take too long with all of them gets fewer. Default 3. */
   readonly repeats?: number;
   /** Longest length that may be measured. Default: the target. */
   readonly longest?: number;
@@ -45,7 +45,13 @@ export function nextLengths(fit: LawFit, options: NextOptions): NextLength[] {
       throw badInput("bad-design", { key, found: value, expected: "a positive number" });
     }
   }
-  const row = (n: number) => [1, n, n * n].map((value) => value / fit.predict(n).seconds);
+  const known = new Map<number, number>();
+  const secondsAt = (n: number): number => {
+    const seconds = known.get(n) ?? fit.predict(n).seconds;
+    known.set(n, seconds);
+    return seconds;
+  };
+  const row = (n: number) => [1, n, n * n].map((value) => value / secondsAt(n));
   const information = [0, 0, 0].map(() => [0, 0, 0]);
   const add = (n: number, precision: number) => {
     const values = row(n);
@@ -83,22 +89,27 @@ export function nextLengths(fit: LawFit, options: NextOptions): NextLength[] {
   let left = budget;
   let width = halfWidth();
   for (let step = 0; step < mostLengths; step += 1) {
-    let best: { n: number; cost: number; width: number; gain: number } | undefined;
+    let best: (NextLength & { readonly gain: number }) | undefined;
     for (const n of candidates) {
-      const cost = fit.predict(n).seconds * repeats;
-      if (cost > left) continue;
-      add(n, gained(n, repeats));
+      const once = secondsAt(n);
+      const count = Math.min(repeats, Math.floor(left / once));
+      if (count < 1) continue;
+      const cost = once * count;
+      add(n, gained(n, count));
       const after = halfWidth();
-      add(n, -gained(n, repeats));
+      add(n, -gained(n, count));
       const gain = Number.isFinite(width) ? (width - after) / cost : 1 / after;
-      if (after < width && (best === undefined || gain > best.gain)) best = { n, cost, width: after, gain };
+      if (after < width && (best === undefined || gain > best.gain)) {
+        best = { n, repeats: count, seconds: cost, halfWidth: after, gain };
+      }
     }
     if (best === undefined) break;
-    add(best.n, gained(best.n, repeats));
-    counts.set(best.n, (counts.get(best.n) ?? 0) + repeats);
-    left -= best.cost;
-    width = best.width;
-    chosen.push({ n: best.n, repeats, seconds: best.cost, halfWidth: width });
+    const { gain: _gain, ...taken } = best;
+    add(taken.n, gained(taken.n, taken.repeats));
+    counts.set(taken.n, (counts.get(taken.n) ?? 0) + taken.repeats);
+    left -= taken.seconds;
+    width = taken.halfWidth;
+    chosen.push(taken);
   }
   return chosen;
 }

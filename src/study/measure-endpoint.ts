@@ -16,10 +16,11 @@ import {
   type RunHeader,
   type RuntimeInfo,
   type Warning,
+  cachedBefore,
   lengthOf,
 } from "../runs/schema.js";
 import type { UntilDocument } from "./documents/measure.js";
-import { onlyPhase, untilDocument } from "./measure-until.js";
+import { onlyDepth, onlyPhase, untilDocument } from "./measure-until.js";
 import {
   type EndpointEstimate,
   type PlanOptions,
@@ -158,6 +159,7 @@ function untilPlan(goal: Goal, plan: Plan, { probe }: OpenAiRunner, decodeSteps:
   const { cells, repeat, warmups, timeLimitSeconds } = plan;
   const batches = new Set(cells.map(({ batch }) => batch));
   const phase = onlyPhase([...new Set(cells.map((cell) => cell.phase))].filter((one) => one !== "reference"));
+  const depth = onlyDepth([...new Set(cells.map(cachedBefore))], phase);
   const [batch = 1] = batches;
   if (batches.size > 1) {
     const expected = "one number: the interval is of one law";
@@ -172,11 +174,12 @@ function untilPlan(goal: Goal, plan: Plan, { probe }: OpenAiRunner, decodeSteps:
     goal,
     phase,
     batch,
+    depth,
     start: [...new Set(cells.map(lengthOf))],
     repeat,
     warmups,
     seconds: timeLimitSeconds ?? Number.POSITIVE_INFINITY,
-    longest: Math.min(goal.n, (probe.contextLimit ?? Number.POSITIVE_INFINITY) - decodeSteps - 1),
+    longest: Math.min(goal.n, (probe.contextLimit ?? Number.POSITIVE_INFINITY) - depth - decodeSteps - 1),
     curve: null,
   };
 }

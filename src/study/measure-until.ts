@@ -49,12 +49,33 @@ export function onlyPhase(phases: readonly MeasuredPhase[]): MeasuredPhase {
   });
 }
 
+/**
+ * The tokens cached before each prefill: the interval is of the law over the new tokens after them.
+ *
+ * @throws NsquaredError where several depths are asked for, or one of decode steps, whose length it is
+ */
+export function onlyDepth(depths: readonly number[], phase: MeasuredPhase): number {
+  const [depth = 0, more] = depths;
+  const wrong = (expected: string) =>
+    badInput("until-depths", { where: "--until", key: "--depths", found: depths.join(","), expected });
+  if (more !== undefined) {
+    throw wrong(
+      "one depth: the interval is of the law over new tokens after so many cached ones; a plain run with several, and nsquared fit, tell the law over both",
+    );
+  }
+  if (depth > 0 && phase !== "prefill") {
+    throw wrong(`none with --phase ${phase}: the length of a decode step is its context`);
+  }
+  return depth;
+}
+
 /** What a run that was to reach a goal knows of it. */
 export function untilDocument({ run }: Recorded, plan: UntilPlan, rule: UntilRule): UntilDocument {
   const found = reachedBy(run.samples, plan);
   const at = found?.prediction;
   return {
     n: plan.goal.n,
+    cached: plan.depth,
     wanted: plan.goal.halfWidth,
     halfWidth: found?.halfWidth ?? null,
     reached: found?.reached ?? false,
@@ -86,6 +107,7 @@ export async function measureUntil(
 ): Promise<{ readonly recorded: Recorded; readonly until: UntilDocument }> {
   const options = { ...defaultMeasureOptions, ...wanted };
   const phase = onlyPhase(options.phases);
+  const depth = onlyDepth(options.depths, phase);
   const available = (world.availableBytes ?? availableMemory)();
   const { attention, batch } = options;
   const llama = runtime === "llama";
@@ -93,17 +115,21 @@ export async function measureUntil(
     goal,
     phase,
     batch,
+    depth,
     start: options.lengths,
     repeat: options.repeat,
     warmups: options.warmups,
     seconds: wanted.timeLimitSeconds,
     longest: llama
-      ? longestInLlama(model, goal.n, options, available)
+      ? Math.max(0, longestInLlama(model, goal.n + depth, options, available) - depth)
       : longestThatFits(model, phase, goal.n, options, available),
-    curve: !llama && isCalibrated(device, options) ? curveToMeasure(model, device, { phase, batch, attention }) : null,
+    curve:
+      !llama && isCalibrated(device, options)
+        ? curveToMeasure(model, device, { phase, batch, attention }, depth)
+        : null,
   };
   const rule = untilRule(plan);
-  const adapted = { ...options, adaptive: { next: rule.next, longest: plan.longest } };
+  const adapted = { ...options, adaptive: { next: rule.next, longest: plan.longest + depth } };
   const recorded = await (llama ? measureGguf : measureModel)(model, adapted, world);
   return { recorded, until: untilDocument(recorded, plan, rule) };
 }

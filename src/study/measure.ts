@@ -88,8 +88,8 @@ export function cellOf(phase: MeasuredPhase, length: number, batch: number): Cel
 }
 
 /** A prefill that continues so many cached tokens; other phases as they are. */
-function withDepth(cell: Cell, depth: number): Cell {
-  return depth === 0 ? cell : { ...cell, depth };
+export function withDepth(cell: Cell, depth: number): Cell {
+  return depth === 0 || cell.phase === "decode" ? cell : { ...cell, depth };
 }
 
 /**
@@ -214,13 +214,14 @@ export function longestThatFits(
   model: ModelDescription,
   phase: MeasuredPhase,
   wanted: number,
-  { attention, batch }: Pick<MeasureOptions, "attention" | "batch">,
+  { attention, batch, depths }: Pick<MeasureOptions, "attention" | "batch" | "depths">,
   available: Bytes,
 ): number {
+  const deepest = Math.max(0, ...depths);
   const graph = runnableGraph(model, attention);
   const resident = residentBytes({ parameterBytes: countParameters(graph).total * bytesPerElement("float32") });
   let length = wanted;
-  while (length >= 1 && resident + passBytes(graph, cellOf(phase, length, batch)) > available) {
+  while (length >= 1 && resident + passBytes(graph, withDepth(cellOf(phase, length, batch), deepest)) > available) {
     length = Math.floor(length / Math.SQRT2);
   }
   return length;

@@ -61,9 +61,14 @@ function components(curve: Curve, device: DeviceRecord): PhysicalCurve {
   };
 }
 
-/** The physical law of a model that is about to be executed. */
-export function curveToMeasure(model: ModelDescription, device: DeviceRecord, execution: Execution): PhysicalCurve {
-  return components(curveOf(model, device, execution), device);
+/** The physical law of a model that is about to be executed, of prefills after so many cached tokens. */
+export function curveToMeasure(
+  model: ModelDescription,
+  device: DeviceRecord,
+  execution: Execution,
+  depth: number,
+): PhysicalCurve {
+  return curveOfSweep(model, device, execution, { axis: "length", fixed: depth });
 }
 
 /** The physical law of a run. */

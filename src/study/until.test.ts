@@ -4,10 +4,11 @@ import { manualClock } from "../measure/clock.js";
 import { measure } from "../measure/loop.js";
 import { syntheticRunner } from "../measure/synthetic.js";
 import { memoryJournal } from "../runs/memory-journal.js";
-import { cellOf } from "./measure.js";
+import { cellOf, withDepth } from "./measure.js";
 import { reachedBy, untilRule, type UntilPlan } from "./until.js";
 
 const law = { constant: 0.01, linear: 1e-4, quadratic: 2e-8 };
+const step = { constant: 0.02, linear: 2e-7, quadratic: 0 };
 const secondsAt = (n: number) => law.constant + law.linear * n + law.quadratic * n * n;
 
 async function measured(wanted: Partial<UntilPlan>, seed = 1, noise = 0.02) {
@@ -15,6 +16,7 @@ async function measured(wanted: Partial<UntilPlan>, seed = 1, noise = 0.02) {
     goal: { halfWidth: 0.1, n: 32_768 },
     phase: "prefill",
     batch: 1,
+    depth: 0,
     start: [128, 256, 512, 1024],
     repeat: 3,
     warmups: 1,
@@ -26,9 +28,9 @@ async function measured(wanted: Partial<UntilPlan>, seed = 1, noise = 0.02) {
   const rule = untilRule(plan);
   const clock = manualClock();
   const run = await measure(
-    syntheticRunner({ laws: { prefill: law }, noise, seed }),
+    syntheticRunner({ laws: { prefill: law, decode: step }, noise, seed }),
     {
-      cells: plan.start.map((n) => cellOf("prefill", n, 1)),
+      cells: plan.start.map((n) => withDepth(cellOf(plan.phase, n, 1), plan.depth)),
       reference: null,
       repeat: plan.repeat,
       warmups: plan.warmups,
@@ -81,5 +83,20 @@ describe("measuring until an interval is narrow enough", () => {
     expect(reason).toBe("reached");
     expect(reached?.law).toBe("physical");
     expect(run.seconds).toBeLessThan(blind.seconds);
+  });
+
+  test("a decode step's length is its context, whose law is a straight line", async () => {
+    const { run, reached } = await measured({ phase: "decode", goal: { halfWidth: 0.05, n: 32_768 }, seconds: 20 });
+    expect(reached?.reached).toBe(true);
+    expect(reached?.law).toBe("linear");
+    expect(new Set(run.samples.map(({ n }) => n))).toEqual(new Set([1]));
+    expect(reached?.prediction.low).toBeLessThan(step.constant + step.linear * 32_768);
+    expect(reached?.prediction.high).toBeGreaterThan(step.constant + step.linear * 32_768);
+  });
+
+  test("prefills after cached tokens are all after as many", async () => {
+    const { run, reached } = await measured({ depth: 4096 });
+    expect(reached?.reached).toBe(true);
+    expect(new Set(run.samples.map(({ depth }) => depth))).toEqual(new Set([4096]));
   });
 });

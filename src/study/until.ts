@@ -8,13 +8,14 @@ import {
   type Point,
 } from "../fit/index.js";
 import type { NextBlock } from "../measure/plan.js";
-import { type Cell, cellKey, isUsable, lengthOf, type Sample } from "../runs/schema.js";
-import { cellOf, type MeasuredPhase } from "./measure.js";
+import { cachedBefore, type Cell, cellKey, isUsable, lengthOf, type Sample } from "../runs/schema.js";
+import { cellOf, type MeasuredPhase, withDepth } from "./measure.js";
 
 /** How well a length is wanted to be known: `10%@32k`. */
 export interface Goal {
   /** Wanted half-width of the interval of the typical time, over that time. */
   readonly halfWidth: number;
+  /** New tokens of a prefill, the context of a decode step. */
   readonly n: number;
 }
 
@@ -22,6 +23,8 @@ export interface UntilPlan {
   readonly goal: Goal;
   readonly phase: MeasuredPhase;
   readonly batch: number;
+  /** Tokens cached before each prefill. */
+  readonly depth: number;
   /** Lengths of the first blocks, ascending. */
   readonly start: readonly number[];
   /** First blocks, before anything is decided: their repeats tell the noise. */
@@ -57,9 +60,13 @@ const mostPerBlock = 4;
 const planned = 0.9;
 const fewestLengths = 2;
 
-function pointsOf(samples: readonly Sample[], { phase, batch }: UntilPlan): Point[] {
-  return samples
-    .filter((sample) => sample.phase === phase && sample.batch === batch)
+/** Samples of what the goal is about, usable or not. */
+function ownOf(samples: readonly Sample[], { phase, batch, depth }: UntilPlan): Sample[] {
+  return samples.filter((one) => one.phase === phase && one.batch === batch && cachedBefore(one) === depth);
+}
+
+function pointsOf(samples: readonly Sample[], plan: UntilPlan): Point[] {
+  return ownOf(samples, plan)
     .filter(isUsable)
     .map((sample) => ({ n: lengthOf(sample), seconds: sample.seconds, block: sample.block }));
 }
@@ -67,7 +74,7 @@ function pointsOf(samples: readonly Sample[], { phase, batch }: UntilPlan): Poin
 function fitted(samples: readonly Sample[], plan: UntilPlan): { blind: LawFit; reached: Reached } | null {
   const points = pointsOf(samples, plan);
   if (new Set(points.map(({ n }) => n)).size < fewestLengths) return null;
-  const blind = fitLaw(points);
+  const blind = fitLaw(points, { axis: plan.phase === "decode" ? "depth" : "length" });
   const physical = plan.curve === null ? null : fitPhysical(plan.curve, points);
   const prediction = (physical ?? blind).predict(plan.goal.n);
   const halfWidth = (prediction.high - prediction.low) / (2 * prediction.seconds);
@@ -89,14 +96,19 @@ export function reachedBy(samples: readonly Sample[], plan: UntilPlan): Reached 
 
 /** The longest length that may be asked for: shorter than any that was refused each time. */
 function longestLeft(samples: readonly Sample[], plan: UntilPlan): number {
-  const own = samples.filter((sample) => sample.phase === plan.phase && sample.batch === plan.batch);
+  const own = ownOf(samples, plan);
   const worked = new Set(own.filter(({ rejected }) => rejected === null).map(lengthOf));
   return Math.min(plan.longest, ...own.map(lengthOf).flatMap((n) => (worked.has(n) ? [] : [n - 1])));
 }
 
+/** The cell that times a length of what the goal is about. */
+function goalCell({ phase, batch, depth }: UntilPlan, length: number): Cell {
+  return withDepth(cellOf(phase, length, batch), depth);
+}
+
 /** The cells of the next block: lengths that narrow the interval at the goal most for their time. */
 function designed(blind: LawFit, samples: readonly Sample[], plan: UntilPlan): Cell[] {
-  const { goal, phase, batch, warmups } = plan;
+  const { goal, warmups } = plan;
   const left = (plan.seconds - (samples.at(-1)?.at ?? 0)) * planned;
   if (!(left > 0)) return [];
   const target = Math.max(goal.n, blind.range.from);
@@ -106,7 +118,7 @@ function designed(blind: LawFit, samples: readonly Sample[], plan: UntilPlan): C
   const cells: Cell[] = [];
   let cost = 0;
   const take = (n: number, seconds: number): void => {
-    const cell = cellOf(phase, n, batch);
+    const cell = goalCell(plan, n);
     const key = cellKey(cell);
     const whole = known.has(key) ? seconds : seconds * (1 + warmups);
     if (cells.length >= mostPerBlock || cost + whole > left || cells.some((one) => cellKey(one) === key)) return;
@@ -125,7 +137,7 @@ function designed(blind: LawFit, samples: readonly Sample[], plan: UntilPlan): C
  */
 export function untilRule(plan: UntilPlan): UntilRule {
   let reason: UntilReason = "time";
-  const first = plan.start.map((n) => cellOf(plan.phase, n, plan.batch));
+  const first = plan.start.map((n) => goalCell(plan, n));
   return {
     next: (samples, block) => {
       if (block < plan.repeat) return first;

@@ -93,6 +93,17 @@ describe("the command line", () => {
     expect(code).toBe(0);
     // One layer of two: 96·32 words, 2·32² + 2·16·32 of attention, 3·32·48 of the MLP, three norms.
     expect(text).toContain("10.8k parameters");
+
+    const fitted = await command(["fit", out, "--model", config, "--on", "h100"]);
+    expect(fitted.code).toBe(0);
+    expect(fitted.err).toContain("scaled: 1 layer instead of 2");
+    expect((await command(["explain", out, "--model", config, "--on", "h100"])).code).toBe(0);
+    const other = writeConfig(folder.path, { intermediate_size: 64 }, "wider.json");
+    for (const verb of ["fit", "explain"]) {
+      const refused = await command([verb, out, "--model", other, "--on", "h100"]);
+      expect(refused.code).toBe(2);
+      expect(refused.err).toMatch(/the run measured another model .*--layers 1/);
+    }
   });
 
   test("fits the physical law of the model on a calibrated machine, and reports it", async () => {
@@ -132,10 +143,32 @@ describe("the command line", () => {
       [["--until", "10%@64"], "--time is missing"],
       [["--until", "ten@64", "--time", "1s"], "expected a share"],
       [["--until", "10%@64", "--time", "1s", "--phase", "prefill,decode"], "one phase"],
+      [["--until", "10%@64", "--time", "1s", "--depths", "0,8"], "one depth"],
+      [["--until", "10%@64", "--time", "1s", "--depths", "8", "--phase", "decode"], "is its context"],
     ] as const) {
       const refused = await command(["measure", config, ...words]);
       expect(refused.code).toBe(2);
       expect(refused.err).toContain(message);
+    }
+  });
+
+  test("measures until a context, or a prefill after cached tokens, is known well enough", async () => {
+    const start = ["--time", "20s", "--lengths", "8,16,32", "--json"];
+    const wanted = [
+      { words: ["--until", "90%@64", "--phase", "decode"], n: 64, cached: 0, phase: "decode" },
+      { words: ["--until", "90%@64", "--depths", "16"], n: 64, cached: 16, phase: "prefill" },
+    ];
+    for (const { words, n, cached, phase } of wanted) {
+      const out = join(folder.path, `until-${phase}.json`);
+      const { until, samples } = measureDocument.parse(
+        await json(["measure", config, ...words, ...start, "--out", out]),
+      );
+      expect(until).toMatchObject({ n, cached });
+      expect(until?.low).toBeLessThanOrEqual(until?.seconds ?? 0);
+      const timed = samples.filter((sample) => sample.phase !== "reference");
+      expect(new Set(timed.map((sample) => `${sample.phase} ${sample.cached}`))).toEqual(
+        new Set([`${phase} ${cached}`]),
+      );
     }
   });
 

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { lengths } from "../../bench/diagnosis-plan.mjs";
 import { type DemoLaw, demoTimes, healthyLaw } from "../../src/demo/law.js";
-import { run, sample } from "../support/runs.js";
+import { header, run, sample } from "../support/runs.js";
 import { plainRequest } from "../support/plain-request.js";
 import { command, temporaryFolder } from "./harness.js";
 
@@ -17,7 +17,8 @@ function runOf(diseases: DemoLaw["diseases"]): string {
   const samples = [0, 1, 2, 3, 4].flatMap((block) =>
     lengths.map((n, index) => sample({ n, block, at: block * 100 + index, seconds: times.prefill(n, 0).seconds })),
   );
-  writeFileSync(path, JSON.stringify(run({ samples })));
+  const { runtime } = header();
+  writeFileSync(path, JSON.stringify(run({ samples, runtime: { ...runtime, runner: "openai" } })));
   return path;
 }
 

@@ -46,6 +46,8 @@ export const measureDocument = z.object({
   until: z
     .object({
       n: amount,
+      /** Tokens cached before the prefill whose n that is. */
+      cached: amount,
       /** Wanted half-width of the interval over the time, and the one that was reached; null without an interval. */
       wanted: amount,
       halfWidth: amount.nullable(),
