@@ -85,7 +85,8 @@ export class ModuleBuilder {
       this.around.dtypes.activations,
     );
     if (norm.plain === true) {
-      return this.add({ kind: "weighted", name: this.name(local), part: "norm", input, weights: [], output });
+      const plain = { kind: norm.kind, epsilon: norm.epsilon };
+      return this.add({ kind: "weighted", name: this.name(local), part: "norm", input, weights: [], plain, output });
     }
     return this.add({
       kind: "norm",

@@ -210,6 +210,8 @@ export interface WeightedOperator extends Base {
   readonly kind: "weighted";
   readonly input: string;
   readonly weights: readonly string[];
+  /** It is a norm without parameters. */
+  readonly plain?: Pick<Norm, "kind" | "epsilon">;
 }
 /** Fast Fourier transform over tokens and channels: 5·N·log₂N operations, N = tokens · channels (Cooley and Tukey). */
 export interface FourierOperator extends Base {

@@ -1,4 +1,5 @@
 import type { EmbedOperator } from "../graph/types.js";
+import { perLayerInputs } from "./layer-extras.js";
 import { int } from "./proto.js";
 import { type Scope, inputNames } from "./scope.js";
 
@@ -13,7 +14,9 @@ export function lowerEmbed(operator: EmbedOperator, scope: Scope): string {
     const zeros = builder.node(`${output}.segment`, "Sub", [tokens, tokens]);
     return builder.node(output, "Gather", [table, zeros]);
   }
-  return builder.node(output, "Gather", [table, tokens]);
+  const rows = builder.node(output, "Gather", [table, tokens]);
+  if (operator.table === perLayerInputs) scope.left.set(perLayerInputs, rows);
+  return rows;
 }
 
 /** Rows of a table of positions for every token of `stream`, [b, n, …]. @returns [1, n, width] */

@@ -18,8 +18,16 @@ import { ModelBuilder, type Origin } from "./builder.js";
 import { lowerEmbed } from "./embed.js";
 import { lowerElementwise } from "./elementwise.js";
 import { addEncoder } from "./encoder.js";
+import {
+  beginLayer,
+  endLayer,
+  isLayerExtra,
+  isLearnedActivation,
+  lowerLearnedActivation,
+  summands,
+} from "./layer-extras.js";
 import { lowerLinear } from "./linear.js";
-import { lowerNorm } from "./norm.js";
+import { lowerNorm, lowerPlainNorm } from "./norm.js";
 import { ParameterLayout } from "./parameters.js";
 import { isPooler, lowerPooler } from "./pooler.js";
 import { encodeModel, int } from "./proto.js";
@@ -32,14 +40,7 @@ import {
   type StateBinding,
   inputNames,
 } from "./scope.js";
-import {
-  type Features,
-  embedsItself,
-  featuresOf,
-  isPassedBy,
-  isStackExtras,
-  lowerStackExtras,
-} from "./stack-extras.js";
+import { type Features, embedsItself, featuresOf, isStackExtras, lowerStackExtras } from "./stack-extras.js";
 import { unsupported } from "./unsupported.js";
 import { wholeLowering } from "./mixers/whole.js";
 import type { ExternalFile } from "./tensors.js";
@@ -204,24 +205,24 @@ function lowerInstance(instance: BlockInstance, index: string, stream: string, t
   const packed = packedProjections(block);
   const skipped = new Set<Operator>([...packed.values()].flat());
   const modules = wholeModules(block, target.graph);
+  if (first !== undefined && block.modules.length > 0) names.set(first, beginLayer(stream, block, context));
+  const extra = block.operators.find(isLayerExtra);
   for (const operator of block.operators) {
+    if (isLayerExtra(operator)) continue;
     const whole = modules.get(operator);
     if (whole !== undefined) {
       names.set(whole.module.output, whole.lower(context.value(whole.module.input), context));
       for (const inside of whole.module.operators) skipped.add(inside);
     }
     if (skipped.has(operator)) continue;
-    if (isPassedBy(operator)) {
-      names.set(operator.output, context.value(operator.input));
-      continue;
-    }
     const origin = { operator: operator.name, part: operator.part };
     names.set(
       operator.output,
-      builder.from(origin, () => lowerOperator(operator, context, packed)),
+      builder.from(origin, () => lowerOperator(operator, block, context, packed)),
     );
   }
-  return context.value(block.output);
+  if (extra === undefined) return context.value(block.output);
+  return endLayer(context.value(operandsOf(extra)[0] ?? ""), block, context, instance.layer ?? 0);
 }
 
 function lastSize(shape: readonly Expression[] | undefined, name: string): number {
@@ -320,6 +321,7 @@ const loweredKinds = [
   "mix",
   "elementwise",
   "last",
+  "weighted",
 ] as const;
 type LoweredOperator = Extract<Operator, { kind: (typeof loweredKinds)[number] }>;
 
@@ -328,7 +330,12 @@ function isLowered(operator: Operator): operator is LoweredOperator {
   return kinds.includes(operator.kind);
 }
 
-function lowerOperator(operator: Operator, scope: Scope, packed: ReturnType<typeof packedProjections>): string {
+function lowerOperator(
+  operator: Operator,
+  block: Block,
+  scope: Scope,
+  packed: ReturnType<typeof packedProjections>,
+): string {
   if (!isLowered(operator)) throw unsupported(operator.name, `no lowering of "${operator.kind}" operators`);
   const { builder } = scope;
   const output = scope.fresh(operator.output);
@@ -352,7 +359,12 @@ function lowerOperator(operator: Operator, scope: Scope, packed: ReturnType<type
     case "mix":
       return lowerMix(operator, scope);
     case "elementwise":
+      if (isLearnedActivation(operator, scope))
+        return lowerLearnedActivation(scope.value(operator.inputs[0] ?? ""), scope);
+      if (operator.part === "residual") return builder.node(output, "Add", summands(operator, block, scope));
       return lowerElementwise(operator, scope);
+    case "weighted":
+      return lowerPlainNorm(operator, scope);
     case "last":
       return builder.node(output, "Gather", [scope.value(operator.input), builder.integers([-1])], {
         attributes: { axis: int(1) },

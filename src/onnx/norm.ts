@@ -1,4 +1,5 @@
-import type { NormOperator } from "../graph/types.js";
+import type { NormOperator, WeightedOperator } from "../graph/types.js";
+import { Emitter } from "./emitter.js";
 import { float, int } from "./proto.js";
 import type { Scope } from "./scope.js";
 import { unsupported } from "./unsupported.js";
@@ -30,4 +31,12 @@ export function lowerNorm(operator: NormOperator, scope: Scope): string {
   ]);
   const normed = apply(groups, `${output}.grouped`);
   return builder.node(output, "Reshape", [normed, builder.integers([0, 0, lastWidth])]);
+}
+
+/** A norm of the last dimension without parameters. */
+export function lowerPlainNorm({ input, plain, name, part, output }: WeightedOperator, scope: Scope): string {
+  if (plain === undefined) throw unsupported(name, `no lowering of "weighted" operators`);
+  const e = new Emitter(scope, name, part);
+  const width = scope.width(output);
+  return e.normalised(scope.value(input), plain.kind, width, plain.epsilon);
 }

@@ -3,7 +3,8 @@ import type { Graph, GraphOptions } from "../graph/types.js";
 import type { Arrangement, Ffn, Layer, Mixer, ModelDescription, Stack } from "../model/types.js";
 import { patternOf } from "./mixers/block-patterns.js";
 import { missingInModule } from "./mixers/whole.js";
-import { strangeExtras, strangeStackExtras, unreadExtras } from "./stack-extras.js";
+import { misplacedExtras, perLayerInputs } from "./layer-extras.js";
+import { strangeExtras, strangeModelExtras, strangeStackExtras, unreadExtras } from "./stack-extras.js";
 import { unsupported } from "./unsupported.js";
 
 /** What may be there, per part of a description, for the graph to compute what the model computes. */
@@ -12,7 +13,7 @@ const known = {
   head: ["kind", "tied", "bias", "softcap", "transform", "pooler"],
   stack: ["kind", "name", "layers", "finalNorm", "length", "extras", "hiddenSize"],
   layer: ["mixers", "ffns", "norm", "normPlacement", "arrangement", "weightsOf", "withoutMixerNorm", "extras"],
-  norm: ["kind", "bias", "epsilon", "offset"],
+  norm: ["kind", "bias", "epsilon", "offset", "plain"],
 } as const;
 
 /**
@@ -43,10 +44,12 @@ function textOnly(model: ModelDescription): ModelDescription {
 function missingParts(model: ModelDescription): string[] {
   const layers = new Set(model.stacks.flatMap((stack) => stack.layers));
   return [
-    ...(model.extras === undefined ? [] : ["extras"]),
+    ...strangeModelExtras(model.extras ?? {}).map((name) => `extras.${name}`),
     ...strange("embedding", model.embedding, known.embedding),
     ...(model.embedding.tables ?? []).flatMap(({ name, width }) =>
-      (name === "positions" || name === "types") && width === model.embedding.width ? [] : [`embedding table ${name}`],
+      ((name === "positions" || name === "types") && width === model.embedding.width) || name === perLayerInputs
+        ? []
+        : [`embedding table ${name}`],
     ),
     // A pooler's rows are as many as it reads.
     ...strange("head", model.head, model.head.kind === "pooler" ? [...known.head, "rows"] : known.head),
@@ -72,13 +75,20 @@ function strangeStacks(stacks: readonly Stack[]): string[] {
   return fixed || encoder.length?.kind === "encoder" ? [] : ["an encoder of another length"];
 }
 
-const runArrangements: ReadonlySet<Arrangement> = new Set(["sequence", "parallel", "parallel-two-norms"]);
+const runArrangements: ReadonlySet<Arrangement> = new Set([
+  "sequence",
+  "parallel",
+  "parallel-two-norms",
+  "parallel-mixers",
+  "parallel-ffns",
+]);
 
 function missingInLayer(layer: Layer): string[] {
   const { mixers, ffns, norm, arrangement = "sequence" } = layer;
   return [
     ...strange("layer", layer, known.layer),
     ...strangeExtras(unreadExtras(layer)).map((name) => `layer.extras.${name}`),
+    ...misplacedExtras(layer),
     ...strange("norm", norm, known.norm),
     ...(runArrangements.has(arrangement) ? [] : [`arrangement "${arrangement}"`]),
     ...mixers.flatMap(missingInMixer),
@@ -104,9 +114,10 @@ function missingInMixer(mixer: Mixer): string[] {
   }
   if (mixer.kind !== "attention") return missing;
   const { keyValue, span } = mixer;
+  const near = span.kind === "full" || span.kind === "chunk" || (span.kind === "window" && span.first === undefined);
   return [
     ...missing,
-    ...(keyValue === "shared" && span.kind !== "full" ? ["a window over another layer's cache"] : []),
+    ...(keyValue === "shared" && !near ? [`a ${span.kind} span over another layer's cache`] : []),
     ...strangeSpan(mixer),
   ];
 }

@@ -3,11 +3,14 @@ import type { Block, BlockInstance, Operator } from "../graph/types.js";
 import { addLinear } from "./linear.js";
 import { placesTable } from "./mixers/disentangled.js";
 import { lookUpPositions } from "./embed.js";
+import { leavePerLayerInputs, withoutRead } from "./layer-extras.js";
 import { float, int, ints } from "./proto.js";
 import type { Scope } from "./scope.js";
 
 /** Epsilon of the norm behind BART's embeddings (`nn.LayerNorm`'s own). */
 const epsilon = 1e-5;
+/** Of the norm of per-layer inputs (`rms_norm_eps` of every published config). */
+const perLayerEpsilon = 1e-6;
 /** Of the norm of DeBERTa's table of places (`layer_norm_eps` of every published config). */
 const tableEpsilon = 1e-7;
 
@@ -22,9 +25,10 @@ const projection = "embedding_projection";
 
 /**
  * Parameters that a checkpoint has and this pass needs not: a mask token, attention to an encoder that is not there, a
- * table of sinusoids behind rotary positions, the projections that Longformer's global tokens have of their own.
+ * table of sinusoids behind rotary positions, the projections that Longformer's global tokens have of their own, biases
+ * by which routers keep experts equally busy.
  */
-const unused = /^(mask|sinusoids|unused_\w+|global_projections|global_biases)$/;
+const unused = /^(mask|mask_token|sinusoids|unused_\w+|global_projections|global_biases|router_bias|expert_bias)$/;
 
 /** What of a layer's extras running it would need and cannot do. */
 export function strangeExtras({ weights = [], ...others }: Extras): string[] {
@@ -46,20 +50,28 @@ export function strangeStackExtras({ weights = [], linears = [], convolutions: _
   });
 }
 
+/** The same of what stands outside of all stacks: inputs of every layer's own. */
+export function strangeModelExtras({ linears = [], weights = [], ...others }: Extras): string[] {
+  return strangeExtras({
+    ...others,
+    linears: linears.filter(({ name }) => name !== "per_layer_projection"),
+    weights: weights.filter(({ name }) => name !== "per_layer_norm"),
+  });
+}
+
 /** What of a layer's extras its attention reads by place (DeBERTa). */
 const readByPlace = /^(position_(key|query)(_bias)?|c2p_\w+|p2c_\w+)$/;
 
-/** Extras of a layer that no mixer of it reads. */
+/** Extras of a layer that nothing of it reads. */
 export function unreadExtras({ extras = {}, mixers }: Layer): Extras {
+  return withoutRead(unreadByMixers(extras, mixers));
+}
+
+function unreadByMixers(extras: Extras, mixers: Layer["mixers"]): Extras {
   if (!mixers.some((mixer) => mixer.kind === "attention" && mixer.disentangled !== undefined)) return extras;
   const unread = <T extends { readonly name: string }>(list: readonly T[] = []): readonly T[] =>
     list.filter(({ name }) => !readByPlace.test(name));
   return { ...extras, weights: unread(extras.weights), products: unread(extras.products) };
-}
-
-/** Whether an operator of a layer stands for extras that change nothing in the stream by themselves. */
-export function isPassedBy(operator: Operator): operator is Extract<Operator, { kind: "weighted" | "product" }> {
-  return (operator.kind === "weighted" || operator.kind === "product") && operator.name.startsWith("extra.");
 }
 
 /** Whether an instance is what stands in front of a stack. */
@@ -119,6 +131,10 @@ export function lowerStackExtras(stream: string, block: Block, scope: Scope): st
   const stem = stemOf(block);
   let result = stem.length > 0 ? lowerStem(stream, stem, scope) : stream;
   const local = (name: string): string => `extra.${name}`;
+  if (scope.hasWeight(local("per_layer_projection.weight"))) {
+    leavePerLayerInputs(stream, scope.width(block.inputs[0] ?? ""), perLayerEpsilon, scope);
+    return stream;
+  }
   if (scope.hasWeight(local("embedding"))) {
     const table = scope.parameter(local("embedding"));
     const width = scope.weight(local("embedding")).weight.shape[1] ?? 1;

@@ -42,7 +42,7 @@ function withLayers(model: ModelDescription, wanted: number): ModelDescription {
     const layers = Array.from({ length: wanted }, (_, index) => stack.layers[index % stack.layers.length]);
     return { ...stack, layers: layers.filter((layer) => layer !== undefined) };
   });
-  const result = { ...model, stacks };
+  const result = { ...withInputsFor(model, wanted), stacks };
   const lost = mixerKinds(model).filter((kind) => !mixerKinds(result).includes(kind));
   const missing = lost.length === 0 ? "" : `; none of them mixes by ${lost.join(" or ")}, as others of the model do`;
   return noted(
@@ -50,6 +50,27 @@ function withLayers(model: ModelDescription, wanted: number): ModelDescription {
     `scaled: ${wanted} ${wanted === 1 ? "layer" : "layers"} instead of ${before.join(" + ")}${missing}`,
   );
 }
+
+/** The model with inputs of each layer's own (Gemma 4) for so many layers: the table's rows and the projection of all. */
+function withInputsFor(model: ModelDescription, wanted: number): ModelDescription {
+  const { embedding, extras, stacks } = model;
+  const layers = stacks.at(-1)?.layers.length ?? wanted;
+  const share = (width: number): number => (width / layers) * wanted;
+  const tables = embedding.tables?.map((table) =>
+    table.name === perLayerTable ? { ...table, width: share(table.width) } : table,
+  );
+  const linears = extras?.linears?.map((linear) =>
+    linear.name === perLayerProjection ? { ...linear, outWidth: share(linear.outWidth) } : linear,
+  );
+  return {
+    ...model,
+    ...(tables === undefined ? {} : { embedding: { ...embedding, tables } }),
+    ...(extras === undefined || linears === undefined ? {} : { extras: { ...extras, linears } }),
+  };
+}
+
+/** The table and the projection that inputs of each layer's own come from. */
+const [perLayerTable, perLayerProjection] = ["per_layer", "per_layer_projection"];
 
 /** The model without its towers of pictures and sound, whose widths have nothing to do with the text's. */
 function textAlone(model: ModelDescription): ModelDescription {
@@ -68,15 +89,35 @@ function withVocabulary(model: ModelDescription, wanted: number): ModelDescripti
     return weights === undefined ? stack : { ...stack, extras: { ...stack.extras, weights } };
   });
   return noted(
-    { ...model, vocabularySize: wanted, embedding: { ...model.embedding, rows: wanted }, head, stacks },
+    {
+      ...model,
+      vocabularySize: wanted,
+      embedding: {
+        ...model.embedding,
+        rows: wanted,
+        ...(model.embedding.tables === undefined
+          ? {}
+          : {
+              tables: model.embedding.tables.map((table) =>
+                table.name === perLayerTable ? { ...table, rows: Math.min(table.rows, wanted) } : table,
+              ),
+            }),
+      },
+      head,
+      stacks,
+    },
     `scaled: a vocabulary of ${wanted} instead of ${model.vocabularySize}`,
   );
 }
 
+/** Linear maps beside the layers' parts that are as wide as the stream on one side, and no function of it on the other. */
+const scaledLinears = /^(per_layer_gate|per_layer_projection|embedding_projection)$/;
+
 function withHidden(model: ModelDescription, wanted: number): ModelDescription {
   const refuse = (found: unknown, expected: string): Error =>
     badInput("scaling-invalid", { where: model.name, key: "--hidden", found, expected });
-  const fixed = ({ weights: _tables, ...others }: Extras = {}): boolean =>
+  const fixed = ({ weights: _tables, linears = [], ...others }: Extras = {}): boolean =>
+    linears.some(({ name }) => !scaledLinears.test(name)) ||
     Object.values(others).some((list: readonly unknown[]) => list.length > 0);
   const unknown =
     fixed(model.extras) ||
@@ -93,14 +134,26 @@ function withHidden(model: ModelDescription, wanted: number): ModelDescription {
   const width = (old: number): number => (old === model.hiddenSize ? wanted : scaler.width(old));
   // A table of positions has as many rows as before, whatever its width.
   const narrowed = (extras: Extras | undefined): { extras?: Extras } => {
-    if (extras?.weights === undefined) return extras === undefined ? {} : { extras };
-    const weights = extras.weights.map(({ name, shape }) => ({
+    if (extras === undefined) return {};
+    const own = (size: number): number => (size === model.hiddenSize ? wanted : size);
+    const linears = extras.linears?.map((linear) => ({
+      ...linear,
+      inWidth: own(linear.inWidth),
+      outWidth: own(linear.outWidth),
+    }));
+    const weights = extras.weights?.map(({ name, shape }) => ({
       name,
       shape: shape.map((size, axis) =>
         size === model.hiddenSize && !(axis === 0 && name === "positions") ? wanted : size,
       ),
     }));
-    return { extras: { ...extras, weights } };
+    return {
+      extras: {
+        ...extras,
+        ...(linears === undefined ? {} : { linears }),
+        ...(weights === undefined ? {} : { weights }),
+      },
+    };
   };
   const changed = changeLayers(
     model,
@@ -117,6 +170,7 @@ function withHidden(model: ModelDescription, wanted: number): ModelDescription {
   return noted(
     {
       ...changed,
+      ...narrowed(model.extras),
       stacks: changed.stacks.map((stack) => ({ ...stack, ...narrowed(stack.extras) })),
       hiddenSize: wanted,
       embedding: {
@@ -128,7 +182,10 @@ function withHidden(model: ModelDescription, wanted: number): ModelDescription {
           : {
               tables: embedding.tables.map((table) => ({
                 ...table,
-                width: table.width === embedding.width && embedding.projection === undefined ? wanted : table.width,
+                width:
+                  table.width === embedding.width && embedding.projection === undefined && table.name !== perLayerTable
+                    ? wanted
+                    : table.width,
               })),
             }),
       },

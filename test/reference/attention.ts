@@ -62,15 +62,16 @@ export async function runAttention(
     return normed.map((parts, position) => turn(concat(parts), position, count));
   };
   const queries = await prepare("query", heads);
-  const { kept } = parameters;
+  const kept = parameters.kept.keysAndValues;
   if (mixer.keyValue !== "shared") {
-    kept.keys = await prepare("key", kvHeads);
     const valuesFrom = mixer.keyValue === "key-is-value" ? "key" : "value";
-    kept.values = (await project(valuesFrom, source, widthOf(valuesFrom), kvHeads * valueDim)).map((x) =>
-      split(x, kvHeads),
-    );
+    const projected = await project(valuesFrom, source, widthOf(valuesFrom), kvHeads * valueDim);
+    kept.set(mixer.span.kind, {
+      keys: await prepare("key", kvHeads),
+      values: projected.map((x) => split(x, kvHeads)),
+    });
   }
-  const { keys, values } = kept;
+  const { keys, values } = kept.get(mixer.span.kind) ?? { keys: [], values: [] };
   const bias = await relativeBias(mixer, parameters);
   const chosen =
     mixer.indexer === undefined

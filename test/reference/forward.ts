@@ -1,10 +1,22 @@
-import type { DenseFfn, Ffn, Layer, ModelDescription, Stack } from "../../src/model/types.js";
+import type { ModelDescription, Stack } from "../../src/model/types.js";
 import type { WeightSource } from "../../src/onnx/weights.js";
-import { runMixer } from "./mixers.js";
+import { runLayer } from "./layer.js";
 import { Parameters, runNorm } from "./parameters.js";
-import { runMoe } from "./moe.js";
-import { runRwkvFfn } from "./rwkv.js";
-import { type Linear, type Sequence, type Vector, activate, at, cap, linear, map, row } from "./vectors.js";
+import {
+  type Linear,
+  type Sequence,
+  activate,
+  addUp,
+  at,
+  cap,
+  concat,
+  linear,
+  map,
+  normOfBoth,
+  rmsNorm,
+  row,
+  split,
+} from "./vectors.js";
 
 /**
  * A plain forward pass in float64, one sequence and one loop at a time: what the fast graphs must agree with.
@@ -29,10 +41,11 @@ export async function referenceLogits(
     const extras = parameters.within(`${own}extras.extra.`);
     const reads = stack === model.stacks.at(-1) ? ids : encoderIds;
     stream = (await runBeginning(stack, reads, features, extras)) ?? (await embed(model, parameters, reads));
+    if (stack === model.stacks.at(-1)) await runPerLayer(stream, model, parameters);
     stream = await runStackExtras(stream, stack, extras);
     for (const [index, layer] of stack.layers.entries()) {
       const scope = `${own}${layer.weightsOf ?? `layers.${index}`}.`;
-      stream = await runLayer(stream, layer, hidden, parameters.within(scope));
+      stream = await runLayer(stream, layer, hidden, parameters.within(scope), index);
     }
     if (stack.finalNorm !== null) {
       stream = await runNorm(stream, stack.finalNorm, hidden, parameters.within(`${own}final_norm.norm.`));
@@ -60,8 +73,12 @@ async function embed(model: ModelDescription, parameters: Parameters, ids: reado
   const { rows, width, scale, tables = [], norm, projection } = model.embedding;
   const table = await parameters.matrix("embedding.table", rows, width);
   let stream: Sequence = ids.map((id) => row(table, width, id));
-  for (const { name, rows: count } of tables) {
-    const extra = await parameters.matrix(`embedding.${name}`, count, width);
+  for (const { name, rows: count, width: own } of tables) {
+    const extra = await parameters.matrix(`embedding.${name}`, count, own);
+    if (name === "per_layer") {
+      parameters.kept.perLayer = ids.map((id) => row(extra, own, id));
+      continue;
+    }
     stream = addUp(
       stream,
       ids.map((_, position) => row(extra, width, name === "positions" ? position : 0)),
@@ -119,6 +136,23 @@ async function runBeginning(
   );
 }
 
+/** Inputs of every layer's own (Gemma 4): a projection of the embeddings beside the rows looked up. */
+async function runPerLayer(stream: Sequence, { extras, hiddenSize }: ModelDescription, parameters: Parameters) {
+  const projection = extras?.linears?.find(({ name }) => name === "per_layer_projection");
+  const width = extras?.weights?.find(({ name }) => name === "per_layer_norm")?.shape[0];
+  if (projection === undefined || width === undefined) return;
+  const own = parameters.within("extras.extra.");
+  const weight = await own.matrix("per_layer_projection.weight", projection.outWidth, hiddenSize);
+  const scale = await own.vector("per_layer_norm", width, "bias");
+  const { kept } = parameters;
+  kept.perLayer = kept.perLayer.map((rows, position) => {
+    const x = stream[position] ?? new Float64Array(hiddenSize);
+    const projected = map(linear(x, { weight, bias: null }), (value) => value / Math.sqrt(hiddenSize));
+    const normed = concat(split(projected, projected.length / width).map((part) => rmsNorm(part, scale, 1e-6, false)));
+    return map(normed, (value, i) => (value + Math.sqrt(width) * at(rows, i)) / Math.SQRT2);
+  });
+}
+
 /** Positions of the stack's own, and a norm behind them: its weight, then its bias. */
 async function runStackExtras(stream: Sequence, { extras }: Stack, parameters: Parameters): Promise<Sequence> {
   let result = stream;
@@ -155,13 +189,6 @@ async function pooled(stream: Sequence, hidden: number, width: number, parameter
   return stream.slice(0, 1).map((x) => map(linear(x, weights), Math.tanh));
 }
 
-/** A layer norm whose weight and bias are the two rows of one parameter. */
-function normOfBoth(x: Vector, both: Float32Array, epsilon: number): Vector {
-  const mean = x.reduce((sum, value) => sum + value, 0) / x.length;
-  const variance = x.reduce((sum, value) => sum + (value - mean) ** 2, 0) / x.length;
-  return map(x, (value, j) => ((value - mean) / Math.sqrt(variance + epsilon)) * at(both, j) + at(both, x.length + j));
-}
-
 /** What stands before the logits of masked language models: projection, GELU, norm. */
 async function transformed(
   stream: Sequence,
@@ -177,84 +204,4 @@ async function transformed(
   if (norm === null) return projected;
   const activated = projected.map((x) => map(x, (value) => activate("gelu", value)));
   return runNorm(activated, norm, width, parameters.within("norm."));
-}
-
-async function runLayer(stream: Sequence, layer: Layer, hidden: number, parameters: Parameters): Promise<Sequence> {
-  let result = stream;
-  const branches: { name: string; run: (x: Sequence, own: Parameters) => Promise<Sequence> }[] = [];
-  for (const [index, mixer] of layer.mixers.entries()) {
-    const name = layer.mixers.length === 1 ? "mixer." : `mixer${index}.`;
-    branches.push({ name, run: (x, own) => runMixer(x, mixer, layer.norm, hidden, own) });
-  }
-  for (const ffn of layer.ffns) {
-    branches.push({ name: "ffn.", run: (x, own) => runAnyFfn(x, ffn, hidden, own) });
-  }
-  if (layer.arrangement === "parallel") {
-    const normed = await runNorm(result, layer.norm, hidden, parameters.within("branch.pre_norm."));
-    for (const { name, run } of branches) result = addUp(result, await run(normed, parameters.within(name)));
-    return result;
-  }
-  if (layer.arrangement === "parallel-two-norms") {
-    const input = result;
-    for (const { name, run } of branches) {
-      const own = parameters.within(name);
-      result = addUp(result, await run(await runNorm(input, layer.norm, hidden, own.within("pre_norm.")), own));
-    }
-    return result;
-  }
-  for (const { name, run } of branches) {
-    const own = parameters.within(name);
-    const norm = (side: "pre" | "post", x: Sequence): Promise<Sequence> =>
-      runNorm(x, layer.norm, hidden, own.within(`${side}_norm.`));
-    switch (layer.normPlacement) {
-      case "pre":
-        result = addUp(
-          result,
-          await run(layer.withoutMixerNorm === true && name === "mixer." ? result : await norm("pre", result), own),
-        );
-        break;
-      case "post-branch":
-        result = addUp(result, await norm("post", await run(result, own)));
-        break;
-      case "sandwich":
-        result = addUp(result, await norm("post", await run(await norm("pre", result), own)));
-        break;
-      case "post-residual":
-        result = await norm("post", addUp(result, await run(result, own)));
-        break;
-    }
-  }
-  return result;
-}
-
-function addUp(a: Sequence, b: Sequence): Sequence {
-  return a.map((x, i) => map(x, (value, j) => value + at(b[i], j)));
-}
-
-function runAnyFfn(inputs: Sequence, ffn: Ffn, hidden: number, parameters: Parameters): Promise<Sequence> {
-  switch (ffn.kind) {
-    case "dense":
-      return runFfn(inputs, ffn, hidden, parameters);
-    case "rwkv4-ffn":
-      return runRwkvFfn(inputs, ffn, hidden, parameters);
-    case "moe":
-      return runMoe(inputs, ffn, hidden, parameters);
-  }
-}
-
-async function runFfn(inputs: Sequence, ffn: DenseFfn, hidden: number, parameters: Parameters): Promise<Sequence> {
-  const weights = async (side: "gate" | "up" | "down", from: number, to: number): Promise<Linear> => ({
-    weight: await parameters.matrix(`${side}.weight`, to, from),
-    bias: ffn.bias ? await parameters.vector(`${side}.bias`, to, "bias") : null,
-  });
-  const up = await weights("up", hidden, ffn.width);
-  const down = await weights("down", ffn.width, hidden);
-  const gate = ffn.gated ? await weights("gate", hidden, ffn.width) : null;
-  return inputs.map((x) => {
-    const raised = linear(x, up);
-    const gates = gate === null ? raised : linear(x, gate);
-    const factors = gate === null ? null : raised;
-    const inner = map(gates, (value, i) => activate(ffn.activation, value) * (factors === null ? 1 : at(factors, i)));
-    return linear(inner, down);
-  });
 }

@@ -4,11 +4,18 @@ import { project } from "./sequences.js";
 import { type Linear, type Sequence, type Vector, activate, at, linear, map, sigmoid, softmax } from "./vectors.js";
 
 /** The best `chosen` experts of each token, weighed by the softmax of their scores, and the shared one. */
-export async function runMoe(inputs: Sequence, ffn: MoeFfn, hidden: number, parameters: Parameters): Promise<Sequence> {
+export async function runMoe(
+  inputs: Sequence,
+  ffn: MoeFfn,
+  hidden: number,
+  parameters: Parameters,
+  /** What the router reads where that is something else, and a factor on the weight of each expert (Gemma 4). */
+  apart: { readonly ofRouter: Sequence; readonly experts: Float32Array } | null = null,
+): Promise<Sequence> {
   const { experts, chosen, width, gated, activation, bias, latentWidth, shared } = ffn;
   const inner = latentWidth ?? hidden;
   const raisedWidth = gated ? 2 * width : width;
-  const scores = await project(inputs, "router", [hidden, experts], parameters, ffn.routerBias);
+  const scores = await project(apart?.ofRouter ?? inputs, "router", [hidden, experts], parameters, ffn.routerBias);
   const up = await parameters.read("experts.up.weight", [experts, raisedWidth, inner], "matrix");
   const down = await parameters.read("experts.down.weight", [experts, inner, width], "matrix");
   const upBias = bias ? await parameters.read("experts.up.bias", [experts, raisedWidth], "bias") : null;
@@ -30,7 +37,8 @@ export async function runMoe(inputs: Sequence, ffn: MoeFfn, hidden: number, para
   const routed = entered.map((x, t) => {
     const own = [...(scores[t] ?? [])].map((score, expert) => ({ score, expert }));
     const best = own.sort((a, b) => b.score - a.score).slice(0, chosen);
-    const weights = softmax(best.map(({ score }) => score));
+    const shares = softmax(best.map(({ score }) => score));
+    const weights = best.map(({ expert }, i) => at(shares, i) * (apart === null ? 1 : at(apart.experts, expert)));
     const sum = new Float64Array(inner);
     best.forEach(({ expert }, i) => {
       expertOf(x, expert).forEach((value, j) => (sum[j] = at(sum, j) + at(weights, i) * value));

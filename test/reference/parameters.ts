@@ -5,8 +5,8 @@ import { type Vector, type Sequence, map, at, rmsNorm } from "./vectors.js";
 
 /** What layers leave for later ones. */
 interface Kept {
-  keys: Vector[][];
-  values: Vector[][];
+  /** By what of the sequence they are for. */
+  keysAndValues: Map<string, { readonly keys: Vector[][]; readonly values: Vector[][] }>;
   /** The encoder's output, which the decoder's layers read. */
   encoded: Sequence;
   /** The last table of relative positions, [buckets, heads]. */
@@ -17,6 +17,8 @@ interface Kept {
   places: Sequence;
   /** Values of the first layer (RWKV 7). */
   firstValues: Sequence;
+  /** Inputs of every layer's own (Gemma 4): one vector of all layers' per position. */
+  perLayer: Sequence;
 }
 
 /** Reads parameters by name, below a prefix. */
@@ -26,13 +28,13 @@ export class Parameters {
     private readonly source: WeightSource,
     private readonly prefix = "",
     readonly kept: Kept = {
-      keys: [],
-      values: [],
+      keysAndValues: new Map(),
       encoded: [],
       relative: null,
       chosen: [],
       places: [],
       firstValues: [],
+      perLayer: [],
     },
   ) {}
 
@@ -63,7 +65,10 @@ export class Parameters {
 }
 
 export async function runNorm(inputs: Sequence, norm: Norm, width: number, parameters: Parameters): Promise<Sequence> {
-  const weight = await parameters.vector("weight", width, norm.offset ? "zero" : "one");
+  const weight =
+    norm.plain === true
+      ? new Float32Array(width).fill(1)
+      : await parameters.vector("weight", width, norm.offset ? "zero" : "one");
   const bias = norm.bias ? await parameters.vector("bias", width, "bias") : null;
   return inputs.map((x) => {
     const mean = norm.kind === "layer" ? x.reduce((sum, value) => sum + value, 0) / width : 0;

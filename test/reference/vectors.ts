@@ -91,3 +91,14 @@ export function at(values: { readonly [index: number]: number } | undefined, ind
   if (value === undefined) throw new RangeError(`no element ${index}`);
   return value;
 }
+
+/** A layer norm whose weight and bias are the two rows of one parameter. */
+export function normOfBoth(x: Vector, both: Float32Array, epsilon: number): Vector {
+  const mean = x.reduce((sum, value) => sum + value, 0) / x.length;
+  const variance = x.reduce((sum, value) => sum + (value - mean) ** 2, 0) / x.length;
+  return map(x, (value, j) => ((value - mean) / Math.sqrt(variance + epsilon)) * at(both, j) + at(both, x.length + j));
+}
+
+export function addUp(a: Sequence, b: Sequence): Sequence {
+  return a.map((x, i) => map(x, (value, j) => value + at(b[i], j)));
+}

@@ -82,13 +82,9 @@ export function addWholeAttention(e: Emitter, input: string, mixer: Attention, a
   return finish(mixed);
 }
 
-/** Attention over the keys and values that an earlier layer keeps: queries alone are projected here. */
+/** Attention over the keys and values that an earlier layer with the same span has: queries alone are projected here. */
 function addSharedAttention(e: Emitter, input: string, mixer: Attention, norm: Norm, naive: boolean): string {
-  const { heads, kvHeads, keyDim, valueDim, rotary } = mixer;
-  const cache = e.scope.latestCache();
-  if (cache === null || cache.kvHeads !== kvHeads || cache.keyDim !== keyDim || cache.valueDim !== valueDim) {
-    throw unsupported(e.name, "no layer before it keeps keys and values of its shape");
-  }
+  const { heads, keyDim, rotary, span } = mixer;
   let query = e.linear("query", input);
   if (mixer.queryKeyNorm !== "none") query = addHeadNorm(e, "query_norm", query, heads, mixer, norm);
   if (rotary !== null) {
@@ -96,12 +92,39 @@ function addSharedAttention(e: Emitter, input: string, mixer: Attention, norm: N
     query = e.tagged(() => addRotary(from, e.fresh("rotated"), { rotary, heads, headDim: keyDim }, e.scope));
   }
   const sinks = mixer.sinks === true ? e.weight("sinks") : null;
-  const attention = { ...mixer, span: { kind: "full" } as const, sinks, naive };
   const mixed =
-    cache.hands === "new"
-      ? addAfterOthers(e, query, cache, attention)
-      : addBlockedAttention(e, { query, keys: cache.present.key, values: cache.present.value }, attention);
+    span.kind === "window" || span.kind === "chunk"
+      ? addBlockedAttention(e, { query, ...leftBehind(e, mixer, span) }, { ...mixer, span, sinks, naive })
+      : addOverCache(e, query, { ...mixer, span: { kind: "full" }, sinks, naive });
   return e.linear("output", mixer.gate === undefined ? mixed : addOutputGate(e, input, mixed, mixer));
+}
+
+function addOverCache(e: Emitter, query: string, attention: BlockedAttention): string {
+  const { kvHeads, keyDim, valueDim } = attention;
+  const cache = e.scope.latestCache();
+  if (cache === null || cache.kvHeads !== kvHeads || cache.keyDim !== keyDim || cache.valueDim !== valueDim) {
+    throw unsupported(e.name, "no layer before it keeps keys and values of its shape");
+  }
+  return cache.hands === "new"
+    ? addAfterOthers(e, query, cache, attention)
+    : addBlockedAttention(e, { query, keys: cache.present.key, values: cache.present.value }, attention);
+}
+
+type NearSpan = Exclude<BlockedSpan, { kind: "full" }>;
+
+/** Name under which a layer with a window or chunks leaves its keys or values for layers that read them too. */
+function sharedName({ kvHeads, keyDim, valueDim }: Attention, { kind, size }: NearSpan, side: "key" | "value"): string {
+  return `shared.${side}.${kind}.${size}.${kvHeads}.${keyDim}.${valueDim}`;
+}
+
+/** Keys and values of the last layer before with that window: what it kept and the new ones. */
+function leftBehind(e: Emitter, mixer: Attention, span: NearSpan): { readonly keys: string; readonly values: string } {
+  const keys = e.scope.left.get(sharedName(mixer, span, "key"));
+  const values = e.scope.left.get(sharedName(mixer, span, "value"));
+  if (keys === undefined || values === undefined) {
+    throw unsupported(e.name, "no layer before it has keys and values of its span and shape");
+  }
+  return { keys, values };
 }
 
 /** The keys and values that another layer has made for the new tokens, as rows; what comes of them is not kept twice. */
@@ -152,9 +175,10 @@ function append(
   e: Emitter,
   key: string,
   value: string,
-  { kvHeads, keyDim, valueDim, causal }: Attention,
+  mixer: Attention,
   span: BlockedSpan,
 ): { readonly keys: string; readonly values: string } {
+  const { kvHeads, keyDim, valueDim, causal } = mixer;
   const turned = (from: string, dim: number): string =>
     e.transpose(e.reshape(from, [0, 0, kvHeads, dim]), [0, 2, 1, 3]);
   if (!causal) return { keys: turned(key, keyDim), values: turned(value, valueDim) };
@@ -165,12 +189,13 @@ function append(
     }
     const all = e.concat([cache.past[which], from], 2);
     keep(e, all, cache.present[which], span);
+    e.scope.left.set(sharedName(mixer, span, which), all);
     return all;
   };
   return { keys: side("key", turned(key, keyDim)), values: side("value", turned(value, valueDim)) };
 }
 
-function keep(e: Emitter, all: string, present: string, span: Exclude<BlockedSpan, { kind: "full" }>): void {
+function keep(e: Emitter, all: string, present: string, span: NearSpan): void {
   const { builder } = e.scope;
   const length = e.length(all, 2);
   const cut = (from: string, output: string): string =>

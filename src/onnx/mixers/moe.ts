@@ -1,4 +1,4 @@
-import type { Activation, MoeFfn } from "../../model/types.js";
+import type { Activation, MoeFfn, Norm } from "../../model/types.js";
 import type { Emitter } from "../emitter.js";
 import { int, string } from "../proto.js";
 import type { Around } from "./around.js";
@@ -7,15 +7,23 @@ import type { Around } from "./around.js";
  * Mixture of experts. The router's best `chosen` scores are weighed by their softmax; only experts that some token chose
  * run, each over its own tokens. The expert that every token passes is added, with a sigmoid gate where it has one.
  */
-export function addMoe(e: Emitter, input: string, ffn: MoeFfn, { hidden }: Around): string {
+export function addMoe(e: Emitter, input: string, ffn: MoeFfn, { hidden, norm }: Around): string {
   const { chosen, latentWidth } = ffn;
   const inner = latentWidth ?? hidden;
-  const [scores = "", experts = ""] = e.nodes("TopK", [e.linear("router", input), e.list([chosen])], 2, {
-    axis: int(-1),
-  });
-  const entered = latentWidth === undefined ? input : e.linear("latent_in", input);
+  const apart = normedApart(e, hidden, norm);
+  const [scores = "", experts = ""] = e.nodes(
+    "TopK",
+    [e.linear("router", apart?.scored ?? input), e.list([chosen])],
+    2,
+    {
+      axis: int(-1),
+    },
+  );
+  const entered = latentWidth === undefined ? (apart?.entered ?? input) : e.linear("latent_in", input);
   const tokens = e.reshape(entered, [-1, inner]);
-  const weights = e.reshape(e.softmax(scores), [-1, chosen]);
+  const shares = e.softmax(scores);
+  const scaled = apart === null ? shares : e.multiply(shares, e.node("Gather", [apart.scale, experts]));
+  const weights = e.reshape(scaled, [-1, chosen]);
   const routed = addExperts(e, { tokens, weights, experts: e.reshape(experts, [-1, chosen]) }, ffn);
   const back = e.node("Reshape", [routed, e.node("Shape", [entered])]);
   const left = latentWidth === undefined ? back : e.linear("latent_out", back);
@@ -26,6 +34,26 @@ export function addMoe(e: Emitter, input: string, ffn: MoeFfn, { hidden }: Aroun
     : activated(e, ffn.activation, up);
   const shared = e.linear("shared.down", raised);
   return e.add(left, ffn.shared.gate ? e.multiply(shared, e.sigmoid(e.linear("shared_gate", input))) : shared);
+}
+
+/**
+ * Gemma 4's experts stand beside a dense network and read the stream by norms of their own: the router without
+ * parameters, then scaled by channel and over √hidden. Its weights of the experts are scaled once more. Null elsewhere.
+ */
+function normedApart(
+  e: Emitter,
+  hidden: number,
+  { epsilon }: Norm,
+): { readonly scored: string; readonly entered: string; readonly scale: string } | null {
+  const { scope } = e;
+  if (!scope.hasWeight("extra.expert_norms")) return null;
+  const stream = scope.value("mixer.sum");
+  const [, before = ""] = e.rows(scope.parameter("extra.expert_norms"), 3);
+  return {
+    scored: e.rms(stream, e.scale(scope.parameter("extra.router_scale"), hidden ** -0.5), epsilon),
+    entered: e.rms(stream, before, epsilon),
+    scale: scope.parameter("extra.expert_scale"),
+  };
 }
 
 interface Routed {

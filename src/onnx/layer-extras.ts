@@ -1,0 +1,141 @@
+import type { Block, ElementwiseOperator, Operator } from "../graph/types.js";
+import type { Extras, Layer } from "../model/types.js";
+import { Emitter } from "./emitter.js";
+import { int } from "./proto.js";
+import type { Scope } from "./scope.js";
+
+/** Name under which the embedding leaves an input of every layer's own (Gemma 4), [b, n, layers·width]. */
+export const perLayerInputs = "per_layer";
+
+/**
+ * What of a layer's extras has a place in its arithmetic, by family: RWKV's norm of the embeddings, scales of what leaves
+ * a branch (DINOv2), a norm of it (A.X K1), the numbers of a learned activation (Apertus), inputs of each layer's own and
+ * the norms around experts (Gemma 4).
+ */
+const readByName = {
+  weights: [
+    "pre_norm",
+    "layer_scales",
+    "post_mlp_norm",
+    "activation",
+    "per_layer_norm",
+    "router_scale",
+    "expert_scale",
+    "expert_norms",
+  ],
+  linears: ["per_layer_gate", "per_layer_projection"],
+} as const;
+
+/** Extras of a layer that its lowering does not read. */
+export function withoutRead(extras: Extras): Extras {
+  const unread = <T extends { readonly name: string }>(
+    list: readonly T[] = [],
+    names: readonly string[],
+  ): readonly T[] => list.filter(({ name }) => !names.includes(name));
+  return {
+    ...extras,
+    weights: unread(extras.weights, readByName.weights),
+    linears: unread(extras.linears, readByName.linears),
+  };
+}
+
+/** What a layer's arrangement has to be for its extras to have their place. */
+export function misplacedExtras({ extras, arrangement = "sequence", ffns }: Layer): string[] {
+  const has = (name: string): boolean => extras?.weights?.some((weight) => weight.name === name) === true;
+  const beside = arrangement === "parallel-ffns" && ffns.length === 2 && ffns[1]?.kind === "moe";
+  return has("expert_norms") && !beside ? ["norms of experts that no dense network stands beside"] : [];
+}
+
+/** Whether an operator stands for a layer's extras: they act at their places, not where they are priced. */
+export function isLayerExtra({ name }: Operator): boolean {
+  return name.startsWith("extra.");
+}
+
+function emitterOf(scope: Scope): Emitter {
+  return new Emitter(scope, "extra", "residual");
+}
+
+/** What a layer does to the stream before anything else. */
+export function beginLayer(stream: string, block: Block, scope: Scope): string {
+  const e = emitterOf(scope);
+  if (!e.has("pre_norm")) return stream;
+  const [weight = "", bias = ""] = e.rows(e.weight("pre_norm"), 2);
+  const epsilon = block.modules[0]?.norm.epsilon ?? 0;
+  return e.add(e.multiply(e.normalised(stream, "layer", scope.width(block.inputs[0] ?? ""), epsilon), weight), bias);
+}
+
+/**
+ * What is added in a layer, as its extras change it: what leaves a branch for the stream, or parts of a branch that are
+ * added up.
+ *
+ * @returns names of the summands in the model
+ */
+export function summands(operator: ElementwiseOperator, block: Block, scope: Scope): readonly string[] {
+  const [first = "", second = ""] = operator.inputs.map((name) => scope.value(name));
+  const e = emitterOf(scope);
+  const norm = block.modules[0]?.norm;
+  const rms = (value: string, weight: string): string => e.rms(value, weight, norm?.epsilon ?? 0);
+  if (operator.name === "ffns.parallel_sum0" && e.has("expert_norms")) {
+    const [dense = "", , routed = ""] = e.rows(e.weight("expert_norms"), 3);
+    return [rms(first, dense), rms(second, routed)];
+  }
+  if (operator.name.endsWith(".sum") && e.has("layer_scales")) {
+    const scales = e.rows(e.weight("layer_scales"), 2);
+    return [first, e.multiply(second, scales[operator.name.startsWith("mixer") ? 0 : 1] ?? "")];
+  }
+  if (operator.name === "ffn.sum" && e.has("post_mlp_norm")) return [first, rms(second, e.weight("post_mlp_norm"))];
+  return [first, second];
+}
+
+/** Sign and slope at 0 of a learned activation (xIELU, arXiv:2411.13010): beta, and the largest of what is below 0. */
+const [slope, below] = [0.5, -1e-6];
+
+/** Whether a layer's network bends by an activation with numbers of its own. */
+export function isLearnedActivation(operator: ElementwiseOperator, scope: Scope): boolean {
+  return operator.name === "ffn.activated" && scope.hasWeight("extra.activation");
+}
+
+/** xIELU: αp·x² + x/2 above 0, αn·(exp(x) − 1 − x) + x/2 below, αp = softplus(a₀), αn = 1/2 + softplus(a₁). */
+export function lowerLearnedActivation(input: string, scope: Scope): string {
+  const e = emitterOf(scope);
+  const { builder } = scope;
+  const [up = "", down = ""] = e.rows(e.weight("activation"), 2).map((value) => e.node("Softplus", [value]));
+  const above = e.multiply(e.multiply(input, input), up);
+  const most = e.node("Min", [input, builder.scalar(below)]);
+  const curved = e.subtract(e.subtract(e.node("Exp", [most]), builder.scalar(1)), input);
+  const under = e.multiply(curved, e.add(down, builder.scalar(slope)));
+  const positive = e.node("Greater", [input, builder.scalar(0)]);
+  return e.add(e.node("Where", [positive, above, under]), e.scale(input, slope));
+}
+
+/** What a layer does to the stream last: an input of its own, gated by the stream, is projected, normed and added. */
+export function endLayer(stream: string, block: Block, scope: Scope, layer: number): string {
+  const e = emitterOf(scope);
+  if (!e.has("per_layer_gate.weight")) return stream;
+  const all = scope.left.get(perLayerInputs);
+  if (all === undefined) throw new Error("nothing was left for the layers");
+  const width = scope.width("extra.per_layer_gate");
+  const own = e.slice(all, 2, layer * width, (layer + 1) * width);
+  const gated = e.multiply(e.gelu(e.linear("per_layer_gate", stream), "tanh"), own);
+  const norm = block.modules[0]?.norm;
+  const weight = e.weight("per_layer_norm", norm?.offset);
+  return e.add(stream, e.rms(e.linear("per_layer_projection", gated), weight, norm?.epsilon ?? 0));
+}
+
+/**
+ * Inputs of every layer's own, of each token (Gemma 4): (norm(projection(x)/√hidden) + √width·row)/√2, the rows looked up
+ * in a table of their own. They are left for the layers.
+ *
+ * @param stream the scaled embeddings, [b, n, hidden]
+ */
+export function leavePerLayerInputs(stream: string, hidden: number, epsilon: number, scope: Scope): void {
+  const e = emitterOf(scope);
+  const rows = scope.left.get(perLayerInputs);
+  if (rows === undefined) throw new Error("the embedding left no rows for the layers");
+  const width = scope.weight("extra.per_layer_norm").weight.shape[0] ?? 1;
+  const projected = e.scale(e.linear("per_layer_projection", stream), hidden ** -0.5);
+  const normed = e.rms(e.reshape(projected, [0, 0, -1, width]), e.weight("per_layer_norm"), epsilon);
+  const both = e.add(normed, e.reshape(e.scale(rows, Math.sqrt(width)), [0, 0, -1, width]));
+  const flat = e.node("Reshape", [e.scale(both, Math.SQRT1_2), e.node("Shape", [rows])], { allowzero: int(0) });
+  scope.left.set(perLayerInputs, flat);
+}

@@ -1,0 +1,93 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { readConfigFile } from "../reference/data.js";
+import type { Engine } from "../../src/measure/onnx-node-engine.js";
+import { readConfig } from "../../src/model/hf/read-config.js";
+import type { ModelDescription } from "../../src/model/types.js";
+import { scaled } from "../../src/variants/scale.js";
+import { expectAgreement, inPieces, longest, open, tokenIds } from "./execute.js";
+
+/** A family's own config with small sizes, as its reader describes it. */
+function tiny(name: string, keys: object): ModelDescription {
+  return readConfig({ ...readConfigFile("class-defaults", `${name}.json`), vocab_size: 50, ...keys }, name, name);
+}
+
+const sizes = {
+  hidden_size: 32,
+  num_hidden_layers: 2,
+  num_attention_heads: 4,
+  num_key_value_heads: 2,
+  head_dim: 8,
+  intermediate_size: 48,
+};
+const gemma4 = {
+  ...sizes,
+  num_hidden_layers: 4,
+  global_head_dim: 16,
+  sliding_window: 5,
+  layer_types: ["sliding_attention", "full_attention", "sliding_attention", "full_attention"],
+  vocab_size_per_layer_input: 50,
+  hidden_size_per_layer_input: 12,
+  per_layer_config: null,
+};
+
+const decoders: readonly ModelDescription[] = [
+  tiny("gemma4_text", { ...gemma4, num_kv_shared_layers: 2, use_double_wide_mlp: true, final_logit_softcapping: 30 }),
+  tiny("gemma4_text", {
+    ...gemma4,
+    hidden_size_per_layer_input: 0,
+    enable_moe_block: true,
+    attention_k_eq_v: true,
+    num_global_key_value_heads: 1,
+    num_experts: 6,
+    top_k_experts: 2,
+    moe_intermediate_size: 20,
+  }),
+  tiny("rwkv", { hidden_size: 24, attention_hidden_size: 24, intermediate_size: 40, num_hidden_layers: 2 }),
+  tiny("apertus", sizes),
+  tiny("olmo", { ...sizes, head_dim: undefined }),
+  tiny("nanochat", { ...sizes, head_dim: undefined }),
+  tiny("falcon_h1", {
+    ...sizes,
+    mamba_d_ssm: 24,
+    mamba_n_heads: 6,
+    mamba_d_head: 4,
+    mamba_n_groups: 2,
+    mamba_d_state: 8,
+  }),
+  tiny("ernie4_5_moe", { ...sizes, moe_num_experts: 6, moe_k: 2, moe_intermediate_size: 20, num_hidden_layers: 3 }),
+];
+
+describe.each(decoders.map((model, index) => [`${model.name}, case ${index}`, model] as const))("%s", (_, model) => {
+  let engine: Engine;
+  beforeAll(async () => {
+    engine = await open(model, "fused", "all");
+  });
+  afterAll(() => engine.close());
+
+  test.each([
+    [1, 1],
+    [1, 6],
+    [2, longest],
+  ])("a prefill of batch %i and length %i equals the float64 reference", async (batch, n) => {
+    const ids = tokenIds(model, batch, n);
+    await expectAgreement(await inPieces(engine, ids, [n]), model, ids);
+  });
+
+  test("prefills and single tokens after what is remembered equal the whole at once", async () => {
+    const ids = tokenIds(model, 1, longest);
+    await expectAgreement(await inPieces(engine, ids, [5, 1, 1, 7, 1, 1, 3]), model, ids);
+  });
+});
+
+test("inputs of each layer's own are scaled with the layers and the vocabulary", () => {
+  const whole = readConfig(readConfigFile("class-defaults", "gemma4_text.json"), "gemma4", "gemma4");
+  const small = scaled(whole, { layers: 6, hidden: 512, vocabulary: 1000 });
+  expect(small.embedding.tables).toEqual([{ name: "per_layer", rows: 1000, width: 6 * 256 }]);
+  expect(small.extras?.linears).toEqual([
+    { name: "per_layer_projection", inWidth: 512, outWidth: 6 * 256, bias: false },
+  ]);
+  expect(small.stacks.at(-1)?.layers[0]?.extras?.linears?.map(({ inWidth, outWidth }) => [inWidth, outWidth])).toEqual([
+    [512, 256],
+    [256, 512],
+  ]);
+});

@@ -1,0 +1,217 @@
+import type { DenseFfn, Ffn, Layer } from "../../src/model/types.js";
+import { runMixer } from "./mixers.js";
+import { runMoe } from "./moe.js";
+import { type Parameters, runNorm } from "./parameters.js";
+import { runRwkvFfn } from "./rwkv.js";
+import {
+  type Linear,
+  type Sequence,
+  activate,
+  addUp,
+  at,
+  linear,
+  map,
+  normOfBoth,
+  rmsNorm,
+  row,
+  softplus,
+} from "./vectors.js";
+
+interface Branch {
+  readonly name: string;
+  readonly run: (x: Sequence, own: Parameters, stream: Sequence) => Promise<Sequence>;
+}
+
+/** One layer: its branches with their norms and residuals, and what it has beside them. */
+export async function runLayer(
+  stream: Sequence,
+  layer: Layer,
+  hidden: number,
+  parameters: Parameters,
+  /** Index of the layer in its stack. */
+  index: number,
+): Promise<Sequence> {
+  const extras = parameters.within("extra.");
+  const shapeOf = (name: string): readonly number[] | undefined =>
+    layer.extras?.weights?.find((weight) => weight.name === name)?.shape;
+  const extra = async (name: string): Promise<Float32Array | null> => {
+    const shape = shapeOf(name);
+    return shape === undefined ? null : extras.read(name, shape, "bias");
+  };
+  const { epsilon } = layer.norm;
+  const preNorm = await extra("pre_norm");
+  let result = preNorm === null ? stream : stream.map((x) => normOfBoth(x, preNorm, epsilon));
+  const mixers = layer.mixers.map((mixer, place): Branch => {
+    const name = layer.mixers.length === 1 ? "mixer." : `mixer${place}.`;
+    return { name, run: (x, own) => runMixer(x, mixer, layer.norm, hidden, own) };
+  });
+  const activation = await extra("activation");
+  const ffns = layer.ffns.map((ffn, place): Branch => {
+    const name = layer.ffns.length === 1 ? "ffn." : `ffn${place}.`;
+    return { name, run: (x, own, before) => runAnyFfn(x, ffn, hidden, own, { layer, extras, before, activation }) };
+  });
+  const scales = await extra("layer_scales");
+  const postNorm = await extra("post_mlp_norm");
+  /** What leaves a branch before it is added. */
+  const leaving = (name: string, branch: Sequence): Sequence => {
+    if (scales !== null) {
+      const own = row(scales, hidden, name.startsWith("mixer") ? 0 : 1);
+      return branch.map((x) => map(x, (value, i) => value * at(own, i)));
+    }
+    if (postNorm !== null && name === "ffn.") return branch.map((x) => rmsNorm(x, postNorm, epsilon, false));
+    return branch;
+  };
+  /** A branch: what several parts make of one normed input is added up. */
+  const pass = async (name: string, parts: readonly Branch[]): Promise<void> => {
+    const own = parameters.within(name);
+    const norm = (side: "pre" | "post", x: Sequence): Promise<Sequence> =>
+      runNorm(x, layer.norm, hidden, own.within(`${side}_norm.`));
+    const together = async (x: Sequence): Promise<Sequence> => {
+      let sum: Sequence | null = null;
+      for (const part of parts) {
+        const made = await part.run(x, parameters.within(part.name), result);
+        sum = sum === null ? made : addUp(sum, made);
+      }
+      return sum ?? [];
+    };
+    switch (layer.normPlacement) {
+      case "pre": {
+        const input = layer.withoutMixerNorm === true && name === "mixer." ? result : await norm("pre", result);
+        result = addUp(result, leaving(name, await together(input)));
+        break;
+      }
+      case "post-branch":
+        result = addUp(result, await norm("post", await together(result)));
+        break;
+      case "sandwich":
+        result = addUp(result, leaving(name, await norm("post", await together(await norm("pre", result)))));
+        break;
+      case "post-residual":
+        result = await norm("post", addUp(result, leaving(name, await together(result))));
+        break;
+    }
+  };
+  switch (layer.arrangement ?? "sequence") {
+    case "sequence":
+      for (const part of [...mixers, ...ffns]) await pass(part.name, [part]);
+      break;
+    case "parallel":
+      await pass("branch.", [...mixers, ...ffns]);
+      break;
+    case "parallel-two-norms": {
+      const input = result;
+      for (const { name, run } of [...mixers, ...ffns]) {
+        const own = parameters.within(name);
+        const normed = await runNorm(input, layer.norm, hidden, own.within("pre_norm."));
+        result = addUp(result, await run(normed, own, input));
+      }
+      break;
+    }
+    case "parallel-mixers":
+      await pass("mixers.", mixers);
+      for (const part of ffns) await pass(part.name, [part]);
+      break;
+    case "parallel-ffns":
+      for (const part of mixers) await pass(part.name, [part]);
+      await pass("ffns.", ffns);
+      break;
+  }
+  return ownInput(result, layer, hidden, extras, index);
+}
+
+/** Gemma 4: an input of the layer's own, gated by the stream, projected, normed and added. */
+async function ownInput(
+  stream: Sequence,
+  { extras, norm }: Layer,
+  hidden: number,
+  parameters: Parameters,
+  index: number,
+): Promise<Sequence> {
+  const width = extras?.linears?.find(({ name }) => name === "per_layer_gate")?.outWidth;
+  if (width === undefined) return stream;
+  const gate: Linear = { weight: await parameters.matrix("per_layer_gate.weight", width, hidden), bias: null };
+  const back: Linear = { weight: await parameters.matrix("per_layer_projection.weight", hidden, width), bias: null };
+  const scale = await parameters.vector("per_layer_norm", hidden, "bias");
+  const added = stream.map((x, position) => {
+    const own = row(Float32Array.from(parameters.kept.perLayer[position] ?? []), width, index);
+    const gated = map(linear(x, gate), (value, i) => activate("gelu-tanh", value) * at(own, i));
+    return rmsNorm(linear(gated, back), scale, norm.epsilon, norm.offset);
+  });
+  return addUp(stream, added);
+}
+
+interface Surroundings {
+  readonly layer: Layer;
+  /** Parameters of the layer beside its parts. */
+  readonly extras: Parameters;
+  /** The stream before the branch's norm. */
+  readonly before: Sequence;
+  /** The two numbers of a learned activation. */
+  readonly activation: Float32Array | null;
+}
+
+async function runAnyFfn(
+  inputs: Sequence,
+  ffn: Ffn,
+  hidden: number,
+  parameters: Parameters,
+  { layer, extras, before, activation }: Surroundings,
+): Promise<Sequence> {
+  const { epsilon } = layer.norm;
+  const shape = layer.extras?.weights?.find(({ name }) => name === "expert_norms")?.shape;
+  const norms = shape === undefined ? null : await extras.read("expert_norms", shape, "bias");
+  const normed = (x: Sequence, place: number): Sequence =>
+    norms === null
+      ? x
+      : x.map((vector) => rmsNorm(vector, norms.subarray(place * hidden, (place + 1) * hidden), epsilon, false));
+  switch (ffn.kind) {
+    case "dense":
+      return normed(await runFfn(inputs, ffn, hidden, parameters, activation), 0);
+    case "rwkv4-ffn":
+      return runRwkvFfn(inputs, ffn, hidden, parameters);
+    case "moe": {
+      if (norms === null) return runMoe(inputs, ffn, hidden, parameters);
+      const channels = await extras.vector("router_scale", hidden, "bias");
+      const ofRouter = before.map((x) =>
+        rmsNorm(
+          x,
+          channels.map((value) => value / Math.sqrt(hidden)),
+          epsilon,
+          false,
+        ),
+      );
+      const experts = await extras.vector("expert_scale", ffn.experts, "bias");
+      return normed(await runMoe(normed(before, 1), ffn, hidden, parameters, { ofRouter, experts }), 2);
+    }
+  }
+}
+
+async function runFfn(
+  inputs: Sequence,
+  ffn: DenseFfn,
+  hidden: number,
+  parameters: Parameters,
+  learned: Float32Array | null,
+): Promise<Sequence> {
+  const weights = async (side: "gate" | "up" | "down", from: number, to: number): Promise<Linear> => ({
+    weight: await parameters.matrix(`${side}.weight`, to, from),
+    bias: ffn.bias ? await parameters.vector(`${side}.bias`, to, "bias") : null,
+  });
+  const up = await weights("up", hidden, ffn.width);
+  const down = await weights("down", ffn.width, hidden);
+  const gate = ffn.gated ? await weights("gate", hidden, ffn.width) : null;
+  const bend = (x: number): number => (learned === null ? activate(ffn.activation, x) : xielu(x, learned));
+  return inputs.map((x) => {
+    const raised = linear(x, up);
+    const gates = gate === null ? raised : linear(x, gate);
+    const factors = gate === null ? null : raised;
+    const inner = map(gates, (value, i) => bend(value) * (factors === null ? 1 : at(factors, i)));
+    return linear(inner, down);
+  });
+}
+
+/** xIELU (arXiv:2411.13010), with beta = 1/2 and epsilon = −10⁻⁶ as Apertus has them. */
+function xielu(x: number, numbers: Float32Array): number {
+  if (x > 0) return softplus(at(numbers, 0)) * x * x + x / 2;
+  return (Math.expm1(Math.min(x, -1e-6)) - x) * (1 / 2 + softplus(at(numbers, 1))) + x / 2;
+}
