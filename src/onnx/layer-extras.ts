@@ -51,17 +51,17 @@ export function isLayerExtra({ name }: Operator): boolean {
   return name.startsWith("extra.");
 }
 
-function emitterOf(scope: Scope): Emitter {
+/** Writes what a layer's extras do. */
+export function extrasEmitter(scope: Scope): Emitter {
   return new Emitter(scope, "extra", "residual");
 }
 
 /** What a layer does to the stream before anything else. */
-export function beginLayer(stream: string, block: Block, scope: Scope): string {
-  const e = emitterOf(scope);
+export function beginLayer(stream: string, block: Block, e: Emitter): string {
   if (!e.has("pre_norm")) return stream;
   const [weight = "", bias = ""] = e.rows(e.weight("pre_norm"), 2);
   const epsilon = block.modules[0]?.norm.epsilon ?? 0;
-  return e.add(e.multiply(e.normalised(stream, "layer", scope.width(block.inputs[0] ?? ""), epsilon), weight), bias);
+  return e.add(e.multiply(e.normalised(stream, "layer", e.scope.width(block.inputs[0] ?? ""), epsilon), weight), bias);
 }
 
 /**
@@ -70,9 +70,8 @@ export function beginLayer(stream: string, block: Block, scope: Scope): string {
  *
  * @returns names of the summands in the model
  */
-export function summands(operator: ElementwiseOperator, block: Block, scope: Scope): readonly string[] {
-  const [first = "", second = ""] = operator.inputs.map((name) => scope.value(name));
-  const e = emitterOf(scope);
+export function summands(operator: ElementwiseOperator, block: Block, e: Emitter): readonly string[] {
+  const [first = "", second = ""] = operator.inputs.map((name) => e.scope.value(name));
   const norm = block.modules[0]?.norm;
   const rms = (value: string, weight: string): string => e.rms(value, weight, norm?.epsilon ?? 0);
   if (operator.name === "ffns.parallel_sum0" && e.has("expert_norms")) {
@@ -91,14 +90,13 @@ export function summands(operator: ElementwiseOperator, block: Block, scope: Sco
 const [slope, below] = [0.5, -1e-6];
 
 /** Whether a layer's network bends by an activation with numbers of its own. */
-export function isLearnedActivation(operator: ElementwiseOperator, scope: Scope): boolean {
-  return operator.name === "ffn.activated" && scope.hasWeight("extra.activation");
+export function isLearnedActivation(operator: ElementwiseOperator, e: Emitter): boolean {
+  return operator.name === "ffn.activated" && e.has("activation");
 }
 
 /** xIELU: αp·x² + x/2 above 0, αn·(exp(x) − 1 − x) + x/2 below, αp = softplus(a₀), αn = 1/2 + softplus(a₁). */
-export function lowerLearnedActivation(input: string, scope: Scope): string {
-  const e = emitterOf(scope);
-  const { builder } = scope;
+export function lowerLearnedActivation(input: string, e: Emitter): string {
+  const { builder } = e.scope;
   const [up = "", down = ""] = e.rows(e.weight("activation"), 2).map((value) => e.node("Softplus", [value]));
   const above = e.multiply(e.multiply(input, input), up);
   const most = e.node("Min", [input, builder.scalar(below)]);
@@ -109,12 +107,11 @@ export function lowerLearnedActivation(input: string, scope: Scope): string {
 }
 
 /** What a layer does to the stream last: an input of its own, gated by the stream, is projected, normed and added. */
-export function endLayer(stream: string, block: Block, scope: Scope, layer: number): string {
-  const e = emitterOf(scope);
+export function endLayer(stream: string, block: Block, e: Emitter, layer: number): string {
   if (!e.has("per_layer_gate.weight")) return stream;
-  const all = scope.left.get(perLayerInputs);
+  const all = e.scope.left.get(perLayerInputs);
   if (all === undefined) throw new Error("nothing was left for the layers");
-  const width = scope.width("extra.per_layer_gate");
+  const width = e.scope.width("extra.per_layer_gate");
   const own = e.slice(all, 2, layer * width, (layer + 1) * width);
   const gated = e.multiply(e.gelu(e.linear("per_layer_gate", stream), "tanh"), own);
   const norm = block.modules[0]?.norm;
@@ -129,7 +126,7 @@ export function endLayer(stream: string, block: Block, scope: Scope, layer: numb
  * @param stream the scaled embeddings, [b, n, hidden]
  */
 export function leavePerLayerInputs(stream: string, hidden: number, epsilon: number, scope: Scope): void {
-  const e = emitterOf(scope);
+  const e = extrasEmitter(scope);
   const rows = scope.left.get(perLayerInputs);
   if (rows === undefined) throw new Error("the embedding left no rows for the layers");
   const width = scope.weight("extra.per_layer_norm").weight.shape[0] ?? 1;

@@ -88,8 +88,10 @@ describe("runnableGraph refuses by name what is only priced", () => {
       "attention.projectionExperts",
       modelOf([{ ...plain, mixers: [{ ...attention, projectionExperts: { experts: 4, chosen: 2 } }] }]),
     ],
-    ["norm.plain", modelOf([{ ...plain, norm: { ...norm, plain: true } }])],
-    ['arrangement "parallel-ffns"', modelOf([{ ...plain, arrangement: "parallel-ffns" }])],
+    [
+      "norms of experts that no dense network stands beside",
+      modelOf([{ ...plain, extras: { weights: [{ name: "expert_norms", shape: [3, 64] }] } }]),
+    ],
     [
       "embedding table per_layer",
       modelOf([plain], {
@@ -97,7 +99,12 @@ describe("runnableGraph refuses by name what is only priced", () => {
       }),
     ],
     ["vision stack", modelOf([], { stacks: [{ kind: "vision", layers: [plain], finalNorm: norm }] })],
-    ["extras", modelOf([plain], { extras: {} })],
+    [
+      "extras.linears",
+      modelOf([plain], {
+        extras: { linears: [{ name: "altup_projection0", inWidth: 64, outWidth: 64, bias: false }] },
+      }),
+    ],
   ])("%s", (part, model) => {
     expect(refusal(model)).toMatchObject({
       code: "unsupported-operator",

@@ -15,12 +15,14 @@ import { lowerFusedAttention } from "./attention-fused.js";
 import { lowerAppend, lowerMix, lowerScores } from "./attention-naive.js";
 import type { Choice } from "./choice.js";
 import { ModelBuilder, type Origin } from "./builder.js";
+import type { Emitter } from "./emitter.js";
 import { lowerEmbed } from "./embed.js";
 import { lowerElementwise } from "./elementwise.js";
 import { addEncoder } from "./encoder.js";
 import {
   beginLayer,
   endLayer,
+  extrasEmitter,
   isLayerExtra,
   isLearnedActivation,
   lowerLearnedActivation,
@@ -86,8 +88,11 @@ export function lowerGraph(graph: Graph, options: LoweringOptions): LoweredModel
   const parts = { builder, layout, options, graph: graph.options, caches, states };
   const encoder = lowerEncoder(graph.instances, parts);
   const target: Target = { ...parts, encoder, left: new Map(), choices: [] };
-  let stream = ids;
-  const running = graph.instances.filter(({ encodes }) => encodes !== true);
+  const all = graph.instances.filter(({ encodes }) => encodes !== true);
+  // An encoder of pictures that stands alone has no tokens to look up.
+  const seen = featuresOf(all[1]);
+  let stream = seen === null ? ids : builder.input(inputNames.encoderFeatures, "float32", ["b", seen.bins, "frames"]);
+  const running = seen === null ? all : all.slice(1);
   running.forEach((instance, index) => {
     const result = lowerInstance(instance, String(index), stream, target);
     // A pooler beside a head reads what the head reads.
@@ -110,7 +115,7 @@ export function lowerGraph(graph: Graph, options: LoweringOptions): LoweredModel
     parameterBytes: layout.bytes,
     caches,
     states,
-    features: featuresOf(graph.instances.find(({ encodes }) => encodes === true)),
+    features: seen ?? featuresOf(graph.instances.find(({ encodes }) => encodes === true)),
     inputs: new Set(model.inputs.map(({ name }) => name).filter((name) => !pasts.has(name))),
     output: stream,
     origins: builder.origins,
@@ -205,7 +210,8 @@ function lowerInstance(instance: BlockInstance, index: string, stream: string, t
   const packed = packedProjections(block);
   const skipped = new Set<Operator>([...packed.values()].flat());
   const modules = wholeModules(block, target.graph);
-  if (first !== undefined && block.modules.length > 0) names.set(first, beginLayer(stream, block, context));
+  const extras = extrasEmitter(context);
+  if (first !== undefined && block.modules.length > 0) names.set(first, beginLayer(stream, block, extras));
   const extra = block.operators.find(isLayerExtra);
   for (const operator of block.operators) {
     if (isLayerExtra(operator)) continue;
@@ -218,11 +224,11 @@ function lowerInstance(instance: BlockInstance, index: string, stream: string, t
     const origin = { operator: operator.name, part: operator.part };
     names.set(
       operator.output,
-      builder.from(origin, () => lowerOperator(operator, block, context, packed)),
+      builder.from(origin, () => lowerOperator(operator, block, context, { packed, extras })),
     );
   }
   if (extra === undefined) return context.value(block.output);
-  return endLayer(context.value(operandsOf(extra)[0] ?? ""), block, context, instance.layer ?? 0);
+  return endLayer(context.value(operandsOf(extra)[0] ?? ""), block, extras, instance.layer ?? 0);
 }
 
 function lastSize(shape: readonly Expression[] | undefined, name: string): number {
@@ -334,7 +340,7 @@ function lowerOperator(
   operator: Operator,
   block: Block,
   scope: Scope,
-  packed: ReturnType<typeof packedProjections>,
+  { packed, extras }: { readonly packed: ReturnType<typeof packedProjections>; readonly extras: Emitter },
 ): string {
   if (!isLowered(operator)) throw unsupported(operator.name, `no lowering of "${operator.kind}" operators`);
   const { builder } = scope;
@@ -359,9 +365,9 @@ function lowerOperator(
     case "mix":
       return lowerMix(operator, scope);
     case "elementwise":
-      if (isLearnedActivation(operator, scope))
-        return lowerLearnedActivation(scope.value(operator.inputs[0] ?? ""), scope);
-      if (operator.part === "residual") return builder.node(output, "Add", summands(operator, block, scope));
+      if (isLearnedActivation(operator, extras))
+        return lowerLearnedActivation(scope.value(operator.inputs[0] ?? ""), extras);
+      if (operator.part === "residual") return builder.node(output, "Add", summands(operator, block, extras));
       return lowerElementwise(operator, scope);
     case "weighted":
       return lowerPlainNorm(operator, scope);

@@ -43,11 +43,13 @@ function textOnly(model: ModelDescription): ModelDescription {
 
 function missingParts(model: ModelDescription): string[] {
   const layers = new Set(model.stacks.flatMap((stack) => stack.layers));
+  const ownInputs = model.extras?.linears?.some(({ name }) => name === "per_layer_projection") === true;
   return [
     ...strangeModelExtras(model.extras ?? {}).map((name) => `extras.${name}`),
     ...strange("embedding", model.embedding, known.embedding),
     ...(model.embedding.tables ?? []).flatMap(({ name, width }) =>
-      ((name === "positions" || name === "types") && width === model.embedding.width) || name === perLayerInputs
+      ((name === "positions" || name === "types") && width === model.embedding.width) ||
+      (name === perLayerInputs && ownInputs)
         ? []
         : [`embedding table ${name}`],
     ),
@@ -68,6 +70,8 @@ function missingParts(model: ModelDescription): string[] {
 function strangeStacks(stacks: readonly Stack[]): string[] {
   const [last, encoder, ...others] = stacks.toReversed();
   if (last === undefined || others.length > 0) return [`${stacks.length} stacks`];
+  const picture = last.length?.kind === "constant" && (last.extras?.convolutions ?? []).length > 0;
+  if (encoder === undefined && last.kind === "encoder" && picture) return [];
   if ((last.length?.kind ?? "new") !== "new") return ["a stack of another length"];
   if (encoder === undefined) return [];
   if (last.kind !== "decoder" || encoder.kind !== "encoder") return [`${stacks.length} stacks`];

@@ -16,9 +16,21 @@ const tableEpsilon = 1e-7;
 
 /**
  * What may stand in front of a stack beside its layers: a table of positions of its own, a norm (its weight, then its
- * bias), a table of tokens that takes the place of the model's.
+ * bias), a table of tokens that takes the place of the model's, tokens that are the same for every picture.
  */
-const runnable = ["positions", "embedding", "embedding_norm", "relative_positions", "relative_norm"] as const;
+const runnable = [
+  "positions",
+  "embedding",
+  "embedding_norm",
+  "relative_positions",
+  "relative_norm",
+  "class_token",
+  "registers",
+  "pre_norm",
+] as const;
+
+/** The convolution that makes a token of each patch of a picture: patches stand side by side, with nothing between. */
+const patches = "patches";
 
 /** A projection of the embeddings (FNet). */
 const projection = "embedding_projection";
@@ -79,14 +91,18 @@ export function isStackExtras({ block }: BlockInstance): boolean {
   return block.name === "extras";
 }
 
-/** What an encoder of sound reads of each sequence. */
+/** What an encoder of sound or pictures reads of each sequence: bins of a spectrum, or channels of all patches' pixels. */
 export interface Features {
   readonly bins: number;
   readonly frames: number;
 }
 
-/** A convolution that an encoder of sound begins with. */
+/** A convolution that an encoder of sound or pictures begins with. */
 type Stem = Extract<Operator, { kind: "convolution" }>;
+
+function isOfPatches({ name }: Stem): boolean {
+  return name === `extra.${patches}`;
+}
 
 function stemOf(block: Block): Stem[] {
   return block.operators.filter((operator) => operator.kind === "convolution");
@@ -97,7 +113,8 @@ export function featuresOf(instance: BlockInstance | undefined): Features | null
   if (instance === undefined || !isStackExtras(instance)) return null;
   const [first] = stemOf(instance.block);
   if (first === undefined) return null;
-  return { bins: instance.block.weights.get(first.weight)?.shape[1] ?? 0, frames: first.positions.at({}) };
+  const [, bins = 0, kernel = 1] = instance.block.weights.get(first.weight)?.shape ?? [];
+  return { bins, frames: first.positions.at({}) * (isOfPatches(first) ? kernel : 1) };
 }
 
 /** Whether a stack has a table of tokens, or convolutions, of its own in front. */
@@ -106,16 +123,25 @@ export function embedsItself(instance: BlockInstance | undefined): boolean {
   return instance.block.weights.has("extra.embedding") || stemOf(instance.block).length > 0;
 }
 
-/** Convolutions with GELU behind each; one that has fewer positions than the one before strides. [b, positions, width] */
+/**
+ * Convolutions with GELU behind each; one that has fewer positions than the one before strides. One of patches stands
+ * alone. [b, positions, width]
+ */
 function lowerStem(input: string, stem: readonly Stem[], scope: Scope): string {
   const { builder } = scope;
   let result = input;
   let before = stem[0]?.positions.at({}) ?? 0;
-  for (const { name, weight, bias, positions } of stem) {
+  for (const convolution of stem) {
+    const { name, weight, bias, positions } = convolution;
     const kernel = scope.weight(weight).weight.shape[2] ?? 1;
     const side = (kernel - 1) / 2;
     const now = positions.at({});
     const inputs = [result, scope.parameter(weight), ...(bias === null ? [] : [scope.parameter(bias)])];
+    if (isOfPatches(convolution)) {
+      const attributes = { kernel_shape: ints([kernel]), strides: ints([kernel]) };
+      result = builder.node(scope.fresh(name), "Conv", inputs, { attributes });
+      continue;
+    }
     const convolved = builder.node(scope.fresh(name), "Conv", inputs, {
       attributes: { kernel_shape: ints([kernel]), pads: ints([side, side]), strides: ints([Math.round(before / now)]) },
     });
@@ -142,10 +168,20 @@ export function lowerStackExtras(stream: string, block: Block, scope: Scope): st
     // T5Gemma, the only family with a table of the encoder's own, multiplies by the root of its width.
     result = builder.node(scope.fresh("scaled"), "Mul", [rows, builder.scalar(Math.sqrt(width))]);
   }
+  if (scope.hasWeight(local("class_token"))) result = addTokens("class_token", result, "", scope);
   if (scope.hasWeight(local("positions"))) {
     const rows = lookUpPositions(scope.fresh("positions"), result, local("positions"), scope);
     result = builder.node(scope.fresh("placed"), "Add", [result, rows]);
   }
+  if (scope.hasWeight(local("registers"))) {
+    const count = scope.hasWeight(local("class_token")) ? (scope.weight(local("class_token")).weight.shape[0] ?? 0) : 0;
+    const parts = [`${scope.fresh("registers")}.before`, `${scope.fresh("registers")}.after`] as const;
+    const range = (from: number, to: number): string[] => [[from], [to], [1]].map((value) => builder.integers(value));
+    builder.node(parts[0], "Slice", [result, ...range(0, count)]);
+    builder.node(parts[1], "Slice", [result, ...range(count, 2 ** 53)]);
+    result = addTokens("registers", parts[1], parts[0], scope);
+  }
+  if (scope.hasWeight(local("pre_norm"))) result = addNormOfBoth(result, local("pre_norm"), epsilon, scope);
   if (scope.hasWeight(local("embedding_norm"))) {
     result = addNormOfBoth(result, local("embedding_norm"), epsilon, scope);
   }
@@ -161,6 +197,19 @@ export function lowerStackExtras(stream: string, block: Block, scope: Scope): st
     scope.left.set(placesTable, scope.hasWeight(norm) ? addNormOfBoth(table, norm, tableEpsilon, scope) : table);
   }
   return result;
+}
+
+/** Tokens of the stack's own in front of the stream, behind what stands `before` it. @returns [b, n, width] */
+function addTokens(name: string, stream: string, before: string, scope: Scope): string {
+  const { builder } = scope;
+  const part = (what: string): string => scope.fresh(`${name}.${what}`);
+  const batch = builder.node(part("batch"), "Shape", [stream], { attributes: { start: int(0), end: int(1) } });
+  const shape = builder.node(part("shape"), "Concat", [batch, builder.integers([1, 1])], {
+    attributes: { axis: int(0) },
+  });
+  const own = builder.node(part("own"), "Expand", [scope.parameter(`extra.${name}`), shape]);
+  const parts = before === "" ? [own, stream] : [before, own, stream];
+  return builder.node(part("joined"), "Concat", parts, { attributes: { axis: int(1) } });
 }
 
 /** A layer norm whose weight and bias are the two rows of one parameter. */

@@ -116,7 +116,7 @@ const scaledLinears = /^(per_layer_gate|per_layer_projection|embedding_projectio
 function withHidden(model: ModelDescription, wanted: number): ModelDescription {
   const refuse = (found: unknown, expected: string): Error =>
     badInput("scaling-invalid", { where: model.name, key: "--hidden", found, expected });
-  const fixed = ({ weights: _tables, linears = [], ...others }: Extras = {}): boolean =>
+  const fixed = ({ weights: _tables, convolutions: _stem, linears = [], ...others }: Extras = {}): boolean =>
     linears.some(({ name }) => !scaledLinears.test(name)) ||
     Object.values(others).some((list: readonly unknown[]) => list.length > 0);
   const unknown =
@@ -147,9 +147,15 @@ function withHidden(model: ModelDescription, wanted: number): ModelDescription {
         size === model.hiddenSize && !(axis === 0 && name === "positions") ? wanted : size,
       ),
     }));
+    const convolutions = extras.convolutions?.map((convolution) => ({
+      ...convolution,
+      inWidth: own(convolution.inWidth),
+      outWidth: own(convolution.outWidth),
+    }));
     return {
       extras: {
         ...extras,
+        ...(convolutions === undefined ? {} : { convolutions }),
         ...(linears === undefined ? {} : { linears }),
         ...(weights === undefined ? {} : { weights }),
       },

@@ -111,22 +111,25 @@ async function runBeginning(
   }
   if ((extras?.convolutions ?? []).length === 0) return null;
   let channels = features;
-  for (const { name, inWidth, outWidth, kernel, positions } of extras?.convolutions ?? []) {
+  for (const { name, inWidth, outWidth, kernel, positions, bias: biased } of extras?.convolutions ?? []) {
     const weight = await parameters.read(`${name}.weight`, [outWidth, inWidth, kernel], "matrix");
-    const bias = await parameters.vector(`${name}.bias`, outWidth, "bias");
+    const bias = biased ? await parameters.vector(`${name}.bias`, outWidth, "bias") : null;
     const stride = (channels[0]?.length ?? 0) / positions;
+    // Patches of a picture touch, and nothing bends what is made of them.
+    const ofPatches = name === "patches";
+    const side = ofPatches ? 0 : (kernel - 1) / 2;
     channels = Array.from({ length: outWidth }, (_, out) =>
       Float64Array.from({ length: positions }, (_unused, position) => {
-        let sum = at(bias, out);
+        let sum = bias === null ? 0 : at(bias, out);
         channels.forEach((channel, input) => {
           for (let tap = 0; tap < kernel; tap += 1) {
-            const place = position * stride + tap - (kernel - 1) / 2;
+            const place = position * stride + tap - side;
             if (place >= 0 && place < channel.length) {
               sum += at(weight, (out * inWidth + input) * kernel + tap) * at(channel, place);
             }
           }
         });
-        return activate("gelu", sum);
+        return ofPatches ? sum : activate("gelu", sum);
       }),
     );
   }
@@ -155,7 +158,16 @@ async function runPerLayer(stream: Sequence, { extras, hiddenSize }: ModelDescri
 
 /** Positions of the stack's own, and a norm behind them: its weight, then its bias. */
 async function runStackExtras(stream: Sequence, { extras }: Stack, parameters: Parameters): Promise<Sequence> {
-  let result = stream;
+  const tokens = async (name: string): Promise<Sequence> => {
+    const shape = extras?.weights?.find((weight) => weight.name === name)?.shape;
+    const table = shape === undefined ? null : await parameters.read(name, shape, "bias");
+    return table === null
+      ? []
+      : Array.from({ length: shape?.[0] ?? 0 }, (_, place) => row(table, shape?.[1] ?? 0, place));
+  };
+  const classes = await tokens("class_token");
+  const registers = await tokens("registers");
+  let result: Sequence = [...classes, ...stream];
   for (const { name, inWidth, outWidth, bias } of extras?.linears ?? []) {
     const own = parameters.within(`${name}.`);
     const projection = {
@@ -168,7 +180,9 @@ async function runStackExtras(stream: Sequence, { extras }: Stack, parameters: P
     const width = shape.at(-1) ?? 0;
     const weight = await parameters.read(name, shape, "bias");
     if (name === "positions") result = result.map((x, i) => map(x, (value, j) => value + at(weight, i * width + j)));
-    if (name === "embedding_norm") result = result.map((x) => normOfBoth(x, weight, 1e-5));
+    if (name === "registers")
+      result = [...result.slice(0, classes.length), ...registers, ...result.slice(classes.length)];
+    if (name === "embedding_norm" || name === "pre_norm") result = result.map((x) => normOfBoth(x, weight, 1e-5));
     if (name === "relative_positions") {
       parameters.kept.places = Array.from({ length: shape[0] ?? 0 }, (_, place) => row(weight, width, place));
     }
