@@ -132,7 +132,8 @@ function strangeSpan(mixer: Extract<Mixer, { kind: "attention" }>): string[] {
     return [indexer === undefined ? "a choice of tokens without an indexer" : "an indexer that nobody reads"];
   }
   const sinks = span.kind === "window" && span.first !== undefined;
-  const gaps = patternOf(span, causal) !== null || sinks || span.kind === "chosen";
+  const gaps =
+    patternOf(span, causal) !== null || sinks || span.kind === "chosen" || (span.kind === "strided" && causal);
   if (gaps) return relativePositions === undefined ? [] : ["relative positions over keys with gaps between them"];
   return span.kind === "full" || span.kind === "window" || span.kind === "chunk" ? [] : [`${span.kind} span`];
 }

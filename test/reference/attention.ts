@@ -1,6 +1,6 @@
 import type { Attention, Norm } from "../../src/model/types.js";
 import { rotate } from "./rotate.js";
-import { seesBlock, seesGlobalWindow } from "./patterns.js";
+import { seesBlock, seesGlobalWindow, seesStride } from "./patterns.js";
 import { choose } from "./indexer.js";
 import { type Parameters, runNorm } from "./parameters.js";
 import {
@@ -86,7 +86,9 @@ export async function runAttention(
         const shared = Math.floor(head / (heads / kvHeads));
         const seen = keys
           .map((_, other) => other)
-          .filter((other) => sees(mixer, position, other, keys.length) && (chosen?.[position]?.has(other) ?? true));
+          .filter(
+            (other) => sees(mixer, position, other, keys.length, head) && (chosen?.[position]?.has(other) ?? true),
+          );
         const scores = seen.map((other) => {
           const score = dot(query, keys[other]?.[shared]) * mixer.scale;
           return (
@@ -195,9 +197,10 @@ async function scoresByPlace(
   };
 }
 
-function sees({ span, causal }: Attention, position: number, other: number, n: number): boolean {
+function sees({ span, causal, heads }: Attention, position: number, other: number, n: number, head: number): boolean {
   if (causal && other > position) return false;
   if (span.kind === "full" || span.kind === "chosen") return true;
+  if (span.kind === "strided") return seesStride(span, position, other, { head, heads });
   if (span.kind === "blocks") return seesBlock(span, position, other, n);
   if (span.kind === "window" && !causal) return seesGlobalWindow(span, position, other);
   if (span.kind === "window") return Math.abs(position - other) < span.size || other < (span.first ?? 0);

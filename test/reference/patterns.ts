@@ -34,3 +34,14 @@ function drawn(block: number, last: number, random: number): (number | undefined
   const start = block * 7_368_787 + 104_729;
   return Array.from({ length: random }, (_, k) => choices[(start + k * step) % choices.length]);
 }
+
+/** Phi-3-small: blocks near, and of all others those whose number, moved by the head's own, divides by the stride. */
+export function seesStride(
+  { size, local, stride }: Extract<Span, { kind: "strided" }>,
+  query: number,
+  key: number,
+  { head, heads }: { readonly head: number; readonly heads: number },
+): boolean {
+  const [from, to] = [Math.floor(query / size), Math.floor(key / size)];
+  return from - to < local || (to + head * Math.max(1, Math.floor(stride / heads)) + 1) % stride === 0;
+}

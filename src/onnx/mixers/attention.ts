@@ -14,6 +14,7 @@ import { addIndexer } from "./indexer.js";
 import { addDisentangledAttention } from "./disentangled.js";
 import { addHeadNorm } from "./head-norm.js";
 import { addBiasedAttention } from "./relative-positions.js";
+import { addStridedAttention } from "./strided-attention.js";
 import type { Around } from "./around.js";
 
 /** What the lowering by operators does not know: those modules are lowered here as a whole. */
@@ -63,6 +64,10 @@ export function addWholeAttention(e: Emitter, input: string, mixer: Attention, a
     const choice = addIndexer(e, { input, from: input }, mixer.indexer, rotary, norm);
     const operands = { query, ...append(e, key, value, mixer, { kind: "full" }) };
     return finish(addChosenAttention(e, operands, choice, { ...mixer, sinks, naive }));
+  }
+  if (span.kind === "strided") {
+    const operands = { query, ...append(e, key, value, mixer, { kind: "full" }) };
+    return finish(addStridedAttention(e, operands, { ...mixer, sinks, naive }, span));
   }
   if (span.kind !== "full" && span.kind !== "window" && span.kind !== "chunk") {
     throw unsupported(e.name, `no lowering of a ${span.kind} span`);
