@@ -215,6 +215,7 @@ export const stateModels: readonly ModelDescription[] = [
   mixerModel("deltanet", { ...delta, decay: "none", ungated: true }),
   mixerModel("qwen3-next", delta, { hybrid: true, norm: { offset: true } }),
   mixerModel("kda", { ...delta, keyHeads: 4, decay: "per-channel", decayRank: 4, gateRank: 5 }),
+  mixerModel("jetblock", { ...delta, dynamicConvolution: { rank: 3 } }, { hybrid: true }),
   mixerModel("mamba", mamba1),
   mixerModel("jamba", { ...mamba1, innerNorms: true, bias: true, convolutionBias: false }, { hybrid: true }),
   mixerModel("mamba2", mamba2),

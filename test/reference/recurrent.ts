@@ -30,7 +30,11 @@ export async function runDelta(
   };
   const width = 2 * keys + values;
   const projected = await project(inputs, "query_key_value", [hidden, width], parameters);
-  const convolved = silu(await convolve(projected, "convolution", width, mixer.convolution, false, parameters));
+  const convolved = silu(
+    mixer.dynamicConvolution === undefined
+      ? await convolve(projected, "convolution", width, mixer.convolution, false, parameters)
+      : await convolveAnew(inputs, projected, mixer, hidden, parameters),
+  );
   const [q = [], k = [], v = []] = cut(convolved, [keys, keys, values]);
   const decays = mixer.decay !== "none";
   const raw = decays ? await through("decay", decayRank, decayWidth) : [];
@@ -109,6 +113,31 @@ export async function runMamba2(
     ? await runNorm(gated, { ...norm, kind: "rms", bias: false }, width, parameters.within("norm."))
     : gated;
   return project(left, "out", [width, hidden], parameters, bias);
+}
+
+/** JetBlock (arXiv:2508.15884): of queries, keys and values the values alone are convolved, by kernels of every token's own. */
+async function convolveAnew(
+  inputs: Sequence,
+  projected: Sequence,
+  { keyHeads, valueHeads, keyDim, valueDim, convolution, dynamicConvolution }: DeltaRule,
+  hidden: number,
+  parameters: Parameters,
+): Promise<Sequence> {
+  const [keys, values] = [2 * keyHeads * keyDim, valueHeads * valueDim];
+  const rank = dynamicConvolution?.rank ?? 0;
+  const small = silu(await project(inputs, "kernel_down", [hidden, rank], parameters));
+  const kernels = await project(small, "kernel_up", [rank, values * convolution], parameters, true);
+  return projected.map((x, t) =>
+    map(x, (own, i) => {
+      if (i < keys) return own;
+      let sum = 0;
+      for (let tap = 0; tap < convolution; tap += 1) {
+        const before = t - (convolution - 1) + tap;
+        if (before >= 0) sum += at(kernels[t], (i - keys) * convolution + tap) * at(projected[before], i);
+      }
+      return sum;
+    }),
+  );
 }
 
 export async function runMamba1(

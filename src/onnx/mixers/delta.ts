@@ -1,5 +1,6 @@
 import type { DeltaRule } from "../../model/types.js";
 import type { Emitter } from "../emitter.js";
+import { int } from "../proto.js";
 import type { Around } from "./around.js";
 import { addConvolution } from "./convolution.js";
 import { addLinearRecurrence } from "./linear-recurrence.js";
@@ -19,11 +20,11 @@ export function addDeltaRule(e: Emitter, input: string, mixer: DeltaRule, { norm
   const perChannel = mixer.decay === "per-channel";
   const projected = e.linear("query_key_value", input);
   const width = 2 * keys + values;
-  const convolved = addConvolution(e, projected, "convolution", {
-    width,
-    kernel: mixer.convolution,
-    activation: "silu",
-  });
+  const kernel = mixer.convolution;
+  const convolved =
+    mixer.dynamicConvolution === undefined
+      ? addConvolution(e, projected, "convolution", { width, kernel, activation: "silu" })
+      : e.silu(convolvedAnew(e, input, projected, { keys: 2 * keys, values, kernel }));
   const [query = "", key = "", value = ""] = e.split(convolved, [keys, keys, values]);
   const unit = (from: string): string => {
     const heads = e.reshape(from, [0, 0, keyHeads, keyDim]);
@@ -57,4 +58,31 @@ export function addDeltaRule(e: Emitter, input: string, mixer: DeltaRule, { norm
   if (mixer.ungated === true) return e.linear("out", normed);
   const gate = through("gate", mixer.gateRank);
   return e.linear("out", e.multiply(normed, perChannel ? e.sigmoid(gate) : e.silu(gate)));
+}
+
+/**
+ * Queries and keys as they are, values through a causal convolution whose kernels are made for every token and channel from
+ * the token itself (JetBlock, arXiv:2508.15884). @returns [b, n, keys + values]
+ */
+function convolvedAnew(
+  e: Emitter,
+  input: string,
+  projected: string,
+  { keys, values, kernel }: { readonly keys: number; readonly values: number; readonly kernel: number },
+): string {
+  const [left = "", value = ""] = e.split(projected, [keys, values]);
+  const made = e.linear("kernel_up", e.silu(e.linear("kernel_down", input)));
+  const taps = e.nodes("Split", [e.reshape(made, [0, 0, values, kernel])], kernel, {
+    axis: int(3),
+    num_outputs: int(kernel),
+  });
+  const state = e.scope.state([kernel - 1, values]);
+  const all = e.concat([state.past, value], 1);
+  const n = e.length(value, 1);
+  e.into(state.present, "Slice", [all, n, e.length(all, 1), e.list([1])]);
+  const parts = taps.map((tap, place) => {
+    const from = e.scope.builder.integers([place]);
+    return e.multiply(e.reshape(tap, [0, 0, -1]), e.slice(all, 1, from, e.add(n, from)));
+  });
+  return e.concat([left, parts.reduce((sum, part) => e.add(sum, part))], 2);
 }

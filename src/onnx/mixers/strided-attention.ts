@@ -8,7 +8,7 @@ type Strided = Extract<Span, { kind: "strided" }>;
 type Sizes = Omit<BlockedAttention, "span" | "causal">;
 
 /** Of the blocks farther back a head sees those that leave this rest when divided by the stride. */
-export function restOf(head: number, { heads, stride }: { readonly heads: number; readonly stride: number }): number {
+function restOf(head: number, { heads, stride }: { readonly heads: number; readonly stride: number }): number {
   const step = Math.max(1, Math.floor(stride / heads));
   return (stride - ((head * step + 1) % stride)) % stride;
 }

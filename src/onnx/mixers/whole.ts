@@ -77,6 +77,7 @@ const lowerings: { readonly [K in Kind]?: Whole<K> } = {
       "decayRank",
       "ungated",
       "gateRank",
+      "dynamicConvolution",
     ],
   },
   cell: { lower: addCell, known: ["kind", "cell", "width", "bias"] },
