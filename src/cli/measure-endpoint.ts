@@ -54,9 +54,10 @@ export function endpointOptions(): Option[] {
 /** Whether the location is a server to ask rather than a file to read. */
 export function isEndpoint(location: string, { modelName }: EndpointFlags): boolean {
   if (!/^https?:\/\//i.test(location)) return false;
-  return modelName !== undefined || /^https?:\/\/[^/]+(\/v\d+)?\/?$/i.test(location);
+  return modelName !== undefined || /^https?:\/\/[^/?#]+(\/v\d+)?\/?([?#].*)?$/i.test(location);
 }
 
+/** @throws NsquaredError without anything in it that may be a secret */
 function addressOf(location: string): URL {
   if (!URL.canParse(location)) {
     throw badInput("bad-address", { key: "address", found: location, expected: "as http://127.0.0.1:8000/v1" });
@@ -67,6 +68,13 @@ function addressOf(location: string): URL {
       key: "address",
       found: `${address.protocol}//…@${address.host}`,
       expected: "no name or password in it; --api-key-env names the variable with the key",
+    });
+  }
+  if (address.search !== "" || address.hash !== "") {
+    throw badInput("bad-address", {
+      key: "address",
+      found: `${address.origin}${address.pathname}?…`,
+      expected: "nothing behind the path: it would not be sent; --api-key-env names the variable with the key",
     });
   }
   if (/^\/?$/.test(address.pathname)) address.pathname = "/v1";
@@ -171,6 +179,8 @@ export function nothingMeasured({ signal }: Io): number {
 /** @throws NsquaredError where a flag has no meaning for what is measured */
 export function refuseStrangers(location: string, flags: MeasureFlags & EndpointFlags): void {
   const server = isEndpoint(location, flags);
+  // First, so that no other message shows what is wrong with it.
+  if (server) addressOf(location);
   const strangers: readonly (readonly [string, boolean, string])[] = server
     ? [
         ["--batch", flags.batch !== 1, "--concurrency: a server decides which requests it computes together"],

@@ -70,7 +70,9 @@ export const engineOptions: Readonly<Record<Cause, readonly EngineOption[]>> = {
   ],
   "fixed-overhead": [
     vllm("no --enforce-eager (it forbids captured graphs); --async-scheduling"),
-    sglang("no --disable-cuda-graph, no --disable-overlap-schedule"),
+    sglang(
+      "no --cuda-graph-backend-prefill disabled, no --cuda-graph-backend-decode disabled (before those names: no --disable-cuda-graph); no --disable-overlap-schedule",
+    ),
     llamaCpp("all layers on the GPU (--gpu-layers all); one slot (--parallel 1)"),
   ],
   padding: [

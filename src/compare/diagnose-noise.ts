@@ -13,7 +13,11 @@ function deviations(samples: readonly DiagnosedSample[]): number[] {
 
 export function grouped(samples: readonly DiagnosedSample[]): Map<number, DiagnosedSample[]> {
   const groups = new Map<number, DiagnosedSample[]>();
-  for (const sample of samples) groups.set(sample.n, [...(groups.get(sample.n) ?? []), sample]);
+  for (const sample of samples) {
+    const group = groups.get(sample.n);
+    if (group === undefined) groups.set(sample.n, [sample]);
+    else group.push(sample);
+  }
   return groups;
 }
 

@@ -80,4 +80,19 @@ describe("a connection", () => {
     });
     await expect(ask(connection, stop.signal)).rejects.toMatchObject({ code: "aborted" });
   });
+
+  test("whose bytes cannot be read fails, and does not take the process with it", async () => {
+    const connection = await serve((_, response) => response.end("ok"));
+    const asked = connection.exchange({
+      method: "GET",
+      path: "/x",
+      clock: systemClock,
+      signal: new AbortController().signal,
+      timeoutSeconds: 5,
+      data: () => {
+        throw new Error("no sense in these bytes");
+      },
+    });
+    await expect(asked).rejects.toThrow("no sense in these bytes");
+  });
 });

@@ -6,6 +6,8 @@ import type { Clock } from "./clock.js";
 
 /** Longest answer that is read in all. */
 const longestAnswer = 256 * 1024 * 1024;
+/** Characters of a server's text that are shown. */
+const longestQuoted = 300;
 /** As many kept connections may have been closed at the same moment. */
 const mostStale = 8;
 
@@ -58,6 +60,15 @@ export class Connection {
 
   close(): void {
     this.agent.destroy();
+  }
+
+  /** A text of the server's as it may be shown: one line, bounded, without the key, which some repeat when they refuse it. */
+  quoted(text: string): string {
+    const safe = this.key === null ? text : text.replaceAll(this.key, "…");
+    return safe
+      .replace(/[\s\p{Cc}]+/gu, " ")
+      .trim()
+      .slice(0, longestQuoted);
   }
 
   /** @throws NoAnswer where no answer came, or none in time */
@@ -131,8 +142,18 @@ export class Connection {
         response.on("data", (bytes: Buffer) => {
           const arrived = clock.now();
           size += bytes.length;
-          if (size > longestAnswer) fail("too-long", `the answer is longer than ${longestAnswer} bytes`);
-          else data(bytes, arrived);
+          if (size > longestAnswer) {
+            fail("too-long", `the answer is longer than ${longestAnswer} bytes`);
+            return;
+          }
+          try {
+            data(bytes, arrived);
+          } catch (error) {
+            // Thrown from here, it would end the process.
+            finish();
+            request.destroy();
+            reject(error instanceof Error ? error : new Error(String(error)));
+          }
         });
         response.on("end", () => {
           end(response.complete);

@@ -12,7 +12,6 @@ import {
   type Asking,
   type Completion,
   type Dialect,
-  type Prompt,
   complete,
   passes,
   questionOf,
@@ -44,12 +43,24 @@ export interface Probe {
   readonly small: readonly { readonly tokens: number; readonly seconds: Seconds }[];
   /** Seconds per further token of a small answer; null where the answer came in one piece. */
   readonly tokenSeconds: Seconds | null;
+  /** Tokens of prompts and answers that finding it out has cost. */
+  readonly spent: Spent;
+}
+
+/** Tokens as the server counted them, or as they were asked for. */
+export interface Spent {
+  readonly input: number;
+  readonly output: number;
 }
 
 export interface ProbeOptions extends Asking {
   readonly model: string;
   readonly api: Api | "auto";
   readonly random: Random;
+}
+
+interface Probing extends ProbeOptions {
+  readonly spent: { -readonly [Key in keyof Spent]: Spent[Key] };
 }
 
 const noops = 5;
@@ -74,11 +85,11 @@ async function listModels(connection: Connection, options: ProbeOptions): Promis
   if (isUnauthorised(status)) throw unauthorised(connection, `HTTP ${status}`);
   if (status >= 300 && status < 400 && location !== null) {
     const expected = "the address that it points to, as far as that is trusted; redirections are not followed";
-    throw noServer(connection, `HTTP ${status} to ${location.slice(0, 200)}`, expected);
+    throw noServer(connection, `HTTP ${status} to ${location}`, expected);
   }
   const value = jsonOf(text);
   if (status === 200 && value === undefined) {
-    throw noServer(connection, isWebPage(text) ? "a web page" : text.slice(0, 60), anApi);
+    throw noServer(connection, isWebPage(text) ? "a web page" : text, anApi);
   }
   const data = at(value, "data");
   const list: readonly unknown[] = status === 200 && Array.isArray(data) ? data.slice(0, 10_000) : [];
@@ -88,7 +99,7 @@ async function listModels(connection: Connection, options: ProbeOptions): Promis
       where: connection.base.href,
       key: "--model-name",
       found: options.model,
-      expected: `a model it serves: ${models.slice(0, 20).join(", ")}`,
+      expected: `a model it serves: ${connection.quoted(models.slice(0, 20).join(", "))}`,
     });
   }
   const own = list.find((item) => at(item, "id") === options.model);
@@ -128,27 +139,33 @@ function waysOf(api: Api | "auto"): Way[] {
   });
 }
 
-function askSmall(
+async function askSmall(
   connection: Connection,
-  prompt: Prompt,
-  dialect: Dialect,
-  options: ProbeOptions,
+  { dialect, prompts }: Way,
+  units: number,
+  options: Probing,
 ): Promise<Completion> {
+  const prompt = randomPrompt(prompts, units, options.random);
   const asked = { model: options.model, prompt, answer: probeAnswer, reusesCache: false };
-  return complete(connection, questionOf(asked, dialect), dialect, options);
+  const completion = await complete(connection, questionOf(asked, dialect), dialect, options);
+  const { promptTokens, outputTokens } = completion.request;
+  if (completion.status < 400) {
+    options.spent.input += promptTokens ?? units;
+    options.spent.output += outputTokens ?? probeAnswer;
+  }
+  return completion;
 }
 
 /** The first way of asking that the server takes, with its answer. */
 async function firstWay(
   connection: Connection,
-  options: ProbeOptions,
+  options: Probing,
 ): Promise<{ readonly way: Way; readonly completion: Completion }> {
   let last: Completion | null = null;
   const absent = new Set<Api>();
   for (const way of waysOf(options.api)) {
     if (absent.has(way.dialect.api)) continue;
-    const prompt = randomPrompt(way.prompts, probeUnits[0], options.random);
-    const completion = await askSmall(connection, prompt, way.dialect, options);
+    const completion = await askSmall(connection, way, probeUnits[0], options);
     options.signal.throwIfAborted();
     if (completion.problem === null) return { way, completion };
     if (isUnauthorised(completion.status)) throw unauthorised(connection, completion.problem);
@@ -171,7 +188,9 @@ async function firstWay(
     ? anApi
     : passes(last?.status ?? 0)
       ? "it refuses for now, being overloaded or still loading: try again later"
-      : "expected a completion with some content, streamed or not";
+      : last?.request.timedOut === true
+        ? "a completion in that time; a larger --timeout, and --time, wait longer"
+        : "expected a completion with some content, streamed or not";
   throw noServer(connection, last?.problem ?? "no answer", expected);
 }
 
@@ -181,7 +200,8 @@ async function firstWay(
  *
  * @throws NsquaredError `no-server`, `unauthorised`, `unknown-model` (exit code 2)
  */
-export async function probeServer(connection: Connection, options: ProbeOptions): Promise<Probe> {
+export async function probeServer(connection: Connection, asked: ProbeOptions): Promise<Probe> {
+  const options: Probing = { ...asked, spent: { input: 0, output: 0 } };
   const listing = await listModels(connection, options);
   const times: Seconds[] = [];
   for (let turn = 0; turn < noops; turn += 1) {
@@ -235,6 +255,7 @@ export async function probeServer(connection: Connection, options: ProbeOptions)
       { tokens: other ?? long, seconds: fastest(firstSeconds, second, ...again.slice(1)) ?? 0 },
     ],
     tokenSeconds: fastest(({ request }) => request.tokenSeconds, completion, second, ...again),
+    spent: options.spent,
   };
 }
 
@@ -242,10 +263,9 @@ export async function probeServer(connection: Connection, options: ProbeOptions)
 async function secondLength(
   connection: Connection,
   way: Way,
-  options: ProbeOptions,
+  options: Probing,
 ): Promise<{ readonly units: number; readonly completion: Completion }> {
-  const ask = (units: number): Promise<Completion> =>
-    askSmall(connection, randomPrompt(way.prompts, units, options.random), way.dialect, options);
+  const ask = (units: number): Promise<Completion> => askSmall(connection, way, units, options);
   const [, long] = probeUnits;
   const completion = await ask(long);
   if (completion.problem === null) return { units: long, completion };
@@ -256,17 +276,14 @@ async function secondLength(
 /** First answers are slow where the server warms up with them: short prompts are asked once more. */
 async function askAgain(
   connection: Connection,
-  { dialect, prompts }: Way,
+  way: Way,
   first: readonly Asked[],
-  options: ProbeOptions,
+  options: Probing,
 ): Promise<readonly Completion[]> {
   const spent = first.reduce((sum, { completion }) => sum + (completion.request.endToEndSeconds ?? 0), 0);
   if (spent > longestRepeated) return [];
   const found: Completion[] = [];
-  for (const { units } of first) {
-    const completion = await askSmall(connection, randomPrompt(prompts, units, options.random), dialect, options);
-    found.push(completion);
-  }
+  for (const { units } of first) found.push(await askSmall(connection, way, units, options));
   return found;
 }
 
@@ -293,13 +310,12 @@ async function countWhole(
   connection: Connection,
   way: Way,
   lengths: readonly number[],
-  options: ProbeOptions,
+  options: Probing,
 ): Promise<(number | null)[]> {
   const dialect = { ...way.dialect, stream: false, streamUsage: false };
   const found: (number | null)[] = [];
   for (const units of lengths) {
-    const prompt = randomPrompt(way.prompts, units, options.random);
-    found.push((await askSmall(connection, prompt, dialect, options)).request.promptTokens);
+    found.push((await askSmall(connection, { ...way, dialect }, units, options)).request.promptTokens);
   }
   return found;
 }

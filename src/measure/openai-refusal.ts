@@ -4,8 +4,8 @@ import type { Connection, NoAnswer } from "./openai-http.js";
 export const anApi = "expected that of an OpenAI-compatible API; its address often ends in /v1";
 
 /** Any answer that shows the address to be no such server. */
-export function noServer(connection: Connection, found: unknown, expected: string, key = "answer"): NsquaredError {
-  return badInput("no-server", { where: connection.base.href, key, found, expected });
+export function noServer(connection: Connection, found: string, expected: string, key = "answer"): NsquaredError {
+  return badInput("no-server", { where: connection.base.href, key, found: connection.quoted(found), expected });
 }
 
 export function isUnauthorised(status: number): boolean {

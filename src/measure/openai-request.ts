@@ -147,7 +147,8 @@ async function once(
     if (value !== undefined) reader.whole(value, whole.at);
   }
   const stream = reader.end();
-  const problem = problemOf(exchange, lost, stream, text);
+  const said = problemOf(exchange, lost, stream, text);
+  const problem = said === null ? null : connection.quoted(said);
   return {
     status,
     pause: retryAfter(exchange),
@@ -173,8 +174,8 @@ function problemOf(
   }
   if (exchange.status !== 200) {
     const body = text();
-    const said = errorText(jsonOf(body)) ?? (isWebPage(body) ? "a web page" : body.slice(0, 200).trim());
-    const elsewhere = exchange.headers.location === undefined ? "" : ` to ${exchange.headers.location.slice(0, 200)}`;
+    const said = errorText(jsonOf(body)) ?? (isWebPage(body) ? "a web page" : body.trim());
+    const elsewhere = exchange.headers.location === undefined ? "" : ` to ${exchange.headers.location}`;
     return `HTTP ${exchange.status}${elsewhere}${said === "" ? "" : `: ${said}`}`;
   }
   if (stream.problem !== null) return stream.problem;

@@ -82,6 +82,27 @@ describe("a stream of server-sent events", () => {
     expect(facts).toMatchObject({ firstAt: null, finishAt: 2, finish: "length" });
   });
 
+  test("content may be a list of parts, and thinking inside of one (Mistral)", () => {
+    const thinking = (said: string) =>
+      delta({ content: [{ type: "thinking", thinking: [{ type: "text", text: said }] }] });
+    const facts = read(
+      delta({ content: [] }),
+      thinking(""),
+      thinking("hm"),
+      delta({ content: [{ type: "text", text: "a" }] }),
+    );
+    expect(facts).toMatchObject({ firstAt: 3, contentChunks: 2 });
+  });
+
+  test("an event that does not end is a problem, and the rest of the stream is not read", () => {
+    const facts = read(text("a"), `data: ${"x".repeat(5 << 20)}`, text("b"), "data: [DONE]\n\n");
+    expect(facts).toMatchObject({
+      contentChunks: 1,
+      done: false,
+      problem: expect.stringContaining("unreadable stream"),
+    });
+  });
+
   test("counts from outside are bounded", () => {
     const facts = read(data({ choices: [{ text: "a" }], usage: { prompt_tokens: 1e300, completion_tokens: -1 } }));
     expect(facts).toMatchObject({ promptTokens: null, outputTokens: null });
@@ -109,7 +130,7 @@ describe("time per further token", () => {
 });
 
 test("servers word their errors in several ways", () => {
-  expect(errorText({ error: { message: "a  b" } })).toBe("a b");
+  expect(errorText({ error: { message: "a  b" } })).toBe("a  b");
   expect(errorText({ error: "plain" })).toBe("plain");
   expect(errorText({ detail: "d" })).toBe("d");
   expect(errorText({})).toBeNull();

@@ -24,7 +24,7 @@ export interface StreamFacts {
   readonly finishAt: Seconds | null;
   /** llama.cpp's progress through the prompt: tokens processed and its own seconds until then. */
   readonly progress: readonly { readonly tokens: number; readonly seconds: Seconds }[];
-  /** An error that the server sent inside the stream, or what made the stream unreadable. */
+  /** An error that the server sent inside the stream, in its own words, or what made the stream unreadable. */
   readonly problem: string | null;
   /** The end mark came. */
   readonly done: boolean;
@@ -45,23 +45,32 @@ function milliseconds(value: unknown): Seconds | null {
   return typeof value === "number" && Number.isFinite(value) && value >= 0 && value < 1e12 ? value / 1000 : null;
 }
 
-/** Text of an error as servers word it: `{error: {message}}`, `{error: "…"}`, `{message}`, `{detail}`. */
+/** Text of an error as servers word it, however long: `{error: {message}}`, `{error: "…"}`, `{message}`, `{detail}`. */
 export function errorText(value: unknown): string | null {
   for (const found of [at(value, "error", "message"), at(value, "error"), at(value, "message"), at(value, "detail")]) {
-    if (typeof found === "string" && found !== "") return found.replace(/\s+/g, " ").slice(0, 300);
+    if (typeof found === "string" && found !== "") return found;
   }
   return null;
 }
 
-/** Content or reasoning of a chunk, whichever API it is of. */
-function contentOf(choice: unknown): string {
-  const fields = [
+/** Whether a chunk has content or reasoning, whichever API it is of. */
+function hasContent(choice: unknown): boolean {
+  return [
     at(choice, "text"),
     at(choice, "delta", "content"),
     at(choice, "delta", "reasoning_content"),
     at(choice, "delta", "reasoning"),
-  ];
-  return fields.map((field) => (typeof field === "string" ? field : "")).join("");
+  ].some((field) => saysSomething(field, deepestContent));
+}
+
+/** Mistral's reasoning is a list of parts of which one has a list of parts itself. */
+const deepestContent = 4;
+
+/** Whether a text, or the text or thinking of some part of a list, is not empty. */
+function saysSomething(value: unknown, depth: number): boolean {
+  if (typeof value === "string") return value !== "";
+  if (!Array.isArray(value) || depth === 0) return false;
+  return value.some((part) => [at(part, "text"), at(part, "thinking")].some((one) => saysSomething(one, depth - 1)));
 }
 
 /**
@@ -76,13 +85,16 @@ export class StreamReader {
     },
     maxBufferSize: longestEvent,
     onError: (error) => {
+      // The parser takes nothing after that.
+      if (error.type === "max-buffer-size-exceeded") this.ended = true;
       // Fields that nobody knows are ignored, as the standard wants it; llama.cpp once put its errors into one.
       if (error.type === "invalid-retry" || (error.type === "unknown-field" && error.field !== "error")) return;
       const said = error.type === "unknown-field" ? (errorText(jsonOf(error.value ?? "")) ?? error.value) : undefined;
-      this.facts.problem ??= said?.slice(0, 300) ?? `unreadable stream: ${error.message.slice(0, 200)}`;
+      this.facts.problem ??= said ?? `unreadable stream: ${error.message}`;
     },
   });
   private now: Seconds = 0;
+  private ended = false;
   private readonly gaps: Seconds[] = [];
   private readonly facts: { -readonly [Key in keyof StreamFacts]: StreamFacts[Key] } = {
     firstAt: null,
@@ -103,6 +115,7 @@ export class StreamReader {
   };
 
   push(bytes: Uint8Array, arrived: Seconds): void {
+    if (this.ended) return;
     this.now = arrived;
     this.parser.feed(this.decoder.decode(bytes, { stream: true }));
   }
@@ -119,7 +132,7 @@ export class StreamReader {
     this.counts(value);
     const choice = at(value, "choices", 0);
     const message = at(choice, "message");
-    if (contentOf(message === undefined ? choice : { delta: message }) !== "") this.token();
+    if (hasContent(message === undefined ? choice : { delta: message })) this.token();
     this.finished(choice);
     this.facts.done = true;
   }
@@ -132,7 +145,7 @@ export class StreamReader {
     }
     const value = jsonOf(data);
     if (value === undefined) {
-      facts.problem ??= `an event is no JSON: ${data.slice(0, 80)}`;
+      facts.problem ??= `an event is no JSON: ${data}`;
       return;
     }
     const failed = at(value, "error") ?? null;
@@ -142,7 +155,7 @@ export class StreamReader {
     }
     this.counts(value);
     const choice = at(value, "choices", 0);
-    if (contentOf(choice) !== "") this.token();
+    if (hasContent(choice)) this.token();
     this.finished(choice);
   }
 

@@ -2,7 +2,7 @@ import { type Random, seededRandom } from "../base/random.js";
 import type { Seconds } from "../base/units.js";
 import type { Cell, RequestFacts, RuntimeInfo, Warning } from "../runs/schema.js";
 import { Connection } from "./openai-http.js";
-import { type Probe, probeServer } from "./openai-probe.js";
+import { type Probe, type Spent, probeServer } from "./openai-probe.js";
 import { randomPrompt, unitsFor } from "./openai-prompt.js";
 import {
   type Api,
@@ -37,7 +37,7 @@ export interface OpenAiRunner extends Runner {
   /** The probe's findings beside those that `describe` has among its options, as a run keeps them. */
   asked(): Record<string, string | number | boolean | null>;
   /** Tokens of prompts and answers so far, as the server counted them or as they were asked for. */
-  spentTokens(): { readonly input: number; readonly output: number };
+  spentTokens(): Spent;
   /** Doubts about the client itself. */
   warnings(): Warning[];
   /** Whether a prompt of so many tokens is taken; asks for one token of answer. */
@@ -111,7 +111,7 @@ interface Prepared {
 class Server implements OpenAiRunner {
   readonly name = "openai";
   readonly capabilities: Capabilities;
-  private readonly spent = { input: 0, output: 0 };
+  private readonly spent: { input: number; output: number };
   private busiest = 0;
   /** Words more or fewer than the scale says, by what a prompt of that length was last counted as. */
   private readonly corrections = new Map<number, number>();
@@ -123,6 +123,7 @@ class Server implements OpenAiRunner {
     readonly probe: Probe,
     private readonly random: Random,
   ) {
+    this.spent = { ...probe.spent };
     this.capabilities = {
       phases: probe.dialect.stream ? ["prefill", "decode", "reference"] : ["prefill", "reference"],
       maxLength: probe.contextLimit,
@@ -160,7 +161,7 @@ class Server implements OpenAiRunner {
     return {
       "no-op seconds": probe.noopSeconds,
       "connect seconds": probe.connectSeconds,
-      models: probe.models.slice(0, 20).join(", ").slice(0, 1000),
+      models: this.connection.quoted(probe.models.slice(0, 20).join(", ")),
       "prompts counted": probe.counts,
       "tokens per word": probe.scaled ? probe.scale.perUnit : null,
       "usage in the stream": probe.dialect.streamUsage,
@@ -173,7 +174,7 @@ class Server implements OpenAiRunner {
     };
   }
 
-  spentTokens(): { readonly input: number; readonly output: number } {
+  spentTokens(): Spent {
     return { ...this.spent };
   }
 
@@ -282,6 +283,8 @@ class Server implements OpenAiRunner {
     const asking: Asking = { ...context, timeoutSeconds: this.options.timeoutSeconds };
     const completion = await complete(this.connection, prepared.question, this.probe.dialect, asking);
     const { promptTokens, outputTokens } = completion.request;
+    // A refusal costs nothing; an answer that was cut, or never came, was worked on.
+    if (completion.status >= 400) return completion;
     this.spent.input += promptTokens ?? prepared.words;
     this.spent.output += outputTokens ?? prepared.answer;
     return completion;

@@ -4,8 +4,11 @@ import { type Cell, cellKey, type Run, type RunStatus, runSchemaName, type Warni
 
 type Fields = Readonly<Record<string, unknown>>;
 
+/** What decides whether runs timed the same thing. */
+export type Timed = Pick<Run, "model" | "runtime" | "machine" | "plan">;
+
 /** What must be equal for two runs to have timed the same thing. The load and the power of the moment may differ. */
-function identityOf({ model, runtime, machine }: Run): Fields {
+function identityOf({ model, runtime, machine }: Timed): Fields {
   const { options, ...plainRuntime } = runtime;
   const entries: [string, unknown][] = [["model.digest", model.digest]];
   for (const [key, value] of Object.entries(plainRuntime)) entries.push([`runtime.${key}`, value]);
@@ -15,7 +18,7 @@ function identityOf({ model, runtime, machine }: Run): Fields {
 }
 
 /** The first field in which two runs differ so that they must not be mixed; null when they may. */
-export function incompatibility(a: Run, b: Run): { key: string; a: unknown; b: unknown } | null {
+export function incompatibility(a: Timed, b: Timed): { key: string; a: unknown; b: unknown } | null {
   const first = identityOf(a);
   const second = identityOf(b);
   const key = [...Object.keys(first), ...Object.keys(second)].find((name) => first[name] !== second[name]);

@@ -6,6 +6,11 @@ import type { NextBlock } from "../measure/plan.js";
 import type { RunContext } from "../measure/runner.js";
 import { type Cell, type Plan, type Warning, cachedBefore, lengthOf } from "../runs/schema.js";
 
+/** Watched for drift in every block. */
+export const referenceCell: Cell = { phase: "reference", n: 64, depth: 0, batch: 1 };
+/** It is first and last in each block. */
+const aroundBlock = 2;
+
 /** What decides the cells of a run and what they may cost. */
 export interface PlanOptions {
   readonly address: URL;
@@ -158,22 +163,50 @@ function blockTokens(cells: readonly Cell[], decodeSteps: number): number {
   }, 0);
 }
 
-/** Leaves out the longest cells until warm-ups and one block stay within the cap. */
+/** Tokens of warm-ups and one block, the reference around it included. */
+function firstTokens(cells: readonly Cell[], warmups: number, decodeSteps: number): number {
+  return (
+    blockTokens(cells, decodeSteps) * (1 + warmups) +
+    (aroundBlock + warmups) * blockTokens([referenceCell], decodeSteps)
+  );
+}
+
+/**
+ * Leaves out the longest cells until warm-ups and one block stay within the cap.
+ *
+ * @param spent tokens that asking the server has cost so far
+ * @throws NsquaredError where the shortest alone passes the cap
+ */
 export function withinTokens(
   cells: readonly Cell[],
   { maxTokens, warmups }: PlanOptions,
+  spent: number,
   decodeSteps: number,
   warnings: Warning[],
 ): Cell[] {
   if (maxTokens === null) return [...cells];
+  const whole = (some: readonly Cell[]): number => spent + firstTokens(some, warmups, decodeSteps);
   const kept = [...cells].sort((a, b) => blockTokens([a], decodeSteps) - blockTokens([b], decodeSteps));
-  const left: Cell[] = [];
-  while (kept.length > 1 && blockTokens(kept, decodeSteps) * (1 + warmups) > maxTokens) left.push(...kept.splice(-1));
-  if (left.length > 0) {
+  while (kept.length > 1 && whole(kept) > maxTokens) kept.pop();
+  if (whole(kept) > maxTokens) {
+    throw badInput("token-limit", {
+      where: "--max-tokens",
+      key: "tokens",
+      found: maxTokens,
+      expected: `at least ${whole(kept)}: ${spent} were spent on asking, and warm-ups and one block of ${lengthText(kept[0] ?? referenceCell)} take the rest`,
+    });
+  }
+  if (kept.length < cells.length) {
     const message = `within ${tokens(maxTokens)} tokens there is no room for ${leftOut(cells, kept)}: left out`;
     warnings.push({ code: "token-limit-lengths", message });
   }
   return cells.filter((cell) => kept.includes(cell));
+}
+
+/** Tokens of prompts and answers that a runner has cost so far. */
+export function spentTokens(runner: Pick<OpenAiRunner, "spentTokens">): number {
+  const { input, output } = runner.spentTokens();
+  return input + output;
 }
 
 /** The rule of the blocks, ended where the next block would pass the cap on tokens. */
@@ -190,8 +223,9 @@ export function stopAtTokens(
   return (samples, block) => {
     const cells = rule(samples, block);
     if (cells === null) return null;
-    const { input, output } = runner.spentTokens();
-    if (block === 0 || input + output + blockTokens(cells, decodeSteps) <= maxTokens) return cells;
+    const spent = spentTokens(runner);
+    const coming = block === 0 ? firstTokens(cells, plan.warmups, decodeSteps) : firstTokens(cells, 0, decodeSteps);
+    if (spent + coming <= maxTokens) return cells;
     const message = `the limit of ${tokens(maxTokens)} tokens ended the run after ${block} complete blocks`;
     warnings.push({ code: "token-limit", message });
     return null;
@@ -222,8 +256,7 @@ export function estimateOf(
     sums.seconds += times * (fixed + slope * computed + (output - 1) * (probe.tokenSeconds ?? 0));
   };
   for (const cell of cells) add(cell, turns);
-  // First and last in each block.
-  if (reference !== null) add(reference, 2 * repeat + warmups);
+  if (reference !== null) add(reference, aroundBlock * repeat + warmups);
   return {
     requests: sums.requests,
     inputTokens: sums.input,

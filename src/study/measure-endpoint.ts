@@ -14,7 +14,6 @@ import {
   type Plan,
   type Run,
   type RunHeader,
-  type RuntimeInfo,
   type Warning,
   cachedBefore,
   lengthOf,
@@ -26,12 +25,14 @@ import {
   type PlanOptions,
   cellsOf,
   estimateOf,
+  referenceCell,
+  spentTokens,
   stopAtTokens,
   withinContext,
   withinFoundContext,
   withinTokens,
 } from "./endpoint-plan.js";
-import { remainderOf } from "./resume.js";
+import { assertMergeable, remainderOf } from "./resume.js";
 import { type Goal, untilRule, type UntilPlan } from "./until.js";
 
 export interface EndpointOptions extends PlanOptions, Omit<OpenAiOptions, "decodeSteps" | "timeoutSeconds" | "nonce"> {
@@ -63,7 +64,6 @@ export interface EndpointMeasurement extends Recorded {
 
 const defaultTimeout = 600;
 const defaultDecodeSteps = 32;
-const referenceCell: Cell = { phase: "reference", n: 64, depth: 0, batch: 1 };
 
 /** How a run names a server's model: by its name and where it is served, never by anything secret. */
 function endpointModel({ address, model }: Pick<OpenAiOptions, "address" | "model">): RunHeader["model"] {
@@ -86,11 +86,16 @@ export async function measureEndpoint(
   const before = options.resume?.runtime.options["decode steps"];
   const decodeSteps = options.decodeSteps ?? (typeof before === "number" ? before : defaultDecodeSteps);
   world.say(`asking ${options.address.host} what it can do`);
+  // An answer that never comes must not outlast the limit of the whole run by much.
+  const timeoutSeconds = Math.min(
+    options.timeoutSeconds ?? defaultTimeout,
+    options.timeLimitSeconds ?? Number.POSITIVE_INFINITY,
+  );
   const runner = await openOpenAiRunner(
     {
       ...options,
       decodeSteps,
-      timeoutSeconds: options.timeoutSeconds ?? defaultTimeout,
+      timeoutSeconds,
       nonce: world.created.getTime(),
     },
     context,
@@ -99,12 +104,16 @@ export async function measureEndpoint(
     world.say(summaryOf(runner));
     const model = endpointModel(options);
     const remainder = options.resume === undefined ? null : remainderOf(options.resume, model, runner.name);
-    if (options.resume !== undefined) assertAlike(options.resume, runner.describe());
+    const machine = await readMachine();
+    if (remainder !== null && options.resume !== undefined) {
+      const plan = { ...remainder.plan, reference: referenceCell };
+      assertMergeable(options.resume, { model, runtime: runner.describe(), machine, plan });
+    }
     const warnings: Warning[] = [];
     const wanted = remainder?.plan.cells ?? cellsOf(options, runner);
     if (wanted.some(({ phase, depth }) => phase === "prefill" && depth > 0)) await assertCaches(runner, context);
     const named = withinContext(wanted, runner.probe.contextLimit, decodeSteps, warnings);
-    const affordable = withinTokens(named, options, decodeSteps, warnings);
+    const affordable = withinTokens(named, options, spentTokens(runner), decodeSteps, warnings);
     const planOf = (cells: Cell[]): Plan => ({
       cells,
       reference: referenceCell,
@@ -120,7 +129,14 @@ export async function measureEndpoint(
     if (!(await world.agree(estimate))) return null;
     const cells =
       runner.probe.contextLimit === null
-        ? await withinFoundContext(affordable, runner, decodeSteps, context, warnings)
+        ? withinTokens(
+            await withinFoundContext(affordable, runner, decodeSteps, context, warnings),
+            options,
+            // The search has cost some, too.
+            spentTokens(runner),
+            decodeSteps,
+            warnings,
+          )
         : affordable;
     for (const { message } of warnings.slice(said)) world.say(`warning: ${message}`);
     const plan = planOf(cells);
@@ -131,7 +147,7 @@ export async function measureEndpoint(
       runner,
       plan,
       model,
-      machine: await readMachine(),
+      machine,
       probe: runner.asked(),
       seed: options.seed,
       random: seededRandom(options.seed),
@@ -197,15 +213,6 @@ async function assertCaches(runner: OpenAiRunner, context: RunContext): Promise<
         ? "a server that tells them (vLLM: --enable-prompt-tokens-details, SGLang: --enable-cache-report); else nobody knows what it computed"
         : "a server that caches prefixes, and has that switched on",
   });
-}
-
-/** @throws NsquaredError where the new samples could not be put together with those of the run that is resumed */
-function assertAlike(run: Run, now: RuntimeInfo): void {
-  for (const [key, found] of Object.entries(now.options)) {
-    const expected = run.runtime.options[key] ?? null;
-    if (found === expected) continue;
-    throw badInput("resume-differs", { where: run.id, key, found, expected: `${expected}, as in the run to resume` });
-  }
 }
 
 function summaryOf(runner: OpenAiRunner): string {

@@ -19,7 +19,7 @@ import type { ModelDescription } from "../model/types.js";
 import { contentDigest } from "../runs/digest.js";
 import { type Cell, type Phase, type Run, type RunHeader, type Warning, cellKey } from "../runs/schema.js";
 import type { Scaling } from "../variants/scale.js";
-import { remainderOf } from "./resume.js";
+import { assertMergeable, remainderOf } from "./resume.js";
 
 /** What is timed of a model. */
 export type MeasuredPhase = Exclude<Phase, "reference">;
@@ -155,17 +155,23 @@ export async function measureOn(
       ),
     );
   const machine = await readMachine();
-  const opened = await open(cells, options.threads ?? machine.cores);
+  // A run that is resumed was opened for all of its cells, and what it was opened for is part of what was timed.
+  const opened = await open(options.resume?.plan.cells ?? cells, options.threads ?? machine.cores);
   try {
+    const plan = {
+      cells,
+      reference: opened.reference,
+      repeat: remainder?.plan.repeat ?? options.repeat,
+      warmups: options.warmups,
+      timeLimitSeconds: options.timeLimitSeconds,
+    };
+    if (options.resume !== undefined) {
+      const runtime = opened.runner.describe();
+      assertMergeable(options.resume, { model: modelOfRun(model), runtime, machine, plan });
+    }
     return await recordRun({
       runner: opened.runner,
-      plan: {
-        cells,
-        reference: opened.reference,
-        repeat: remainder?.plan.repeat ?? options.repeat,
-        warmups: options.warmups,
-        timeLimitSeconds: options.timeLimitSeconds,
-      },
+      plan,
       model: { ...modelOfRun(model), ...(options.scaling === undefined ? {} : { scaling: options.scaling }) },
       machine,
       seed: options.seed,

@@ -89,7 +89,9 @@ export function reportData(options: ReportOptions): ReportData {
       ...(isOfServer(run)
         ? ["Times are of a server seen from outside: network, tokenizer and whatever else it does are in them."]
         : [
-            "Weights are synthetic numbers of the true shapes: times are the model's, its answers would mean nothing.",
+            run.runtime.runner === "llama"
+              ? "Weights are the file's own; the tokens are random."
+              : "Weights are synthetic numbers of the true shapes: times are the model's, its answers would mean nothing.",
             "One request at a time: no queue, no network, no tokenizer.",
           ]),
       ...(prediction?.notes ?? []),

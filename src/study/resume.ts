@@ -1,5 +1,6 @@
-import { badInput } from "../base/errors.js";
+import { badInput, show } from "../base/errors.js";
 import type { NextBlock } from "../measure/plan.js";
+import { type Timed, incompatibility } from "../runs/merge.js";
 import { type Cell, type Plan, type Run, type RunHeader, cellKey, isUsable } from "../runs/schema.js";
 
 /** What is left of a run's plan. */
@@ -47,4 +48,16 @@ export function remainderOf(run: Run, model: RunHeader["model"], runner: string)
       return left.length === 0 ? null : left;
     },
   };
+}
+
+/**
+ * Refuses, before anything is measured, what could not be put together with the run that is resumed afterwards.
+ *
+ * @throws NsquaredError `resume-differs`
+ */
+export function assertMergeable(run: Run, now: Timed): void {
+  const difference = incompatibility(run, now);
+  if (difference === null) return;
+  const { key, a, b: found } = difference;
+  throw badInput("resume-differs", { where: run.id, key, found, expected: `${show(a)}, as in the run to resume` });
 }

@@ -111,13 +111,13 @@ export function runnerContract(name: string, make: () => Promise<RunnerUnderTest
       for (const cell of [...there, ...there.toReversed()]) timed(await call(made.runner, cell, idle(clock)));
     });
 
-    test("it gives a reason, not a time, for a phase that it does not have, and goes on", async () => {
+    test("it gives a reason, not a time, for a phase that it does not have, and goes on", async ({ skip }) => {
       const { runner } = made;
       const missing = phases.find((phase) => !runner.capabilities.phases.includes(phase));
-      if (missing !== undefined) {
-        expect(await complaint(runner, { phase: missing, n: 1, depth: 1, batch: 1 }, idle(clock))).not.toBe("");
-      }
-      for (const [cell] of pairs) timed(await call(runner, cell, idle(clock)));
+      skip(missing === undefined, `${name} has every phase`);
+      const cell: Cell = { phase: missing ?? "prefill", n: 1, depth: 1, batch: 1 };
+      expect(await complaint(runner, cell, idle(clock))).not.toBe("");
+      for (const [own] of pairs) timed(await call(runner, own, idle(clock)));
     });
 
     test("it does not hang when it is stopped before a step, and goes on afterwards", async () => {
