@@ -106,7 +106,13 @@ function surroundings(model: ModelDescription, options: GraphOptions, stack?: St
 function earlierOf(tokens: Expression, stack: Stack | undefined): Expression {
   if (stack !== undefined && stack.kind !== "decoder") return Expression.zero;
   if (stack?.length?.kind === "pooled") return c.times(1 / stack.length.by);
+  if (stack?.length?.kind === "last" && !tokens.minus(n).isZero) return n.plus(c).minus(Expression.one);
   return tokens === n ? c : Expression.zero;
+}
+
+/** Whether a stack that keeps nothing may leave out all positions of a prompt but the last. The reference runs all. */
+function onlyLast({ head, phase, kernels }: GraphOptions): boolean {
+  return head === "last" && phase === "prefill" && kernels === "efficient";
 }
 
 function encoderTokens({ encoder, phase }: GraphOptions): Expression {
@@ -128,6 +134,8 @@ function tokensOf(stack: Stack | undefined, options: GraphOptions): Expression {
       // On average: where text ends is not where a pool does.
       if (stack?.kind === "decoder") return n.times(1 / length.by);
       return ceilDivide({ n: 1 }, length.by);
+    case "last":
+      return onlyLast(options) ? Expression.one : n;
     case "constant":
       return Expression.constant(length.tokens);
     case "absent":

@@ -34,6 +34,8 @@ function describeMixer(mixer: Mixer): string {
       return `RG-LRU ${mixer.width}`;
     case "short-convolution":
       return `short convolution ${mixer.width}, ${mixer.convolution} wide`;
+    case "gated-memory":
+      return `gated memory ${mixer.width}`;
     case "rwkv4":
       return `RWKV-4 ${mixer.width}`;
     case "rwkv":

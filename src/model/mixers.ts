@@ -112,6 +112,8 @@ export interface Attention {
   readonly referenceBlocks?: { readonly block: number; readonly keys: number };
   /** The reference masks the window and keeps the whole cache all the same. */
   readonly maskedWindow?: true;
+  /** Queries are projected through this rank, with an RMS norm between (Step 3). */
+  readonly queryRank?: number;
   /** Queries and output are projected by experts that a router chooses (JetMoE). */
   readonly projectionExperts?: { readonly experts: number; readonly chosen: number };
   /**
@@ -202,6 +204,11 @@ export interface Mamba2 {
   readonly convolutionBias: boolean;
   readonly bias: boolean;
   readonly gatedNorm: boolean;
+  /**
+   * B, C and Δ are projected from the convolved channels, each with a norm, Δ through this rank; where absent the
+   * projection into the mixer has them (PLaMo 2).
+   */
+  readonly selectRank?: number;
 }
 
 /** Delta rule: DeltaNet (no decay), Gated DeltaNet (a decay per head) or Kimi Delta Attention (a decay per channel). */
@@ -256,6 +263,13 @@ export interface ShortConvolution {
   readonly kind: "short-convolution";
   readonly width: number;
   readonly convolution: number;
+  readonly bias: boolean;
+}
+
+/** Gated memory unit (SambaY, arXiv:2507.06607): out(silu(in(x)) ⊙ memory), the last Mamba's scan of the same token. */
+export interface GatedMemory {
+  readonly kind: "gated-memory";
+  readonly width: number;
   readonly bias: boolean;
 }
 
@@ -384,6 +398,7 @@ export type Mixer =
   | MatrixLstm
   | RgLru
   | ShortConvolution
+  | GatedMemory
   | Rwkv4
   | Rwkv
   | LinearAttention

@@ -156,6 +156,8 @@ export type StackLength =
   /** The new tokens, pooled: ⌈n / by⌉; of a decoder n / by, its mean. */
   | { readonly kind: "pooled"; readonly by: number }
   | { readonly kind: "constant"; readonly tokens: number }
+  /** Of a prompt only its last token, where no other logits are asked for; else the new tokens. It keeps no cache. */
+  | { readonly kind: "last" }
   | { readonly kind: "absent" };
 
 export interface Stack {

@@ -294,6 +294,7 @@ class Scaler {
         return { ...mixer, width, heads: greatestDivisor(width, mixer.heads) };
       }
       case "short-convolution":
+      case "gated-memory":
       case "rwkv4":
         return { ...mixer, width: this.width(mixer.width) };
       case "fourier":

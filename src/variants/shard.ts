@@ -145,6 +145,7 @@ function splitMixer(model: ModelDescription, mixer: Mixer, tensor: number): Mixe
         width: over(mixer.width, "channels of the recurrence"),
       };
     case "short-convolution":
+    case "gated-memory":
     case "rwkv4":
       return { ...mixer, width: over(mixer.width, "channels") };
     case "fourier":

@@ -61,6 +61,7 @@ export function runMixer(
       return (mixer.version === 7 ? runRwkv7 : runRwkv)(inputs, mixer, norm, hidden, parameters);
     case "rwkv4":
       return runRwkv4(inputs, mixer, hidden, parameters);
+    case "gated-memory":
     case "compressed":
       throw new Error(`no reference for ${mixer.kind}`);
   }

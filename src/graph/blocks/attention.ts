@@ -26,9 +26,14 @@ export function addAttention(module: ModuleBuilder, input: string, mixer: Attent
       : weightsOnly(module, mixer, side, sourceWidth, width, bias, sourceTokens);
 
   const experts = mixer.projectionExperts;
+  const rank = mixer.queryRank;
   let query =
     experts === undefined
-      ? module.linear("query", input, inWidth / (mixer.groups?.query ?? 1), heads * keyDim, { bias: mixer.bias.query })
+      ? rank === undefined
+        ? module.linear("query", input, inWidth / (mixer.groups?.query ?? 1), heads * keyDim, {
+            bias: mixer.bias.query,
+          })
+        : projectByRank(module, input, [inWidth, rank, heads * keyDim], mixer.bias.query)
       : projectByExperts(module, "query", input, [inWidth, (heads * keyDim) / experts.chosen], heads * keyDim, experts);
   let key = mixer.sharedQueryKey === true ? query : projected("key", kvHeads * keyDim, mixer.bias.key);
   const value = mixer.keyValue === "key-is-value" ? key : projected("value", kvHeads * valueDim, mixer.bias.value);
@@ -186,6 +191,18 @@ function lengthsOf(module: ModuleBuilder, mixer: Attention, keys: Expression): P
   if (mixer.source === "encoder" || mixer.across !== undefined || !module.hasEarlier)
     return { lengths: { queries, keys } };
   return queries.minus(n).isZero ? {} : { lengths: { queries, keys, earlier } };
+}
+
+/** Queries through a narrow width with an RMS norm in it: widths of input, rank and all heads. */
+function projectByRank(
+  module: ModuleBuilder,
+  input: string,
+  [inWidth, rank, outWidth]: readonly [number, number, number],
+  bias: boolean,
+): string {
+  const narrow = module.linear("query_down", input, inWidth, rank);
+  const norm = { ...module.around.norm, kind: "rms", bias: false, plain: false } as const;
+  return module.linear("query", module.normalise("query_down_norm", narrow, norm, rank), rank, outWidth, { bias });
 }
 
 /** A projection that a router chooses per token from several (JetMoE); queries and output share the router. */

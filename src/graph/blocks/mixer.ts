@@ -8,6 +8,7 @@ import { addLatentAttention } from "./latent.js";
 import { addLinearAttention, addRwkv } from "./linear.js";
 import {
   addDeltaRule,
+  addGatedMemory,
   addLightning,
   addMamba1,
   addMamba2,
@@ -40,6 +41,8 @@ export function addMixer(module: ModuleBuilder, input: string, mixer: Mixer): st
       return addRgLru(module, input, mixer);
     case "short-convolution":
       return addShortConvolution(module, input, mixer);
+    case "gated-memory":
+      return addGatedMemory(module, input, mixer);
     case "rwkv4":
       return addRwkv4(module, input, mixer);
     case "rwkv":

@@ -1,6 +1,7 @@
 import { Expression, ceilDivide, min } from "../../math/expression.js";
 import type {
   DeltaRule,
+  GatedMemory,
   LightningAttention,
   Mamba1,
   Mamba2,
@@ -48,8 +49,11 @@ export function addMamba2(module: ModuleBuilder, input: string, mixer: Mamba2): 
   const { hidden, norm, tokens } = module.around;
   const { heads, headDim, stateDim, groups } = mixer;
   const width = heads * headDim;
-  const convolvedWidth = width + 2 * groups * stateDim;
-  const entered = module.linear("in", input, hidden, width + convolvedWidth + heads, { bias: mixer.bias });
+  const { selectRank } = mixer;
+  const early = selectRank === undefined;
+  const convolvedWidth = width + (early ? 2 * groups * stateDim : 0);
+  const enteredWidth = width + convolvedWidth + (early ? heads : 0);
+  const entered = module.linear("in", input, hidden, enteredWidth, { bias: mixer.bias });
   const convolved = module.convolution(
     "convolution",
     entered,
@@ -57,6 +61,7 @@ export function addMamba2(module: ModuleBuilder, input: string, mixer: Mamba2): 
     mixer.convolution,
     mixer.convolutionBias,
   );
+  if (selectRank !== undefined) selectLate(module, convolved, mixer, selectRank);
   const ready = module.weighted("decay", convolved, { time_bias: [heads], decay: [heads], skip: [heads] });
   let mixed: string;
   if (module.decode) {
@@ -103,6 +108,17 @@ export function addMamba2(module: ModuleBuilder, input: string, mixer: Mamba2): 
   return module.linear("out", module.elementwise("gated", "multiply", [normed, normed]), width, hidden, {
     bias: mixer.bias,
   });
+}
+
+/** B, C and Δ of Mamba 2 from the convolved channels, as Mamba 1 has them, with norms. */
+function selectLate(module: ModuleBuilder, convolved: string, mixer: Mamba2, rank: number): void {
+  const { heads, headDim, stateDim } = mixer;
+  const rms = { ...module.around.norm, kind: "rms", bias: false, offset: false } as const;
+  const selected = module.linear("select", convolved, heads * headDim, rank + 2 * stateDim);
+  module.normalise("time_norm", selected, rms, rank);
+  module.normalise("b_norm", selected, rms, stateDim);
+  module.normalise("c_norm", selected, rms, stateDim);
+  module.linear("time", selected, rank, heads);
 }
 
 /** Delta rule (arXiv:2406.06484), gated (arXiv:2412.06464; per channel: Kimi Linear, arXiv:2510.26692), state [valueHeads, keyDim, valueDim]. */
@@ -296,6 +312,15 @@ export function addRgLru(module: ModuleBuilder, input: string, mixer: RgLru): st
   const ready = module.weighted("decay", convolved, { decay: [width] });
   const scanned = module.scan("scan", [ready, ...gates], [width], 6 * width, width);
   return module.linear("out", module.elementwise("gated", "multiply", [scanned, gate]), width, hidden, { bias: true });
+}
+
+/** Gated memory unit: what a Mamba layer before scanned at the same positions, gated anew; it keeps nothing. */
+export function addGatedMemory(module: ModuleBuilder, input: string, mixer: GatedMemory): string {
+  const { hidden } = module.around;
+  const { width, bias } = mixer;
+  const gate = module.elementwise("gate", "silu", [module.linear("in", input, hidden, width, { bias })]);
+  const gated = module.elementwise("gated", "multiply", [gate, module.value("memory", width)]);
+  return module.linear("out", gated, width, hidden, { bias });
 }
 
 /** Gated short convolution of LFM2: two gates around a depthwise convolution. */

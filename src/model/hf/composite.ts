@@ -3,6 +3,7 @@ import { size, sizeOrZero } from "./checks.js";
 import type { ConfigReader } from "./config-reader.js";
 import { shareEqual } from "./decoder.js";
 import { noBias, softmax } from "./parts.js";
+import { step3Vision } from "./step3.js";
 import { visionReaders } from "./vision.js";
 import { wrappedAudio, wrappedVision } from "./vision-wrapped.js";
 import type { VisionReader } from "./vision-tower.js";
@@ -63,6 +64,7 @@ export const composites: Readonly<Record<string, Composite>> = {
   kimi_k3: { text: "kimi_linear", nested, vision: visionReaders.moonVit },
   minimax_m3_vl: { text: "minimax_m3", nested, vision: visionReaders.minimax },
   step3p7: { text: "step3p5", nested, vision: visionReaders.step },
+  step3_vl: { text: "step3_text", nested, vision: step3Vision },
   muse_glimmer: { text: "muse_glimmer_text", nested, vision: visionReaders.muse },
   glm5_next: { text: "glm5_next_text", nested, vision: visionReaders.glm5 },
   deepseek_vl_v2: { text: "deepseek_v2", nested, vision: null },

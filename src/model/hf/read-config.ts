@@ -24,6 +24,7 @@ import { linearReaders } from "./linear.js";
 import { mambaReaders } from "./mamba.js";
 import { mobileBertReaders } from "./mobilebert.js";
 import { moeReaders } from "./moe.js";
+import { plamoReaders } from "./plamo.js";
 import { peekPrediction } from "./prediction.js";
 import { freshEncoderReaders } from "./encoder-fresh.js";
 import { mixedMoeReaders } from "./moe-mixed.js";
@@ -47,6 +48,8 @@ import { soundReaders } from "./sound.js";
 import { sparseReaders } from "./sparse.js";
 import { visionTextReaders } from "./vl-text.js";
 import { xformerReaders } from "./xformer.js";
+import { sambaYReaders } from "./sambay.js";
+import { step3Readers } from "./step3.js";
 import { readQuantisation } from "./quantisation/read.js";
 import type { Reader, ReaderResult } from "./reader.js";
 import { textKinReaders } from "./text-kin.js";
@@ -97,6 +100,9 @@ const readers: ReadonlyMap<string, Reader> = new Map<string, Reader>(
     ...diffusionReaders,
     ...textKinReaders,
     ...freshEncoderReaders,
+    ...plamoReaders,
+    ...sambaYReaders,
+    ...step3Readers,
   }),
 );
 

@@ -24,6 +24,9 @@ const balanced = new Set([
 /** Families whose layers for prediction carry copies of embedding and head. */
 const copying = new Set(["deepseek_v3", "deepseek_v32", "glm4_moe", "glm_moe_dsa"]);
 
+/** Families whose layers that read another one's cache have no projections of their own. */
+const withoutUnused = new Set(["phi4flash"]);
+
 /** What the published checkpoint holds beside the model that is run, or null where that is nothing. */
 export function unrunOf(
   modelType: string,
@@ -37,7 +40,7 @@ export function unrunOf(
   const weights = [
     ...(balanced.has(modelType) ? balancing([...decoder.layers, ...(prediction?.layers ?? [])]) : []),
     ...(modelType === "deepseek_v4" ? fixedRoutes(result, decoder, config) : []),
-    ...unusedProjections(decoder, result.hiddenSize),
+    ...(withoutUnused.has(modelType) ? [] : unusedProjections(decoder, result.hiddenSize)),
   ];
   if (prediction === null && weights.length === 0) return null;
   return { ...(prediction === null ? {} : { prediction }), weights };

@@ -14,11 +14,12 @@ import { defaultsPegasus } from "./from-pegasus.js";
 import { defaultsQwen2 } from "./from-qwen2.js";
 import { defaultsRecurrentGemma } from "./from-recurrent-gemma.js";
 import { defaultsT5 } from "./from-t5.js";
+import { publishedDecoderDefaults } from "./published-decoders.js";
 import type { ClassDefaults } from "./types.js";
 
 /**
  * What Hugging Face transformers 5.18 fills in where a file leaves a key out: the default configuration of each model
- * type. Null marks a value that the class works out from others.
+ * type, and what classes that come with their checkpoints do. Null marks a value that the class works out from others.
  */
 export const classDefaults: ClassDefaults = {
   ...defaultsAfmoe,
@@ -37,4 +38,5 @@ export const classDefaults: ClassDefaults = {
   ...defaultsQwen2,
   ...defaultsRecurrentGemma,
   ...defaultsT5,
+  ...publishedDecoderDefaults,
 };
