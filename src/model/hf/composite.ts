@@ -65,6 +65,7 @@ export const composites: Readonly<Record<string, Composite>> = {
   minimax_m3_vl: { text: "minimax_m3", nested, vision: visionReaders.minimax },
   step3p7: { text: "step3p5", nested, vision: visionReaders.step },
   step3_vl: { text: "step3_text", nested, vision: step3Vision },
+  inkling_mm_model: { text: "inkling_text", nested, vision: null },
   muse_glimmer: { text: "muse_glimmer_text", nested, vision: visionReaders.muse },
   glm5_next: { text: "glm5_next_text", nested, vision: visionReaders.glm5 },
   deepseek_vl_v2: { text: "deepseek_v2", nested, vision: null },

@@ -1,5 +1,6 @@
 import type { Norm } from "../types.js";
 import { flag, integer, listOf, size } from "./checks.js";
+import type { ConfigReader } from "./config-reader.js";
 import { full, readLayerCount, readRotary } from "./decoder.js";
 import { unrotated } from "./dense.js";
 import { mixed, readMoe } from "./moe.js";
@@ -51,26 +52,64 @@ const readLlama4: Reader = (config) => {
   });
 };
 
-/** models/mimo_v2_flash: sliding layers with sinks and key-value heads of their own; values narrower than keys. */
+/**
+ * models/mimo_v2_flash, and MiMo V2.5 (mimo_v2): sliding layers with sinks and heads of their own; values narrower than
+ * keys. Published files list both kinds of layers as 0 and 1.
+ */
 const readMimoV2: Reader = (config) => {
   const layers = readLayerCount(config);
-  const spanOf = spans(config, layers, (layer) =>
-    layer === 0 || (layer + 1) % 6 === 0 ? "full_attention" : "sliding_attention",
-  );
+  const listed = config.has("hybrid_layer_pattern");
+  const pattern = listed ? config.perLayer("hybrid_layer_pattern", integer, layers) : null;
+  const sliding = (layer: number): boolean =>
+    pattern === null ? layer !== 0 && (layer + 1) % 6 !== 0 : pattern[layer] === 1;
+  const spanOf = spans(config, layers, (layer) => (sliding(layer) ? "sliding_attention" : "full_attention"), {
+    window: ["sliding_window", "sliding_window_size"],
+  });
   const kvHeads = config.size("num_key_value_heads");
   const slidingKv = config.derived("swa_num_key_value_heads", size, "2 · num_key_value_heads", () => 2 * kvHeads);
   const valueDim = config.derived("v_head_dim", size, "head_dim", () => config.size("head_dim"));
-  config.ignore("attention_value_scale");
-  const sparse = sparseLayers(config, layers, () => 1);
+  const own = (key: string, otherwise: number): number => config.peek(key, size) ?? otherwise;
+  const slidingHeads = own("swa_num_attention_heads", config.size("num_attention_heads"));
+  if (slidingHeads % slidingKv !== 0) {
+    throw config.bad("swa_num_key_value_heads", slidingKv, `expected a divisor of ${slidingHeads}`);
+  }
+  const keyDim = config.size("head_dim");
+  const local = {
+    heads: slidingHeads,
+    kvHeads: slidingKv,
+    keyDim: own("swa_head_dim", keyDim),
+    valueDim: own("swa_v_head_dim", valueDim),
+    scale: own("swa_head_dim", keyDim) ** -0.5,
+    ...((config.peek("add_swa_attention_sink_bias", flag) ?? true) ? { sinks: true } : {}),
+  };
+  const everywhere = (config.peek("add_full_attention_sink_bias", flag) ?? false) ? { sinks: true } : {};
+  config.ignore("attention_value_scale", "attention_chunk_size", "attention_projection_layout", "swa_rope_theta");
+  config.ignore("hybrid_block_size", "n_shared_experts", "scoring_func", "topk_method", "moe_router_dtype");
+  noteTowers(config);
+  const sparse = mimoSparse(config, layers);
+  const norm = rmsNorm(config, ["rms_norm_eps", "layernorm_epsilon"]);
   return readMoe(config, {
+    norm,
     ffn: mixed(config, sparse, moe(config)),
     attention: (layer) => {
       const span = spanOf[layer] ?? full;
-      const slides = span.kind === "window";
-      return { span, valueDim, ...(slides ? { sinks: true, kvHeads: slidingKv } : {}) };
+      return span.kind === "window" ? { span, ...local } : { span, valueDim, ...everywhere };
     },
   });
 };
+
+function mimoSparse(config: ConfigReader, layers: number): boolean[] {
+  if (!config.has("moe_layer_freq")) return sparseLayers(config, layers, () => 1);
+  config.ignore("mlp_layer_types", "first_k_dense_replace");
+  return (config.perLayer("moe_layer_freq", integer, layers) ?? []).map((kind) => kind === 1);
+}
+
+/** Towers beside a language model whose keys are on the top level. */
+function noteTowers(config: ConfigReader): void {
+  const left = ["vision_config", "audio_config"].filter((key) => config.has(key));
+  config.ignore(...left, "processor_config", "vision_model_type");
+  for (const key of left) config.note(`only the language model is described: ${key} is left out, its parameters too`);
+}
 
 /** models/jetmoe: attention heads are experts too. */
 const readJetMoe: Reader = (config) => {
@@ -133,6 +172,7 @@ export const mixedMoeReaders: Readonly<Record<string, Reader>> = {
   laguna: readLaguna,
   llama4_text: readLlama4,
   mimo_v2_flash: readMimoV2,
+  mimo_v2: readMimoV2,
   jetmoe: readJetMoe,
   dbrx: readDbrx,
 };

@@ -17,6 +17,7 @@ import { gemmaReaders } from "./gemma.js";
 import { diffusionReaders } from "./diffusion.js";
 import { flaReaders } from "./fla.js";
 import { hybridReaders } from "./hybrid.js";
+import { inklingReaders } from "./inkling.js";
 import { imageReaders } from "./image.js";
 import { latentReaders } from "./latent.js";
 import { llamaKinReaders } from "./llama-kin.js";
@@ -102,6 +103,7 @@ const readers: ReadonlyMap<string, Reader> = new Map<string, Reader>(
     ...freshEncoderReaders,
     ...plamoReaders,
     ...sambaYReaders,
+    ...inklingReaders,
     ...step3Readers,
   }),
 );
@@ -111,6 +113,7 @@ const defaultsOf: Readonly<Record<string, string>> = {
   kimi_k2: "deepseek_v3",
   minimax_m1: "minimax",
   mimo: "qwen2",
+  mimo_v2: "mimo_v2_flash",
   ernie4_5: "llama",
   hunyuan_v1_dense: "hunyuan_v1_moe",
   hunyuan: "hunyuan_v1_moe",
