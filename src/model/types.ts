@@ -3,6 +3,7 @@ import type { Mixer } from "./mixers.js";
 import type { WeightStorage } from "./storage.js";
 
 export type * from "./mixers.js";
+export type * from "./recurrent-mixers.js";
 export type * from "./rotary.js";
 
 export type Activation = "silu" | "gelu" | "gelu-tanh" | "relu" | "relu2";

@@ -18,7 +18,7 @@ const mimo: Config = {
   attention_bias: false,
   attention_chunk_size: 128,
   attention_projection_layout: "fused_qkv",
-  attention_value_scale: 0.707,
+  attention_value_scale: 0.612,
   head_dim: 192,
   hidden_act: "silu",
   hidden_size: 4096,

@@ -90,7 +90,7 @@ function windowOf(config: ConfigReader, layers: number, half: number): (layer: n
       throw config.bad("sliding_window", `a list of ${listed.length}`, `expected ${layers} numbers or nulls`);
     }
     return (layer) => {
-      const item = listed[layer];
+      const item: unknown = listed[layer];
       return typeof item === "number" && layer < half ? { kind: "window", size: item } : full;
     };
   }

@@ -1,4 +1,4 @@
-import type { LinearAttention, Mixer, Rwkv } from "../mixers.js";
+import type { LinearAttention, Mixer, Rwkv } from "../types.js";
 import type { MixerSpec } from "./mixer-schema.js";
 import { SpecProblem, divisor, share } from "./problem.js";
 
