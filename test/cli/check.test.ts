@@ -93,11 +93,73 @@ describe("nsquared check against a baseline", () => {
     const { code, err, out } = await command(["check", other, "--baseline", base]);
     expect(code).toBe(2);
     expect(out).toBe("");
-    expect(err).toMatch(/model.digest is "sha256:2".*compare a model with itself/);
+    expect(err).toMatch(/model is "tiny \(built-in\)".*with other layers or sizes .*compare a model with itself/);
+    const scaled = measured(usual, 2, { model: { ...model, digest: "sha256:3", scaling: { layers: 4 } } });
+    const smaller = await command(["check", scaled, "--baseline", base]);
+    expect(smaller.err).toMatch(/"tiny \(built-in, --layers 4\)"; the baseline \S+ has tiny \(built-in\); compare/);
     const elsewhere = measured(usual, 3, { machine: { ...machine, cpu: "Other CPU" } });
     const { document } = await check([elsewhere, "--baseline", base]);
     expect(document.warnings.map((one) => one.code)).toEqual(["machine-differs"]);
   });
+});
+
+/** A run of ONNX Runtime on a machine that takes `slow` times as long for everything, the reference workload included. */
+function onMachine(law: Law, slow: number, seed: number): string {
+  const random = seededRandom(seed);
+  const noisy = (seconds: number) => seconds * slow * Math.exp(0.01 * normalDeviate(random));
+  const reference = { phase: "reference", n: 512, depth: 0, batch: 1 } as const;
+  const [constant, linear, quadratic] = law;
+  const samples = [0, 1, 2, 3, 4].flatMap((block): Sample[] => [
+    sample({ ...reference, block, at: block + 1, seconds: noisy(0.02) }),
+    ...lengths.map((n) =>
+      sample({ n, block, at: block + 1, seconds: noisy(constant + linear * n + quadratic * n * n) }),
+    ),
+    sample({ ...reference, block, at: block + 1, seconds: noisy(0.02) }),
+  ]);
+  const { runtime, plan } = header();
+  files += 1;
+  const path = join(folder.path, `run${files}.json`);
+  const change = { runtime: { ...runtime, runner: "onnx-node" }, plan: { ...plan, reference } };
+  writeFileSync(path, formatRun(run({ ...change, samples })));
+  return path;
+}
+
+describe("a machine that is slower as a whole", () => {
+  test("is no reason to fail where its own reference workload is as much slower", async () => {
+    const words = [onMachine(usual, 1.2, 1), "--baseline", onMachine(usual, 1, 2)];
+    const { code, document } = await check(words);
+    expect(code).toBe(0);
+    const level = document.findings.find(({ name }) => name === "level");
+    expect(level?.verdict).toBe("cannot-tell");
+    expect(level?.message).toMatch(
+      /1\.(?:19|2)\d* times the baseline .* the machine may have been .* took 1\.2 times as long/,
+    );
+    expect((await check([...words, "--strict"])).code).toBe(1);
+  });
+
+  test("does not excuse a run that is slower than that", async () => {
+    const base = onMachine(usual, 1, 2);
+    const slower = await check([onMachine([0.024, 1.2e-4, 3.6e-8], 1, 3), "--baseline", base]);
+    expect(slower.code).toBe(1);
+    expect(failures(slower.document)).toContain("level");
+    const both = await check([onMachine([0.02, 1e-4, 6e-8], 1.2, 4), "--baseline", base]);
+    expect(both.code).toBe(1);
+    expect(failures(both.document)).toContain("quadratic");
+  });
+});
+
+test("what executed the run and what each run doubts of itself is said beside the verdict", async () => {
+  const { runtime } = header();
+  const naive = measured([0.02, 1e-4, 9e-8], 1, {
+    runtime: { ...runtime, attention: "naive" },
+    warnings: [{ code: "busy", message: "the machine was busy" }],
+  });
+  const { code, document } = await check([naive, "--baseline", measured(usual, 2)]);
+  expect(code).toBe(1);
+  expect(document.warnings).toMatchObject([
+    { code: "runtime-differs", message: "runtime.attention is naive here and fused in the baseline" },
+    { code: "busy", message: `${naive}: the machine was busy` },
+  ]);
 });
 
 describe("nsquared check of a latency", () => {
@@ -113,6 +175,15 @@ describe("nsquared check of a latency", () => {
     expect(close.code).toBe(0);
     expect(close.document.findings[0]?.verdict).toBe("cannot-tell");
     expect((await check([path, "--limit", "ttft@4k<933ms", "--strict"])).code).toBe(1);
+  });
+
+  test("a time that is plainly beyond the limit misses it, even where nobody can tell by how much", async () => {
+    const few = [128, 256, 512].map((n) => sample({ n, seconds: 1e-3 * n, block: 0 }));
+    const path = join(folder.path, "few.json");
+    writeFileSync(path, formatRun(run({ samples: few })));
+    const { code, document } = await check([path, "--limit", "ttft@32k<5s", "--limit", "ttft@32k<30s"]);
+    expect(code).toBe(1);
+    expect(document.findings.map(({ verdict }) => verdict)).toEqual(["fail", "cannot-tell"]);
   });
 
   test("several limits, one missed, is a failure", async () => {
