@@ -3,6 +3,7 @@ import { type Dtype, type Seconds, bytesPerElement } from "../base/units.js";
 import type { OperatorCost } from "../cost/table.js";
 import type { Dtypes } from "../model/types.js";
 import type { OperatorClass } from "./efficiency.js";
+import { type DefaultChunk, atOnce, mlxStep, sglangChunk, ubatch, vllmBudget } from "./engine-chunks.js";
 import { engineRows } from "./engine-fits.js";
 import { engineKey } from "./engine-key.js";
 import { type EngineRow, factored, rowsFor } from "./engine-rows.js";
@@ -119,7 +120,7 @@ function unpackedTo16(row: OperatorCost): number {
 interface Character {
   readonly kernels: string;
   readonly attention: Engine["attention"];
-  readonly chunk: number | null;
+  readonly chunk: DefaultChunk;
   readonly operandsOf: Engine["operandsOf"];
   readonly halfSums: boolean;
   readonly unpackedBytes: Engine["unpackedBytes"];
@@ -136,26 +137,31 @@ const served = {
 } as const;
 
 const characters: Readonly<Record<EngineName, Character>> = {
-  vllm: { ...served, kernels: "vllm", chunk: null, about: "FlashAttention, prefill at once" },
-  sglang: { ...served, kernels: "sglang", chunk: null, about: "FlashInfer or FlashAttention, prefill at once" },
-  "tensorrt-llm": { ...served, kernels: "tensorrt-llm", chunk: null, about: "its own kernels, prefill at once" },
-  "hf-eager": { ...served, attention: "naive", kernels: "vllm", chunk: null, about: "PyTorch, scores in memory" },
-  "hf-sdpa": { ...served, kernels: "vllm", chunk: null, about: "PyTorch, scaled_dot_product_attention" },
+  vllm: { ...served, kernels: "vllm", chunk: vllmBudget, about: "FlashAttention" },
+  sglang: { ...served, kernels: "sglang", chunk: sglangChunk, about: "FlashInfer or FlashAttention" },
+  "tensorrt-llm": { ...served, kernels: "tensorrt-llm", chunk: atOnce, about: "its own kernels, prefill at once" },
+  "hf-eager": { ...served, attention: "naive", kernels: "vllm", chunk: atOnce, about: "PyTorch, scores in memory" },
+  "hf-sdpa": { ...served, kernels: "vllm", chunk: atOnce, about: "PyTorch, scaled_dot_product_attention" },
   "llama.cpp-cuda": {
     ...served,
     kernels: ggmlKernels,
-    chunk: 512,
+    chunk: ubatch,
     operandsOf: quantisedToInt8,
     halfSums: true,
     about: "batches of 512 (n_ubatch), flash attention, quantised weights at int8 rates",
   },
-  "llama.cpp-metal": { ...served, kernels: "other", chunk: 512, about: "batches of 512 (n_ubatch), flash attention" },
-  "llama.cpp-cpu": { ...served, kernels: "other", chunk: 512, about: "batches of 512 (n_ubatch)" },
-  mlx: { ...served, kernels: "other", chunk: 512, about: "mlx_lm, prefill in steps of 512" },
+  "llama.cpp-metal": {
+    ...served,
+    kernels: "other",
+    chunk: ubatch,
+    about: "batches of 512 (n_ubatch), flash attention",
+  },
+  "llama.cpp-cpu": { ...served, kernels: "other", chunk: ubatch, about: "batches of 512 (n_ubatch)" },
+  mlx: { ...served, kernels: "other", chunk: mlxStep, about: "mlx_lm" },
   onnxruntime: {
     ...served,
     kernels: "other",
-    chunk: null,
+    chunk: atOnce,
     memory: onnxMemory,
     about: "GroupQueryAttention",
   },
@@ -203,7 +209,8 @@ function rowFor(name: string, device: DeviceRecord, bits: Bits): EngineRow | und
 }
 
 function profileOf(name: EngineName, device: DeviceRecord, bits: Bits, attention: Engine["attention"]): Engine {
-  const { about, ...character } = { ...characters[name], ...(attention === "naive" ? unfused[name] : {}) };
+  const { about, chunk, ...rest } = { ...characters[name], ...(attention === "naive" ? unfused[name] : {}) };
+  const character = { ...rest, chunk: chunk(device) };
   // Where only builds with the other attention were timed, products and all else are as there.
   const timed = ([attention, attention === "naive" ? "fused" : "naive"] as const)
     .map((builds) => ({ builds, row: rowFor(engineKey(name, builds, device), device, bits) }))

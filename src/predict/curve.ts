@@ -7,6 +7,7 @@ import { type Interval, logNormalInterval } from "./interval.js";
 import type { CurveOperator, Pass } from "./operators.js";
 import { type CurvePhase, type Plan, type PlanOptions, makePlan } from "./plan.js";
 import { type Schedule, decodePass, defaultSchedule, prefillPass } from "./schedule.js";
+import { sumOf } from "./sums.js";
 import { type Work, worksOf } from "./works.js";
 
 export type { CurveOperator } from "./operators.js";
@@ -60,16 +61,17 @@ export function curveOf(plan: Plan, phase: CurvePhase, schedule: Partial<Schedul
 }
 
 export function curveOfPass(plan: Plan, phase: CurvePhase, pass: Pass): Curve {
-  const { operators, outside, stepsFrom } = pass;
+  const { operators, outside, stepsFrom, secondsOf } = pass;
   const works = worksOf(operators);
-  const overheads = sumOf(works.map((work) => work.overhead));
+  const overheads = secondsOf?.("overhead") ?? sumOf(works.map((work) => work.overhead));
   const overhead = (length: number): number => outside(length) + overheads(length);
   const { common: commonSpread, classes } = plan.engine.logSpreads[phase];
   const components = operatorClasses.flatMap((name): CurveComponent[] => {
     const logSpread = classes * classSpread(name, plan.device, plan.model.dtypes.activations, plan.engine);
     if (name === "overhead") return [{ name, seconds: overhead, logSpread }];
     const members = works.filter((one) => one.class === name);
-    return members.length === 0 ? [] : [{ name, seconds: sumOf(members.map(({ work }) => work)), logSpread }];
+    if (members.length === 0) return [];
+    return [{ name, seconds: secondsOf?.(name) ?? sumOf(members.map(({ work }) => work)), logSpread }];
   });
   const seconds = sumOf(components.map((component) => component.seconds));
   const spreads = components.map(({ logSpread }) => logSpread);
@@ -106,14 +108,6 @@ export function spreadOut(parts: readonly number[], logSpreads: readonly number[
     variance += own * own;
   }
   return logNormalInterval(total, Math.sqrt(variance));
-}
-
-function sumOf(functions: readonly ((length: number) => number)[]): (length: number) => number {
-  return (length) => {
-    let sum = 0;
-    for (const one of functions) sum += one(length);
-    return sum;
-  };
 }
 
 /** Seconds of an operator with the overhead of starting it. */

@@ -132,15 +132,46 @@ describe("several devices", () => {
   });
 
   test("that split the sequence hide the ring behind attention once it is long", () => {
-    const { prefill } = deploy(llama, h100, { parallel: { ...noParallelism, context: 4 } });
+    const { prefill } = deploy(llama, h100, { parallel: { ...noParallelism, context: 4 }, chunk: null });
     const ring = prefill.operators.find(({ name }) => name === "ring_keys_values");
     expect(ring?.work(2000)).toBeGreaterThan(0);
     expect(ring?.work(200_000)).toBe(0);
-    expect(prefill.seconds(200_000) / deploy(llama, h100).prefill.seconds(200_000)).toBeCloseTo(1 / 4, 2);
+    expect(prefill.seconds(200_000) / deploy(llama, h100, { chunk: null }).prefill.seconds(200_000)).toBeCloseTo(
+      1 / 4,
+      2,
+    );
   });
 });
 
 describe("a prefill in chunks", () => {
+  test.each([
+    ["h100", "vllm", 8192],
+    ["a100-80gb", "vllm", 2048],
+    ["rtx4090", "vllm", 2048],
+    ["tpu v5e", "vllm", null],
+    ["rtx4090", "sglang", 2048],
+    ["l40s", "sglang", 4096],
+    ["h200", "sglang", 8192],
+    ["b200", "sglang", 16_384],
+    ["h100", "tensorrt-llm", null],
+    ["rtx4090", "llama.cpp-cuda", 512],
+    ["m2-ultra", "mlx", 2048],
+    ["h100", "hf-sdpa", null],
+  ])("is as on %s under %s where nothing is asked for: %s tokens", (on, engineName, chunk) => {
+    expect(deploy(llama, findDevice(on), { engineName }).options.chunk).toBe(chunk);
+  });
+
+  test("is refused to an encoder, as are tokens computed before; no engine computes it in parts", () => {
+    const cpp = { engineName: "llama.cpp-cuda" };
+    for (const model of [bert, t5]) {
+      expect(deploy(model, h100, cpp).options.chunk).toBeNull();
+      expect(() => deploy(model, h100, { chunk: 512 })).toThrow(/chunk is 512; none: its encoder sees every position/);
+      expect(() => deploy(model, h100, { cachedShare: 0.5 })).toThrow(/cached share is 0.5; 0: its encoder/);
+    }
+    expect(() => deploy(bert, h100, { depth: 100 })).toThrow(/depth is 100; 0: its encoder/);
+    expect(deploy(bert, h100, cpp).prefill.exponent(50_000)).toBeGreaterThan(1.8);
+  });
+
   test("is a plain one up to one chunk, and never faster", () => {
     for (const model of [llama, mistral, next]) {
       const plain = deploy(model, h100).prefill;

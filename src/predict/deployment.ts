@@ -1,7 +1,8 @@
+import { badInput } from "../base/errors.js";
 import { once } from "../base/once.js";
 import type { Dtype } from "../base/units.js";
 import type { GraphOptions } from "../graph/types.js";
-import { engineOf } from "../hardware/engine.js";
+import { type Engine, engineOf } from "../hardware/engine.js";
 import type { DeviceRecord } from "../hardware/record.js";
 import type { FileType } from "../model/storage.js";
 import type { ModelDescription } from "../model/types.js";
@@ -35,9 +36,25 @@ export const defaultDeployment: DeploymentOptions = {
 };
 
 /** What is not asked for, as the engine does it: its attention, and the chunks that it computes a prefill in. */
-export function deploymentOptions(device: DeviceRecord, options: Partial<DeploymentOptions>): DeploymentOptions {
-  const { attention, chunk } = engineOf(device, options.engineName ?? null);
-  return { ...defaultDeployment, attention, chunk, ...options };
+export function deploymentOptions(
+  model: ModelDescription,
+  device: DeviceRecord,
+  options: Partial<DeploymentOptions>,
+): DeploymentOptions {
+  const engine = engineOf(device, options.engineName ?? null);
+  return { ...defaultDeployment, attention: engine.attention, chunk: chunkOf(model, engine), ...options };
+}
+
+/** Tokens of a prefill that an engine computes at once unless told otherwise; null for all. */
+export function chunkOf(model: ModelDescription, { chunk }: Pick<Engine, "chunk">): number | null {
+  return canChunk(model) ? chunk : null;
+}
+
+/** Whether no position sees a later one, so that a prompt can be computed part by part. */
+export function canChunk(model: ModelDescription): boolean {
+  return model.stacks.every(
+    ({ kind, length }) => kind === "decoder" || length?.kind === "absent" || length?.kind === "constant",
+  );
 }
 
 /** A model on hardware, ready to be asked. */
@@ -67,13 +84,24 @@ export function hasEncoder(model: ModelDescription): boolean {
   return model.stacks.some(({ length }) => length?.kind === "encoder");
 }
 
-/** @throws NsquaredError `parallel-divide`, `no-interconnect`, `engine-unknown`, `engine-device` */
+function checkParts(model: ModelDescription, { chunk, cachedShare, depth }: DeploymentOptions): void {
+  if (canChunk(model)) return;
+  const refused = (key: string, found: number | string, expected: string): Error =>
+    badInput("encoder-parts", { where: model.name, key, found, expected });
+  const whole = "its encoder sees every position at once, so that no part of the input is computed before the rest";
+  if (chunk !== null) throw refused("chunk", chunk, `none: ${whole}`);
+  if (cachedShare > 0) throw refused("cached share", cachedShare, `0: ${whole}`);
+  if (depth > 0 && !generates(model)) throw refused("depth", depth, `0: ${whole}`);
+}
+
+/** @throws NsquaredError `parallel-divide`, `no-interconnect`, `engine-unknown`, `engine-device`, `encoder-parts` */
 export function deploy(
   model: ModelDescription,
   device: DeviceRecord,
   options: Partial<DeploymentOptions> = {},
 ): Deployment {
-  const chosen = deploymentOptions(device, options);
+  const chosen = deploymentOptions(model, device, options);
+  checkParts(model, chosen);
   const formatted = withFormats(model, device, chosen);
   const { attention, parallel, interconnect, encoderLength, engineName } = chosen;
   const plan = makePlan(formatted.model, device, {

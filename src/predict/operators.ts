@@ -72,6 +72,8 @@ export interface Pass {
   readonly operators: readonly CurveOperator[];
   /** Seconds that belong to no operator. */
   readonly outside: (length: number) => Seconds;
+  /** Seconds of all operators of a class, or the overhead of all, where that is known faster than their sum. */
+  readonly secondsOf?: (kind: OperatorClass) => (length: number) => Seconds;
   /** Length from which on seconds grow by steps, one per chunk; absent where they are smooth. */
   readonly stepsFrom?: number;
 }

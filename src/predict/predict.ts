@@ -94,7 +94,7 @@ export function predict(
   device: DeviceRecord,
   options: Partial<PredictOptions> = {},
 ): Prediction {
-  const chosen = { ...defaultPredictOptions, ...options, ...deploymentOptions(device, options) };
+  const chosen = { ...defaultPredictOptions, ...options, ...deploymentOptions(model, device, options) };
   const { lengths, depth, attention, terms, limits } = chosen;
   check(chosen);
   const deployment = deploy(model, device, chosen);

@@ -3,7 +3,7 @@ import { tokens } from "../base/format.js";
 import { type Bytes, type Dtype, bytesPerElement } from "../base/units.js";
 import { computeDtype } from "../hardware/roofline.js";
 import type { FileType } from "../model/storage.js";
-import { type Deployment, type DeploymentOptions, deploy } from "./deployment.js";
+import { type Deployment, type DeploymentOptions, canChunk, deploy } from "./deployment.js";
 import { longestThatFits, needs } from "./memory.js";
 
 /** A change to a deployment after which a length fits. */
@@ -51,8 +51,9 @@ export function exceededAt(deployment: Deployment, n: number): Exceeded | null {
     if (remedy !== null) remedies.push(remedy);
     return remedy !== null;
   };
-  const chunk = options.chunk === null && n > usualChunk ? { chunk: usualChunk } : {};
-  const chunkText = options.chunk === null && n > usualChunk ? ` --chunk ${usualChunk}` : "";
+  const smaller = n > usualChunk && canChunk(deployment.model) && (options.chunk ?? n) > usualChunk;
+  const chunk = smaller ? { chunk: usualChunk } : {};
+  const chunkText = smaller ? ` --chunk ${usualChunk}` : "";
   if (chunkText !== "") found({ change: chunkText.trim(), options: chunk });
   if (device.calibration === null) {
     for (const change of formatChanges(deployment)) found(change);

@@ -1,7 +1,10 @@
+import { once as onceMade } from "../base/once.js";
 import { type Execution, type Pass, withExecutions } from "./operators.js";
 import { timePass } from "./pass.js";
+import type { Seconds } from "../base/units.js";
 import type { Plan } from "./plan.js";
-import { sumOfSteps } from "./sums.js";
+import { sumOf, sumOfSteps } from "./sums.js";
+import { worksOf } from "./works.js";
 
 /** How a request is run through the model. */
 export interface Schedule {
@@ -129,27 +132,28 @@ function inChunks(plan: Plan, schedule: Schedule, chunk: number, batch: number, 
   const of = (newTokens: number): Pass =>
     timePass(plan, { phase: "prefill", variable: "c", newTokens, depth: 0, batch });
   const [full, single] = [of(chunk), of(1)];
-  /** Chunks of a prompt of that length: whole ones, tokens of the rest, where the first begins. */
-  const chunksOf = (length: number) => {
-    const fresh = length * (1 - cachedShare);
-    const count = Math.floor(fresh / chunk);
-    return { fresh, count, rest: fresh - count * chunk, from: depth + length * cachedShare };
+  let known = { length: Number.NaN, fresh: 0, count: 0, rest: 0, from: 0 };
+  /** Chunks of a prompt of that length: whole ones, tokens of the rest, where the first begins. All operators ask for the same length. */
+  const chunksOf = (length: number): typeof known => {
+    if (length !== known.length) {
+      const fresh = length * (1 - cachedShare);
+      const count = Math.floor(fresh / chunk);
+      known = { length, fresh, count, rest: fresh - count * chunk, from: depth + length * cachedShare };
+    }
+    return known;
   };
   const whole = (length: number): boolean => chunksOf(length).fresh <= chunk;
-  const total = (
-    ofFull: (c: number) => number,
-    ofSingle: (c: number) => number,
-    fixed: boolean,
-    length: number,
-    lastOnly: boolean,
-  ): number => {
-    const { count, rest, from } = chunksOf(length);
-    const end = from + count * chunk;
-    const ending = rest > 0 ? part(ofSingle(end), ofFull(end), rest, chunk) : 0;
-    if (lastOnly) return rest > 0 ? ending : ofFull(end - chunk);
-    const sum = (fixed ? count * ofFull(from) : sumOfSteps(ofFull, from, chunk, count)) + ending;
-    if (pipeline === 1) return sum;
-    return (sum + (pipeline - 1) * ofFull(Math.max(from, end - chunk))) / pipeline;
+  const total = (ofFull: Timed | number, ofSingle: Timed | number, lastOnly: boolean): Timed => {
+    const always = cachedShare === 0 ? chunksFrom(depth, chunk, ofFull, ofSingle) : null;
+    return (length) => {
+      const { count, rest, from } = chunksOf(length);
+      const chunks = always ?? chunksFrom(from, chunk, ofFull, ofSingle);
+      const ending = rest > 0 ? part(chunks.single(count), chunks.full(count), rest, chunk) : 0;
+      const last = lastOnly || pipeline > 1 ? chunks.full(Math.max(0, count - 1)) : 0;
+      if (lastOnly) return rest > 0 ? ending : last;
+      const sum = chunks.sum(count) + ending;
+      return pipeline === 1 ? sum : (sum + (pipeline - 1) * last) / pipeline;
+    };
   };
   const threeOf = (index: number): readonly [Execution, Execution, Execution] => {
     const [plain, many, one] = [once, full, single].map(({ operators }) => operators[index]?.execution);
@@ -164,21 +168,16 @@ function inChunks(plan: Plan, schedule: Schedule, chunk: number, batch: number, 
     ({ part: place }, index, key): Execution => {
       const [plain, many, one] = threeOf(index);
       const last = place === "head";
-      const [plainly, fully, singly] = [plain.overhead, many.overhead, one.overhead].map(functionOf) as [
-        Timed,
-        Timed,
-        Timed,
-      ];
+      const timed = ({ work, fixed }: Execution): Timed | number => (fixed ? work(depth) : work);
+      const plainly = functionOf(plain.overhead);
+      const work = total(timed(many), timed(one), last);
+      const overhead = total(many.overhead, one.overhead, last);
       return {
         key,
         class: plain.class,
         degree: plain.degree,
-        work: remembered((length) =>
-          whole(length) ? plain.work(length) : total(many.work, one.work, many.fixed, length, last),
-        ),
-        overhead: remembered((length) =>
-          whole(length) ? plainly(length) : total(fully, singly, typeof many.overhead === "number", length, last),
-        ),
+        work: (length) => (whole(length) ? plain.work(length) : work(length)),
+        overhead: (length) => (whole(length) ? plainly(length) : overhead(length)),
         bound: (length) => {
           if (whole(length)) return plain.bound(length);
           const { fresh, from } = chunksOf(length);
@@ -189,30 +188,73 @@ function inChunks(plan: Plan, schedule: Schedule, chunk: number, batch: number, 
       };
     },
   );
+  const outside = total(full.outside(depth), single.outside(depth), false);
   return {
     operators,
-    outside: (length) =>
-      whole(length) ? once.outside(length) : total(full.outside, single.outside, true, length, false),
+    secondsOf: (kind) => {
+      const members = operators.flatMap((one, index) => (kind === "overhead" || one.class === kind ? [index] : []));
+      const secondsIn = (pass: Pass, chosen: readonly number[]): Timed =>
+        sumOf(
+          worksOf(chosen.flatMap((index) => pass.operators[index] ?? [])).map(({ work, overhead }) =>
+            kind === "overhead" ? overhead : work,
+          ),
+        );
+      const chunked = (last: boolean): Timed => {
+        const chosen = members.filter((index) => (full.operators[index]?.part === "head") === last);
+        return total(secondsIn(full, chosen), secondsIn(single, chosen), last);
+      };
+      // Made when a length asks for them: a table of devices asks each for few.
+      const plain = onceMade(() => secondsIn(once, members));
+      const [body, head] = [onceMade(() => chunked(false)), onceMade(() => chunked(true))];
+      return (length) => (whole(length) ? plain()(length) : body()(length) + head()(length));
+    },
+    outside: (length) => (whole(length) ? once.outside(length) : outside(length)),
     stepsFrom: chunk / (1 - cachedShare),
   };
 }
 
 type Timed = (length: number) => number;
 
-function functionOf(value: number | Timed): Timed {
-  return typeof value === "number" ? () => value : value;
+/** Whole chunks one after the other from a depth on: of the first `count` of them, of the one after those, of a single token there. */
+interface Chunks {
+  readonly sum: (count: number) => Seconds;
+  readonly full: (count: number) => Seconds;
+  readonly single: (count: number) => Seconds;
 }
 
-/** A curve, its interval and its split ask for the same length after each other. */
-function remembered(work: Timed): Timed {
-  let [at, seconds] = [Number.NaN, 0];
-  return (length) => {
-    if (length !== at) {
-      seconds = work(length);
-      at = length;
-    }
-    return seconds;
+/** Chunks that are added one by one, so that each length goes on from a shorter one. */
+const mostAdded = 256;
+
+/**
+ * Lengths of as many whole chunks take what one of them has found out.
+ *
+ * @param full seconds of a whole chunk after so many tokens, a number where they do not matter
+ * @param single seconds of a single token there
+ */
+function chunksFrom(from: number, chunk: number, full: Timed | number, single: Timed | number): Chunks {
+  const at = (of: Timed): ((count: number) => number) => {
+    const known: number[] = [];
+    return (count) => (known[count] ??= of(from + count * chunk));
   };
+  const ofSingle = typeof single === "number" ? () => single : at(single);
+  if (typeof full === "number") return { sum: (count) => count * full, full: () => full, single: ofSingle };
+  const ofFull = at(full);
+  const sums = [0];
+  const grouped = new Map<number, number>();
+  const sum = (count: number): number => {
+    if (count > mostAdded) {
+      const found = grouped.get(count) ?? sumOfSteps(full, from, chunk, count);
+      grouped.set(count, found);
+      return found;
+    }
+    for (let k = sums.length; k <= count; k += 1) sums[k] = (sums[k - 1] ?? 0) + ofFull(k - 1);
+    return sums[count] ?? 0;
+  };
+  return { sum, full: ofFull, single: ofSingle };
+}
+
+function functionOf(value: number | Timed): Timed {
+  return typeof value === "number" ? () => value : value;
 }
 
 /** Between what one token and what a whole chunk takes. */

@@ -24,3 +24,11 @@ export function sumOfSteps(
   }
   return sum;
 }
+
+export function sumOf(functions: readonly ((length: number) => number)[]): (length: number) => number {
+  return (length) => {
+    let sum = 0;
+    for (const one of functions) sum += one(length);
+    return sum;
+  };
+}

@@ -7,6 +7,7 @@ import { median } from "../math/median.js";
 import { posteriorSpread, robustFit } from "../math/robust-fit.js";
 import type { ModelDescription } from "../model/types.js";
 import { predictCurve } from "../predict/curve.js";
+import { chunkOf } from "../predict/deployment.js";
 import type { SampleSet, Series } from "../runs/import/types.js";
 
 /** One length of one series, with the seconds of its classes of operators as they are predicted now. */
@@ -137,7 +138,7 @@ function partsOf(
 ): Readonly<Record<string, Seconds>> {
   const continued = phase === "prefill" && axis === "depth";
   const attention = attentionOf(set);
-  const { chunk } = engineOf(device, engineName, model.dtypes, attention);
+  const chunk = chunkOf(model, engineOf(device, engineName, model.dtypes, attention));
   const curve = predictCurve(model, device, {
     phase: phase === "decode" ? "decode" : "prefill",
     batch,
