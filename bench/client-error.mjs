@@ -20,6 +20,7 @@ import { readFileSync } from "node:fs";
 import { connect } from "node:net";
 import { parseArgs } from "node:util";
 import { fileURLToPath } from "node:url";
+import { quantile } from "../dist/math/quantile.js";
 import { Connection } from "../dist/measure/openai-http.js";
 import { complete, questionOf } from "../dist/measure/openai-request.js";
 import { StreamReader } from "../dist/measure/openai-stream.js";
@@ -125,12 +126,6 @@ function firstErrors(pieces) {
     Number(new RegExp(`"nsquared_${name}": *([\\d.]+)`).exec(events[index]?.text ?? "")?.[1]);
   const arrived = events[first]?.arrived ?? Number.NaN;
   return { sent: arrived - stamp("sent", first), handed: arrived - stamp("handed", first + 1) };
-}
-
-/** @param {number[]} values @param {number} share */
-function quantile(values, share) {
-  const sorted = Float64Array.from(values).sort();
-  return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? Number.NaN;
 }
 
 /** @param {number} index @param {number} answer */

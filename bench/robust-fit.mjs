@@ -1,5 +1,8 @@
 // Statistics that the fits of this folder share.
+import { quantile } from "../dist/math/quantile.js";
+
 export { once } from "../dist/base/once.js";
+export { quantile };
 export { robustFit } from "../dist/math/robust-fit.js";
 
 /** @template Item @param {readonly Item[]} items @param {(item: Item) => string} key @returns {Map<string, Item[]>} */
@@ -13,14 +16,6 @@ export function grouped(items, key) {
     else known.push(item);
   }
   return groups;
-}
-
-/** @param {number[]} values @param {number} share */
-export function quantile(values, share) {
-  const sorted = values.toSorted((a, b) => a - b);
-  const place = share * (sorted.length - 1);
-  const low = sorted[Math.floor(place)] ?? Number.NaN;
-  return low + (place - Math.floor(place)) * ((sorted[Math.ceil(place)] ?? low) - low);
 }
 
 /** Between the 10th and the 90th percentile of a normal distribution lie this many standard deviations. @param {number[]} logs */

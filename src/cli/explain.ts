@@ -2,11 +2,12 @@ import { badInput } from "../base/errors.js";
 import { percent } from "../base/format.js";
 import { nodeAccess } from "../files/node.js";
 import { loadModel } from "../model/load.js";
-import { readSamples } from "../runs/import/index.js";
+import { type ColumnChoice, readSamples } from "../runs/import/index.js";
 import { loadDevice } from "../study/devices.js";
 import type { ExplainDocument } from "../study/documents/explain.js";
 import { againstText, explainDocumentOf, explainedSet, samplesOfSet } from "../study/explain.js";
 import { modelAsRun } from "../study/run-model.js";
+import { columnsOption } from "./fit-options.js";
 import { type SetUp, emit } from "./io.js";
 import { modelArgument } from "./words.js";
 
@@ -14,6 +15,7 @@ interface Options {
   readonly model?: string;
   readonly on?: string;
   readonly beside?: string;
+  readonly columns?: ColumnChoice;
   readonly json?: boolean;
 }
 
@@ -29,6 +31,7 @@ export const setUpExplain: SetUp = (command, io) => {
     .option("--model <model>", `the model that was measured: ${modelArgument}`)
     .option("--on <device>", "the device it ran on: of the catalog, a file, or `local`")
     .option("--beside <run>", "a run of the same model on the same server, known to have computed its prompts")
+    .addOption(columnsOption())
     .addHelpText(
       "after",
       `
@@ -37,7 +40,7 @@ Examples:
   nsquared explain run.json --model Llama-3.1-8B
   nsquared explain run.json --model Llama-3.1-8B --on h100
   nsquared explain benchmark.csv --beside runs/my-model-20261123-120000.json
-  nsquared explain latencies.csv --json`,
+  nsquared explain latencies.csv --columns length=prompt,time=latency:ms --json`,
     )
     .action(async (path: string, options: Options) => {
       if (options.model === undefined && options.on !== undefined) {
@@ -48,7 +51,8 @@ Examples:
         const expected = "what a server took before, or the physics of a model: leave one out";
         throw badInput("option-alone", { where: path, key: "--beside", found: "--model as well", expected });
       }
-      const set = await readSamples([path]);
+      const columns = options.columns === undefined ? {} : { columns: options.columns };
+      const set = await readSamples([path], columns);
       const beside = options.beside === undefined ? null : await readSamples([options.beside]);
       const named = options.model === undefined ? null : await loadModel(options.model, nodeAccess());
       const model =

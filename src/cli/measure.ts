@@ -11,7 +11,13 @@ import { type Run, cachedBefore, isOfServer, lengthOf } from "../runs/schema.js"
 import { localDevice } from "../study/devices.js";
 import type { MeasureDocument, UntilDocument } from "../study/documents/measure.js";
 import { measuredRows, serverSecondsOf } from "../study/measured-rows.js";
-import { type MeasureOptions, contextWarnings, defaultMeasureOptions, measureModel } from "../study/measure.js";
+import {
+  type MeasureOptions,
+  contextWarnings,
+  defaultMeasureOptions,
+  measureModel,
+  threadsText,
+} from "../study/measure.js";
 import { measureUntil, onlyDepth, onlyPhase, startLengths } from "../study/measure-until.js";
 import type { Goal } from "../study/until.js";
 import type { LoadedModel } from "../model/stored.js";
@@ -250,7 +256,7 @@ export function measureDocumentOf({ run, path }: Recorded, doubts: MeasureDocume
 function runtimeText(run: Run): string {
   const { runtime, model } = run;
   if (isOfServer(run)) return `${model.source}, time to the first token and per further token`;
-  return `${runtime.name} ${runtime.version}, ${runtime.threads ?? "?"} threads, ${runtime.attention ?? "?"} attention`;
+  return `${runtime.name} ${runtime.version}, ${runtime.threads === null ? "? threads" : threadsText(runtime.threads)}, ${runtime.attention ?? "?"} attention`;
 }
 
 /**

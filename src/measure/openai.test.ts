@@ -166,6 +166,24 @@ describe("a sample", () => {
     },
   );
 
+  test("has its wanted length behind a cached prefix, too", async () => {
+    const runner = await open(["short-tokens", "no-token-ids", "reports-cached"]);
+    const cell = prefill(538 - 256, { depth: 256 });
+    expect(await runner.run(cell, context)).toMatchObject({ reason: expect.stringContaining("counted 534") });
+    for (let turn = 0; turn < 3; turn += 1) {
+      expect(await runner.run(cell, context)).toMatchObject({ status: "ok" });
+    }
+  });
+
+  test("is called cut where a longer prompt is counted as no longer", async () => {
+    const runner = await open(["truncates"]);
+    const reasons: unknown[] = [];
+    for (let turn = 0; turn < 3; turn += 1) reasons.push(await runner.run(prefill(1020), context));
+    const counted = "a prompt of 1020 tokens was sent, the server counted 1000";
+    const reason = `${counted}; the server cuts prompts silently`;
+    expect(reasons).toMatchObject([{ reason: counted }, { reason }, { reason }]);
+  });
+
   test("counts the refusals before it", async () => {
     const runner = await open(["rate-limited"]);
     const outcomes = [];

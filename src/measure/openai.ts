@@ -106,6 +106,13 @@ interface Prepared {
   readonly words: number;
   /** Words more or fewer than the scale says. */
   readonly correction: number;
+  /** Which prompts that correction is of. */
+  readonly kind: string;
+}
+
+/** Prompts of equal kinds have equal words in another order, but for what is corrected. */
+function kindOf(tokens: number, depth: number | null): string {
+  return depth === null || depth === 0 ? `${tokens}` : `${tokens - depth} after ${depth}`;
 }
 
 class Server implements OpenAiRunner {
@@ -113,8 +120,8 @@ class Server implements OpenAiRunner {
   readonly capabilities: Capabilities;
   private readonly spent: { input: number; output: number };
   private busiest = 0;
-  /** Words more or fewer than the scale says, by what a prompt of that length was last counted as. */
-  private readonly corrections = new Map<number, number>();
+  /** Words more or fewer than the scale says, by what a prompt of that kind was last counted as. */
+  private readonly corrections = new Map<string, number>();
   private closed = false;
 
   constructor(
@@ -186,7 +193,7 @@ class Server implements OpenAiRunner {
       found.push({ code: "uncounted", message });
     }
     if (this.busiest >= saturation) {
-      const message = `this process was busy for ${Math.round(100 * this.busiest)} % of a step: it may have stamped tokens late; ask for fewer requests at once`;
+      const message = `this process was busy for ${Math.round(100 * this.busiest)} % of a step: it may have stamped tokens late; ask for fewer requests at once, and leave this machine to it`;
       found.push({ code: "client-saturated", message });
     }
     return found;
@@ -245,7 +252,7 @@ class Server implements OpenAiRunner {
       return this.prepared({ prompt: this.repeated(tokens), tokens, depth: null, answer: steps + 1 });
     }
     if (depth === 0) return this.prepared({ prompt: this.fresh(n), tokens: n, depth, answer: 1 });
-    const prompt = joined(this.repeated(depth), this.fresh(n, false));
+    const prompt = joined(this.repeated(depth), this.fresh(n, depth));
     return this.prepared({ prompt, tokens: n + depth, depth, answer: 1 });
   }
 
@@ -260,8 +267,9 @@ class Server implements OpenAiRunner {
   }: Pick<Prepared, "tokens" | "depth" | "answer"> & { readonly prompt: Prompt }): Prepared {
     const asked = { model: this.options.model, prompt, answer: rest.answer, reusesCache: rest.depth !== 0 };
     const words = typeof prompt === "string" ? prompt.split(" ").length : prompt.length;
-    const correction = this.corrections.get(rest.tokens) ?? 0;
-    return { ...rest, words, correction, question: questionOf(asked, this.probe.dialect) };
+    const kind = kindOf(rest.tokens, rest.depth);
+    const correction = this.corrections.get(kind) ?? 0;
+    return { ...rest, words, correction, kind, question: questionOf(asked, this.probe.dialect) };
   }
 
   /** Time to the first token (TTFT) of an answer of one, else the mean time per further token (TPOT). */
@@ -290,29 +298,32 @@ class Server implements OpenAiRunner {
     return completion;
   }
 
-  /** A prompt of so many tokens that no cache has seen. */
-  private fresh(tokens: number, whole = true): Prompt {
-    return randomPrompt(this.probe.prompts, this.units(tokens, whole), this.random);
+  /** A prompt of so many tokens that no cache has seen, or the end of one whose first `depth` tokens are there already. */
+  private fresh(tokens: number, depth = 0): Prompt {
+    return randomPrompt(this.probe.prompts, this.units(tokens, depth), this.random);
   }
 
   /** The same prompt whenever it is asked for with this length; longer ones begin with shorter ones. */
   private repeated(tokens: number): Prompt {
-    return randomPrompt(this.probe.prompts, this.units(tokens, true), seededRandom(this.options.seed));
+    return randomPrompt(this.probe.prompts, this.units(tokens, 0), seededRandom(this.options.seed));
   }
 
-  private units(tokens: number, whole: boolean): number {
+  private units(tokens: number, depth: number): number {
     const { scale } = this.probe;
-    const correction = this.corrections.get(tokens) ?? 0;
-    return Math.max(1, unitsFor(tokens, whole ? scale : { ...scale, extra: 0 }) + correction);
+    const correction = this.corrections.get(kindOf(tokens + depth, depth)) ?? 0;
+    return Math.max(1, unitsFor(tokens, depth === 0 ? scale : { ...scale, extra: 0 }) + correction);
   }
 
   /** Why a timed answer must not be used, or null. */
   private doubt(prepared: Prepared, request: RequestFacts): string | null {
-    const { tokens, depth, answer } = prepared;
+    const { tokens, depth, answer, correction } = prepared;
     const { promptTokens, outputTokens, cachedTokens } = request;
-    if (promptTokens !== null && promptTokens !== tokens) this.correct(prepared, promptTokens);
+    // A prompt that was made longer since it was last counted, and is counted as short as before, is cut.
+    const stays =
+      promptTokens !== null && correction > 0 && tokens - promptTokens >= correction * this.probe.scale.perUnit;
+    if (promptTokens !== null && promptTokens !== tokens && !stays) this.correct(prepared, promptTokens);
     if (promptTokens !== null && Math.abs(promptTokens - tokens) > Math.max(1, lengthTolerance * tokens)) {
-      const cut = promptTokens < (1 - cutShare) * tokens ? "; the server cuts prompts silently" : "";
+      const cut = stays || promptTokens < (1 - cutShare) * tokens ? "; the server cuts prompts silently" : "";
       return `a prompt of ${tokens} tokens was sent, the server counted ${promptTokens}${cut}`;
     }
     if (depth === 0 && cachedTokens !== null && cachedTokens > cachedAllowance + cachedShare * tokens) {
@@ -332,9 +343,9 @@ class Server implements OpenAiRunner {
   }
 
   /** Lets the next prompt of this length have so many words more or fewer as this one was off. */
-  private correct({ tokens, correction }: Prepared, counted: number): void {
+  private correct({ tokens, correction, kind }: Prepared, counted: number): void {
     const missed = Math.round((tokens - counted) / this.probe.scale.perUnit);
-    if (Math.abs(missed) < cutShare * tokens) this.corrections.set(tokens, correction + missed);
+    if (Math.abs(missed) < cutShare * tokens) this.corrections.set(kind, correction + missed);
   }
 }
 

@@ -1,7 +1,7 @@
 import { type Random, seededRandom, shuffled } from "../base/random.js";
 import type { Seconds } from "../base/units.js";
 import type { DeviceRecord } from "../hardware/record.js";
-import { median } from "../math/median.js";
+import { quantile } from "../math/quantile.js";
 import { deviation } from "../measure/quantiles.js";
 import type { Clock } from "../measure/clock.js";
 import type { MicroSession } from "../measure/onnx-node-micro.js";
@@ -162,9 +162,4 @@ async function timeRounds(
     longestRound = Math.max(longestRound, clock.now() - roundBegin);
   }
   return runs;
-}
-
-function quantile(values: readonly number[], share: number): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.floor(share * (sorted.length - 1))] ?? median(sorted);
 }

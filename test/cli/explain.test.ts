@@ -79,6 +79,16 @@ describe("explain", () => {
     expect(JSON.parse(out)).toMatchObject({ samples: 0, findings: [{ cause: "prefix-cache" }] });
   });
 
+  test("takes columns by the names that it is told", async () => {
+    const path = join(folder.path, "named.csv");
+    const rows = lengths.flatMap((n) => [1, 2, 3].map(() => `${n},${20 + 0.04 * n}`));
+    writeFileSync(path, ["prompt,took", ...rows].join("\n"));
+    const { code, out } = await command(["explain", path, "--columns", "length=prompt,time=took:ms", "--json"]);
+    expect([code, JSON.parse(out)]).toEqual([0, expect.objectContaining({ lengths: lengths.length, findings: [] })]);
+    const unnamed = await command(["explain", path]);
+    expect([unnamed.code, unnamed.err]).toEqual([2, expect.stringContaining("or name them: --columns")]);
+  });
+
   test("does not look for drift where the file has no times", async () => {
     const path = join(folder.path, "other.csv");
     const rows = lengths.flatMap((n) => [1, 2, 3].map((repeat) => `${n},${0.02 + 4e-5 * n * (1 + repeat / 20)}`));
