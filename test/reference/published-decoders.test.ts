@@ -1,55 +1,18 @@
-import { describe, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { cacheBytes } from "../../src/cost/cache.js";
 import { countParameters } from "../../src/cost/parameters.js";
 import { priceGraph, totalCost } from "../../src/cost/table.js";
 import { buildGraph } from "../../src/graph/build.js";
 import { readConfig } from "../../src/model/hf/read-config.js";
+import { type Checkpoint, testCheckpoints } from "./checkpoints.js";
 import { readConfigFile } from "./data.js";
-
-const embeddingGemma = {
-  model_type: "gemma3_text",
-  head_dim: 256,
-  hidden_size: 768,
-  intermediate_size: 1152,
-  num_attention_heads: 3,
-  num_hidden_layers: 24,
-  num_key_value_heads: 1,
-  query_pre_attn_scalar: 256,
-  sliding_window: 512,
-  use_bidirectional_attention: true,
-  vocab_size: 262_144,
-};
-
-/** Gemma 4's 26B-A4B, whose shapes it has. */
-function diffusionGemma(): Record<string, unknown> {
-  const gemma = readConfigFile("configs", "google__gemma-4-26B-A4B.json");
-  const text: object = { ...(gemma["text_config"] as object) };
-  return { ...gemma, model_type: "diffusion_gemma", text_config: { ...text, model_type: "diffusion_gemma_text" } };
-}
 
 /**
  * Sizes of published checkpoints of decoder families without reference counts, and the total over their tensors as the
  * hub states it (safetensors; listed in TransformerLens' model_registry/data/architecture_gaps.json of 2026-06-25), or
  * the sum over the tensors that the published class allocates, written out.
  */
-const checkpoints: readonly (readonly [string, Record<string, unknown>, number])[] = [
-  [
-    "google/vaultgemma-1b",
-    {
-      model_type: "vaultgemma",
-      architectures: ["VaultGemmaForCausalLM"],
-      head_dim: 256,
-      hidden_size: 1152,
-      intermediate_size: 6912,
-      num_attention_heads: 4,
-      num_hidden_layers: 26,
-      num_key_value_heads: 4,
-      sliding_window: 512,
-      tie_word_embeddings: true,
-      vocab_size: 256_000,
-    },
-    1_038_741_120,
-  ],
+const checkpoints: readonly Checkpoint[] = [
   [
     "facebook/cwm",
     {
@@ -248,30 +211,6 @@ const checkpoints: readonly (readonly [string, Record<string, unknown>, number])
     8_015_581_184,
   ],
   [
-    "inclusionAI/LLaDA-MoE-7B-A1B-Base",
-    {
-      model_type: "llada",
-      architectures: ["LLaDAMoEModelLM"],
-      dense_intermediate_size: 8192,
-      expert_intermediate_size: 1024,
-      hidden_act: "silu",
-      hidden_size: 2048,
-      moe_layer_freq: Array.from({ length: 16 }, () => 1),
-      num_attention_heads: 16,
-      num_experts: 64,
-      num_experts_per_tok: 8,
-      num_hidden_layers: 16,
-      num_key_value_heads: 16,
-      qk_layernorm: true,
-      rms_norm_eps: 1e-5,
-      rope_theta: 50_000,
-      shared_expert_intermediate_size: null,
-      tie_word_embeddings: false,
-      vocab_size: 157_184,
-    },
-    7_356_880_896,
-  ],
-  [
     "Dream-org/Dream-v0-Instruct-7B",
     {
       model_type: "Dream",
@@ -314,35 +253,6 @@ const checkpoints: readonly (readonly [string, Record<string, unknown>, number])
     2_031_739_904,
   ],
   [
-    "inclusionAI/Ling-mini-2.0",
-    {
-      model_type: "bailing_moe_v2",
-      architectures: ["BailingMoeV2ForCausalLM"],
-      first_k_dense_replace: 1,
-      head_dim: 128,
-      hidden_act: "silu",
-      hidden_size: 2048,
-      intermediate_size: 5120,
-      moe_intermediate_size: 512,
-      moe_router_enable_expert_bias: true,
-      num_attention_heads: 16,
-      num_experts: 256,
-      num_experts_per_tok: 8,
-      num_hidden_layers: 20,
-      num_key_value_heads: 4,
-      num_nextn_predict_layers: 0,
-      num_shared_experts: 1,
-      partial_rotary_factor: 0.5,
-      rms_norm_eps: 1e-6,
-      rope_theta: 600_000,
-      tie_word_embeddings: false,
-      use_qk_norm: true,
-      use_qkv_bias: false,
-      vocab_size: 157_184,
-    },
-    16_255_643_392,
-  ],
-  [
     "ByteDance/Ouro-1.4B",
     {
       model_type: "ouro",
@@ -362,46 +272,6 @@ const checkpoints: readonly (readonly [string, Record<string, unknown>, number])
       vocab_size: 49_152,
     },
     1_434_652_673,
-  ],
-  [
-    "Snowflake/snowflake-arctic-instruct",
-    {
-      model_type: "arctic",
-      architectures: ["ArcticForCausalLM"],
-      hidden_act: "silu",
-      hidden_size: 7168,
-      intermediate_size: 4864,
-      moe_layer_frequency: 1,
-      num_attention_heads: 56,
-      num_experts_per_tok: 2,
-      num_hidden_layers: 35,
-      num_key_value_heads: 8,
-      num_local_experts: 128,
-      rms_norm_eps: 1e-5,
-      rope_theta: 10_000,
-      tie_word_embeddings: false,
-      use_residual: true,
-      vocab_size: 32_000,
-    },
-    478_584_608_768,
-  ],
-  [
-    "hpcai-tech/grok-1",
-    {
-      model_type: "grok-1",
-      architectures: ["Grok1ModelForCausalLM"],
-      hidden_size: 6144,
-      intermediate_size: 32_768,
-      num_attention_heads: 48,
-      num_experts: 8,
-      num_experts_per_tok: 2,
-      num_hidden_layers: 64,
-      num_key_value_heads: 8,
-      rms_norm_eps: 1e-5,
-      tie_word_embeddings: true,
-      vocab_size: 131_072,
-    },
-    131_072 * 6144 + 64 * (2 * 6144 ** 2 + 2 * 6144 * 1024 + 8 * (3 * 6144 * 32_768 + 6144) + 4 * 6144) + 6144,
   ],
   [
     "Tele-AI/TeleChat-7B",
@@ -435,153 +305,9 @@ const checkpoints: readonly (readonly [string, Record<string, unknown>, number])
     },
     1_176_764_416,
   ],
-  [
-    "allenai/Flex-reddit-2x7B-1T",
-    {
-      model_type: "flex_olmo",
-      architectures: ["FlexOlmoForCausalLM"],
-      attention_bias: false,
-      hidden_act: "silu",
-      hidden_size: 4096,
-      intermediate_size: 11_008,
-      num_attention_heads: 32,
-      num_experts: 2,
-      num_experts_per_tok: 2,
-      num_hidden_layers: 32,
-      num_key_value_heads: 32,
-      rms_norm_eps: 1e-6,
-      rope_theta: 500_000,
-      tie_word_embeddings: false,
-      vocab_size: 100_352,
-    },
-    11_627_401_216,
-  ],
-  [
-    "rednote-hilab/dots.llm1.inst",
-    {
-      model_type: "dots1",
-      architectures: ["Dots1ForCausalLM"],
-      attention_bias: false,
-      first_k_dense_replace: 1,
-      head_dim: 128,
-      hidden_act: "silu",
-      hidden_size: 4096,
-      intermediate_size: 10_944,
-      max_window_layers: 62,
-      moe_intermediate_size: 1408,
-      n_routed_experts: 128,
-      n_shared_experts: 2,
-      num_attention_heads: 32,
-      num_experts_per_tok: 6,
-      num_hidden_layers: 62,
-      num_key_value_heads: 32,
-      rms_norm_eps: 1e-5,
-      rope_theta: 10_000_000,
-      sliding_window: null,
-      tie_word_embeddings: false,
-      vocab_size: 152_064,
-    },
-    // Less one balancing bias per expert and sparse layer, which is told apart.
-    142_774_381_696 - 61 * 128,
-  ],
-  [
-    "ai21labs/Jamba-v0.1",
-    {
-      model_type: "jamba",
-      architectures: ["JambaForCausalLM"],
-      attn_layer_offset: 4,
-      attn_layer_period: 8,
-      expert_layer_offset: 1,
-      expert_layer_period: 2,
-      hidden_act: "silu",
-      hidden_size: 4096,
-      intermediate_size: 14_336,
-      mamba_conv_bias: true,
-      mamba_d_conv: 4,
-      mamba_d_state: 16,
-      mamba_dt_rank: 256,
-      mamba_expand: 2,
-      mamba_proj_bias: false,
-      num_attention_heads: 32,
-      num_experts: 16,
-      num_experts_per_tok: 2,
-      num_hidden_layers: 32,
-      num_key_value_heads: 8,
-      rms_norm_eps: 1e-6,
-      sliding_window: null,
-      tie_word_embeddings: false,
-      vocab_size: 65_536,
-    },
-    51_570_323_328,
-  ],
-  [
-    "NX-AI/xLSTM-7b",
-    {
-      model_type: "xlstm",
-      architectures: ["xLSTMForCausalLM"],
-      embedding_dim: 4096,
-      ffn_proj_factor: 2.667,
-      ffn_round_up_to_multiple_of: 64,
-      gate_soft_cap: 15,
-      head_dim: 512,
-      mlstm_round_up_to_multiple_of: 64,
-      num_blocks: 32,
-      num_heads: 8,
-      output_logit_soft_cap: 30,
-      qk_dim_factor: 0.5,
-      tie_word_embeddings: false,
-      use_bias: false,
-      v_dim_factor: 1,
-      vocab_size: 50_304,
-      weight_mode: "single",
-    },
-    6_865_424_896,
-  ],
-  ["google/diffusiongemma-26B-A4B-it", diffusionGemma(), 25_823_778_864],
-  [
-    "MiniMaxAI/MiniMax-Text-01",
-    { ...readConfigFile("configs", "MiniMaxAI__MiniMax-M1-80k.json"), model_type: "minimax_text_01" },
-    456_089_655_296,
-  ],
-  ["google/embeddinggemma-300m", { ...embeddingGemma, architectures: ["Gemma3TextModel"] }, 302_863_104],
 ];
 
-describe("published decoders have the parameters of their tensors", () => {
-  test.each(checkpoints)("%s", (_, config, parameters) => {
-    expect(countParameters(buildGraph(readConfig(config, "a.json", "a"))).total).toBe(parameters);
-  });
-});
-
-describe("nothing of them is left unread", () => {
-  test.each(checkpoints)("%s", (_, config) => {
-    const unread = readConfig(config, "a.json", "a").notes.filter((note) => note.startsWith("keys that nothing"));
-    expect(unread).toEqual([]);
-  });
-});
-
-test("EmbeddingGemma looks both ways: no cache, windows with the query in their middle", () => {
-  const model = readConfig(embeddingGemma, "a.json", "a");
-  const [stack] = model.stacks;
-  expect(stack?.kind).toBe("encoder");
-  const mixers = (stack?.layers ?? []).flatMap((layer) => layer.mixers);
-  expect(mixers.every((mixer) => mixer.kind === "attention" && !mixer.causal)).toBe(true);
-  const [first] = mixers;
-  // A window of 257 reaches 256 positions to either side.
-  expect(first?.kind === "attention" ? first.span : null).toEqual({ kind: "window", size: 257 });
-});
-
-test("the encoder of T5Gemma 2 has Gemma 3's layers and one more embedding", () => {
-  const { use_bidirectional_attention: _both, model_type: _type, ...text } = embeddingGemma;
-  const config = { ...text, model_type: "t5gemma2_text", architectures: ["T5Gemma2TextEncoder"] };
-  const model = readConfig(config, "a.json", "a");
-  expect(countParameters(buildGraph(model)).total).toBe(302_863_104 + 768);
-  expect(model.stacks.map((stack) => stack.kind)).toEqual(["encoder"]);
-});
-
-test("DiffusionGemma without a number of experts is refused by that key", () => {
-  const config = { model_type: "diffusion_gemma_text", hidden_size: 64, intermediate_size: 128 };
-  expect(() => readConfig(config, "a.json", "a")).toThrow(/num_experts is missing/);
-});
+testCheckpoints(checkpoints);
 
 test("a looped model has its weights once, and the FLOPs and the cache of every round", () => {
   const config = checkpoints.find(([name]) => name === "ByteDance/Ouro-1.4B")?.[1] ?? {};

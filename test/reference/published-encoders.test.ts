@@ -1,10 +1,5 @@
-import { describe, expect, test } from "vitest";
-import { countParameters } from "../../src/cost/parameters.js";
-import { buildGraph } from "../../src/graph/build.js";
-import { readConfig } from "../../src/model/hf/read-config.js";
+import { type Checkpoint, layer, testCheckpoints } from "./checkpoints.js";
 
-/** A BERT-like layer of width h and network f: four projections, two linear maps, two norms, all with biases. */
-const layer = (h: number, f: number): number => 4 * (h * h + h) + 2 * h * f + f + h + 4 * h;
 /** A projection, a norm and the logits' bias. */
 const transform = (h: number, rows: number): number => h * h + 3 * h + rows;
 
@@ -30,10 +25,10 @@ const nomic = {
 };
 
 /**
- * Encoders and older models without reference counts: the total over a published checkpoint's tensors (safetensors, as
+ * Encoders without reference counts: the total over a published checkpoint's tensors (safetensors, as
  * the hub states it), or the sum over the tensors that the published class allocates, written out.
  */
-const checkpoints: readonly (readonly [string, Record<string, unknown>, number])[] = [
+const checkpoints: readonly Checkpoint[] = [
   [
     "nomic-ai/nomic-embed-text-v1.5",
     {
@@ -235,199 +230,6 @@ const checkpoints: readonly (readonly [string, Record<string, unknown>, number])
       2 * 6 * (127 * (2 * 2048 * 8192 + 8192 + 2048) + 128 * 2048) +
       2 * 2 * 2048,
   ],
-  [
-    "Salesforce/ctrl",
-    {
-      model_type: "ctrl",
-      architectures: ["CTRLLMHeadModel"],
-      dff: 8192,
-      layer_norm_epsilon: 1e-6,
-      n_ctx: 512,
-      n_embd: 1280,
-      n_head: 16,
-      n_layer: 48,
-      n_positions: 50_000,
-      vocab_size: 246_534,
-    },
-    246_534 * 1280 + 48 * layer(1280, 8192) + 2 * 1280 + 246_534,
-  ],
-  [
-    "abeja/gpt-neox-japanese-2.7b",
-    {
-      model_type: "gpt_neox_japanese",
-      architectures: ["GPTNeoXJapaneseForCausalLM"],
-      hidden_act: "gelu",
-      hidden_size: 2560,
-      intermediate_multiple_size: 4,
-      layer_norm_eps: 1e-5,
-      max_position_embeddings: 2048,
-      num_attention_heads: 32,
-      num_hidden_layers: 32,
-      rotary_emb_base: 10_000,
-      rotary_pct: 1,
-      tie_word_embeddings: false,
-      vocab_size: 32_000,
-    },
-    2 * 32_000 * 2560 + 32 * (12 * 2560 ** 2 + 4 * 2560) + 2560 + 2 * 2560,
-  ],
-  [
-    "apple/OpenELM-1_1B",
-    {
-      model_type: "openelm",
-      architectures: ["OpenELMForCausalLM"],
-      activation_fn_name: "swish",
-      ffn_dim_divisor: 256,
-      ffn_multipliers: [
-        0.5, 0.63, 0.76, 0.89, 1.02, 1.15, 1.28, 1.41, 1.54, 1.67, 1.8, 1.93, 2.06, 2.19, 2.31, 2.44, 2.57, 2.7, 2.83,
-        2.96, 3.09, 3.22, 3.35, 3.48, 3.61, 3.74, 3.87, 4.0,
-      ],
-      ffn_with_glu: true,
-      head_dim: 64,
-      max_context_length: 2048,
-      model_dim: 2048,
-      normalize_qk_projections: true,
-      num_gqa_groups: 4,
-      num_kv_heads: [4, 4, 4, 5, 5, 5, 5, 5, 5, 5, 6, 6, 6, 6, 6, 6, 6, 6, 7, 7, 7, 7, 7, 7, 8, 8, 8, 8],
-      num_query_heads: [
-        16, 16, 16, 20, 20, 20, 20, 20, 20, 20, 24, 24, 24, 24, 24, 24, 24, 24, 28, 28, 28, 28, 28, 28, 32, 32, 32, 32,
-      ],
-      num_transformer_layers: 28,
-      qkv_multipliers: [0.5, 1.0],
-      rope_freq_constant: 10_000,
-      share_input_output_layers: true,
-      vocab_size: 32_000,
-    },
-    1_079_891_456,
-  ],
-  [
-    "tiiuae/falcon-7b as first published",
-    {
-      model_type: "RefinedWebModel",
-      architectures: ["RWForCausalLM"],
-      alibi: false,
-      bias: false,
-      hidden_size: 4544,
-      layer_norm_epsilon: 1e-5,
-      multi_query: true,
-      n_head: 71,
-      n_layer: 32,
-      parallel_attn: true,
-      vocab_size: 65_024,
-    },
-    65_024 * 4544 + 32 * (2 * 4544 ** 2 + 2 * 4544 * 64 + 8 * 4544 ** 2 + 2 * 4544) + 2 * 4544,
-  ],
-  [
-    "state-spaces/mamba-130m",
-    {
-      d_model: 768,
-      fused_add_norm: true,
-      n_layer: 24,
-      residual_in_fp32: true,
-      rms_norm: true,
-      ssm_cfg: {},
-      vocab_size: 50_277,
-    },
-    129_135_360,
-  ],
-  [
-    "state-spaces/mamba2-130m",
-    {
-      attn_cfg: {},
-      attn_layer_idx: [],
-      d_intermediate: 0,
-      d_model: 768,
-      n_layer: 24,
-      pad_vocab_size_multiple: 16,
-      rms_norm: true,
-      ssm_cfg: { layer: "Mamba2" },
-      tie_embeddings: true,
-      vocab_size: 50_277,
-    },
-    50_288 * 768 + 24 * (768 * (2 * 1536 + 256 + 24) + 5 * (1536 + 256) + 3 * 24 + 1536 + 1536 * 768 + 768) + 768,
-  ],
-  [
-    "internlm/internlm3-8b-instruct",
-    {
-      model_type: "internlm3",
-      architectures: ["InternLM3ForCausalLM"],
-      bias: false,
-      head_dim: 128,
-      hidden_act: "silu",
-      hidden_size: 4096,
-      intermediate_size: 10_240,
-      num_attention_heads: 32,
-      num_hidden_layers: 48,
-      num_key_value_heads: 2,
-      qkv_bias: false,
-      rms_norm_eps: 1e-5,
-      rope_theta: 50_000_000,
-      tie_word_embeddings: false,
-      vocab_size: 128_512,
-    },
-    8_804_241_408,
-  ],
-  [
-    "kyutai/helium-1-preview-2b",
-    {
-      model_type: "helium",
-      architectures: ["HeliumForCausalLM"],
-      attention_bias: false,
-      head_dim: 128,
-      hidden_act: "silu",
-      hidden_size: 2560,
-      intermediate_size: 7040,
-      mlp_bias: false,
-      num_attention_heads: 20,
-      num_hidden_layers: 24,
-      num_key_value_heads: 20,
-      rms_norm_eps: 1e-8,
-      rope_theta: 100_000,
-      tie_word_embeddings: false,
-      vocab_size: 48_000,
-    },
-    2_172_643_840,
-  ],
-  [
-    "01-ai/Yi-6B as first published",
-    {
-      model_type: "Yi",
-      architectures: ["YiForCausalLM"],
-      hidden_act: "silu",
-      hidden_size: 4096,
-      intermediate_size: 11_008,
-      num_attention_heads: 32,
-      num_hidden_layers: 32,
-      num_key_value_heads: 4,
-      rms_norm_eps: 1e-5,
-      rope_theta: 5_000_000,
-      tie_word_embeddings: false,
-      vocab_size: 64_000,
-    },
-    6_061_035_520,
-  ],
-  [
-    "BAAI/AquilaChat2-7B",
-    {
-      model_type: "aquila",
-      architectures: ["AquilaForCausalLM"],
-      hidden_act: "silu",
-      hidden_size: 4096,
-      intermediate_size: 11_008,
-      num_attention_heads: 32,
-      num_hidden_layers: 32,
-      num_key_value_heads: 32,
-      rms_norm_eps: 1e-5,
-      tie_word_embeddings: false,
-      vocab_size: 100_008,
-    },
-    2 * 100_008 * 4096 + 32 * (4 * 4096 ** 2 + 3 * 4096 * 11_008 + 2 * 4096) + 4096,
-  ],
 ];
 
-describe("published encoders and older models have the parameters of their tensors, and no key is left unread", () => {
-  test.each(checkpoints)("%s", (_, config, parameters) => {
-    const model = readConfig(config, "a.json", "a");
-    expect(countParameters(buildGraph(model)).total).toBe(parameters);
-    expect(model.notes.filter((note) => note.startsWith("keys that nothing"))).toEqual([]);
-  });
-});
+testCheckpoints(checkpoints);
