@@ -39,6 +39,8 @@ export interface MoeFfn {
   readonly idle?: number;
   /** Experts work in a narrower space; projections lead into it and back. */
   readonly latentWidth?: number;
+  /** A norm of what the experts made in that space. */
+  readonly latentNorm?: true;
   /** The router is a network of this width (Zaya). */
   readonly routerWidth?: number;
   /** Expert that every token passes: its width, and whether a scalar gate weighs it. */
@@ -107,6 +109,10 @@ export interface ExtraProduct {
   readonly columns: number;
   /** Worked out once per sequence instead of for every token. */
   readonly perSequence?: true;
+  /** Numbers that it reads per token where they are not the stream's. */
+  readonly reads?: number;
+  /** Numbers that it makes per token where they are not one row's. */
+  readonly outWidth?: number;
 }
 
 /** What a layer or a model has beside the named parts. */

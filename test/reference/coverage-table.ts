@@ -133,8 +133,6 @@ const otherPublished: readonly (readonly [string, string, string])[] = [
     "561,862,880,256",
     "1,197,899,776 more: one dense layer for prediction with an embedding of its own, which the config does not name",
   ],
-  ["skt/A.X-K1", "518,983,059,456", "7,168 more, as many as hidden_size: not explained"],
-  ["moonshotai/Kimi-K3", "2,779,931,837,184", "59,848,676 more, outside of the experts: not explained"],
   [
     "deepseek-ai/DeepSeek-R1, split for MLA (GGUF)",
     "672,049,829,376",

@@ -1,5 +1,7 @@
 import { describe, expect, test } from "vitest";
+import { distinctWeights, elementCount } from "../../src/cost/parameters.js";
 import { checkpointWeights } from "../../src/cost/quantised.js";
+import { buildGraph } from "../../src/graph/build.js";
 import { builtInModel } from "../../src/model/builtin/models.js";
 import { readConfig } from "../../src/model/hf/read-config.js";
 import { readConfigFile } from "./data.js";
@@ -52,8 +54,19 @@ describe("checkpoints that were published quantised", () => {
 
   /* U8 elements of moonshotai/Kimi-K3's headers times two (huggingface.js, parse-safetensors-metadata.spec.ts). */
   test("Kimi-K3 has its routed experts in MXFP4 and nothing else", () => {
-    const [first] = weightsOf("moonshotai__Kimi-K3").formats;
-    expect(first).toMatchObject({ name: "MXFP4", parameters: 2_722_740_830_208 });
+    expect(weightsOf("moonshotai__Kimi-K3").formats.map(({ name, parameters }) => [name, parameters])).toEqual([
+      ["MXFP4", 2_722_740_830_208],
+      ["bfloat16", 57_179_884_544 + 11_122_432],
+    ]);
+  });
+
+  /* F32 elements of the same headers: convolutions, decays with their padding and norms of linear attention, balancing biases. */
+  test("what Kimi-K3 keeps in float32 is as many as its headers say", () => {
+    const model = readConfig(readConfigFile("configs", "moonshotai__Kimi-K3.json"), "k3", "k3");
+    const wide = /^layers\.\d+\.mixer\.(?:convolution\.weight|time_bias|decay_base|norm\.weight)$/;
+    const run = [...distinctWeights(buildGraph(model))].flatMap(([name, weight]) => (wide.test(name) ? [weight] : []));
+    const all = [...run, ...(model.unrun?.weights ?? [])];
+    expect(all.reduce((sum, weight) => sum + elementCount(weight), 0)).toBe(11_122_432);
   });
 
   test.each([

@@ -57,7 +57,7 @@ function addMoe(module: ModuleBuilder, input: string, ffn: MoeFfn): string {
     ...(ffn.peers === undefined ? {} : { peers: ffn.peers }),
     output: module.value("routed", inner),
   });
-  const left = latentWidth === undefined ? routed : module.linear("latent_out", routed, latentWidth, hidden);
+  const left = latentWidth === undefined ? routed : leaveLatent(module, routed, latentWidth, ffn.latentNorm === true);
   if (ffn.shared === undefined) return left;
   const shared = addDense(module.within("shared"), input, {
     kind: "dense",
@@ -69,6 +69,13 @@ function addMoe(module: ModuleBuilder, input: string, ffn: MoeFfn): string {
   if (!ffn.shared.gate) return module.elementwise("sum", "add", [left, shared]);
   module.linear("shared_gate", input, hidden, 1);
   return module.elementwise("sum", "add", [left, module.elementwise("shared_weighed", "multiply", [shared])]);
+}
+
+/** Back from the experts' narrower space, behind a norm where there is one (Kimi K3). */
+function leaveLatent(module: ModuleBuilder, routed: string, width: number, normed: boolean): string {
+  const { hidden, norm } = module.around;
+  const from = normed ? module.normalise("latent_norm", routed, { ...norm, kind: "rms", bias: false }, width) : routed;
+  return module.linear("latent_out", from, width, hidden);
 }
 
 /** Scores of the experts: one projection, or a small network (Zaya). */

@@ -2,21 +2,8 @@ import type { DeltaRule, Ffn, Layer, LightningAttention, Mixer, ShortConvolution
 import { flag, integer, listOf, oneOf, real, size, sizeOrZero } from "./checks.js";
 import type { ConfigReader } from "./config-reader.js";
 import { readActivation, readLayerCount } from "./decoder.js";
-import { deepseekFfn } from "./deepseek-moe.js";
-import { readLatent } from "./latent.js";
 import { notePrediction } from "./prediction.js";
-import {
-  attentionSizes,
-  biasOf,
-  decoder,
-  dense,
-  flagOr,
-  listLayers,
-  moe,
-  rmsNorm,
-  sharedWidth,
-  softmax,
-} from "./parts.js";
+import { attentionSizes, biasOf, decoder, dense, flagOr, listLayers, moe, rmsNorm, softmax } from "./parts.js";
 import type { Reader } from "./reader.js";
 
 /** Decoders that mix linear attention, recurrences and convolutions with softmax attention. */
@@ -24,14 +11,14 @@ import type { Reader } from "./reader.js";
 const kinds = ["linear_attention", "full_attention", "attention", "conv", "recurrent", "sliding_attention"] as const;
 
 /** Which layers attend with softmax: layer_types, or every n-th. */
-function attending(config: ConfigReader, layers: number, otherwise: (layer: number) => boolean): boolean[] {
+export function attending(config: ConfigReader, layers: number, otherwise: (layer: number) => boolean): boolean[] {
   const types = config.perLayer("layer_types", oneOf(kinds), layers);
   if (types === null) return Array.from({ length: layers }, (_, layer) => otherwise(layer));
   return types.map((type) => type === "full_attention" || type === "attention");
 }
 
 /** Chunk of the delta rule's kernels, fixed in the reference. */
-const deltaChunk = 64;
+export const deltaChunk = 64;
 
 /** Gated DeltaNet as Qwen's configs name its sizes. */
 export function readDelta(config: ConfigReader): DeltaRule {
@@ -108,85 +95,6 @@ const readOlmoHybrid: Reader = (config) => {
     finalNorm: norm,
   });
 };
-
-/** models/kimi_linear: three layers of Kimi Delta Attention to one of latent attention without rotation. */
-const readKimiLinear: Reader = (config) => {
-  const layers = readLayerCount(config);
-  const nested = config.child("linear_attn_config");
-  const norm = rmsNorm(config);
-  const heads = nested.has("num_heads") ? nested.size("num_heads") : config.size("linear_num_heads");
-  const dim = nested.has("head_dim") ? nested.size("head_dim") : config.size("linear_head_dim");
-  const fullRank = nested.optional("use_full_rank_gate", flag) ?? false;
-  const kernel = nested.has("short_conv_kernel_size")
-    ? nested.size("short_conv_kernel_size")
-    : config.size("linear_conv_kernel_dim");
-  const listed = nested.optional("full_attn_layers", listOf(integer));
-  nested.ignoreRest();
-  // The nested list counts layers from 1.
-  const attends = attending(config, layers, (layer) =>
-    listed === null ? layer > 0 && layer % 4 === 0 : listed.includes(layer + 1),
-  );
-  const delta: DeltaRule = {
-    kind: "delta",
-    keyHeads: heads,
-    valueHeads: heads,
-    keyDim: dim,
-    valueDim: dim,
-    convolution: kernel,
-    chunk: deltaChunk,
-    decay: "per-channel",
-    decayRank: dim,
-    gateRank: fullRank ? null : dim,
-  };
-  const gated = flagOr(config, "mla_use_output_gate", false);
-  const latent = { ...readLatent(config), rotary: null, ...(gated ? ({ gate: "per-element" } as const) : {}) };
-  config.ignore(
-    "mla_use_nope",
-    "moe_renormalize",
-    "moe_router_activation_func",
-    "num_expert_group",
-    "use_grouped_topk",
-    "topk_group",
-    "model_max_length",
-  );
-  const inner = config.optional("routed_expert_hidden_size", size);
-  const ffn =
-    inner === null
-      ? deepseekFfn(config, () => config.optional("first_k_dense_replace", sizeOrZero) ?? 1)
-      : latentExperts(config, inner);
-  return decoder(config, {
-    layers: listLayers(layers, (layer) => ({
-      mixers: [attends[layer] === true ? latent : delta],
-      ffns: ffn(layer),
-      norm,
-      normPlacement: "pre",
-    })),
-    finalNorm: norm,
-    contextLength: config.tokens(["model_max_length", "max_position_embeddings"]),
-  });
-};
-
-/** Kimi K3's experts, which work in a narrower space. */
-function latentExperts(config: ConfigReader, latentWidth: number): (layer: number) => readonly Ffn[] {
-  const first = config.sizeOrZero("first_k_dense_replace");
-  config.ignore(
-    "latent_moe_use_norm",
-    "activation_situ_beta",
-    "activation_situ_linear_beta",
-    "attn_res_block_size",
-    "hidden_act",
-    "moe_layer_freq",
-  );
-  const experts = moe(config, { latentWidth, activation: "silu", sharedWidth: sharedWidth(config) });
-  const plain: Ffn = {
-    kind: "dense",
-    width: config.size("intermediate_size"),
-    gated: true,
-    activation: "silu",
-    bias: false,
-  };
-  return (layer) => [layer < first ? plain : experts];
-}
 
 /** models/minimax: Lightning attention and softmax attention, experts in every layer. */
 const readMiniMax: Reader = (config) => {
@@ -340,7 +248,6 @@ export const linearReaders: Readonly<Record<string, Reader>> = {
   qwen3_5_moe_text: readQwenNextMoe,
   qwen3_5_text: readQwenNextDense,
   olmo_hybrid: readOlmoHybrid,
-  kimi_linear: readKimiLinear,
   minimax: readMiniMax,
   minimax_m1: readMiniMax,
   minimax_text_01: readMiniMax,

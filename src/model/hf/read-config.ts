@@ -19,6 +19,7 @@ import { flaReaders } from "./fla.js";
 import { hybridReaders } from "./hybrid.js";
 import { inklingReaders } from "./inkling.js";
 import { imageReaders } from "./image.js";
+import { kimiReaders } from "./kimi.js";
 import { latentReaders } from "./latent.js";
 import { llamaKinReaders } from "./llama-kin.js";
 import { linearReaders } from "./linear.js";
@@ -67,6 +68,7 @@ const readers: ReadonlyMap<string, Reader> = new Map<string, Reader>(
     ...mambaReaders,
     ...hybridReaders,
     ...linearReaders,
+    ...kimiReaders,
     ...recurrentReaders,
     ...gemmaReaders,
     ...gemmaDenseReaders,

@@ -1,6 +1,7 @@
 import type { ExtraWeight, Layer, Mixer, Stack, Unrun } from "../types.js";
 import { sizeOrZero } from "./checks.js";
 import type { ConfigReader } from "./config-reader.js";
+import { residualBlock } from "./kimi.js";
 import type { ReaderResult } from "./reader.js";
 
 /** Families whose routers have one balancing bias per choice, which their classes keep as a buffer. */
@@ -44,6 +45,8 @@ export function unrunOf(
     ...(balanced.has(modelType) ? balancing([...decoder.layers, ...(prediction?.layers ?? [])]) : []),
     ...(modelType === "deepseek_v4" ? fixedRoutes(result, decoder, config) : []),
     ...(withoutUnused.has(modelType) ? [] : unusedProjections(decoder, result.hiddenSize)),
+    ...(modelType === "axk1" ? unusedNorms(decoder, result.hiddenSize) : []),
+    ...(modelType === "kimi_linear" && config.has(residualBlock) ? paddedDecays(decoder) : []),
   ];
   if (prediction === null && weights.length === 0) return null;
   return { ...(prediction === null ? {} : { prediction }), weights };
@@ -85,6 +88,26 @@ function unusedProjections(decoder: Stack, hidden: number): ExtraWeight[] {
         { name: `layers.${index}.unused_key_norm`, shape: [mixer.keyDim] },
       ];
     }),
+  );
+}
+
+/** The checkpoint of A.X-K1 has a norm behind the network in every layer; its class has none in the dense ones. */
+function unusedNorms(decoder: Stack, hidden: number): ExtraWeight[] {
+  return decoder.layers.flatMap((layer, index) =>
+    layer.ffns.some((ffn) => ffn.kind === "moe")
+      ? []
+      : [{ name: `layers.${index}.unused_post_mlp_norm`, shape: [hidden] }],
+  );
+}
+
+/** The checkpoint of Kimi K3 has as many decays as a head has channels: one per head, then zeros. */
+function paddedDecays(decoder: Stack): ExtraWeight[] {
+  return decoder.layers.flatMap((layer, index) =>
+    layer.mixers.flatMap((mixer) =>
+      mixer.kind === "delta" && mixer.keyDim > mixer.valueHeads
+        ? [{ name: `layers.${index}.padded_decay`, shape: [mixer.keyDim - mixer.valueHeads] }]
+        : [],
+    ),
   );
 }
 

@@ -1,7 +1,7 @@
 import type { ExtraWeight } from "../types.js";
-import { flag, integer, listOf, size, sizeOrZero } from "./checks.js";
+import { flag, integer, listOf, oneOf, size, sizeOrZero } from "./checks.js";
 import { shareEqual } from "./decoder.js";
-import { noBias } from "./parts.js";
+import { biasOf, noBias } from "./parts.js";
 import type { ConfigReader } from "./config-reader.js";
 import { layerNormed, rmsNormed, tower, linear, weight, norm2, patchArea, type VisionReader } from "./vision-tower.js";
 
@@ -133,24 +133,35 @@ const llama4: VisionReader = (config, textHidden) => {
   });
 };
 
-/** Kimi K2.5: MoonViT and a patch merger. */
+/** Kimi K2.5 and K3: MoonViT and a patch merger, in K3 with RMS norms, heads wider than their share, no biases. */
 const moonVit: VisionReader = (config, textHidden) => {
   const from = "class default of kimi_k25";
   const hidden = config.derived(["vt_hidden_size", "hidden_size"], size, from, () => 1152);
+  const heads = config.derived(["vt_num_attention_heads", "num_attention_heads"], size, from, () => 16);
+  const biased = (key: string): boolean => config.peek(key, flag) ?? true;
+  const inner = config.peek("qkv_hidden_size", size) ?? hidden;
+  if (inner % heads !== 0) throw config.bad("qkv_hidden_size", inner, `expected a multiple of the heads (${heads})`);
+  const headDim = inner / heads;
+  const normed = config.peek("norm_type", oneOf(["layernorm", "rmsnorm"])) === "rmsnorm" ? rmsNormed : layerNormed;
+  const merger = config.peek("mm_projector_type", oneOf(["patchmerger", "patchmergerv2"])) ?? "patchmerger";
+  const first = merger === "patchmerger";
   const positions = (side: string): number => config.derived(`init_pos_emb_${side}`, size, from, () => 64);
   const merged = 4 * hidden;
   const result = tower({
     hidden,
     count: config.derived(["vt_num_hidden_layers", "num_hidden_layers"], size, from, () => 27),
-    heads: config.derived(["vt_num_attention_heads", "num_attention_heads"], size, from, () => 16),
+    heads,
     width: config.derived(["vt_intermediate_size", "intermediate_size"], size, from, () => 4304),
-    finalNorm: layerNormed,
-    linears: [linear("merge_in", merged, merged), linear("merge_out", merged, textHidden)],
+    norm: normed,
+    attention: { keyDim: headDim, valueDim: headDim, bias: biasOf(biased("attn_bias")) },
+    ffn: { bias: biased("linear_bias") },
+    finalNorm: normed,
+    linears: [linear("merge_in", merged, merged, first), linear("merge_out", merged, textHidden, first)],
     weights: [
       weight("patches", hidden, patchArea(config, false)),
-      weight("patch_bias", hidden),
+      ...(biased("patch_embed_proj_bias") ? [weight("patch_bias", hidden)] : []),
       weight("positions", positions("height"), positions("width"), hidden),
-      norm2("merge_norm", hidden),
+      first ? norm2("merge_norm", hidden) : weight("merge_norm", textHidden),
     ],
   });
   config.ignoreRest();

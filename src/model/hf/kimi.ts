@@ -1,0 +1,127 @@
+import type { DeltaRule, Extras, Ffn } from "../types.js";
+import { flag, integer, listOf, size, sizeOrZero } from "./checks.js";
+import type { ConfigReader } from "./config-reader.js";
+import { readLayerCount } from "./decoder.js";
+import { deepseekFfn } from "./deepseek-moe.js";
+import { readLatent } from "./latent.js";
+import { attending, deltaChunk } from "./linear.js";
+import { decoder, flagOr, listLayers, moe, rmsNorm, sharedWidth } from "./parts.js";
+import type { Reader } from "./reader.js";
+
+/** models/kimi_linear and Kimi K3: three layers of Kimi Delta Attention to one of latent attention without rotation. */
+const readKimiLinear: Reader = (config) => {
+  const layers = readLayerCount(config);
+  const nested = config.child("linear_attn_config");
+  const norm = rmsNorm(config);
+  const hidden = config.size("hidden_size");
+  const heads = nested.has("num_heads") ? nested.size("num_heads") : config.size("linear_num_heads");
+  const dim = nested.has("head_dim") ? nested.size("head_dim") : config.size("linear_head_dim");
+  const fullRank = nested.optional("use_full_rank_gate", flag) ?? false;
+  const kernel = nested.has("short_conv_kernel_size")
+    ? nested.size("short_conv_kernel_size")
+    : config.size("linear_conv_kernel_dim");
+  const listed = nested.optional("full_attn_layers", listOf(integer));
+  nested.ignoreRest();
+  // The nested list counts layers from 1.
+  const attends = attending(config, layers, (layer) =>
+    listed === null ? layer > 0 && layer % 4 === 0 : listed.includes(layer + 1),
+  );
+  const delta: DeltaRule = {
+    kind: "delta",
+    keyHeads: heads,
+    valueHeads: heads,
+    keyDim: dim,
+    valueDim: dim,
+    convolution: kernel,
+    chunk: deltaChunk,
+    decay: "per-channel",
+    decayRank: dim,
+    gateRank: fullRank ? null : dim,
+  };
+  const gated = flagOr(config, "mla_use_output_gate", false);
+  const latent = { ...readLatent(config), rotary: null, ...(gated ? ({ gate: "per-element" } as const) : {}) };
+  config.ignore(
+    "mla_use_nope",
+    "moe_renormalize",
+    "moe_router_activation_func",
+    "num_expert_group",
+    "use_grouped_topk",
+    "topk_group",
+    "model_max_length",
+  );
+  const inner = config.optional("routed_expert_hidden_size", size);
+  const ffn =
+    inner === null
+      ? deepseekFfn(config, () => config.optional("first_k_dense_replace", sizeOrZero) ?? 1)
+      : latentExperts(config, inner);
+  const perBlock = config.peek(residualBlock, size);
+  const residuals = (layer: number): { readonly extras?: Extras } =>
+    perBlock === null ? {} : { extras: layerResiduals(hidden, layer, perBlock) };
+  return decoder(config, {
+    layers: listLayers(layers, (layer) => ({
+      mixers: [attends[layer] === true ? latent : delta],
+      ffns: ffn(layer),
+      norm,
+      normPlacement: "pre",
+      ...residuals(layer),
+    })),
+    finalNorm: norm,
+    contextLength: config.tokens(["model_max_length", "max_position_embeddings"]),
+    ...(perBlock === null ? {} : { extras: depthMixing("output", hidden, Math.ceil(layers / perBlock) + 1) }),
+  });
+};
+
+/** Kimi K3's experts, which work in a narrower space. */
+function latentExperts(config: ConfigReader, latentWidth: number): (layer: number) => readonly Ffn[] {
+  const first = config.sizeOrZero("first_k_dense_replace");
+  const normed = flagOr(config, "latent_moe_use_norm", false);
+  config.ignore("activation_situ_beta", "activation_situ_linear_beta", "hidden_act", "moe_layer_freq");
+  const experts = moe(config, {
+    latentWidth,
+    activation: "silu",
+    sharedWidth: sharedWidth(config),
+    ...(normed ? { latentNorm: true } : {}),
+  });
+  const plain: Ffn = {
+    kind: "dense",
+    width: config.size("intermediate_size"),
+    gated: true,
+    activation: "silu",
+    bias: false,
+  };
+  return (layer) => [layer < first ? plain : experts];
+}
+
+/** Layers after which the stream so far is kept for all later ones to look back at. */
+export const residualBlock = "attn_res_block_size";
+
+/**
+ * Attention residuals (arXiv:2603.15031): a branch reads a mixture of the streams kept at the beginning of each block of
+ * layers and of the sum since then, weighed by a softmax over their products with one learned query. The first layer's
+ * mixer has one stream only and mixes none, though it has the weights.
+ */
+function layerResiduals(hidden: number, layer: number, perBlock: number): Extras {
+  const mixer = depthMixing("mixer", hidden, Math.ceil(layer / perBlock) + 1);
+  const ffn = depthMixing("ffn", hidden, Math.floor(layer / perBlock) + 2);
+  return {
+    products: [...(layer === 0 ? [] : mixer.products), ...ffn.products],
+    weights: [...mixer.weights, ...ffn.weights],
+  };
+}
+
+/** Scores of `streams` normed streams, and their mixture: a query and the norm's weights. */
+function depthMixing(branch: string, hidden: number, streams: number): Required<Pick<Extras, "products" | "weights">> {
+  const reads = streams * hidden;
+  return {
+    products: [
+      { name: `${branch}_depth_scores`, rows: streams, inner: hidden, columns: 1, outWidth: streams, reads },
+      { name: `${branch}_depth_mixture`, rows: 1, inner: streams, columns: hidden, reads },
+    ],
+    weights: [
+      { name: `${branch}_depth_query`, shape: [hidden] },
+      { name: `${branch}_depth_norm`, shape: [hidden] },
+    ],
+  };
+}
+
+export const kimiReaders: Readonly<Record<string, Reader>> = { kimi_linear: readKimiLinear };
