@@ -1,5 +1,5 @@
 import type { DeltaRule, Ffn, Layer, LightningAttention, Mixer, ShortConvolution } from "../types.js";
-import { flag, integer, listOf, oneOf, real, size, sizeOrZero } from "./checks.js";
+import { flag, integer, listOf, oneOf, real, size } from "./checks.js";
 import type { ConfigReader } from "./config-reader.js";
 import { readActivation, readLayerCount } from "./decoder.js";
 import { notePrediction } from "./prediction.js";
