@@ -7,6 +7,18 @@ import { attentionSizes, biasOf, decoder, listLayers, moe, plainNorm, softmax } 
 import type { Reader } from "./reader.js";
 
 /**
+ * What the versions of the class call an indexed layer. It has no other attention: the published file says
+ * `full_attention` of layers that have an indexer, and the class takes the word so.
+ */
+const indexed = [
+  "indexed_attention",
+  "full_attention",
+  "qwen_sparse_attention",
+  "deepseek_sparse_attention",
+  "hybrid_indexed",
+] as const;
+
+/**
  * models/qwen4_exp: three Gated DeltaNet layers to one of gated attention to tokens that an indexer chooses from pooled
  * keys, experts everywhere, several residual streams, tables of n-grams looked up in some layers.
  */
@@ -17,11 +29,7 @@ const readQwen4: Reader = (config) => {
   const streams = config.derived("hc_count", size, "class default of qwen4_exp", () => 4);
   const rank = config.derived("hc_lowrank", size, "class default of qwen4_exp", () => 320);
   const period = config.derived("full_attention_interval", size, "class default of qwen4_exp", () => 4);
-  const types = config.perLayer(
-    "layer_types",
-    oneOf(["linear_attention", "indexed_attention", "full_attention"]),
-    layers,
-  );
+  const types = config.perLayer("layer_types", oneOf(["linear_attention", ...indexed]), layers);
   const attends = (layer: number): boolean =>
     types === null ? (layer + 1) % period === 0 : types[layer] !== "linear_attention";
   const indexer = readQsaIndexer(config, hidden);
