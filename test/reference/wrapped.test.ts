@@ -88,10 +88,31 @@ const kimiVl = {
   },
 };
 
+const gemma3n = (num_hidden_layers: number, num_kv_shared_layers: number, intermediate_size: number): object => ({
+  model_type: "gemma3n",
+  architectures: ["Gemma3nForConditionalGeneration"],
+  text_config: { model_type: "gemma3n_text", num_hidden_layers, num_kv_shared_layers, intermediate_size },
+  vision_config: { model_type: "gemma3n_vision", architecture: "mobilenetv5_300m_enc", vocab_size: 128 },
+  audio_config: {
+    model_type: "gemma3n_audio",
+    conf_conv_kernel_size: 5,
+    conf_num_attention_heads: 8,
+    conf_num_hidden_layers: 12,
+    hidden_size: 1536,
+    sscp_conv_channel_size: [128, 32],
+    sscp_conv_kernel_size: [
+      [3, 3],
+      [3, 3],
+    ],
+    vocab_size: 128,
+  },
+});
+
 /**
  * Sizes of published checkpoints, whole, with towers. Counts: hub metadata of safetensors in a public table of the
  * GIMMICK benchmark's code (InternVL 2.5, Phi-3.5-vision, Qwen2-VL); `numel` sums that users of transformers
- * printed (LLaVA 1.5, PaliGemma, SmolVLM); KerasHub's card (Mistral Small 3.2).
+ * printed (LLaVA 1.5, PaliGemma, SmolVLM); KerasHub's card (Mistral Small 3.2); the hub's API for safetensors as public
+ * notes state it (Gemma 3n).
  */
 const published: readonly (readonly [string, object, number])[] = [
   ["llava-hf/llava-1.5-7b-hf", llava, 7_063_427_072],
@@ -143,12 +164,11 @@ const published: readonly (readonly [string, object, number])[] = [
         tie_word_embeddings: false,
       },
       vision_config: {
+        // Layers and their width are left to the class, as in the published file.
         model_type: "idefics3_vision",
         hidden_size: 768,
         image_size: 512,
-        intermediate_size: 3072,
         num_attention_heads: 12,
-        num_hidden_layers: 12,
         patch_size: 16,
       },
     },
@@ -184,6 +204,8 @@ const published: readonly (readonly [string, object, number])[] = [
     },
     24_011_361_280,
   ],
+  ["google/gemma-3n-E2B-it", gemma3n(30, 10, 8192), 5_439_438_272],
+  ["google/gemma-3n-E4B-it", gemma3n(35, 15, 16_384), 7_849_978_192],
   [
     "OpenGVLab/InternVL2_5-1B",
     internvl({

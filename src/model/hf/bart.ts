@@ -284,7 +284,6 @@ const readFsmt: Reader = (config) => {
   const result = readBart(config.with({ vocab_size: target }), { ...bart, positions: rows });
   const table = { name: "source_embedding", shape: [source, result.hiddenSize] };
   const tied = config.raw("tie_word_embeddings") !== false && config.flag("tie_word_embeddings");
-  config.ignoreRest();
   return {
     ...result,
     head: { ...result.head, tied },

@@ -10,7 +10,6 @@ import type { Reader } from "./reader.js";
 const readCtrl: Reader = (config) => {
   const hidden = config.size("n_embd");
   const named = config.with({ activation_function: "relu", tie_word_embeddings: true });
-  config.ignoreRest();
   const result = readClassic(named, { width: config.size("dff"), headBias: true });
   return { ...result, embedding: { ...result.embedding, scale: Math.sqrt(hidden) } };
 };
@@ -102,7 +101,6 @@ const readRefinedWeb: Reader = (config) => {
   const kvHeads = config.optional("n_head_kv", size);
   const tied = config.optional("tie_word_embeddings", flag) ?? true;
   const newer = kvHeads !== null;
-  config.ignoreRest();
   return falcon(
     config.with({
       tie_word_embeddings: tied,

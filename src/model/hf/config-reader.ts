@@ -18,8 +18,8 @@ export class ConfigReader {
   private readonly absent: Set<string>;
   /** Keys that are null in the file and were taken as none, with the value that the class has. */
   private readonly nulls: Map<string, JsonValue>;
-  private readonly used = new Set<string>();
-  private readonly children: ConfigReader[] = [];
+  private used = new Set<string>();
+  private children: ConfigReader[] = [];
 
   /**
    * @param where file, for error messages
@@ -141,24 +141,19 @@ export class ConfigReader {
 
   /** The same object with some keys set: for classes that know a value that their files do not name. */
   with(values: JsonObject): ConfigReader {
-    const changed = { ...this.values, ...values };
-    const copy = new ConfigReader(this.where, changed, this.defaults, this.family, this.prefix, this);
-    copy.ignoreRest();
-    return copy;
+    return this.again({ ...this.values, ...values }, this.defaults);
   }
 
   /** The same object of a class with defaults of its own. */
   defaulting(defaults: JsonObject): ConfigReader {
-    const copy = new ConfigReader(
-      this.where,
-      this.values,
-      { ...this.defaults, ...defaults },
-      this.family,
-      this.prefix,
-      this,
-    );
-    this.children.push(copy);
-    this.ignoreRest();
+    return this.again(this.values, { ...this.defaults, ...defaults });
+  }
+
+  /** Another look at the same object: what it reads counts as read here. */
+  private again(values: JsonObject, defaults: JsonObject): ConfigReader {
+    const copy = new ConfigReader(this.where, values, defaults, this.family, this.prefix, this);
+    copy.used = this.used;
+    copy.children = this.children;
     return copy;
   }
 

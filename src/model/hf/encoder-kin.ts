@@ -25,7 +25,6 @@ const readEsm: Reader = (config) => {
     bias: allBias,
   });
   config.ignore("token_dropout", "esmfold_config", "vocab_list");
-  if (named !== config) config.ignoreRest();
   return readBertLike(named, {
     placement: "pre",
     embeddingNorm: flagOr(config, "emb_layer_norm_before", false),
@@ -114,7 +113,6 @@ const readXlm: Reader = (config) => {
   const positions = config.read("max_position_embeddings", tokenCount);
   const count = config.read("n_layers", layerCount);
   const named = config.with({ vocab_size: rows });
-  config.ignoreRest();
   return encoder(named, {
     norm,
     hidden,

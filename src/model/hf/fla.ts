@@ -138,7 +138,6 @@ const readRetNet: Reader = (config) => {
     gated: true,
   };
   const withRatio = config.has("hidden_ratio") ? config : config.with({ hidden_ratio: 2 });
-  config.ignoreRest();
   return flaDecoder(withRatio, () => mixer);
 };
 

@@ -8,7 +8,7 @@ import { type DenseFamily, attentionBias, readDense } from "./dense.js";
 import { encoderLength, lookingBothWays } from "./halves.js";
 import { everyFull, rmsNorm, spans } from "./parts.js";
 import type { Reader, ReaderResult } from "./reader.js";
-import { wrappedVision } from "./vision-wrapped.js";
+import { siglipVision } from "./vision-siglip.js";
 
 /** Gemma 1 to 3 and what was made of them: norm weights stored as w, embeddings scaled by √hidden_size. */
 
@@ -97,7 +97,7 @@ const readT5Gemma2: Reader = (config) => {
   if (config.raw("tie_word_embeddings") === false) {
     throw config.bad("tie_word_embeddings", false, "only true is understood: both halves and the head have one table");
   }
-  const tower = wrappedVision.gemma(
+  const tower = siglipVision.gemma(
     wrapped.child("vision_config", {}, "siglip_vision_model"),
     encoder.hiddenSize,
     wrapped,

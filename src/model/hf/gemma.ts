@@ -1,5 +1,6 @@
 import type { Attention, ExtraLinear, ExtraTable, ExtraWeight, Ffn, Layer } from "../types.js";
 import { integer, real, size, sizeOrZero, tokenCount } from "./checks.js";
+import { linear } from "./beside.js";
 import type { ConfigReader } from "./config-reader.js";
 import { full, readLayerCount } from "./decoder.js";
 import {
@@ -36,22 +37,15 @@ function perLayerInputs(config: ConfigReader, layers: number, hidden: number): P
   return {
     table: { name: "per_layer", rows, width: layers * width },
     model: {
-      linears: [linear("per_layer_projection", hidden, layers * width)],
+      linears: [linear("per_layer_projection", hidden, layers * width, false)],
       weights: [{ name: "per_layer_norm", shape: [width] }],
     },
     layer: {
-      linears: [linear("per_layer_gate", hidden, width), linear("per_layer_projection", width, hidden)],
+      linears: [linear("per_layer_gate", hidden, width, false), linear("per_layer_projection", width, hidden, false)],
       weights: [{ name: "per_layer_norm", shape: [hidden] }],
     },
   };
 }
-
-const linear = (name: string, inWidth: number, outWidth: number): ExtraLinear => ({
-  name,
-  inWidth,
-  outWidth,
-  bias: false,
-});
 
 /** models/gemma4. */
 const readGemma4: Reader = (config) => {
@@ -149,12 +143,12 @@ const readGemma3n: Reader = (config) => {
     "rope_local_base_freq",
   );
   const layerLinears = [
-    linear("altup_correction", streams, streams),
-    linear("altup_prediction", streams, streams * streams),
+    linear("altup_correction", streams, streams, false),
+    linear("altup_prediction", streams, streams * streams, false),
     // Both prediction and correction ask the router.
-    { ...linear("altup_router", hidden, streams), times: 2 },
-    linear("laurel_left", hidden, rank),
-    linear("laurel_right", rank, hidden),
+    { ...linear("altup_router", hidden, streams, false), times: 2 },
+    linear("laurel_left", hidden, rank, false),
+    linear("laurel_right", rank, hidden, false),
     ...(inputs?.layer.linears ?? []),
   ];
   const prediction = { name: "altup_predicted", rows: hidden, inner: streams, columns: streams };
@@ -165,8 +159,8 @@ const readGemma3n: Reader = (config) => {
     ...(inputs?.layer.weights ?? []),
   ];
   const projections = Array.from({ length: streams - 1 }, (_, stream) => [
-    linear(`altup_projection${stream}`, hidden, hidden),
-    linear(`altup_unembedding${stream}`, hidden, hidden),
+    linear(`altup_projection${stream}`, hidden, hidden, false),
+    linear(`altup_unembedding${stream}`, hidden, hidden, false),
   ]).flat();
   return decoder(config, {
     layers: listLayers(layers, (index) => ({
@@ -201,15 +195,14 @@ const readDiffusionGemma: Reader = (config) => {
     if (!config.has(key)) throw config.bad(key, config.raw(key), "expected a number: the class has none");
   }
   const result = readGemma4(config.with({ enable_moe_block: true, attention_k_eq_v: true }));
-  config.ignoreRest();
   config.note("a canvas of tokens is filled in by several passes; one pass is what is priced, and its pairs as causal");
   return {
     ...result,
     extras: {
       linears: [
-        linear("self_conditioning_gate", hidden, width),
-        linear("self_conditioning_up", hidden, width),
-        linear("self_conditioning_down", width, hidden),
+        linear("self_conditioning_gate", hidden, width, false),
+        linear("self_conditioning_up", hidden, width, false),
+        linear("self_conditioning_down", width, hidden, false),
       ],
       weights: [{ name: "self_conditioning_norm", shape: [hidden] }],
     },

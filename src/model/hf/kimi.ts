@@ -54,7 +54,8 @@ const readKimiLinear: Reader = (config) => {
     inner === null
       ? deepseekFfn(config, () => config.optional("first_k_dense_replace", sizeOrZero) ?? 1)
       : latentExperts(config, inner);
-  const perBlock = config.peek(residualBlock, size);
+  // Kimi Linear has none; in a file of K3's kind it is news that the key is not there.
+  const perBlock = inner === null ? config.peek(residualBlock, size) : config.optional(residualBlock, size);
   const residuals = (layer: number): { readonly extras?: Extras } =>
     perBlock === null ? {} : { extras: layerResiduals(hidden, layer, perBlock) };
   return decoder(config, {

@@ -79,7 +79,6 @@ const readTeleChat: Reader = (config) => {
     rms_norm_eps: config.real("layer_norm_epsilon"),
     tie_word_embeddings: config.optional("tie_word_embeddings", flag) ?? false,
   });
-  config.ignoreRest();
   return readDense(named, {
     bias: { ...noBias, output: true },
     ffn: dense(config, { width: config.size("ffn_hidden_size"), activation: "silu" }),
@@ -208,7 +207,6 @@ export function plainLlama(config: ConfigReader, { hidden, heads, kvHeads, norm:
   const ffn: Ffn = { kind: "dense", width, gated: true, activation: "silu", bias };
   const count = config.size("n_layers");
   const tied = config.optional("weight_tying", flag) ?? false;
-  config.ignoreRest();
   const result = decoder(config.with({ vocab_size: rows, tie_word_embeddings: tied }), {
     hiddenSize: hidden,
     contextLength: config.tokens("max_sequence_length"),

@@ -7,6 +7,7 @@ import {
   attentionSizes,
   decoder,
   dense,
+  flagOr,
   inputBias,
   layerNorm,
   listLayers,
@@ -121,8 +122,8 @@ const readChatGlm: Reader = (config) => {
     activation: "silu",
     bias: linearBias,
   };
-  config.ignoreRest();
   const vocabulary = config.read("padded_vocab_size", tokenCount);
+  config.ignore("original_rope");
   const result = decoder(config.with({ vocab_size: vocabulary, tie_word_embeddings: false }), {
     hiddenSize: hidden,
     contextLength: config.tokens("seq_length"),
@@ -132,7 +133,7 @@ const readChatGlm: Reader = (config) => {
       norm,
       normPlacement: "pre",
     })),
-    finalNorm: norm,
+    finalNorm: flagOr(config, "post_layer_norm", true) ? norm : null,
   });
   // ChatGLM's classes call the language model a plain "Model".
   return { ...result, head: { ...result.head, kind: "lm" } };
@@ -212,7 +213,8 @@ const readPhi3Small: Reader = (config) => {
   const ffn = dense(config, { width: config.size("ff_intermediate_size"), bias: true, activation: "gelu" });
   const period = config.optional("dense_attention_every_n_layers", size) ?? 1;
   const sparse = period > 1 ? { ...full, span: stridedSpan(config, heads) } : full;
-  config.ignoreRest();
+  config.ignore("blocksparse_triton_kernel_block_size", "gegelu_limit", "gegelu_pad_to_256");
+  config.ignore("pad_sequence_to_multiple_of_64");
   return decoder(config.with({ tie_word_embeddings: true }), {
     layers: listLayers(config.read("num_hidden_layers", layerCount), (index) => ({
       mixers: [(index + 1) % period === 0 ? full : sparse],

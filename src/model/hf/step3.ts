@@ -4,7 +4,8 @@ import type { ConfigReader } from "./config-reader.js";
 import { readLayerCount, readRotary } from "./decoder.js";
 import { decoder, dense, listLayers, moe, rmsNorm, softmax } from "./parts.js";
 import type { Reader } from "./reader.js";
-import { type VisionReader, layerNormed, linear, patchArea, tower, weight } from "./vision-tower.js";
+import { linear, weight } from "./beside.js";
+import { type VisionReader, layerNormed, patchArea, tower } from "./vision-tower.js";
 
 /**
  * Step 3 (arXiv:2507.19427): multi-matrix factorised attention: one head of keys and values, queries of all heads from one

@@ -2,6 +2,8 @@ import type { Attention, DenseFfn, ExtraLinear, ExtraWeight, Layer, Norm, Stack 
 import { size } from "./checks.js";
 import type { ConfigReader } from "./config-reader.js";
 import { shareEqual } from "./decoder.js";
+import { classDefaults } from "./defaults/all.js";
+import type { JsonObject } from "./json.js";
 import { allBias, softmax } from "./parts.js";
 
 /** Vision towers: counted as parameters, not run for text. */
@@ -9,11 +11,20 @@ import { allBias, softmax } from "./parts.js";
 export const layerNormed: Norm = { kind: "layer", bias: true, epsilon: 1e-6, offset: false };
 export const rmsNormed: Norm = { kind: "rms", bias: false, epsilon: 1e-6, offset: false };
 
-export interface Tower {
+export interface TowerSizes {
   readonly hidden: number;
   readonly count: number;
   readonly heads: number;
   readonly width: number;
+}
+
+/** What leads from a tower to the language model. */
+export interface TowerBeside {
+  readonly linears: readonly ExtraLinear[];
+  readonly weights?: readonly ExtraWeight[];
+}
+
+export interface Tower extends TowerSizes {
   readonly norm?: Norm;
   readonly attention?: Partial<Attention>;
   readonly ffn?: Partial<DenseFfn>;
@@ -48,15 +59,6 @@ export function tower(parts: Tower): Stack {
   };
 }
 
-export const linear = (name: string, inWidth: number, outWidth: number, bias = true): ExtraLinear => ({
-  name,
-  inWidth,
-  outWidth,
-  bias,
-});
-export const weight = (name: string, ...shape: number[]): ExtraWeight => ({ name, shape });
-export const norm2 = (name: string, width: number): ExtraWeight => weight(name, 2, width);
-
 /** Reads `vision_config` of one family; `textHidden` is the language model's width. */
 export type VisionReader = (config: ConfigReader, textHidden: number, whole: ConfigReader) => Stack;
 
@@ -66,4 +68,36 @@ export function patchArea(config: ConfigReader, temporal: boolean): number {
   return (
     channels * patch * patch * (temporal ? config.derived("temporal_patch_size", size, "class default", () => 2) : 1)
   );
+}
+
+/** Sizes as most towers' configs name them. */
+export function towerSizes(config: ConfigReader, from: string, defaults: TowerSizes): TowerSizes {
+  return {
+    hidden: config.derived("hidden_size", size, from, () => defaults.hidden),
+    count: config.derived("num_hidden_layers", size, from, () => defaults.count),
+    heads: config.derived("num_attention_heads", size, from, () => defaults.heads),
+    width: config.derived("intermediate_size", size, from, () => defaults.width),
+  };
+}
+
+/** The same of a class that has defaults for them. */
+export function sizesOf(config: ConfigReader): TowerSizes {
+  return {
+    hidden: config.size("hidden_size"),
+    count: config.size("num_hidden_layers"),
+    heads: config.size("num_attention_heads"),
+    width: config.size("intermediate_size"),
+  };
+}
+
+/** A tower's keys with its class's defaults, or with the wrapper's own where the whole file has no tower. */
+export function ofClass(config: ConfigReader, whole: ConfigReader, type: string, alone: JsonObject = {}): ConfigReader {
+  const defaults = classDefaults[type] ?? {};
+  return config.defaulting(whole.has("vision_config") ? defaults : { ...defaults, ...alone });
+}
+
+/** Patches of one image. */
+export function patchesOf(config: ConfigReader, image: number, patch = 14): number {
+  const of = (key: string, value: number): number => config.derived(key, size, "class default", () => value);
+  return Math.floor(of("image_size", image) / of("patch_size", patch)) ** 2;
 }

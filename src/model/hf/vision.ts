@@ -3,7 +3,17 @@ import { flag, integer, listOf, oneOf, size, sizeOrZero } from "./checks.js";
 import { shareEqual } from "./decoder.js";
 import { biasOf, noBias } from "./parts.js";
 import type { ConfigReader } from "./config-reader.js";
-import { layerNormed, rmsNormed, tower, linear, weight, norm2, patchArea, type VisionReader } from "./vision-tower.js";
+import { linear, norm2, weight } from "./beside.js";
+import {
+  type TowerSizes,
+  type VisionReader,
+  layerNormed,
+  patchArea,
+  patchesOf,
+  rmsNormed,
+  tower,
+  towerSizes,
+} from "./vision-tower.js";
 
 /** Qwen2-VL: layer norms, a plain network, a merger of four patches. */
 const qwen2: VisionReader = (config, textHidden) => {
@@ -71,23 +81,9 @@ const qwen3: VisionReader = (config, textHidden) => {
 };
 
 /** Keys that CLIP's and SigLIP's configs share. */
-function clipSizes(config: ConfigReader, defaults: { hidden: number; count: number; heads: number; width: number }) {
-  const from = "class default of the vision tower";
+function clipSizes(config: ConfigReader, defaults: TowerSizes): TowerSizes {
   config.ignore("projection_dim", "vocab_size", "hidden_act", "layer_norm_eps", "vision_use_head", "num_channels");
-  return {
-    hidden: config.derived("hidden_size", size, from, () => defaults.hidden),
-    count: config.derived("num_hidden_layers", size, from, () => defaults.count),
-    heads: config.derived("num_attention_heads", size, from, () => defaults.heads),
-    width: config.derived("intermediate_size", size, from, () => defaults.width),
-  };
-}
-
-function patchesPerImage(config: ConfigReader, image: number): number {
-  const side = Math.floor(
-    config.derived("image_size", size, "class default", () => image) /
-      config.derived("patch_size", size, "class default", () => 14),
-  );
-  return side * side;
+  return towerSizes(config, "class default of the vision tower", defaults);
 }
 
 /** Gemma 4: norms around each branch, two tables of positions, gated networks. */
@@ -127,7 +123,7 @@ const llama4: VisionReader = (config, textHidden) => {
     weights: [
       weight("class_token", hidden),
       weight("patches", hidden, patchArea(config, false)),
-      weight("positions", patchesPerImage(config, 448) + 1, hidden),
+      weight("positions", patchesOf(config, 448) + 1, hidden),
       norm2("pre_norm", hidden),
     ],
   });
@@ -202,7 +198,7 @@ const step: VisionReader = (config, textHidden, whole) => {
     linears: [linear("project", 4 * hidden, textHidden, bias)],
     weights: [
       weight("patches", hidden, patchArea(config, false)),
-      weight("positions", patchesPerImage(config, 728), hidden),
+      weight("positions", patchesOf(config, 728), hidden),
       norm2("pre_norm", hidden),
       ...down("downsample1", hidden),
       ...down("downsample2", 2 * hidden),
@@ -280,7 +276,7 @@ const mllama: VisionReader = (config, textHidden) => {
   const tiles = config.derived("max_num_tiles", size, from, () => 4);
   const ratios = config.raw("supported_aspect_ratios");
   const shapes = (Array.isArray(ratios) ? ratios.length : 8) + 1;
-  const places = patchesPerImage(config, 560) + 1;
+  const places = patchesOf(config, 560) + 1;
   const out = config.derived("vision_output_dim", size, from, () => 7680);
   const result = tower({
     hidden,
