@@ -12,12 +12,18 @@ export interface ParameterCount {
   readonly embedding: number;
 }
 
+/** Counting, bytes and formats of one model all ask for its weights. */
+const distinct = new WeakMap<Graph, ReadonlyMap<string, Weight>>();
+
 /** The model's distinct weights by full name: `scope.local`. Shared scopes give a weight once. */
-export function distinctWeights(graph: Graph): Map<string, Weight> {
+export function distinctWeights(graph: Graph): ReadonlyMap<string, Weight> {
+  const known = distinct.get(graph);
+  if (known !== undefined) return known;
   const weights = new Map<string, Weight>();
   for (const { block, scope } of graph.instances) {
     for (const [name, weight] of block.weights) weights.set(`${scope}.${name}`, weight);
   }
+  distinct.set(graph, weights);
   return weights;
 }
 
@@ -76,8 +82,16 @@ export function countUnrun(model: ModelDescription): UnrunCount {
   };
 }
 
+const predicting = new WeakMap<ModelDescription, ReadonlyMap<string, Weight>>();
+
 /** Weights of the layers for prediction by name; none where the checkpoint has none. */
-export function predictionWeights(model: ModelDescription): Map<string, Weight> {
+export function predictionWeights(model: ModelDescription): ReadonlyMap<string, Weight> {
+  const known = predicting.get(model) ?? weightsOfPrediction(model);
+  predicting.set(model, known);
+  return known;
+}
+
+function weightsOfPrediction(model: ModelDescription): ReadonlyMap<string, Weight> {
   const stack = model.unrun?.prediction;
   if (stack === undefined) return new Map();
   const decoder = model.stacks.findLast(({ kind }) => kind === "decoder");

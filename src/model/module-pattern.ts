@@ -4,8 +4,8 @@ const roots = /^(?:(?:model|language_model|transformer|backbone|text_model|decod
 const lists = /^(?:h|blocks|block)\.(?=\d|\*)/;
 /** What stands before `layers.0` in full names, for regular expressions. */
 const fullRoots = ["", "model.", "model.language_model.", "language_model.model."] as const;
-/** Modules that no weight of a language model lies in, and experts that the first one speaks for. */
-const elsewhere = /^(?:visual|vision|mm_projector|multi_modal|embed_vision|audio)|\bexperts\.[1-9]/;
+/** Modules that no weight of a language model lies in. */
+const elsewhere = /^(?:visual|vision|mm_projector|multi_modal|embed_vision|audio)/;
 
 /** How names of towers, and of what leads from them, are known. */
 const aside = {
@@ -34,15 +34,19 @@ class ModulePatterns {
   private readonly expressions: RegExp[] = [];
   /** Some expression tells layers apart. */
   private numbered = false;
+  /** What was matched before, by full name: the same names are asked for in every block of every graph. */
+  private readonly matched = new Map<string, boolean>();
   /** Patterns that are too long or repeat too much to be run on every name: not understood. */
   readonly refused: string[] = [];
 
   constructor(private readonly patterns: readonly string[]) {
     for (const pattern of patterns) {
-      // Most names in long lists are of experts that the first one speaks for.
-      if (otherExpert(pattern) || elsewhere.test(pattern)) continue;
-      if (pattern.startsWith("re:")) this.addExpression(pattern, `^(?:${pattern.slice(3)})`);
-      else
+      if (isOtherExpert(pattern) || elsewhere.test(pattern)) continue;
+      if (pattern.startsWith("re:")) {
+        // Anything but literal letters and "any text" may tell one number of a layer from another.
+        this.numbered ||= /[\d.\\[]/.test(pattern.replaceAll(/\.\*|\\\./g, ""));
+        this.addExpression(pattern, `^(?:${pattern.slice(3)})`);
+      } else
         this.addName(
           pattern,
           pattern
@@ -75,6 +79,7 @@ class ModulePatterns {
     if (!everyLayer.includes("*")) this.anywhere.add(everyLayer);
     else {
       const literal = (part: string): string => part.replace(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`);
+      this.numbered ||= /\d/.test(pattern);
       this.addExpression(pattern, `^(?:.*\\.)?${everyLayer.split(/\*+/).map(literal).join(".*")}(?:$|\\.)`);
     }
   }
@@ -82,10 +87,7 @@ class ModulePatterns {
   private addExpression(pattern: string, source: string): void {
     const expression = this.expressions.length < mostExpressions ? expressionOf(source) : null;
     if (expression === null) this.refused.push(pattern.slice(0, 80));
-    else {
-      this.expressions.push(expression);
-      this.numbered ||= /\d/.test(pattern);
-    }
+    else this.expressions.push(expression);
   }
 
   /** Whether a tower, or what leads from one, is named, or some of its modules: lists that name some name all of them. */
@@ -118,8 +120,14 @@ class ModulePatterns {
     if (layer !== null && this.isWhole(layer)) return true;
     const own = layer === null ? undefined : this.inLayer.get(layer);
     if (own !== undefined && [...own].some((pattern) => begins(name, pattern))) return true;
+    const whole = layer === null ? name : `layers.${this.numbered ? layer : 0}.${name}`;
+    const known = this.matched.get(whole) ?? this.matchAnywhere(name, whole);
+    this.matched.set(whole, known);
+    return known;
+  }
+
+  private matchAnywhere(name: string, whole: string): boolean {
     if (this.anywhere.size > 0 && hasRun(this.anywhere, name)) return true;
-    const whole = layer === null ? name : `layers.${layer}.${name}`;
     return this.expressions.some((expression) => fullRoots.some((root) => expression.test(root + whole)));
   }
 }
@@ -159,9 +167,17 @@ export function patternsOf(modules: readonly string[]): ModulePatterns {
   return known;
 }
 
-/** Whether it names an expert other than the first: `…experts.17.w1`. */
-function otherExpert(pattern: string): boolean {
-  const at = pattern.indexOf("experts.");
-  const digit = at === -1 ? 48 : pattern.charCodeAt(at + 8);
-  return digit > 48 && digit <= 57 && (at === 0 || pattern[at - 1] === ".");
+/**
+ * Whether it names an expert other than the first, which speaks for all: `…experts.17.w1`. Most names in long lists do,
+ * so it is asked of tens of thousands of them.
+ */
+export function isOtherExpert(pattern: string): boolean {
+  for (let at = pattern.indexOf(experts); at !== -1; at = pattern.indexOf(experts, at + 1)) {
+    const digit = pattern.charCodeAt(at + experts.length);
+    if (digit > zero && digit <= zero + 9 && (at === 0 || pattern[at - 1] === ".")) return true;
+  }
+  return false;
 }
+
+const experts = "experts.";
+const zero = "0".charCodeAt(0);

@@ -16,18 +16,29 @@ export function asStored(instances: readonly BlockInstance[], model: ModelDescri
     storage.kind === "quantised"
       ? asQuantised(storage, model)
       : inBits(storage.kind === "file-type" ? fileTypeBits(storage.type, instances, model) : ggufBits(storage.tensors));
-  const made = new Map<Block, Map<string, Block>>();
+  const made = new Map<Block, Map<string | readonly StoredAs[], Block>>();
   return instances.map((instance) => {
     const { block } = instance;
     const weights = storedAs(instance);
-    if (weights.every((found) => found === null)) return instance;
-    const variants = made.get(block) ?? new Map<string, Block>();
+    const variants = made.get(block) ?? new Map<string | readonly StoredAs[], Block>();
     made.set(block, variants);
-    const key = weights.map((found) => `${found?.format} ${found?.bits} ${found?.operands}`).join(" ");
-    const stored = variants.get(key) ?? { ...block, weights: withBits(block.weights, weights) };
-    variants.set(key, stored);
-    return { ...instance, block: stored };
+    // Equal layers are mostly told the very same formats.
+    const stored = variants.get(weights) ?? variant(block, weights, variants);
+    variants.set(weights, stored);
+    return stored === block ? instance : { ...instance, block: stored };
   });
+}
+
+function variant(
+  block: Block,
+  weights: readonly StoredAs[],
+  variants: Map<string | readonly StoredAs[], Block>,
+): Block {
+  if (weights.every((found) => found === null)) return block;
+  const key = weights.map((found) => `${found?.format} ${found?.bits} ${found?.operands}`).join(" ");
+  const stored = variants.get(key) ?? { ...block, weights: withBits(block.weights, weights) };
+  variants.set(key, stored);
+  return stored;
 }
 
 function inBits(bitsOf: BitsOf): (instance: BlockInstance) => StoredAs[] {

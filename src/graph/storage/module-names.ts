@@ -66,15 +66,34 @@ const ffn: Names = {
 /** Linear attention of these families lies in modules that are called like softmax attention's. */
 const calledSelfAttention = /^(?:kimi|minimax)/;
 
-/** Names of the module that holds a weight of a layer, after `layers.3.`; none where no list would name it. */
-export function namesInLayer(weight: string, block: Block, modelType: string): readonly string[] {
+/**
+ * Names of the module that holds a weight of a layer, after `layers.3.`; none where no list would name it. Layers of a
+ * kind share their weights' names: each is worked out once.
+ */
+export function namesByWeight(modelType: string): (weight: string, block: Block) => readonly string[] {
+  const known = new Map<string, readonly string[]>();
+  return (weight, block) => {
+    const kind = weight.startsWith("mixer") ? mixerKind(weight, block) : "";
+    const key = `${kind} ${weight}`;
+    const names = known.get(key) ?? namesInLayer(weight, kind, modelType);
+    known.set(key, names);
+    return names;
+  };
+}
+
+/** What mixer of a layer a weight belongs to. */
+function mixerKind(weight: string, block: Block): string {
+  const name = weight.slice(0, weight.indexOf("."));
+  return block.modules.find((module) => module.name === name)?.description.kind ?? "attention";
+}
+
+function namesInLayer(weight: string, kind: string, modelType: string): readonly string[] {
   const [, part = "", number = "", role = ""] = /^(mixer|ffn)(\d*)\.(.+)\.weight$/.exec(weight) ?? [];
-  const [places, roles] = part === "mixer" ? mixerNames(`${part}${number}`, block, modelType) : ffnNames(number, role);
+  const [places, roles] = part === "mixer" ? mixerNames(kind, modelType) : ffnNames(number, role);
   return (roles[role] ?? []).flatMap((name) => places.map((place) => (place === "" ? name : `${place}.${name}`)));
 }
 
-function mixerNames(name: string, block: Block, modelType: string): [readonly string[], Names] {
-  const kind = block.modules.find((module) => module.name === name)?.description.kind ?? "attention";
+function mixerNames(kind: string, modelType: string): [readonly string[], Names] {
   if (kind === "attention") return [["self_attn", "attn", "attention", "self_attention"], attention];
   if (kind === "latent") return [["self_attn", "attn"], attention];
   if (kind === "compressed") return [["self_attn", "attn"], compressed];

@@ -3,7 +3,7 @@ import type { ModelDescription } from "../../model/types.js";
 import type { Block, BlockInstance, Weight } from "../types.js";
 import type { StoredAs } from "./bits-of.js";
 import { patternsOf } from "../../model/module-pattern.js";
-import { namesBeside, namesInLayer } from "./module-names.js";
+import { namesBeside, namesByWeight } from "./module-names.js";
 
 /** What a weight is to a toolkit that quantises linear maps. */
 type Role = "linear" | "router" | "head" | "embedding" | "other";
@@ -22,6 +22,7 @@ export function asQuantised(
     kind === "vision" || kind === "audio" ? [{ kind, scope: `${name ?? kind}.` }] : [],
   );
   const known = new Map<Block, Map<string, readonly StoredAs[]>>();
+  const namesOf = namesByWeight(model.modelType);
   return ({ block, scope }) => {
     const tower = towers.find((one) => scope.startsWith(one.scope));
     if (tower !== undefined) return inTower(block, tower.kind, rules, storage);
@@ -36,8 +37,7 @@ export function asQuantised(
     function storedAs(name: string, weight: Weight): StoredAs {
       const role = roleOf(scope, name, weight);
       if (role === "other") return null;
-      const names =
-        layer === null ? (namesBeside[`${scope}.${name}`] ?? []) : namesInLayer(name, block, model.modelType);
+      const names = layer === null ? (namesBeside[`${scope}.${name}`] ?? []) : namesOf(name, block);
       const rule = rules.find(({ patterns }) => names.some((one) => named(patterns, layer, one, storage)));
       const format = rule === undefined ? reached(storage, role) : rule.format;
       return inFormat(format, weight, fusedIn(name, block));

@@ -1,5 +1,5 @@
 import type { Ffn, Layer } from "../types.js";
-import { flag, size, tokenCount } from "./checks.js";
+import { flag, oneOf, size, tokenCount } from "./checks.js";
 import type { ConfigReader } from "./config-reader.js";
 import { readLayerCount } from "./decoder.js";
 import { readDense, readQwen2 } from "./dense.js";
@@ -195,6 +195,7 @@ export function plainLlama(config: ConfigReader, { hidden, heads, kvHeads, norm:
     kind === "rms"
       ? ({ kind: "rms", bias: false, epsilon: 1e-5, offset: false } as const)
       : ({ kind: "layer", bias: false, epsilon: 1e-5, offset: false, plain: true } as const);
+  config.peek("layer_norm_type", oneOf(kind === "rms" ? ["rms"] : ["default", "low_precision"]));
   const bias = config.flag("include_bias");
   const headDim = hidden / heads;
   const rotary = { dims: headDim, theta: config.optional("rope_theta", size) ?? 10_000, interleaved: false };

@@ -13,7 +13,8 @@ import {
   nvfp4,
   ternary,
 } from "./formats.js";
-import { type JsonValue, isObject } from "../json.js";
+import { type JsonObject, type JsonValue, isObject } from "../json.js";
+import { isOtherExpert } from "../../module-pattern.js";
 import type { Section } from "./section.js";
 import { torchaoFormat } from "./torchao.js";
 
@@ -84,31 +85,56 @@ function mixed(config: Section, experts: string | null): ReturnType<Method> {
   return compressed(config, experts);
 }
 
-/** The modules that are named in a section, together with those of the same format; `says` are the keys that decide it. */
+/** Modules in one format, and what their entries say of it. */
+interface SaidFormat {
+  readonly values: readonly (JsonValue | undefined)[];
+  readonly modules: string[];
+  readonly format: MatrixFormat | null;
+}
+
+/**
+ * The modules that are named in a section, together with those of the same format; `says` are the keys that decide it.
+ * Lists name each expert of each layer, tens of thousands: a format is read once, the first expert stands for all, and
+ * most entries say what the one before says.
+ */
 function byFormat(
   listed: Section | null,
   says: readonly string[],
   formatOf: (one: Section) => MatrixFormat | null,
 ): ModuleRule[] {
-  const found = new Map<string, { modules: string[]; format: MatrixFormat | null }>();
-  for (const module of listed?.keys() ?? []) {
-    // Lists name each expert of each layer: a format is read once.
-    const said = listed?.raw(module);
+  if (listed === null) return [];
+  const found = new Map<string, SaidFormat>();
+  let last: SaidFormat | undefined;
+  for (const module of listed.keys()) {
+    const said = listed.raw(module);
     if (!isObject(said)) continue;
-    const key = says.map((name) => plainText(said[name])).join(" ");
-    const known = found.get(key);
-    if (known !== undefined) known.modules.push(module);
-    else {
-      const one = listed?.child(module) ?? null;
-      found.set(key, { modules: [module], format: one === null ? null : formatOf(one) });
+    if (last === undefined || !saysSame(said, says, last)) {
+      const values = says.map((name) => said[name]);
+      const key = values.map(plainText).join(" ");
+      last = found.get(key) ?? { values, modules: [], format: formatIn(listed, module, formatOf) };
+      found.set(key, last);
     }
+    if (!isOtherExpert(module)) last.modules.push(module);
   }
-  return [...found.values()];
+  return [...found.values()].map(({ modules, format }) => ({ modules, format }));
+}
+
+function saysSame(said: JsonObject, says: readonly string[], { values }: SaidFormat): boolean {
+  return says.every((name, index) => said[name] === values[index]);
 }
 
 /** Two values that read the same have the same text; what is no text or number is refused when it is read. */
 function plainText(value: JsonValue | undefined): string {
   return typeof value === "string" || typeof value === "number" ? String(value) : typeof value;
+}
+
+function formatIn(
+  listed: Section,
+  module: string,
+  formatOf: (one: Section) => MatrixFormat | null,
+): MatrixFormat | null {
+  const one = listed.child(module);
+  return one === null ? null : formatOf(one);
 }
 
 function layerFormat(layer: Section): MatrixFormat | null {
