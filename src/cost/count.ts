@@ -3,7 +3,7 @@ import { bytesPerElement } from "../base/units.js";
 import { Expression, b, distinctExperts, log2, n } from "../math/expression.js";
 import type { Block, ElementwiseFunction, Operator, Value } from "../graph/types.js";
 import type { Conventions } from "./conventions.js";
-import { storedBytesPerElement } from "./parameters.js";
+import { elementCount, storedBytesPerElement } from "./parameters.js";
 import { attentionPairs, rectanglePairs, touchedKeys } from "./pairs.js";
 import { type Cost, cost } from "./types.js";
 
@@ -30,8 +30,17 @@ const softmaxFlops = 5;
 /** Gates of a recurrent cell, and elementary operations per element: sums, sigmoids and tanh of 4 each, products. */
 const cells = { lstm: { gates: 4, operations: 28 }, gru: { gates: 3, operations: 20 } } as const;
 
-function elements(shape: readonly (Expression | number)[]): Expression {
+function elements(shape: readonly Expression[]): Expression {
   return shape.reduce<Expression>((product, size) => product.times(size), Expression.one);
+}
+
+/** Most values are written by one operator and read by another. */
+const counted = new WeakMap<Value, Expression>();
+
+function elementsOf(value: Value): Expression {
+  const known = counted.get(value) ?? elements(value.shape);
+  counted.set(value, known);
+  return known;
 }
 
 /** What one operator of a block costs. Pure structure: shapes from the block, nothing from any device. */
@@ -41,15 +50,17 @@ export function count(operator: Operator, block: Block, conventions: Conventions
     if (found === undefined) throw new Error(`block ${block.name} has no value ${name}`);
     return found;
   };
-  const valueBytes = (name: string): Expression =>
-    elements(value(name).shape).times(bytesPerElement(value(name).dtype));
+  const valueBytes = (name: string): Expression => {
+    const found = value(name);
+    return elementsOf(found).times(bytesPerElement(found.dtype));
+  };
   const weightBytes = (name: string | null): Expression => {
     if (name === null) return Expression.zero;
     const weight = block.weights.get(name);
     if (weight === undefined) throw new Error(`block ${block.name} has no weight ${name}`);
-    return elements(weight.shape).times(storedBytesPerElement(weight));
+    return Expression.constant(elementCount(weight) * storedBytesPerElement(weight));
   };
-  const outputElements = elements(value(operator.output).shape);
+  const outputElements = elementsOf(value(operator.output));
   const writtenBytes = valueBytes(operator.output);
 
   switch (operator.kind) {
@@ -132,7 +143,7 @@ export function count(operator: Operator, block: Block, conventions: Conventions
         launches: 1,
       });
     case "mix": {
-      const flops = elements(value(operator.weights).shape).times(operator.valueDim * conventions.mac);
+      const flops = elementsOf(value(operator.weights)).times(operator.valueDim * conventions.mac);
       return cost({
         matmulFlops: flops,
         attentionFlops: flops,

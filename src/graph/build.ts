@@ -1,6 +1,7 @@
 import { Expression, b, c, ceilDivide, m, n } from "../math/expression.js";
 import type { Head, Layer, ModelDescription, Stack } from "../model/types.js";
 import { BlockBuilder } from "./block-builder.js";
+import { depthBlock, sitesOfLayer, sitesOfOutput } from "./blocks/depth.js";
 import { addExtras, layerBlock } from "./blocks/layer.js";
 import { ModuleBuilder, type Surroundings } from "./module.js";
 import { asStored } from "./storage/as-stored.js";
@@ -67,6 +68,7 @@ function addStack(
   if (stack.extras !== undefined) {
     instances.push({ block: extrasBlock(stack.extras, around), scope: `${own}extras`, layer: null, ...role });
   }
+  const mixing = stack.depthBlock === undefined ? null : depthMixing(stack, stack.depthBlock, own, around);
   for (const layer of stack.layers) {
     let block = blocks.get(layer);
     if (block === undefined) {
@@ -77,13 +79,32 @@ function addStack(
     }
     const scope = layer.weightsOf === undefined ? `${own}layers.${index - first}` : `${own}${layer.weightsOf}`;
     instances.push({ block, scope, layer: index, ...role });
+    if (mixing !== null) instances.push({ ...mixing(index - first), ...role });
     index += 1;
   }
+  if (mixing !== null) instances.push({ ...mixing(null), ...role });
   if (stack.finalNorm !== null) {
     const last = main && options.head === "last" && model.head.kind === "lm" && stack.kind === "decoder";
     instances.push({ block: finalNormBlock(stack, around, last), scope: `${own}final_norm`, layer: null, ...role });
   }
   return index;
+}
+
+/** The mixtures over depth of a layer's branches, or of what follows the last layer (null); equal ones share a block. */
+function depthMixing(
+  stack: Stack,
+  perBlock: number,
+  own: string,
+  around: Surroundings,
+): (layer: number | null) => BlockInstance {
+  const blocks = new Map<string, Block>();
+  return (layer) => {
+    const sites = layer === null ? sitesOfOutput(stack.layers.length, perBlock) : sitesOfLayer(layer, perBlock);
+    const key = sites.map(({ name, streams }) => `${name} ${streams}`).join(" ");
+    const block = blocks.get(key) ?? depthBlock(sites, around);
+    blocks.set(key, block);
+    return { block, scope: `${own}depth.${layer ?? "output"}`, layer: null };
+  };
 }
 
 /** Widths, lengths and types that the parts of one stack see. */

@@ -69,11 +69,23 @@ export class Expression {
 
   times(other: Operand): Expression {
     if (typeof other === "number") return this.scaled(other);
+    const [left, right] = [this.constant, other.constant];
+    if (right !== null) return this.scaled(right);
+    if (left !== null) return other.scaled(left);
+    return this.product(other);
+  }
+
+  private product(other: Expression): Expression {
     const terms = new Map<string, Term>();
     for (const left of this.terms.values()) {
       for (const right of other.terms.values()) addTerm(terms, multiply(left, right), 1);
     }
     return new Expression(terms);
+  }
+
+  /** Its value where it depends on nothing; null otherwise. */
+  private get constant(): number | null {
+    return this.isZero ? 0 : this.terms.size === 1 ? (this.terms.get("")?.coefficient ?? null) : null;
   }
 
   private scaled(factor: number): Expression {

@@ -34,8 +34,9 @@ class ModulePatterns {
   private readonly expressions: RegExp[] = [];
   /** Some expression tells layers apart. */
   private numbered = false;
-  /** What was matched before, by full name: the same names are asked for in every block of every graph. */
-  private readonly matched = new Map<string, boolean>();
+  /** What was matched before in layers, and beside them: the same names are asked for in every block of every graph. */
+  private readonly inside = new Map<string, boolean>();
+  private readonly beside = new Map<string, boolean>();
   /** Patterns that are too long or repeat too much to be run on every name: not understood. */
   readonly refused: string[] = [];
 
@@ -120,14 +121,17 @@ class ModulePatterns {
     if (layer !== null && this.isWhole(layer)) return true;
     const own = layer === null ? undefined : this.inLayer.get(layer);
     if (own !== undefined && [...own].some((pattern) => begins(name, pattern))) return true;
-    const whole = layer === null ? name : `layers.${this.numbered ? layer : 0}.${name}`;
-    const known = this.matched.get(whole) ?? this.matchAnywhere(name, whole);
-    this.matched.set(whole, known);
+    if (this.anywhere.size === 0 && this.expressions.length === 0) return false;
+    const memory = layer === null ? this.beside : this.inside;
+    const key = layer === null || !this.numbered ? name : `${layer}.${name}`;
+    const known = memory.get(key) ?? this.matchAnywhere(layer, name);
+    memory.set(key, known);
     return known;
   }
 
-  private matchAnywhere(name: string, whole: string): boolean {
-    if (this.anywhere.size > 0 && hasRun(this.anywhere, name)) return true;
+  private matchAnywhere(layer: number | null, name: string): boolean {
+    if (hasRun(this.anywhere, name)) return true;
+    const whole = layer === null ? name : `layers.${layer}.${name}`;
     return this.expressions.some((expression) => fullRoots.some((root) => expression.test(root + whole)));
   }
 }

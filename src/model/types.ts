@@ -109,10 +109,6 @@ export interface ExtraProduct {
   readonly columns: number;
   /** Worked out once per sequence instead of for every token. */
   readonly perSequence?: true;
-  /** Numbers that it reads per token where they are not the stream's. */
-  readonly reads?: number;
-  /** Numbers that it makes per token where they are not one row's. */
-  readonly outWidth?: number;
 }
 
 /** What a layer or a model has beside the named parts. */
@@ -178,6 +174,11 @@ export interface Stack {
   readonly length?: StackLength;
   /** hidden_size of this stack where it is not the model's. */
   readonly hiddenSize?: number;
+  /**
+   * Each branch, and what follows the last layer, reads a learned mixture over depth: the streams kept at the beginning
+   * of each block of so many layers, and the sum since (attention residuals, arXiv:2603.15031).
+   */
+  readonly depthBlock?: number;
   readonly extras?: Extras;
 }
 

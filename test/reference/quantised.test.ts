@@ -69,12 +69,18 @@ describe("checkpoints that were published quantised", () => {
     expect(all.reduce((sum, weight) => sum + elementCount(weight), 0)).toBe(11_122_432);
   });
 
+  /* I8 elements of deepseek-ai/DeepSeek-V4-Pro's headers (the same file), its layer for prediction among them. */
+  test("DeepSeek-V4-Pro has the experts of all layers in MXFP4, that for prediction too", () => {
+    const [first] = weightsOf("deepseek-ai__DeepSeek-V4-Pro").formats;
+    expect(first).toMatchObject({ name: "MXFP4", parameters: 1_572_763_336_704 });
+  });
+
   test.each([
     ["nvidia__Kimi-K2.6-NVFP4", ["NVFP4", "bfloat16"]],
     ["nvidia__Qwen3.6-27B-NVFP4", ["NVFP4", "FP8 with a scale per tensor", "bfloat16"]],
     ["nvidia__Qwen3.6-35B-A3B-NVFP4", ["NVFP4", "bfloat16", "FP8 with a scale per tensor"]],
     ["nvidia__MiniMax-M3-NVFP4", ["NVFP4", "MXFP8", "bfloat16"]],
-    ["nvidia__DeepSeek-V4-Flash-NVFP4", ["NVFP4", "FP8 in blocks of 128×128", "bfloat16"]],
+    ["nvidia__DeepSeek-V4-Flash-NVFP4", ["NVFP4", "MXFP4", "FP8 in blocks of 128×128", "bfloat16"]],
     ["deepseek-ai__DeepSeek-V4-Flash", ["MXFP4", "FP8 in blocks of 128×128", "bfloat16"]],
     ["zai-org__GLM-5-FP8", ["FP8 in blocks of 128×128", "bfloat16"]],
   ])("%s is in several formats", (file, names) => {

@@ -141,10 +141,9 @@ export function addExtras(module: ModuleBuilder, input: string, extras: Extras):
       module.linear(linear.name, input, linear.inWidth, linear.outWidth, { bias: linear.bias });
     }
   }
-  for (const { name, rows, inner, columns, perSequence, reads, outWidth } of extras.products ?? []) {
+  for (const { name, rows, inner, columns, perSequence } of extras.products ?? []) {
     const batch = perSequence === true ? 1 : module.around.tokens;
-    const from = reads === undefined ? input : module.value(`${name}_operand`, reads);
-    module.product(name, [from], { batch, rows, inner, columns }, outWidth ?? columns);
+    module.product(name, [input], { batch, rows, inner, columns }, columns);
   }
   for (const { name, width, kernel, bias, dilation } of extras.shortConvolutions ?? []) {
     module.convolution(name, input, width, kernel, bias, dilation);

@@ -23,13 +23,13 @@ export function asQuantised(
   );
   const known = new Map<Block, Map<string, readonly StoredAs[]>>();
   const namesOf = namesByWeight(model.modelType);
+  const found = new Map<string, Map<readonly string[], Rule | null>>();
   return ({ block, scope }) => {
     const tower = towers.find((one) => scope.startsWith(one.scope));
     if (tower !== undefined) return inTower(block, tower.kind, rules, storage);
     const layer = layerOf(scope, storage);
     const same = layer === null ? scope : rules.map(({ patterns }) => patterns.sameIn(layer)).join("|");
-    const byPlace = known.get(block) ?? new Map<string, readonly StoredAs[]>();
-    known.set(block, byPlace);
+    const byPlace = inner(known, block);
     const stored = byPlace.get(same) ?? [...block.weights].map(([name, weight]) => storedAs(name, weight));
     byPlace.set(same, stored);
     return stored;
@@ -38,11 +38,29 @@ export function asQuantised(
       const role = roleOf(scope, name, weight);
       if (role === "other") return null;
       const names = layer === null ? (namesBeside[`${scope}.${name}`] ?? []) : namesOf(name, block);
-      const rule = rules.find(({ patterns }) => names.some((one) => named(patterns, layer, one, storage)));
-      const format = rule === undefined ? reached(storage, role) : rule.format;
-      return inFormat(format, weight, fusedIn(name, block));
+      // Blocks of one kind ask for the same lists of names.
+      const byNames = inner(found, same);
+      const rule = byNames.get(names) ?? ruleFor(rules, layer, names, storage);
+      byNames.set(names, rule);
+      return inFormat(rule === null ? reached(storage, role) : rule.format, weight, fusedIn(name, block));
     }
   };
+}
+
+function inner<Key, InnerKey, Value>(maps: Map<Key, Map<InnerKey, Value>>, key: Key): Map<InnerKey, Value> {
+  const known = maps.get(key) ?? new Map<InnerKey, Value>();
+  maps.set(key, known);
+  return known;
+}
+
+/** The first rule that one of the names is named in. */
+function ruleFor(
+  rules: readonly Rule[],
+  layer: number | null,
+  names: readonly string[],
+  storage: QuantisedStorage,
+): Rule | null {
+  return rules.find(({ patterns }) => names.some((name) => named(patterns, layer, name, storage))) ?? null;
 }
 
 /** Linear maps of a tower, and of what leads from it to the language model, which is a part of some towers. */
@@ -95,7 +113,7 @@ function reached({ others, reaches }: QuantisedStorage, role: Role): MatrixForma
 
 /** Number of the layer, counted on through those for prediction; null for what is no layer of the language model. */
 function layerOf(scope: string, { layersBefore = 0 }: QuantisedStorage): number | null {
-  const [, index] = /^(?:encoder\.)?layers\.(\d+)$/.exec(scope) ?? [];
+  const [, index] = /^(?:encoder\.|prediction\.)?layers\.(\d+)$/.exec(scope) ?? [];
   return index === undefined ? null : Number(index) + layersBefore;
 }
 

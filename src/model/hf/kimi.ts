@@ -1,4 +1,4 @@
-import type { DeltaRule, Extras, Ffn } from "../types.js";
+import type { DeltaRule, Ffn } from "../types.js";
 import { flag, integer, listOf, size, sizeOrZero } from "./checks.js";
 import type { ConfigReader } from "./config-reader.js";
 import { readLayerCount } from "./decoder.js";
@@ -13,7 +13,6 @@ const readKimiLinear: Reader = (config) => {
   const layers = readLayerCount(config);
   const nested = config.child("linear_attn_config");
   const norm = rmsNorm(config);
-  const hidden = config.size("hidden_size");
   const heads = nested.has("num_heads") ? nested.size("num_heads") : config.size("linear_num_heads");
   const dim = nested.has("head_dim") ? nested.size("head_dim") : config.size("linear_head_dim");
   const fullRank = nested.optional("use_full_rank_gate", flag) ?? false;
@@ -56,20 +55,18 @@ const readKimiLinear: Reader = (config) => {
       : latentExperts(config, inner);
   // Kimi Linear has none; in a file of K3's kind it is news that the key is not there.
   const perBlock = inner === null ? config.peek(residualBlock, size) : config.optional(residualBlock, size);
-  const residuals = (layer: number): { readonly extras?: Extras } =>
-    perBlock === null ? {} : { extras: layerResiduals(hidden, layer, perBlock) };
-  return decoder(config, {
+  const result = decoder(config, {
     layers: listLayers(layers, (layer) => ({
       mixers: [attends[layer] === true ? latent : delta],
       ffns: ffn(layer),
       norm,
       normPlacement: "pre",
-      ...residuals(layer),
     })),
     finalNorm: norm,
     contextLength: config.tokens(["model_max_length", "max_position_embeddings"]),
-    ...(perBlock === null ? {} : { extras: depthMixing("output", hidden, Math.ceil(layers / perBlock) + 1) }),
   });
+  if (perBlock === null) return result;
+  return { ...result, stacks: result.stacks.map((stack) => ({ ...stack, depthBlock: perBlock })) };
 };
 
 /** Kimi K3's experts, which work in a narrower space. */
@@ -95,34 +92,5 @@ function latentExperts(config: ConfigReader, latentWidth: number): (layer: numbe
 
 /** Layers after which the stream so far is kept for all later ones to look back at. */
 export const residualBlock = "attn_res_block_size";
-
-/**
- * Attention residuals (arXiv:2603.15031): a branch reads a mixture of the streams kept at the beginning of each block of
- * layers and of the sum since then, weighed by a softmax over their products with one learned query. The first layer's
- * mixer has one stream only and mixes none, though it has the weights.
- */
-function layerResiduals(hidden: number, layer: number, perBlock: number): Extras {
-  const mixer = depthMixing("mixer", hidden, Math.ceil(layer / perBlock) + 1);
-  const ffn = depthMixing("ffn", hidden, Math.floor(layer / perBlock) + 2);
-  return {
-    products: [...(layer === 0 ? [] : mixer.products), ...ffn.products],
-    weights: [...mixer.weights, ...ffn.weights],
-  };
-}
-
-/** Scores of `streams` normed streams, and their mixture: a query and the norm's weights. */
-function depthMixing(branch: string, hidden: number, streams: number): Required<Pick<Extras, "products" | "weights">> {
-  const reads = streams * hidden;
-  return {
-    products: [
-      { name: `${branch}_depth_scores`, rows: streams, inner: hidden, columns: 1, outWidth: streams, reads },
-      { name: `${branch}_depth_mixture`, rows: 1, inner: streams, columns: hidden, reads },
-    ],
-    weights: [
-      { name: `${branch}_depth_query`, shape: [hidden] },
-      { name: `${branch}_depth_norm`, shape: [hidden] },
-    ],
-  };
-}
 
 export const kimiReaders: Readonly<Record<string, Reader>> = { kimi_linear: readKimiLinear };

@@ -46,9 +46,13 @@ const fp8: Method = (config, experts) => {
   if (config.has("quantized_layers") || config.has("config_groups")) return mixed(config, experts);
   const left = config.names("modules_to_not_convert");
   const base = fp8Base(config, experts);
-  const byExperts: ModuleRule[] = experts === "fp4" ? [{ modules: ["experts"], format: microscaled(4, "float8") }] : [];
-  return { rules: [...kept(...left, ...wide), ...byExperts], others: base, reaches: everyLinear };
+  return { rules: [...kept(...left, ...wide), ...expertsIn(experts)], others: base, reaches: everyLinear };
 };
+
+/** Experts of checkpoints whose `expert_dtype` is not that of the rest. */
+function expertsIn(dtype: string | null): ModuleRule[] {
+  return dtype === "fp4" ? [{ modules: ["experts"], format: microscaled(4, "float8") }] : [];
+}
 
 /** Left wide by every checkpoint of DeepSeek-V4 and V3.2. */
 const wide = ["compressor", "wo_a", "eh_proj"] as const;
@@ -73,7 +77,7 @@ function mixed(config: Section, experts: string | null): ReturnType<Method> {
       config.word("quant_method") === "fp8" && config.has("weight_block_size") ? fp8Base(config, experts) : null;
     // Modules listed as ignored are those that modelopt left alone, which the checkpoint may have in FP8 before.
     return {
-      rules: rest === null ? [...kept(...left), ...named] : [...named, ...kept(...wide)],
+      rules: rest === null ? [...kept(...left), ...named] : [...named, ...kept(...wide), ...expertsIn(experts)],
       others: rest,
       reaches: everyLinear,
     };
