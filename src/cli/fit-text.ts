@@ -43,6 +43,11 @@ function plotOf(document: FitDocument, fit: RunFit, { style, columns }: FitTextO
   );
 }
 
+/** What the law is a function of: new tokens, or those of the context. */
+function variableOf({ phase, source }: FitDocument): "n" | "c" {
+  return phase === "decode" || source?.axis === "depth" ? "c" : "n";
+}
+
 function header(document: FitDocument): string[] {
   const { source, range, noise, law } = document;
   const lines = [
@@ -59,7 +64,8 @@ function header(document: FitDocument): string[] {
       `read as          ${[`${source.format}, ${over}${source.batch === 1 ? "" : `, batch ${source.batch}`}`, ...source.units].join("; ")}`,
     );
   }
-  lines.push(`law              ${law.kind}${law.kind === "physical" ? ofWhose(law) : `: ${law.expression} seconds`}`);
+  const expression = law.expression.replace(/\bn\b/g, variableOf(document));
+  lines.push(`law              ${law.kind}${law.kind === "physical" ? ofWhose(law) : `: ${expression} seconds`}`);
   return lines;
 }
 
@@ -81,7 +87,7 @@ export function fitText(document: FitDocument, fit: RunFit, options: FitTextOpti
     `${scientific(one.low)} – ${scientific(one.high)}`,
     unit,
   ];
-  const variable = document.phase === "decode" || document.source?.axis === "depth" ? "c" : "n";
+  const variable = variableOf(document);
   const bound = (value: number | null): string => (value === null ? "any length" : tokens(Math.round(value)));
   const lines = [
     ...header(document),

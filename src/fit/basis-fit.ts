@@ -100,3 +100,27 @@ export function extremesOf(fit: BasisFit, c: readonly number[], slack: number): 
   const linear = fit.linear();
   return extremes(linear, c, linear.rss + slack);
 }
+
+/** What a fit explains with so many coefficients above 0. */
+export interface Reduction {
+  readonly coefficients: number;
+  readonly chiSquare: number;
+}
+
+/**
+ * The best fit with each smaller number of coefficients, none negative, and that with all that are above 0.
+ *
+ * @param needed column that makes the law what it is: it stays, and counts even where it is 0
+ */
+export function reductionsOf(fit: BasisFit, needed: number | null): Reduction[] {
+  const all = fit.beta.filter((value, column) => value > 0 || column === needed).length;
+  const { faces, rss } = fit.linear();
+  const least = new Map<number, number>([[all, fit.chiSquare]]);
+  for (const { free, beta, rss: own } of faces) {
+    const within = free.length > 0 && beta.every((value) => value >= 0);
+    if (!within || free.length >= all || (needed !== null && !free.includes(needed))) continue;
+    const chiSquare = fit.chiSquare + Math.max(0, own - rss);
+    least.set(free.length, Math.min(least.get(free.length) ?? Number.POSITIVE_INFINITY, chiSquare));
+  }
+  return [...least].map(([coefficients, chiSquare]) => ({ coefficients, chiSquare }));
+}

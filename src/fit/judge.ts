@@ -1,6 +1,6 @@
 import { fisherUpperTail, studentCdf, studentQuantile } from "../math/distributions.js";
 import type { Observation, Range } from "./basis-fit.js";
-import { type FittedLaw, type LawKind, lawKinds } from "./law.js";
+import { type Explained, type FittedLaw, type LawKind, lawKinds } from "./law.js";
 import { lawFitters } from "./laws.js";
 import type { Drift } from "./drift.js";
 import type { InformedLaw } from "./informed.js";
@@ -9,7 +9,7 @@ import type { Centre, Noise, Pooled } from "./noise.js";
 /** A law with the evidence for it. */
 export interface JudgedLaw {
   readonly law: FittedLaw;
-  /** Corrected Akaike criterion; only differences mean something. */
+  /** Corrected Akaike criterion of the law's best reduction; only differences mean something. */
   readonly aicc: number;
   /** Akaike weight among the laws tried. */
   readonly weight: number;
@@ -44,7 +44,7 @@ export function observationsOf(centres: readonly Centre[], discrepancy = 0): Obs
  * residual sum of squares is that within lengths plus that of the law; an assumed noise counts as known.
  */
 export function correctedAkaike(
-  law: Pick<FittedLaw, "chiSquare" | "parameterCount">,
+  law: Explained,
   noise: Pick<Noise, "assumed" | "degreesOfFreedom">,
   samples: number,
 ): number {
@@ -92,7 +92,7 @@ function judge(kind: LawKind, pooled: Pooled, samples: number): Plain | null {
   const spare = centres.length - law.parameterCount;
   return {
     law,
-    aicc: correctedAkaike(law, noise, samples),
+    aicc: Math.min(...law.reductions.map((one) => correctedAkaike(one, noise, samples))),
     lackOfFit: spare <= 0 ? null : fisherUpperTail(law.chiSquare / spare, spare, noise.degreesOfFreedom),
     discrepancy: 0,
     untested: noise.assumed ? noise.relative : 0,

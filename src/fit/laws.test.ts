@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { normalDeviate, seededRandom } from "../base/random.js";
 import { fitLaw } from "./fit-law.js";
-import { padded } from "./laws.js";
+import { fitBasis } from "./basis-fit.js";
+import { fitQuadratic, padded } from "./laws.js";
 
 const lengths = [128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096];
 
@@ -62,7 +63,37 @@ describe("laws that are no polynomial", () => {
     const line = fit.candidates.find((candidate) => candidate.kind === "linear");
     expect(line?.deltaAicc).toBeGreaterThan(100);
     expect(line?.holdOut?.error).toBeLessThan(-0.2);
-    expect(line?.rejected).toMatch(/AICc .* misses 4096 by/);
+    expect(line?.rejected).toMatch(/AICc .* misses 4k by/);
+  });
+
+  test("a law is also what it explains without some of its coefficients", () => {
+    const random = seededRandom(7);
+    const observations = lengths.map((n) => ({
+      n,
+      logSeconds: Math.log(1e-3 + 1e-8 * n * n) + 0.02 * normalDeviate(random),
+      precision: 1 / 0.02 ** 2,
+    }));
+    const law = fitQuadratic(observations);
+    const explained = new Map(law?.reductions.map(({ parameterCount, chiSquare }) => [parameterCount, chiSquare]));
+    expect(explained.get(law?.parameterCount ?? 0)).toBe(law?.chiSquare);
+    const beside = fitBasis((n) => [1, n * n], observations).chiSquare;
+    // Without its constant it misses; the linear part, which is 0 in truth, adds nothing.
+    expect(explained.get(1)).toBeGreaterThan(100 * beside);
+    expect((explained.get(2) ?? 0) / beside).toBeCloseTo(1, 2);
+    expect(Math.max(...explained.keys())).toBe(law?.parameterCount);
+  });
+
+  test("a coefficient above 0 by chance does not speak against a law", () => {
+    const named = Array.from({ length: 200 }, (_, seed) => {
+      const random = seededRandom(900 + seed);
+      const points = [128, 256, 512, 1024, 2048, 4096].flatMap((n) =>
+        [0, 1, 2].map(() => ({ n, seconds: 1e-8 * n * n * Math.exp(0.02 * normalDeviate(random)) })),
+      );
+      return fitLaw(points).law.kind;
+    });
+    // Counted, half of them have one, and a power is taken for 5 in a hundred.
+    expect(named.filter((kind) => kind === "power").length).toBeLessThanOrEqual(6);
+    expect(named.filter((kind) => kind === "quadratic").length).toBeGreaterThanOrEqual(190);
   });
 
   test("lengths pad to a multiple or to a power of two", () => {

@@ -1,13 +1,32 @@
 import { scientific, tokens } from "../base/format.js";
-import { type Basis, type BasisFit, extremesOf, fewSteps, fitBasis, type Range, valueOf } from "./basis-fit.js";
-import type { FittedLaw, LawFitter, LawKind } from "./law.js";
+import {
+  type Basis,
+  type BasisFit,
+  extremesOf,
+  fewSteps,
+  fitBasis,
+  type Range,
+  reductionsOf,
+  valueOf,
+} from "./basis-fit.js";
+import type { Explained, FittedLaw, LawFitter, LawKind } from "./law.js";
 
 const polynomialBasis: Basis = (n) => [1, n, n * n];
 const linearBasis: Basis = (n) => [1, n];
 const nLogNBasis: Basis = (n) => [1, n * Math.log2(n)];
 
-function active(values: readonly number[]): number {
-  return values.filter((value) => value > 0).length;
+/** The reductions of a fit as the selection counts them, with what its shape costs beside its coefficients. */
+function explainedBy(fit: BasisFit, needed: number | null, shape = 0): Explained[] {
+  return reductionsOf(fit, needed).map(({ coefficients, chiSquare }) => ({
+    parameterCount: shape + coefficients,
+    chiSquare,
+  }));
+}
+
+/** The law as it is: of its reductions the one with the most parameters. */
+function whole(reductions: readonly Explained[]): Explained {
+  const none = { parameterCount: 0, chiSquare: Number.POSITIVE_INFINITY };
+  return reductions.reduce((most, one) => (one.parameterCount > most.parameterCount ? one : most), none);
 }
 
 /** `0.02 + 1.2e-4·n + 3e-9·n²`, zero terms left out. */
@@ -22,15 +41,15 @@ function sumText(beta: readonly number[], names: readonly string[]): string {
 function single(
   kind: LawKind,
   fit: BasisFit,
-  parameterCount: number,
   names: readonly string[],
   keys: readonly string[],
   polynomial: boolean,
 ): FittedLaw {
+  const reductions = explainedBy(fit, fit.beta.length - 1);
   return {
     kind,
-    parameterCount,
-    chiSquare: fit.chiSquare,
+    ...whole(reductions),
+    reductions,
     seconds: (n) => valueOf(fit, n),
     range: (n, slack) => extremesOf(fit, fit.basis(n), slack),
     parameters: Object.fromEntries(keys.map((key, i) => [key, fit.beta[i] ?? 0])),
@@ -42,21 +61,20 @@ function single(
 /** constant + linear. */
 const fitLinear: LawFitter = (observations) => {
   const fit = fitBasis(linearBasis, observations);
-  return single("linear", fit, 1 + active(fit.beta.slice(0, 1)), ["", "n"], ["constant", "linear"], true);
+  return single("linear", fit, ["", "n"], ["constant", "linear"], true);
 };
 
 /** constant + linear + quadratic. */
 export const fitQuadratic: LawFitter = (observations) => {
   const fit = fitBasis(polynomialBasis, observations);
-  const count = 1 + active(fit.beta.slice(0, 2));
-  return single("quadratic", fit, count, ["", "n", "n²"], ["constant", "linear", "quadratic"], true);
+  return single("quadratic", fit, ["", "n", "n²"], ["constant", "linear", "quadratic"], true);
 };
 
 /** constant + n·log₂ n. */
 const fitNLogN: LawFitter = (observations) => {
   if (observations.length < 3) return null;
   const fit = fitBasis(nLogNBasis, observations);
-  return single("n-log-n", fit, 1 + active(fit.beta.slice(0, 1)), ["", "n·log2(n)"], ["constant", "nLogN"], false);
+  return single("n-log-n", fit, ["", "n·log2(n)"], ["constant", "nLogN"], false);
 };
 
 /** factor · n^exponent: a straight line in logarithms, so least squares there are exact. */
@@ -83,10 +101,11 @@ const fitPower: LawFitter = (observations) => {
   let chiSquare = 0;
   for (const { n, logSeconds, precision } of observations) chiSquare += precision * (logSeconds - logSecondsAt(n)) ** 2;
   const factor = Math.exp(y - exponent * x);
+  const explained = { parameterCount: 2, chiSquare };
   return {
     kind: "power",
-    parameterCount: 2,
-    chiSquare,
+    ...explained,
+    reductions: [explained],
     seconds: (n) => Math.exp(logSecondsAt(n)),
     range: (n, slack) => {
       const reach = Math.sqrt(slack * (1 / weights + (Math.log(n) - x) ** 2 / xx));
@@ -169,10 +188,11 @@ const fitHinge: LawFitter = (observations) => {
   if (best === null) return null;
   const [constant = 0, slope = 0] = best.fit.beta;
   const hinge = place(best.shape);
+  const explained = { parameterCount: 2 + hingeParameters, chiSquare: best.fit.chiSquare };
   return {
     kind: "hinge",
-    parameterCount: 2 + hingeParameters,
-    chiSquare: best.fit.chiSquare,
+    ...explained,
+    reductions: [explained],
     seconds: (n) => valueOf(best.fit, n),
     range: (n, slack) => rangeOver(shaped, best.fit.chiSquare, n, slack),
     parameters: { constant, slope, hinge },
@@ -204,10 +224,11 @@ const fitSteps: LawFitter = (observations) => {
   if (best === null) return null;
   const [constant = 0, linear = 0, quadratic = 0] = best.fit.beta;
   const size = best.shape === 0 ? "pow2(n)" : `⌈n/${best.shape}⌉·${best.shape}`;
+  const reductions = explainedBy(best.fit, null, bucketParameters);
   return {
     kind: "steps",
-    parameterCount: bucketParameters + active(best.fit.beta),
-    chiSquare: best.fit.chiSquare,
+    ...whole(reductions),
+    reductions,
     seconds: (n) => valueOf(best.fit, n),
     range: (n, slack) => rangeOver(shaped, best.fit.chiSquare, n, slack),
     parameters: { constant, linear, quadratic, bucket: best.shape },
@@ -227,6 +248,11 @@ interface Split {
 
 /** Lengths that each regime needs. */
 const fewestEach = 3;
+/**
+ * A regime that has two coefficients keeps two: two regimes, which are free to jump, must not count for less than the hinge,
+ * which is not.
+ */
+const fewestOfRegime = 2;
 
 /** One law up to a length and another after it: a kernel switch, or a memory that is full. */
 const fitTwoRegimes: LawFitter = (observations) => {
@@ -247,10 +273,20 @@ const fitTwoRegimes: LawFitter = (observations) => {
   const middle = Math.sqrt(best.after * best.before);
   const sideOf = (split: Split, n: number) => (n < Math.sqrt(split.after * split.before) ? split.left : split.right);
   const names = ["", "n", "n²"];
+  const [left, right] = [best.left, best.right].map((side) => {
+    const all = explainedBy(side, null);
+    return all.filter((one) => one.parameterCount >= fewestOfRegime || one === whole(all));
+  });
+  const reductions = (left ?? []).flatMap((one) =>
+    (right ?? []).map((other) => ({
+      parameterCount: switchParameters(splits.length) + one.parameterCount + other.parameterCount,
+      chiSquare: one.chiSquare + other.chiSquare,
+    })),
+  );
   return {
     kind: "two-regimes",
-    parameterCount: switchParameters(splits.length) + active(best.left.beta) + active(best.right.beta),
-    chiSquare: best.chiSquare,
+    ...whole(reductions),
+    reductions,
     seconds: (n) => valueOf(sideOf(best, n), n),
     range: (n, slack) => {
       let low = Number.POSITIVE_INFINITY;

@@ -1,4 +1,4 @@
-import { percent } from "../base/format.js";
+import { percent, tokens } from "../base/format.js";
 import type { HoldOut } from "./hold-out.js";
 import type { JudgedLaw } from "./judge.js";
 import { lawKinds } from "./law.js";
@@ -16,7 +16,9 @@ export function reasonAgainst(one: JudgedLaw, selected: JudgedLaw, held: HoldOut
   if (delta > selectionMargin) parts.push(`AICc is ${delta.toFixed(1)} above ${selected.law.kind}`);
   else if (delta >= -selectionMargin) parts.push(`explains no more than ${selected.law.kind}, which is simpler`);
   if (held !== undefined && (held.measured < held.low || held.measured > held.high)) {
-    parts.push(`fitted up to ${held.from} it misses ${held.n} by ${percent(held.error)}`);
+    parts.push(
+      `fitted up to ${tokens(Math.round(held.from))} it misses ${tokens(Math.round(held.n))} by ${percent(held.error)}`,
+    );
   }
   return parts.join("; ") || "less plausible";
 }
