@@ -3,8 +3,10 @@
 // knowing it cost beside measuring n as often, warm-ups and calibration included.
 //
 //   npm run build && node bench/foretell.mjs [--n 8192] [--repeat 3] [--full] [--only part-of-a-name] [--record calibration.json]
+//     [--samples samples.json]
 //
-// Five minutes or so on a quiet machine; `--full` calibrates longer. The GGUF file (the shapes of SmolLM2-135M, float16, random weights) is written to
+// Ten minutes or so on a quiet machine; `--full` calibrates longer. `--record` and `--samples` keep what was measured, or take
+// it from there, so that a law can be tried again without measuring. The GGUF file (the shapes of SmolLM2-135M, float16, random weights) is written to
 // a temporary folder.
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -33,6 +35,7 @@ const { values: options } = parseArgs({
     full: { type: "boolean", default: false },
     only: { type: "string", default: "" },
     record: { type: "string" },
+    samples: { type: "string" },
   },
 });
 const n = Number(options.n);
@@ -95,12 +98,25 @@ const subjects = [
   },
 ];
 
+/** @typedef {{n: number, seconds: number, block: number}[]} Samples */
+/** @type {Record<string, Samples>} */
+const kept =
+  options.samples !== undefined && existsSync(options.samples) ? JSON.parse(readFileSync(options.samples, "utf8")) : {};
+
+/** What was kept of a model, or else what is measured now. @param {Subject} subject @returns {Promise<Samples>} */
+async function samplesOf(subject) {
+  const samples = kept[subject.name] ?? (await measured(subject));
+  kept[subject.name] = samples;
+  if (options.samples !== undefined) writeFileSync(options.samples, JSON.stringify(kept, null, 1));
+  return samples;
+}
+
 /** Samples in shuffled blocks, after a warm-up of each length. @param {Subject} subject */
 async function measured({ open }) {
   const context = { clock, signal: new AbortController().signal };
   const random = seededRandom(1);
   const runner = await open();
-  /** @type {{n: number, seconds: number, block: number}[]} */
+  /** @type {Samples} */
   const samples = [];
   try {
     for (let block = -1; block < repeat; block += 1) {
@@ -124,17 +140,17 @@ const errors = [];
 let inside = 0;
 try {
   for (const subject of subjects.filter(({ name }) => name.includes(options.only))) {
-    const samples = await measured(subject);
+    const samples = await samplesOf(subject);
     const short = samples.filter((sample) => sample.n < n);
     const long = samples.filter((sample) => sample.n === n);
-    const kept = short.filter(({ block }) => block >= 0);
+    const counted = short.filter(({ block }) => block >= 0);
     const truth = quantile(
       long.flatMap(({ seconds, block }) => (block < 0 ? [] : [seconds])),
       0.5,
     );
-    const { law, ...fit } = fitPhysical(subject.curve, kept, { level });
+    const { law, ...fit } = fitPhysical(subject.curve, counted, { level });
     const { seconds, low, high } = fit.predict(n);
-    const blind = fitLaw(kept).predict(n);
+    const blind = fitLaw(counted).predict(n);
     const error = seconds / truth - 1;
     errors.push(Math.abs(error));
     if (low <= truth && truth <= high) inside += 1;

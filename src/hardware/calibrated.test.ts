@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { gemmSeconds, interpolateStream, workedPairs } from "./calibrated.js";
+import { gemmSeconds, interpolateStream } from "./calibrated.js";
 
 describe("interpolateStream", () => {
   const at = interpolateStream([
@@ -37,34 +37,5 @@ describe("gemmSeconds", () => {
       ),
       { seed: 1 },
     );
-  });
-});
-
-describe("workedPairs", () => {
-  /** Row by row, as the kernel goes. */
-  function counted(newTokens: number, cached: number, tile: number): number {
-    const total = cached + newTokens;
-    let pairs = 0;
-    for (let i = cached + 1; i <= total; i += 1) pairs += Math.min(total, tile === 0 ? i : tile * Math.ceil(i / tile));
-    return pairs;
-  }
-
-  test("agrees with counting row by row", () => {
-    fc.assert(
-      fc.property(
-        fc.integer({ min: 1, max: 300 }),
-        fc.integer({ min: 0, max: 300 }),
-        fc.constantFrom(0, 1, 7, 16, 64, 1000),
-        (newTokens, cached, tile) => {
-          expect(workedPairs(newTokens, cached + newTokens, tile)).toBe(counted(newTokens, cached, tile));
-        },
-      ),
-      { seed: 1, numRuns: 500 },
-    );
-  });
-
-  test("is the whole square while one tile holds all keys, and about half of it with many tiles", () => {
-    expect(workedPairs(256, 256, 512)).toBe(256 ** 2);
-    expect(workedPairs(65_536, 65_536, 512) / (65_536 ** 2 / 2)).toBeCloseTo(1.008, 3);
   });
 });

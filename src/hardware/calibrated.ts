@@ -2,7 +2,8 @@ import { type Seconds, bytesPerElement } from "../base/units.js";
 import type { OperatorCost } from "../cost/table.js";
 import type { AttentionOperator, ElementwiseFunction } from "../graph/types.js";
 import { type Expression, c, n } from "../math/expression.js";
-import type { AttentionRates, Calibration, Stream, StreamKind } from "./calibration.js";
+import { attentionCoefficients, attentionFeatures } from "./calibrated-attention.js";
+import type { Calibration, Stream, StreamKind } from "./calibration.js";
 import { type OperatorTime, type Setting, classOf, rowsOf, stepsOf } from "./operator-time.js";
 
 /**
@@ -39,54 +40,6 @@ export function gemmSeconds(weight: number, compute: number, overlap: number): n
   const large = Math.max(weight, compute);
   if (large === 0) return 0;
   return large * (1 + (Math.min(weight, compute) / large) ** overlap) ** (1 / overlap);
-}
-
-/** Sizes of one call of fused attention. */
-export interface AttentionSizes {
-  readonly heads: number;
-  readonly kvHeads: number;
-  readonly keyDim: number;
-  readonly valueDim: number;
-  readonly batch: number;
-  readonly newTokens: number;
-  readonly totalTokens: number;
-}
-
-/** Σ over the first x rows of the keys in whole tiles up to the row's own. */
-function tiledUpTo(x: number, tile: number): number {
-  const full = Math.floor(x / tile);
-  return (tile * tile * full * (full + 1)) / 2 + (x - full * tile) * tile * (full + 1);
-}
-
-/**
- * Pairs of one head that a causal kernel works on when it leaves out only whole tiles of keys: the row at position i sees
- * min(c + n, tile·⌈i / tile⌉) of them. One tile for all is the whole rectangle, no tiles (0) the exact triangle.
- */
-export function workedPairs(newTokens: number, totalTokens: number, tile: number): number {
-  const cached = totalTokens - newTokens;
-  if (tile < 1) return newTokens * cached + (newTokens * (newTokens + 1)) / 2;
-  const full = Math.floor(totalTokens / tile);
-  const rest = totalTokens - full * tile;
-  const beyond = Math.min(rest, newTokens) * (tile * (full + 1) - totalTokens);
-  return tiledUpTo(totalTokens, tile) - tiledUpTo(cached, tile) - (rest > 0 ? beyond : 0);
-}
-
-/** The features whose weighted sum is the seconds of fused attention, in the order of `attentionCoefficients`. */
-export function attentionFeatures(sizes: AttentionSizes, tileElements: number): number[] {
-  const { heads, kvHeads, batch, newTokens, totalTokens } = sizes;
-  const dims = sizes.keyDim + sizes.valueDim;
-  const worked = workedPairs(newTokens, totalTokens, tileElements / dims);
-  return [
-    batch * heads * worked * dims,
-    batch * heads * worked,
-    batch * heads * newTokens * dims,
-    batch * kvHeads * totalTokens * dims,
-    1,
-  ];
-}
-
-export function attentionCoefficients(rates: AttentionRates): readonly number[] {
-  return [rates.perPairDim, rates.perPair, rates.perNewDim, rates.perCachedDim, rates.perCall];
 }
 
 /** Which measured stream stands for an elementwise function. Activations differ little beside moving their bytes. */
@@ -209,13 +162,12 @@ function attentionTime(
   const newTokens = (operator.lengths?.queries ?? n).compile(variable, values);
   const totalTokens = (operator.lengths?.keys ?? n.plus(c)).compile(variable, values);
   const sizes = { heads, kvHeads, keyDim, valueDim, batch: values.b ?? 1 };
-  const prefill = calibration.attention;
-  const decode = calibration.decodeAttention;
+  const [prefill, decode] = [calibration.attention, calibration.decodeAttention];
   const [prefillRates, decodeRates] = [attentionCoefficients(prefill), attentionCoefficients(decode)];
   const work = (length: number): number => {
     const tokens = newTokens(length);
-    const [rates, tile] = tokens === 1 ? [decodeRates, decode.tileElements] : [prefillRates, prefill.tileElements];
-    const features = attentionFeatures({ ...sizes, newTokens: tokens, totalTokens: totalTokens(length) }, tile);
+    const [rates, kernel] = tokens === 1 ? [decodeRates, decode] : [prefillRates, prefill];
+    const features = attentionFeatures({ ...sizes, newTokens: tokens, totalTokens: totalTokens(length) }, kernel);
     let seconds = 0;
     for (let i = 0; i < features.length; i += 1) seconds += (features[i] ?? 0) * (rates[i] ?? 0);
     return seconds;

@@ -24,6 +24,8 @@ export type StreamKind = (typeof streamKinds)[number];
  */
 const attentionSchema = z.strictObject({
   tileElements: z.number().min(0).max(1e9),
+  /** Threads that the rows of all heads are dealt to in equal runs, whatever they see (`dealtPairs`). */
+  threads: z.number().int().min(1).max(65536).default(1),
   perPairDim: seconds,
   perPair: seconds,
   perNewDim: seconds,
@@ -58,6 +60,9 @@ const spreadsSchema = z.strictObject({
   overhead: spread,
 });
 
+/** Goes up where models run other kernels than a calibration has timed, or it times them, or reads its times, in another way. */
+export const planRevision = 3;
+
 const measurementSchema = z.strictObject({
   /** What was timed, in the words of the micro-model: `matmul m=128 k=640 n=1792 length=4`. */
   what: text,
@@ -78,7 +83,7 @@ export const calibrationSchema = z.strictObject({
   measured: z.iso.datetime(),
   /** Wall seconds the calibration took. */
   seconds,
-  /** Which kernels were timed, in which way; a later revision times those that models run by now. */
+  /** Which kernels were timed, in which way: `planRevision` of its time. */
   plan: z.number().int().min(1).max(1e6).default(1),
   /** Longest sequence, in tokens, that it timed. */
   longest: z

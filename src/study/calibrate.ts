@@ -1,5 +1,6 @@
 import { type Random, seededRandom, shuffled } from "../base/random.js";
 import type { Seconds } from "../base/units.js";
+import { planRevision } from "../hardware/calibration.js";
 import type { DeviceRecord } from "../hardware/record.js";
 import { quantile } from "../math/quantile.js";
 import { deviation } from "../measure/quantiles.js";
@@ -9,7 +10,7 @@ import type { Provider } from "../measure/onnx-node-session.js";
 import type { Micro } from "../onnx/micro.js";
 import type { Machine } from "../runs/schema.js";
 import { type Timed, fitCalibration } from "./calibration-fit.js";
-import { calibrationPlan, chainLength, describeMicro, longestCalibrated, planRevision } from "./calibration-plan.js";
+import { calibrationPlan, chainLength, describeMicro, longestCalibrated } from "./calibration-plan.js";
 
 /** Whatever runs micro-models: ONNX Runtime, or a machine made up by a test. */
 export interface MicroRuntime {
@@ -70,9 +71,9 @@ export async function calibrate(options: CalibrateOptions): Promise<DeviceRecord
   signal?.throwIfAborted();
   const cells = [...runs.values()].map(({ micro, times }) => ({ micro, times, seconds: quantile(times, lowQuantile) }));
   const timed: Timed[] = cells.map(({ micro, seconds }) => ({ micro, seconds }));
-  const rates = fitCalibration(timed);
-  const seconds = clock.now() - begin;
   const gpu = runtime.provider !== "cpu";
+  const rates = fitCalibration(timed, gpu ? 1 : threads);
+  const seconds = clock.now() - begin;
   const source = `measured with ${runtime.name} ${runtime.version}, ${gpu ? runtime.provider : `${threads} threads`}`;
   const sourced = (value: number) => ({ value, source, uncertain: false });
   const largest = rates.streams.scale[rates.streams.scale.length - 1]?.secondsPerByte ?? 1;

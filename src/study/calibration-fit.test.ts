@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { attentionCoefficients, attentionFeatures, gemmSeconds } from "../hardware/calibrated.js";
+import { gemmSeconds } from "../hardware/calibrated.js";
+import { attentionCoefficients, attentionFeatures } from "../hardware/calibrated-attention.js";
 import type { Micro } from "../onnx/micro.js";
 import { fitCalibration } from "./calibration-fit.js";
 import { calibrationPlan, chainLength, longestCalibrated } from "./calibration-plan.js";
@@ -11,13 +12,22 @@ const truth = {
   gemm: { perMac: 1e-11, perWeightByte: 4e-11, overlap: 2, activation: 0 },
   attention: {
     tileElements: 65_536,
+    threads: 2,
     perPairDim: 1.2e-11,
     perPair: 4e-10,
     perNewDim: 5e-10,
     perCachedDim: 8e-10,
     perCall: 2e-5,
   },
-  decode: { tileElements: 0, perPairDim: 4e-11, perPair: 1e-10, perNewDim: 0, perCachedDim: 3e-10, perCall: 1e-5 },
+  decode: {
+    tileElements: 0,
+    threads: 1,
+    perPairDim: 4e-11,
+    perPair: 1e-10,
+    perNewDim: 0,
+    perCachedDim: 3e-10,
+    perCall: 1e-5,
+  },
   fast: 1e-11,
   slow: 6e-11,
 };
@@ -50,7 +60,7 @@ function each(micro: Micro): number {
           newTokens: n,
           totalTokens: n + depth,
         },
-        rates.tileElements,
+        rates,
       );
       return attentionCoefficients(rates).reduce((sum, rate, k) => sum + rate * (features[k] ?? 0), 0);
     }
@@ -70,7 +80,7 @@ const timed = (size: "full" | "quick") =>
     .map((micro) => ({ micro, seconds: truth.perRun + chainLength(micro) * each(micro) }));
 
 describe.each(["full", "quick"] as const)("a %s calibration of a machine that follows the laws", (size) => {
-  const rates = fitCalibration(timed(size));
+  const rates = fitCalibration(timed(size), truth.attention.threads);
 
   test("finds its rates", () => {
     expect(rates.gemm.perMac).toBeCloseTo(truth.gemm.perMac, 12);
@@ -102,7 +112,7 @@ describe.each(["full", "quick"] as const)("a %s calibration of a machine that fo
         newTokens: n,
         totalTokens: n,
       },
-      rates.attention.tileElements,
+      rates.attention,
     );
     const seconds = attentionCoefficients(rates.attention).reduce((sum, rate, k) => sum + rate * (features[k] ?? 0), 0);
     expect(seconds / each(long)).toBeGreaterThan(0.95);

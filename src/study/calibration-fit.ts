@@ -1,11 +1,6 @@
 import type { Seconds } from "../base/units.js";
-import {
-  type AttentionSizes,
-  attentionFeatures,
-  gemmSeconds,
-  interpolateSpill,
-  interpolateStream,
-} from "../hardware/calibrated.js";
+import { gemmSeconds, interpolateSpill, interpolateStream } from "../hardware/calibrated.js";
+import { type AttentionSizes, attentionFeatures } from "../hardware/calibrated-attention.js";
 import type { AttentionRates, Calibration, GemmRates, Stream, StreamKind } from "../hardware/calibration.js";
 import { nonNegativeLeastSquares } from "../math/least-squares.js";
 import { median } from "../math/median.js";
@@ -198,17 +193,17 @@ function sizesOf(micro: Of<"attention">): AttentionSizes {
 function fitAttention(
   timed: readonly Timed[],
   accepts: (micro: Of<"attention">) => boolean,
-  tileCandidates: readonly number[],
+  { threads, tileCandidates }: { readonly threads: number; readonly tileCandidates: readonly number[] },
 ): { rates: AttentionRates; spread: number } {
   const cells = ofKind(timed, "attention").filter(({ micro }) => accepts(micro));
   let best: { rates: AttentionRates; spread: number } | null = null;
   for (const tileElements of tileCandidates) {
     const { beta, spread } = fitRelative(
-      cells.map(({ micro }) => attentionFeatures(sizesOf(micro), tileElements)),
+      cells.map(({ micro }) => attentionFeatures(sizesOf(micro), { tileElements, threads })),
       cells.map(({ each }) => each),
     );
     const [perPairDim = 0, perPair = 0, perNewDim = 0, perCachedDim = 0, perCall = 0] = beta;
-    const rates = { tileElements, perPairDim, perPair, perNewDim, perCachedDim, perCall };
+    const rates = { tileElements, threads, perPairDim, perPair, perNewDim, perCachedDim, perCall };
     if (best === null || spread < best.spread) best = { rates, spread };
   }
   if (best === null) throw new Error("no attention was timed");
@@ -230,8 +225,12 @@ function fitProducts(timed: readonly Timed[], copy: (workingSet: number) => numb
  */
 const leastSpread = { products: 0.08, attention: 0.1, vector: 0.2, overhead: 0.4 } as const;
 
-/** The rates of the machine that took these times. */
-export function fitCalibration(timed: readonly Timed[]): FittedRates {
+/**
+ * The rates of the machine that took these times.
+ *
+ * @param threads that attention deals its rows to
+ */
+export function fitCalibration(timed: readonly Timed[], threads: number): FittedRates {
   const overheads = fitOverheads(timed);
   const { perOperator, perRun } = overheads;
   const stream = (kind: StreamKind): Stream => fitStream(timed, kind, overheads);
@@ -244,8 +243,8 @@ export function fitCalibration(timed: readonly Timed[]): FittedRates {
   };
   const copy = interpolateStream(streams.scale);
   const gemm = fitGemm(timed, interpolateSpill(streams.scale), perOperator);
-  const attention = fitAttention(timed, ({ n }) => n > 1, tiles);
-  const decode = fitAttention(timed, ({ n }) => n === 1, [0]);
+  const attention = fitAttention(timed, ({ n }) => n > 1, { threads, tileCandidates: tiles });
+  const decode = fitAttention(timed, ({ n }) => n === 1, { threads: 1, tileCandidates: [0] });
   return {
     gemm: gemm.rates,
     batchedPerMac: fitProducts(timed, copy),

@@ -6,9 +6,6 @@ import type { Micro } from "../onnx/micro.js";
  */
 export const longestCalibrated = 8192;
 
-/** Goes up where models run other kernels than a calibration has timed, or it times them in another way. */
-export const planRevision = 2;
-
 /** What one loaded micro-model is timed at. */
 export interface CalibrationGroup {
   readonly cells: readonly Micro[];

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { calibratedDevice } from "../../test/support/calibrated-device.js";
-import { planRevision } from "./calibration-plan.js";
+import { planRevision } from "../hardware/calibration.js";
 import { calibrationDoubts, staleness } from "./local-device.js";
 
 describe("a calibration", () => {
@@ -23,11 +23,11 @@ describe("a calibration", () => {
     expect(codes(0.4, quiet)).toEqual(["rough-calibration"]);
   });
 
-  test("of other kernels than models run by now is made again, whatever else it says", async () => {
+  test("made in another way than this version does is made again, whatever else it says", async () => {
     const now = new Date(calibration.measured);
     const of = (plan: number) =>
       staleness({ ...calibratedDevice, calibration: { ...calibration, plan } }, undefined, now);
-    expect(await of(planRevision - 1)).toBe("models run other kernels by now than it has timed");
+    expect(await of(planRevision - 1)).toBe("it was timed in a way that this version no longer uses");
     expect(await of(planRevision)).toBe("it is of another processor (made up)");
   });
 });

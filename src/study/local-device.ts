@@ -2,11 +2,11 @@ import { percent, significant } from "../base/format.js";
 import { systemClock } from "../measure/clock.js";
 import { readMachine } from "../measure/environment.js";
 import { type Provider, loadOnnxRuntime } from "../measure/onnx-node-session.js";
+import { planRevision } from "../hardware/calibration.js";
 import type { DeviceRecord } from "../hardware/record.js";
 import { writeText } from "../runs/output.js";
 import type { Machine, Warning } from "../runs/schema.js";
 import { type CalibrateProgress, calibrate } from "./calibrate.js";
-import { planRevision } from "./calibration-plan.js";
 import { onnxMicroRuntime } from "./micro-runtime.js";
 
 export interface MeasureMachineOptions {
@@ -78,7 +78,7 @@ const freshForMilliseconds = 24 * 3600 * 1000;
 export async function staleness(record: DeviceRecord, threads: number | undefined, now: Date): Promise<string | null> {
   const { calibration } = record;
   if (calibration === null) return "it holds no calibration";
-  if (calibration.plan !== planRevision) return "models run other kernels by now than it has timed";
+  if (calibration.plan !== planRevision) return "it was timed in a way that this version no longer uses";
   const [{ version }, machine] = await Promise.all([loadOnnxRuntime(), readMachine()]);
   if (calibration.cpu !== machine.cpu) return `it is of another processor (${calibration.cpu})`;
   if (calibration.threads !== (threads ?? machine.cores)) return `it is for ${calibration.threads} threads`;

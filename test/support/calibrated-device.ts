@@ -1,3 +1,4 @@
+import { planRevision } from "../../src/hardware/calibration.js";
 import { deviceRecordSchema, type DeviceRecord } from "../../src/hardware/record.js";
 
 const sourced = (value: number) => ({ value, source: "made up for tests" });
@@ -20,6 +21,7 @@ export const calibratedDevice: DeviceRecord = deviceRecordSchema.parse({
     cpu: "made up",
     measured: "2026-11-23T12:00:00.000Z",
     seconds: 20,
+    plan: planRevision,
     longest: 1024,
     gemm: { perMac: 1e-11, perWeightByte: 4e-11, overlap: 2, activation: 0.5 },
     batchedPerMac: 1.5e-11,
