@@ -44,6 +44,7 @@ describe("attentionFeatures", () => {
     return threads * Math.max(...of);
   }
 
+  const growth = { exponent: 0, from: 1024, to: 8192 };
   const sizes = { kvHeads: 1, keyDim: 64, valueDim: 64, batch: 1 };
 
   test("count what the busiest thread works on, as counting row by row does", () => {
@@ -58,7 +59,7 @@ describe("attentionFeatures", () => {
           const n = 12 * twelfths;
           const [, worked] = attentionFeatures(
             { ...sizes, heads, newTokens: n, totalTokens: cached + n },
-            { tileElements: 16 * 128, threads },
+            { tileElements: 16 * 128, threads, growth },
           );
           expect(worked).toBeCloseTo(dealt(heads, n, cached, 16, threads), 6);
         },
@@ -70,8 +71,10 @@ describe("attentionFeatures", () => {
   test("charge heads that threads cannot share evenly for the one that sees more", () => {
     const ratio = (heads: number): number => {
       const of = (threads: number) =>
-        attentionFeatures({ ...sizes, heads, newTokens: 8192, totalTokens: 8192 }, { tileElements: 0, threads })[1] ??
-        0;
+        attentionFeatures(
+          { ...sizes, heads, newTokens: 8192, totalTokens: 8192 },
+          { tileElements: 0, threads, growth },
+        )[1] ?? 0;
       return of(2) / of(1);
     };
     expect(ratio(2)).toBe(1);
@@ -79,5 +82,16 @@ describe("attentionFeatures", () => {
     // One and a half heads each, of which the second thread has the half that sees three quarters of the pairs.
     expect(ratio(3)).toBeCloseTo(1.75 / 1.5, 3);
     expect(ratio(9)).toBeCloseTo(4.75 / 4.5, 3);
+  });
+
+  test("let a pair take longer among more keys, between the lengths where that was seen", () => {
+    const of = (totalTokens: number, exponent: number): number => {
+      const kernel = { tileElements: 0, threads: 1, growth: { ...growth, exponent } };
+      return attentionFeatures({ ...sizes, heads: 1, newTokens: totalTokens, totalTokens }, kernel)[0] ?? 0;
+    };
+    const grown = (totalTokens: number): number => of(totalTokens, 0.1) / of(totalTokens, 0);
+    expect(grown(512)).toBe(1);
+    expect(grown(2048)).toBeCloseTo(2 ** 0.1, 12);
+    expect(grown(65_536)).toBeCloseTo(8 ** 0.1, 12);
   });
 });

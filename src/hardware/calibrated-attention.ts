@@ -55,11 +55,12 @@ function dealtPairs({ heads, batch, newTokens, totalTokens }: AttentionSizes, ti
 /** The features whose weighted sum is the seconds of fused attention, in the order of `attentionCoefficients`. */
 export function attentionFeatures(
   sizes: AttentionSizes,
-  { tileElements, threads }: Pick<AttentionRates, "tileElements" | "threads">,
+  { tileElements, threads, growth }: Pick<AttentionRates, "tileElements" | "threads" | "growth">,
 ): number[] {
   const { heads, kvHeads, batch, newTokens, totalTokens } = sizes;
   const dims = sizes.keyDim + sizes.valueDim;
-  const worked = dealtPairs(sizes, tileElements / dims, threads);
+  const grown = Math.max(1, Math.min(totalTokens, growth.to) / growth.from) ** growth.exponent;
+  const worked = grown * dealtPairs(sizes, tileElements / dims, threads);
   return [worked * dims, worked, batch * heads * newTokens * dims, batch * kvHeads * totalTokens * dims, 1];
 }
 

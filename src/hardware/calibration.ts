@@ -18,14 +18,29 @@ export type StreamKind = (typeof streamKinds)[number];
 
 /**
  * Fused attention of n new tokens after c cached ones, H heads and G KV heads of K key and V value dims:
- * H·P·((K + V)·perPairDim + perPair) + H·n·(K + V)·perNewDim + G·(c + n)·(K + V)·perCachedDim + perCall.
+ * H·P·((K + V)·perPairDim + perPair)·g + H·n·(K + V)·perNewDim + G·(c + n)·(K + V)·perCachedDim + perCall.
  * P counts the pairs a causal kernel works on when it skips only whole tiles of keys (`workedPairs`), with
  * tileElements / (K + V) keys to a tile: kernels size tiles to a cache, so there are fewer keys to one as heads get wider.
+ * g is what a pair takes at a length against what it takes among few keys, which stay in a nearer cache:
+ * (keys / from)^growth, 1 below `from` and no further than `to`.
  */
 const attentionSchema = z.strictObject({
   tileElements: z.number().min(0).max(1e9),
   /** Threads that the rows of all heads are dealt to in equal runs, whatever they see (`dealtPairs`). */
   threads: z.number().int().min(1).max(65536).default(1),
+  growth: z
+    .strictObject({
+      exponent: z.number().min(-1).max(1),
+      from: z
+        .number()
+        .min(1)
+        .max(2 ** 40),
+      to: z
+        .number()
+        .min(1)
+        .max(2 ** 40),
+    })
+    .default({ exponent: 0, from: 1, to: 1 }),
   perPairDim: seconds,
   perPair: seconds,
   perNewDim: seconds,

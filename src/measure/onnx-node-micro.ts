@@ -9,8 +9,10 @@ export interface MicroTiming {
   readonly repeats: number;
   /** Untimed runs before them; one where absent. */
   readonly warmUps?: number;
-  /** Runs stop early, with what they have (at least one), once this many seconds are spent on timed runs. */
+  /** Runs stop early, with what they have, once this many seconds are spent on timed runs. */
   readonly limit?: Seconds;
+  /** Timed runs below which they do not stop early; one where absent. */
+  readonly fewest?: number;
   readonly signal?: AbortSignal;
 }
 
@@ -45,7 +47,7 @@ export async function openMicro(
       own ??= inputsOf(micro, runtime);
       await session.run(own, { [probe]: null });
     },
-    time: async (sized, { clock, repeats, warmUps = 1, limit = Number.POSITIVE_INFINITY, signal }) => {
+    time: async (sized, { clock, repeats, warmUps = 1, limit = Number.POSITIVE_INFINITY, fewest = 1, signal }) => {
       const inputs = inputsOf(sized, runtime);
       const times: Seconds[] = [];
       let begin = clock.now();
@@ -56,7 +58,7 @@ export async function openMicro(
         await session.run(inputs, { [probe]: null });
         const end = clock.now();
         if (run >= 0) times.push(end - start);
-        if (times.length > 0 && end - begin > limit) break;
+        if (times.length >= fewest && end - begin > limit) break;
       }
       return times;
     },

@@ -48,10 +48,10 @@ function machineOn(clock: ReturnType<typeof manualClock>, provider: MicroRuntime
       clock.advance(0.05);
       return {
         run: async () => undefined,
-        time: async (sized, { repeats, limit = Number.POSITIVE_INFINITY, signal }) => {
+        time: async (sized, { repeats, limit = Number.POSITIVE_INFINITY, fewest = 1, signal }) => {
           const times: number[] = [];
           const begin = clock.now();
-          while (times.length < repeats && (times.length === 0 || clock.now() - begin <= limit)) {
+          while (times.length < repeats && (times.length < fewest || clock.now() - begin <= limit)) {
             signal?.throwIfAborted();
             calls += 1;
             const disturbed = calls % 3 === 0 ? 4 : 1;

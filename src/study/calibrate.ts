@@ -48,8 +48,9 @@ export interface CalibrateProgress {
 }
 
 const limits = { full: 22, quick: 9 } as const;
-/** Seconds of timed runs per size and round; at least two runs. */
+/** Seconds of timed runs per size and round, and runs that the longest sizes get even so. */
 const perCell = { full: 0.06, quick: 0.1 } as const;
+const fewestRuns = 2;
 const mostRuns = 40;
 const mostRounds = 8;
 /** Quantile of all runs of a size that stands for it: noise only ever adds. */
@@ -148,6 +149,7 @@ async function timeRounds(
             clock,
             repeats: mostRuns,
             limit: perCell[size],
+            fewest: fewestRuns,
             ...(signal === undefined ? {} : { signal }),
           };
           const times = await session.time(micro, timing);

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { gemmSeconds } from "../hardware/calibrated.js";
 import { attentionCoefficients, attentionFeatures } from "../hardware/calibrated-attention.js";
 import type { Micro } from "../onnx/micro.js";
-import { fitCalibration } from "./calibration-fit.js";
+import { type FittedRates, fitCalibration } from "./calibration-fit.js";
 import { calibrationPlan, chainLength, longestCalibrated } from "./calibration-plan.js";
 
 /** A machine that is exactly what the laws say it is. */
@@ -13,6 +13,7 @@ const truth = {
   attention: {
     tileElements: 65_536,
     threads: 2,
+    growth: { exponent: 0, from: 1024, to: 8192 },
     perPairDim: 1.2e-11,
     perPair: 4e-10,
     perNewDim: 5e-10,
@@ -22,6 +23,7 @@ const truth = {
   decode: {
     tileElements: 0,
     threads: 1,
+    growth: { exponent: 0, from: 1, to: 1 },
     perPairDim: 4e-11,
     perPair: 1e-10,
     perNewDim: 0,
@@ -74,10 +76,10 @@ function each(micro: Micro): number {
   }
 }
 
-const timed = (size: "full" | "quick") =>
+const timed = (size: "full" | "quick", seconds = each) =>
   calibrationPlan(size)
     .flatMap(({ cells }) => cells)
-    .map((micro) => ({ micro, seconds: truth.perRun + chainLength(micro) * each(micro) }));
+    .map((micro) => ({ micro, seconds: truth.perRun + chainLength(micro) * seconds(micro) }));
 
 describe.each(["full", "quick"] as const)("a %s calibration of a machine that follows the laws", (size) => {
   const rates = fitCalibration(timed(size), truth.attention.threads);
@@ -99,26 +101,54 @@ describe.each(["full", "quick"] as const)("a %s calibration of a machine that fo
     }
   });
 
-  test("extrapolates attention to lengths that were not timed", () => {
-    const long: Micro = { kind: "attention", heads: 9, kvHeads: 3, headDim: 64, n: 8192, depth: 0, batch: 1 };
-    const { heads, kvHeads, headDim, n } = long;
-    const features = attentionFeatures(
-      {
-        heads,
-        kvHeads,
-        keyDim: headDim,
-        valueDim: headDim,
-        batch: 1,
-        newTokens: n,
-        totalTokens: n,
-      },
-      rates.attention,
-    );
-    const seconds = attentionCoefficients(rates.attention).reduce((sum, rate, k) => sum + rate * (features[k] ?? 0), 0);
-    expect(seconds / each(long)).toBeGreaterThan(0.95);
-    expect(seconds / each(long)).toBeLessThan(1.05);
+  test("extrapolates attention to heads that were not timed, and that two threads cannot share evenly", () => {
+    expect(predicted(rates, long) / each(long)).toBeCloseTo(1, 1);
+  });
+
+  test("follows pairs that take longer among more keys, as far as it has timed them", () => {
+    const slower = (micro: Micro) => each(micro) * grown(micro, 0.1);
+    const found = fitCalibration(timed(size, slower), 2);
+    expect(found.attention.growth.exponent).toBeGreaterThan(0.05);
+    expect(Math.abs(Math.log(predicted(found, long) / slower(long)))).toBeLessThan(0.03);
+    const longer: Micro = { ...long, n: 65_536 };
+    expect(predicted(found, longer) / predicted({ ...found, attention: flat(found, 8192) }, longer)).toBeCloseTo(1, 9);
+  });
+
+  test("is right at long lengths where the law misses short ones", () => {
+    const uneven = (micro: Micro) => each(micro) * (micro.kind === "attention" && micro.n < 2048 ? 1.3 : 1);
+    const found = fitCalibration(timed(size, uneven), 2);
+    expect(Math.abs(Math.log(predicted(found, long) / uneven(long)))).toBeLessThan(0.05);
   });
 });
+
+const long = { kind: "attention", heads: 9, kvHeads: 3, headDim: 64, n: 8192, depth: 0, batch: 1 } as const;
+
+function predicted(
+  { attention }: Pick<FittedRates, "attention">,
+  micro: Extract<Micro, { kind: "attention" }>,
+): number {
+  const { heads, kvHeads, headDim, n } = micro;
+  const sizes = { heads, kvHeads, keyDim: headDim, valueDim: headDim, batch: 1, newTokens: n, totalTokens: n };
+  const features = attentionFeatures(sizes, attention);
+  return attentionCoefficients(attention).reduce((sum, rate, k) => sum + rate * (features[k] ?? 0), 0);
+}
+
+function grown(micro: Micro, exponent: number): number {
+  return micro.kind === "attention" ? Math.max(1, micro.n / 1024) ** exponent : 1;
+}
+
+/** The same rates with the growth that they reach at so many keys from the first key on. */
+function flat({ attention }: FittedRates, keys: number): FittedRates["attention"] {
+  const { exponent, from } = attention.growth;
+  const factor = (keys / from) ** exponent;
+  const { perPairDim, perPair } = attention;
+  return {
+    ...attention,
+    growth: { exponent: 0, from, to: from },
+    perPairDim: perPairDim * factor,
+    perPair: perPair * factor,
+  };
+}
 
 describe("calibrationPlan", () => {
   const cells = calibrationPlan("full").flatMap((group) => group.cells);

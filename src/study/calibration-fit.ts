@@ -33,8 +33,9 @@ function isKind<Kind extends Micro["kind"]>(micro: Micro, kind: Kind): micro is 
   return micro.kind === kind;
 }
 
-function rootMeanSquare(values: readonly number[]): number {
-  return values.length === 0 ? 0 : Math.sqrt(values.reduce((sum, value) => sum + value ** 2, 0) / values.length);
+function rootMeanSquare(values: readonly number[], weights: readonly number[] = values.map(() => 1)): number {
+  const of = weights.reduce((sum, weight) => sum + weight, 0);
+  return of === 0 ? 0 : Math.sqrt(values.reduce((sum, value, i) => sum + (weights[i] ?? 0) * value ** 2, 0) / of);
 }
 
 /** Passes of reweighting, and the least residual (as a share) that counts as far off. */
@@ -76,7 +77,7 @@ function fitRelative(
     const far = Math.max(leastFar, 2 * median(logs.map(Math.abs)));
     trust = logs.map((log) => Math.min(1, far / Math.max(Math.abs(log), 1e-9)));
   }
-  return { beta, spread: rootMeanSquare(logs) };
+  return { beta, spread: rootMeanSquare(logs, weights) };
 }
 
 type Overheads = Pick<FittedRates, "perOperator" | "perRun">;
@@ -182,7 +183,7 @@ function gemmResidual(
  * ONNX Runtime sizes them, 1.25 MiB included. Few, so that noise cannot choose freely; above the last, one tile holds
  * all that is timed.
  */
-const tiles = [16_384, 32_768, 65_536, 81_920, 131_072, 262_144, 524_288, 1_048_576];
+const tiles: readonly [number, ...number[]] = [16_384, 32_768, 65_536, 81_920, 131_072, 262_144, 524_288, 1_048_576];
 
 function sizesOf(micro: Of<"attention">): AttentionSizes {
   const { heads, kvHeads, headDim, n, depth, batch } = micro;
@@ -190,24 +191,84 @@ function sizesOf(micro: Of<"attention">): AttentionSizes {
   return { ...shape, batch, newTokens: n, totalTokens: n + depth };
 }
 
+/** Tokens at which attention takes about half the time of a model of this size or that. */
+const halfAttention = 2048;
+
+/**
+ * How much the attention of n tokens counts: what it is off by matters to a model by the share of the time that it takes
+ * there. Without this the many short sizes, which are quick to time, have the law follow them and miss the long ones.
+ */
+function prefillWeight(n: number): number {
+  return (n / (n + halfAttention)) ** 2;
+}
+
+/** Keys from which what a pair takes may change with their number: fewer are in the caches that every processor has. */
+const growsFrom = 1024;
+/** Candidates for the power of it: a tenth is 7 % per doubling. */
+const growths: readonly [number, ...number[]] = [
+  0,
+  ...Array.from({ length: 20 }, (_, step) => (step % 2 === 0 ? 1 : -1) * 0.02 * (1 + (step >> 1))),
+];
+/** What is expected of it, and of the misfit of one size, as standard deviations: noise must not choose a power. */
+const usualGrowth = 0.1;
+const usualSpread = 0.05;
+
+interface AttentionKernel {
+  readonly threads: number;
+  readonly tileCandidates: readonly [number, ...number[]];
+  readonly growthCandidates: readonly [number, ...number[]];
+  /** Weight of a size with so many new tokens. */
+  readonly weight: (newTokens: number) => number;
+}
+
 function fitAttention(
   timed: readonly Timed[],
   accepts: (micro: Of<"attention">) => boolean,
-  { threads, tileCandidates }: { readonly threads: number; readonly tileCandidates: readonly number[] },
+  { threads, tileCandidates, growthCandidates, weight }: AttentionKernel,
 ): { rates: AttentionRates; spread: number } {
   const cells = ofKind(timed, "attention").filter(({ micro }) => accepts(micro));
-  let best: { rates: AttentionRates; spread: number } | null = null;
-  for (const tileElements of tileCandidates) {
+  if (cells.length === 0) throw new Error("no attention was timed");
+  const to = Math.max(growsFrom, ...cells.map(({ micro }) => micro.n + micro.depth));
+  const weights = cells.map(({ micro }) => weight(micro.n));
+  const fitWith = (tileElements: number, exponent: number, ofCells: readonly number[]) => {
+    const kernel = { tileElements, threads, growth: { exponent, from: growsFrom, to } };
     const { beta, spread } = fitRelative(
-      cells.map(({ micro }) => attentionFeatures(sizesOf(micro), { tileElements, threads })),
+      cells.map(({ micro }) => attentionFeatures(sizesOf(micro), kernel)),
       cells.map(({ each }) => each),
+      ofCells,
     );
     const [perPairDim = 0, perPair = 0, perNewDim = 0, perCachedDim = 0, perCall = 0] = beta;
-    const rates = { tileElements, threads, perPairDim, perPair, perNewDim, perCachedDim, perCall };
-    if (best === null || spread < best.spread) best = { rates, spread };
+    return { rates: { ...kernel, perPairDim, perPair, perNewDim, perCachedDim, perCall }, spread };
+  };
+  const grown = (tileElements: number, ofCells: readonly number[]) => {
+    const mass = ofCells.reduce((sum, one) => sum + one, 0);
+    const cost = ({ spread, rates: { growth } }: ReturnType<typeof fitWith>): number =>
+      mass * (spread / usualSpread) ** 2 + (growth.exponent / usualGrowth) ** 2;
+    return leastOf(growthCandidates, (exponent) => fitWith(tileElements, exponent, ofCells), cost);
+  };
+  // Short sizes tell tiles apart, long ones what a pair takes.
+  const alike = cells.map(() => 1);
+  const { rates } = leastOf(
+    tileCandidates,
+    (tile) => grown(tile, alike),
+    ({ spread }) => spread,
+  );
+  return grown(rates.tileElements, weights);
+}
+
+/** The least of what is made of the candidates, of which there is one at least. */
+function leastOf<Candidate, Made>(
+  candidates: readonly [Candidate, ...Candidate[]],
+  make: (candidate: Candidate) => Made,
+  cost: (made: Made) => number,
+): Made {
+  const [first, ...others] = candidates;
+  let found = make(first);
+  for (const candidate of others) {
+    const made = make(candidate);
+    if (cost(made) < cost(found)) found = made;
   }
-  if (best === null) throw new Error("no attention was timed");
-  return best;
+  return found;
 }
 
 function fitProducts(timed: readonly Timed[], copy: (workingSet: number) => number): number {
@@ -243,8 +304,18 @@ export function fitCalibration(timed: readonly Timed[], threads: number): Fitted
   };
   const copy = interpolateStream(streams.scale);
   const gemm = fitGemm(timed, interpolateSpill(streams.scale), perOperator);
-  const attention = fitAttention(timed, ({ n }) => n > 1, { threads, tileCandidates: tiles });
-  const decode = fitAttention(timed, ({ n }) => n === 1, { threads: 1, tileCandidates: [0] });
+  const attention = fitAttention(timed, ({ n }) => n > 1, {
+    threads,
+    tileCandidates: tiles,
+    growthCandidates: growths,
+    weight: prefillWeight,
+  });
+  const decode = fitAttention(timed, ({ n }) => n === 1, {
+    threads: 1,
+    tileCandidates: [0],
+    growthCandidates: [0],
+    weight: () => 1,
+  });
   return {
     gemm: gemm.rates,
     batchedPerMac: fitProducts(timed, copy),
