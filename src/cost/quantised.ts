@@ -15,16 +15,12 @@ export interface CheckpointWeights extends QuantisedWeights {
   readonly formats: readonly (QuantisedWeights & { readonly name: string })[];
 }
 
-/**
- * What the tensors of a checkpoint take that was published quantised, its layers for prediction and towers included.
- *
- * @param graph the model's, where there is one already
- */
-export function checkpointWeights(model: ModelDescription, graph = buildGraph(model)): CheckpointWeights {
+/** What the tensors of a checkpoint take that was published quantised, its layers for prediction and towers included. */
+export function checkpointWeights(model: ModelDescription): CheckpointWeights {
   const plain = (model.unrun?.weights ?? []).map(
     ({ shape }): Weight => ({ shape, dtype: model.dtypes.weights, init: "zero" }),
   );
-  const weights = [...distinctWeights(graph).values(), ...predictionWeights(model).values(), ...plain];
+  const weights = [...distinctWeights(buildGraph(model)).values(), ...predictionWeights(model).values(), ...plain];
   const byFormat = new Map<string, Weight[]>();
   for (const weight of weights) {
     const name = weight.format ?? weight.dtype;

@@ -18,12 +18,24 @@ export const defaultGraphOptions: GraphOptions = {
 /** Scope of the embedding's weights; a tied head shares it. */
 const embeddingScope = "embedding";
 
+/** Graphs do not change: describing, pricing and predicting one model share those that they ask for. */
+const built = new WeakMap<ModelDescription, Map<string, Graph>>();
+
 /**
  * The operator graph of a model. Equal layers share one block, so that building and pricing cost as much as the
  * number of *different* layers.
  */
 export function buildGraph(model: ModelDescription, options: Partial<GraphOptions> = {}): Graph {
   const chosen = { ...defaultGraphOptions, ...options };
+  const ofModel = built.get(model) ?? new Map<string, Graph>();
+  built.set(model, ofModel);
+  const key = Object.values(chosen).join(" ");
+  const graph = ofModel.get(key) ?? buildNew(model, chosen);
+  ofModel.set(key, graph);
+  return graph;
+}
+
+function buildNew(model: ModelDescription, chosen: GraphOptions): Graph {
   const around = surroundings(model, chosen);
   const instances: BlockInstance[] = [{ block: embeddingBlock(model, around), scope: embeddingScope, layer: null }];
   if (model.extras !== undefined) {

@@ -45,10 +45,10 @@ export async function loadModel(location: string, access: Access, options: ReadO
         expected: "weights alone do not say how a model attends",
       });
     }
-    return withWeights(await readModel(config, name, options, open), found);
+    return withWeights(await readWritten(config, name, options, open), found);
   }
   if (format === "gguf") return (await ggufs()).readGguf(source, name, open, options);
-  const model = await readModel(source, name, options, open);
+  const model = await readWritten(source, name, options, open);
   const local = !isAddress(source.name) && isConfig(source);
   return local ? withWeights(model, await countedBeside(open)) : model;
 }
@@ -64,13 +64,18 @@ async function countedBeside(open: OpenBeside): Promise<FoundWeights> {
 }
 
 /** The description in a file: a Hugging Face config.json, a GGUF file or a hand-written spec. */
-export async function readModel(
+export async function readModel(source: ByteSource, name: string, options: ReadOptions = {}): Promise<LoadedModel> {
+  if ((await formatOf(source)) === "gguf") return (await ggufs()).readGguf(source, name, undefined, options);
+  return readWritten(source, name, options);
+}
+
+/** The description in a file of text. */
+async function readWritten(
   source: ByteSource,
   name: string,
-  options: ReadOptions = {},
+  options: ReadOptions,
   open?: OpenBeside,
 ): Promise<LoadedModel> {
-  if ((await formatOf(source)) === "gguf") return (await ggufs()).readGguf(source, name, undefined, options);
   const text = await readText(source, longestConfig);
   if (/\.ya?ml$/i.test(pathOf(source))) {
     const { parseSpecText, readSpec } = await specs();

@@ -24,7 +24,7 @@ export function describeModel(loaded: LoadedModel, options: DescribeOptions = {}
   const unrun = countUnrun(model);
   const published = options.preset === "transformers" ? 0 : unrun.prediction + unrun.buffers;
   const parameters = { ...counted, total: counted.total + published };
-  const quantised = quantisedDocument(model, graph);
+  const quantised = quantisedDocument(model);
   return {
     schema: "nsquared/describe@1",
     name: model.name,
@@ -48,18 +48,18 @@ export function describeModel(loaded: LoadedModel, options: DescribeOptions = {}
 }
 
 /** The checkpoint priced as a GGUF file type, or as its own `quantization_config` has it; null where neither is. */
-function quantisedDocument(model: ModelDescription, graph: Graph): DescribeDocument["quantised"] | null {
+function quantisedDocument(model: ModelDescription): DescribeDocument["quantised"] | null {
   const { storage } = model;
   if (storage === undefined || storage.kind === "gguf") return null;
   const named =
     storage.kind === "file-type"
       ? { type: storage.type, ...quantisedWeights(model, storage.type) }
-      : { type: storage.method, ...checkpoint(model, graph) };
+      : { type: storage.method, ...checkpoint(model) };
   return { ...named, bitsPerWeight: (8 * named.bytes) / named.parameters };
 }
 
-function checkpoint(model: ModelDescription, graph: Graph) {
-  const { formats, ...total } = checkpointWeights(model, graph);
+function checkpoint(model: ModelDescription) {
+  const { formats, ...total } = checkpointWeights(model);
   return { ...total, formats: [...formats] };
 }
 

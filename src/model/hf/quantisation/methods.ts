@@ -98,8 +98,8 @@ interface SaidFormat {
 
 /**
  * The modules that are named in a section, together with those of the same format; `says` are the keys that decide it.
- * Lists name each expert of each layer, tens of thousands: a format is read once, the first expert stands for all, and
- * most entries say what the one before says.
+ * Lists name each expert of each layer, tens of thousands: the first one speaks for all, and most entries say what the
+ * one before says, whose format was read.
  */
 function byFormat(
   listed: Section | null,
@@ -110,6 +110,7 @@ function byFormat(
   const found = new Map<string, SaidFormat>();
   let last: SaidFormat | undefined;
   for (const module of listed.keys()) {
+    if (isOtherExpert(module)) continue;
     const said = listed.raw(module);
     if (!isObject(said)) continue;
     if (last === undefined || !saysSame(said, says, last)) {
@@ -118,7 +119,7 @@ function byFormat(
       last = found.get(key) ?? { values, modules: [], format: formatIn(listed, module, formatOf) };
       found.set(key, last);
     }
-    if (!isOtherExpert(module)) last.modules.push(module);
+    last.modules.push(module);
   }
   return [...found.values()].map(({ modules, format }) => ({ modules, format }));
 }
