@@ -1,4 +1,5 @@
 import { type AudioReader, wrappedAudio } from "./audio-tower.js";
+import { molmo2Vision } from "./molmo.js";
 import { step3Vision } from "./step3.js";
 import { visionReaders } from "./vision.js";
 import { convolvedVision } from "./vision-convolved.js";
@@ -66,6 +67,7 @@ export const composites: Readonly<Record<string, Composite>> = {
   step3p7: { text: "step3p5", nested, vision: visionReaders.step },
   step3_vl: { text: "step3_text", nested, vision: step3Vision },
   inkling_mm_model: { text: "inkling_text", nested, vision: null },
+  molmo2: { text: "molmo2_text", nested, vision: molmo2Vision },
   muse_glimmer: { text: "muse_glimmer_text", nested, vision: visionReaders.muse },
   glm5_next: { text: "glm5_next_text", nested, vision: visionReaders.glm5 },
   deepseek_vl_v2: { text: "deepseek_v2", nested, vision: null },

@@ -25,6 +25,7 @@ import { llamaKinReaders } from "./llama-kin.js";
 import { linearReaders } from "./linear.js";
 import { mambaReaders } from "./mamba.js";
 import { mobileBertReaders } from "./mobilebert.js";
+import { molmoReaders } from "./molmo.js";
 import { moeReaders } from "./moe.js";
 import { plamoReaders } from "./plamo.js";
 import { peekPrediction } from "./prediction.js";
@@ -106,6 +107,7 @@ const readers: ReadonlyMap<string, Reader> = new Map<string, Reader>(
     ...plamoReaders,
     ...sambaYReaders,
     ...inklingReaders,
+    ...molmoReaders,
     ...step3Readers,
   }),
 );
