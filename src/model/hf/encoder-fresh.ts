@@ -1,10 +1,10 @@
 import type { ExtraTable, ExtraWeight, Layer } from "../types.js";
 import { className } from "./architecture.js";
-import { flag, sizeOrZero, tokenCount } from "./checks.js";
+import { flag, listOf, sizeOrZero, tokenCount } from "./checks.js";
 import type { ConfigReader } from "./config-reader.js";
 import { readRotary } from "./decoder.js";
 import { readBertLike } from "./encoder.js";
-import { dense } from "./parts.js";
+import { dense, flagOr } from "./parts.js";
 import type { Reader, ReaderResult } from "./reader.js";
 
 /** Encoders of BERT's shape with other positions, other tables, or other heads. */
@@ -74,6 +74,83 @@ const readLayoutLm: Reader = (config) => {
   });
 };
 
+/**
+ * models/layoutlmv3 (arXiv:2204.08387): RoBERTa with four edges and the size of each word's box, narrower tables side by
+ * side; patches of the page; scores by relative position and by place on the page. Text alone is priced.
+ */
+const readLayoutLm3: Reader = (config) => {
+  const hidden = config.size("hidden_size");
+  const heads = config.size("num_attention_heads");
+  const rows = config.read("max_2d_position_embeddings", tokenCount);
+  const [edge, extent] = [config.size("coordinate_size"), config.size("shape_size")];
+  if (4 * edge + 2 * extent !== hidden) {
+    throw config.bad("coordinate_size", edge, `expected 4 · coordinate_size + 2 · shape_size to be ${hidden}`);
+  }
+  const visual = flagOr(config, "visual_embed", true);
+  const side = Math.floor(config.size("input_size") / config.size("patch_size"));
+  const patch = config.size("patch_size");
+  const channels = config.size("num_channels");
+  const bins: ExtraWeight[] = [
+    ...(flagOr(config, "has_relative_attention_bias", true)
+      ? [{ name: "distance_bias", shape: [config.size("rel_pos_bins"), heads] }]
+      : []),
+    ...(flagOr(config, "has_spatial_attention_bias", true)
+      ? [{ name: "place_bias", shape: [2, config.size("rel_2d_pos_bins"), heads] }]
+      : []),
+  ];
+  const image: ExtraWeight[] = [
+    { name: "patches", shape: [hidden, channels, patch, patch] },
+    { name: "patches_bias", shape: [hidden] },
+    { name: "class_token", shape: [hidden] },
+    { name: "patch_positions", shape: [side * side + 1, hidden] },
+    { name: "patch_norms", shape: [2, 2, hidden] },
+  ];
+  config.ignore("rel_pos_bins", "max_rel_pos", "rel_2d_pos_bins", "max_rel_2d_pos", "text_embed");
+  if (visual) config.note("the page's patches are counted as parameters; text alone is priced");
+  const result = readBertLike(config, { extras: { weights: [...bins, ...(visual ? image : [])] } });
+  const table = (name: string, width: number, lookups: number): ExtraTable => ({ name, rows, width, lookups });
+  const places = [table("x", edge, 2), table("y", edge, 2), table("height", extent, 1), table("width", extent, 1)];
+  return {
+    ...result,
+    embedding: { ...result.embedding, tables: [...(result.embedding.tables ?? []), ...places] },
+  };
+};
+
+/** models/dpr: BERT without its pooler; a projection behind it where the file asks for one. */
+const readDpr: Reader = (config) => {
+  const projected = config.optional("projection_dim", sizeOrZero) ?? 0;
+  const hidden = config.size("hidden_size");
+  const reads = className(config)?.includes("Reader") === true;
+  const result = readBertLike(config);
+  const linears = [
+    ...(projected === 0 ? [] : [{ name: "projection", inWidth: hidden, outWidth: projected, bias: true }]),
+    ...(reads
+      ? [
+          { name: "ends", inWidth: projected === 0 ? hidden : projected, outWidth: 2, bias: true },
+          { name: "relevance", inWidth: projected === 0 ? hidden : projected, outWidth: 1, bias: true },
+        ]
+      : []),
+  ];
+  return {
+    ...result,
+    head: { kind: "none", tied: true, bias: false, softcap: null },
+    stacks: result.stacks.map((stack) => ({ ...stack, extras: { ...stack.extras, linears } })),
+  };
+};
+
+/** models/tapas (arXiv:2004.02349): BERT with a table for each kind of place in a table. */
+const readTapas: Reader = (config) => {
+  const kinds = config.read("type_vocab_sizes", listOf(tokenCount));
+  config.ignore("reset_position_index_per_cell");
+  const result = readBertLike(config, { tables: ["positions"], pooler: true });
+  const width = result.embedding.width;
+  const tables = kinds.map((rows, index): ExtraTable => ({ name: `types${index}`, rows, width }));
+  return {
+    ...result,
+    embedding: { ...result.embedding, tables: [...(result.embedding.tables ?? []), ...tables] },
+  };
+};
+
 /** The class has its pooler beside the logits too. */
 function withPooler(result: ReaderResult): ReaderResult {
   return result.head.kind === "lm" ? { ...result, head: { ...result.head, pooler: result.hiddenSize } } : result;
@@ -100,5 +177,8 @@ export const freshEncoderReaders: Readonly<Record<string, Reader>> = {
   luke: readLuke,
   layoutlm: readLayoutLm,
   ibert: readIBert,
+  layoutlmv3: readLayoutLm3,
+  dpr: readDpr,
+  tapas: readTapas,
   "bert-generation": readBertGeneration,
 };

@@ -1,11 +1,10 @@
-import type { Biases, ExtraWeight, Layer, Norm, Stack } from "../types.js";
+import type { Biases, ExtraWeight } from "../types.js";
 import { className } from "./architecture.js";
-import { layerCount, listOf, real, size } from "./checks.js";
+import { real, size } from "./checks.js";
 import type { ConfigReader } from "./config-reader.js";
-import { readDtypes, shareEqual } from "./decoder.js";
-import { allBias, flagOr, layerNorm, listLayers, softmax } from "./parts.js";
+import { allBias, flagOr } from "./parts.js";
 import type { Reader } from "./reader.js";
-import { cutting, readVitLike } from "./vit.js";
+import { readVitLike } from "./vit.js";
 
 /** Encoders of images: their length is that of one image. */
 
@@ -94,88 +93,10 @@ const readDinoV3: Reader = (config) => {
   });
 };
 
-function ignoreBackbone(config: ConfigReader): void {
+export function ignoreBackbone(config: ConfigReader): void {
   config.ignore("drop_path_rate", "apply_layernorm", "reshape_hidden_states");
   config.ignore("stage_names", "out_features", "out_indices");
 }
-
-/**
- * models/swin (arXiv:2103.14030): stages of half the side and twice the width; tokens attend within windows of one image
- * part, which every second layer shifts.
- */
-const readSwin: Reader = (config) => {
-  const first = config.size("embed_dim");
-  const depths = config.read("depths", listOf(layerCount));
-  const heads = config.read("num_heads", listOf(size));
-  if (heads.length !== depths.length) {
-    throw config.bad("num_heads", heads.length, `expected as many as depths (${depths.length})`);
-  }
-  const window = config.size("window_size");
-  const patch = config.size("patch_size");
-  const channels = config.size("num_channels");
-  const side = Math.floor(config.size("image_size") / patch);
-  const ratio = config.derived("mlp_ratio", real, "class default of swin", () => 4);
-  const bias = flagOr(config, "qkv_bias", true);
-  const norm: Norm = layerNorm(config);
-  ignoreBackbone(config);
-  config.ignore("encoder_stride", "num_layers", "hidden_size", "patch_norm", "path_norm", "hidden_act", "ape");
-  if (config.flag("use_absolute_embeddings")) {
-    throw config.bad("use_absolute_embeddings", true, "only false is understood: places are relative");
-  }
-  const stages = depths.map((count, index): Stack => {
-    const hidden = first * 2 ** index;
-    const at = side / 2 ** index;
-    const reach = Math.min(window, Math.floor(at));
-    const stageHeads = heads[index] ?? 1;
-    if (hidden % stageHeads !== 0) throw config.bad("num_heads", stageHeads, `expected a divisor of ${hidden}`);
-    const attention = softmax({ heads: stageHeads, kvHeads: stageHeads, headDim: hidden / stageHeads }, null, {
-      causal: false,
-      bias: { query: bias, key: bias, value: bias, output: true },
-      span: { kind: "chunk", size: reach * reach },
-      referenceBlocks: { block: reach * reach, keys: reach * reach },
-    });
-    const layer: Layer = {
-      mixers: [attention],
-      ffns: [{ kind: "dense", width: Math.floor(hidden * ratio), gated: false, activation: "gelu", bias: true }],
-      norm,
-      normPlacement: "pre",
-      extras: { weights: [{ name: "relative_positions", shape: [(2 * window - 1) ** 2, stageHeads] }] },
-    };
-    const last = index === depths.length - 1;
-    return {
-      name: `stage${index}`,
-      kind: "encoder",
-      hiddenSize: hidden,
-      length: { kind: "constant", tokens: Math.ceil(at) ** 2 },
-      layers: shareEqual(listLayers(count, () => layer)),
-      finalNorm: last ? norm : null,
-      extras: {
-        // Four neighbours become one token of twice the width: a quarter of the tokens pass.
-        convolutions: index === 0 ? [cutting({ hidden, channels, patch, side, bias: true })] : [],
-        products: last ? [] : [{ name: "merged", rows: 1, inner: hidden, columns: 2 * hidden }],
-        weights: [
-          ...(index === 0 ? [{ name: "patch_norm", shape: [2, hidden] }] : []),
-          ...(last
-            ? []
-            : [
-                { name: "merge", shape: [2 * hidden, 4 * hidden] },
-                { name: "merge_norm", shape: [2, 4 * hidden] },
-              ]),
-        ],
-      },
-    };
-  });
-  const width = first * 2 ** (depths.length - 1);
-  return {
-    hiddenSize: width,
-    vocabularySize: 0,
-    contextLength: side * side,
-    embedding: { rows: 0, width, scale: null },
-    head: { kind: "none", tied: true, bias: false, softcap: null },
-    stacks: stages,
-    dtypes: readDtypes(config),
-  };
-};
 
 export const imageReaders: Readonly<Record<string, Reader>> = {
   deit: readDeit,
@@ -184,5 +105,4 @@ export const imageReaders: Readonly<Record<string, Reader>> = {
   dinov2: readDinoV2,
   dinov2_with_registers: readDinoV2,
   dinov3_vit: readDinoV3,
-  swin: readSwin,
 };

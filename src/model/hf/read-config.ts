@@ -41,6 +41,7 @@ import { prophetNetReaders } from "./prophetnet.js";
 import { publishedReaders } from "./published.js";
 import { qwen4Readers } from "./qwen4.js";
 import { recurrentReaders } from "./recurrent.js";
+import { swinReaders } from "./swin.js";
 import { t5Readers } from "./t5.js";
 import { vitReaders } from "./vit.js";
 import { partialDefaults, readPartial } from "./partial.js";
@@ -108,6 +109,7 @@ const readers: ReadonlyMap<string, Reader> = new Map<string, Reader>(
     ...sambaYReaders,
     ...inklingReaders,
     ...molmoReaders,
+    ...swinReaders,
     ...step3Readers,
   }),
 );

@@ -7,6 +7,7 @@ import { defaultsGemma } from "./from-gemma.js";
 import { defaultsGlm } from "./from-glm.js";
 import { defaultsHrmText } from "./from-hrm-text.js";
 import { defaultsLaguna } from "./from-laguna.js";
+import { defaultsLayoutLm3 } from "./from-layoutlmv3.js";
 import { defaultsM2m100 } from "./from-m2m-100.js";
 import { defaultsMimoV2Flash } from "./from-mimo-v2-flash.js";
 import { defaultsNanochat } from "./from-nanochat.js";
@@ -31,6 +32,7 @@ export const classDefaults: ClassDefaults = {
   ...defaultsGlm,
   ...defaultsHrmText,
   ...defaultsLaguna,
+  ...defaultsLayoutLm3,
   ...defaultsM2m100,
   ...defaultsMimoV2Flash,
   ...defaultsNanochat,
