@@ -121,7 +121,7 @@ function depthMixing(
 
 /** Widths, lengths and types that the parts of one stack see. */
 function surroundings(model: ModelDescription, options: GraphOptions, stack?: Stack): Surroundings {
-  const encoder = model.stacks.find((other) => other.kind === "encoder");
+  const encoder = model.stacks.findLast((other) => other.kind === "encoder");
   const tokens = tokensOf(stack, options);
   return {
     hidden: stack?.hiddenSize ?? model.hiddenSize,

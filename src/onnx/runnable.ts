@@ -75,6 +75,9 @@ function strangeStacks(stacks: readonly Stack[]): string[] {
   if ((last.length?.kind ?? "new") !== "new") return ["a stack of another length"];
   if (encoder === undefined) return [];
   if (last.kind !== "decoder" || encoder.kind !== "encoder") return [`${stacks.length} stacks`];
+  if (encoder.extras?.convolutions?.some(({ name }) => name === "patches") === true) {
+    return ["an encoder of pictures under a decoder"];
+  }
   const fixed = encoder.length?.kind === "constant" && (encoder.extras?.convolutions ?? []).length > 0;
   return fixed || encoder.length?.kind === "encoder" ? [] : ["an encoder of another length"];
 }

@@ -142,7 +142,9 @@ export function addExtras(module: ModuleBuilder, input: string, extras: Extras):
     }
   }
   for (const { name, rows, inner, columns, perSequence } of extras.products ?? []) {
-    const batch = perSequence === true ? 1 : module.around.tokens;
+    // An encoder that does not run again has no sequence.
+    const once = module.around.tokens.isZero ? 0 : 1;
+    const batch = perSequence === true ? once : module.around.tokens;
     module.product(name, [input], { batch, rows, inner, columns }, columns);
   }
   for (const { name, width, kernel, bias, dilation } of extras.shortConvolutions ?? []) {

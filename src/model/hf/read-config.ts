@@ -10,6 +10,7 @@ import { debertaReaders } from "./deberta.js";
 import { denseReaders } from "./dense.js";
 import { type JsonObject, checkNesting, isObject } from "./json.js";
 import { classicKinReaders } from "./classic-kin.js";
+import { readHalves, trOcrReaders } from "./encoder-decoder.js";
 import { encoderKinReaders } from "./encoder-kin.js";
 import { encoderReaders } from "./encoder.js";
 import { gemmaDenseReaders } from "./gemma-dense.js";
@@ -110,9 +111,18 @@ const readers: ReadonlyMap<string, Reader> = new Map<string, Reader>(
     ...inklingReaders,
     ...molmoReaders,
     ...swinReaders,
+    ...trOcrReaders,
+    "encoder-decoder": readTwo,
+    "vision-encoder-decoder": readTwo,
+    "speech-encoder-decoder": readTwo,
     ...step3Readers,
   }),
 );
+
+/** Two halves of families that each have a reader here. */
+function readTwo(config: ConfigReader): ReaderResult {
+  return readHalves(config, (type) => readers.get(type));
+}
 
 /** Model types whose class defaults are another type's. */
 const defaultsOf: Readonly<Record<string, string>> = {

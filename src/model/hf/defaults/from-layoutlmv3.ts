@@ -73,4 +73,15 @@ export const defaultsLayoutLm3: ClassDefaults = {
     use_absolute_embeddings: false,
     layer_norm_eps: 1e-5,
   },
+  trocr: {
+    vocab_size: 50265,
+    d_model: 1024,
+    decoder_layers: 12,
+    decoder_attention_heads: 16,
+    decoder_ffn_dim: 4096,
+    activation_function: "gelu",
+    max_position_embeddings: 512,
+    use_learned_position_embeddings: true,
+    layernorm_embedding: true,
+  },
 };
