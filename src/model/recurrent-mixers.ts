@@ -128,6 +128,10 @@ export interface LinearAttention {
   readonly rotary: Rotary | null;
   /** The mixture passes an RMS norm per head of valueDim weights, then is multiplied by silu(gate·x). */
   readonly gated: boolean;
+  /** λ is one less the key, so that one projection says what is forgotten and what is written (HGRN2, arXiv:2404.07904). */
+  readonly keyDecays?: true;
+  /** The mixture passes an RMS norm over all its channels. */
+  readonly normed?: true;
 }
 
 /**

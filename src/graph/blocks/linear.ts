@@ -101,10 +101,14 @@ export function addLinearAttention(module: ModuleBuilder, input: string, mixer: 
   }
   const columns = valueDim + (mixer.normalised ? 1 : 0);
   const mixed = mixer.causal
-    ? addState(module, inputs, { ...mixer, keyDim: features, decays: decay !== "none" })
+    ? addState(module, inputs, { ...mixer, keyDim: features, decays: decay !== "none" || mixer.keyDecays === true })
     : module.product("states", inputs, { batch: heads, rows: tokens.times(2), inner: features, columns }, values);
-  if (!mixer.gated) return module.linear("output", mixed, values, hidden);
-  const normed = module.normalise("norm", mixed, { ...norm, kind: "rms", bias: false, plain: false }, valueDim);
+  const rms = { ...norm, kind: "rms", bias: false, plain: false } as const;
+  if (!mixer.gated) {
+    const kept = mixer.normed === true ? module.normalise("norm", mixed, rms, values) : mixed;
+    return module.linear("output", kept, values, hidden);
+  }
+  const normed = module.normalise("norm", mixed, rms, valueDim);
   const gate = module.elementwise("gate_activated", "silu", [module.linear("gate", input, hidden, values)]);
   return module.linear("output", module.elementwise("gated", "multiply", [normed, gate]), values, hidden);
 }

@@ -75,6 +75,7 @@ function ofFamily(type: string, config: ConfigReader): ReaderResult {
 export const diffusionReaders: Readonly<Record<string, Reader>> = {
   Dream: readDream,
   llada: readLlada,
+  lladamoe: readLlada,
   llada2_moe: (config) => inBlocks(config, readLing2(config)),
   sdar: (config) => inBlocks(config, ofFamily("qwen3", config)),
 };

@@ -1,6 +1,6 @@
 import type { Biases, ExtraWeight } from "../types.js";
 import { className } from "./architecture.js";
-import { real, size } from "./checks.js";
+import { real } from "./checks.js";
 import type { ConfigReader } from "./config-reader.js";
 import { allBias, flagOr } from "./parts.js";
 import type { Reader } from "./reader.js";

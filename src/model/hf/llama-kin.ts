@@ -229,6 +229,8 @@ export const llamaKinReaders: Readonly<Record<string, Reader>> = {
   solar: readSwitched,
   apriel: readSwitched,
   PanguEmbedded: readSwitched,
+  telechat3: readSwitched,
+  iquestcoder: readSwitched,
   hyperclovax: readHyperClova,
   instella: readInstella,
   jais2: readPlainBiased,

@@ -7,6 +7,7 @@ import { type Composite, composites, textAliases } from "./composite.js";
 import { convBertReaders } from "./convbert.js";
 import { classDefaults } from "./defaults/all.js";
 import { debertaReaders } from "./deberta.js";
+import { decoderKinReaders } from "./decoder-kin.js";
 import { denseReaders } from "./dense.js";
 import { type JsonObject, checkNesting, isObject } from "./json.js";
 import { classicKinReaders } from "./classic-kin.js";
@@ -112,6 +113,7 @@ const readers: ReadonlyMap<string, Reader> = new Map<string, Reader>(
     ...molmoReaders,
     ...swinReaders,
     ...trOcrReaders,
+    ...decoderKinReaders,
     "encoder-decoder": readTwo,
     "vision-encoder-decoder": readTwo,
     "speech-encoder-decoder": readTwo,

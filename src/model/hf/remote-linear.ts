@@ -44,6 +44,52 @@ const readGla: Reader = (config) => {
   });
 };
 
+/** HGRN2 (arXiv:2404.07904) as flash-linear-attention has it: an outer product's state, bounds of its decay per layer. */
+const readHgrn2: Reader = (config) => {
+  const hidden = config.size("hidden_size");
+  const ratio = config.optional("expand_ratio", size);
+  const named = config.optional("num_heads", size);
+  if (ratio === null && named === null) config.fill("expand_ratio", 128, "class default of hgrn2");
+  const heads = ratio === null && named !== null ? named : hidden / (ratio ?? 128);
+  if (!Number.isInteger(heads) || hidden % heads !== 0) {
+    throw config.bad("expand_ratio", ratio, `expected a divisor of hidden_size (${hidden})`);
+  }
+  if (config.peek("use_short_conv", flag) === true) {
+    throw config.bad("use_short_conv", true, "expected false: convolutions in front of the state are not read");
+  }
+  const nested = config.raw("attn");
+  if (nested !== undefined && nested !== null) throw config.bad("attn", "layers", "expected null: attention beside it");
+  const keyDim = ratio ?? hidden / heads;
+  const mixer: LinearAttention = {
+    kind: "linear",
+    heads,
+    keyDim,
+    valueDim: hidden / heads,
+    chunk: kernelChunk,
+    causal: true,
+    feature: "none",
+    scale: keyDim ** -0.5,
+    normalised: false,
+    decay: "none",
+    rotary: null,
+    gated: false,
+    keyDecays: true,
+    normed: true,
+  };
+  const layers = readLayerCount(config);
+  const bounds = config.optional("use_lower_bound", flag) ?? true;
+  const norm = rmsNorm(config, "norm_eps");
+  const ffn = dense(config, { width: gatedWidth(config, hidden), activation: "silu" });
+  config.ignore("attn", "attn_mode", "conv_size", "fuse_cross_entropy", "fuse_norm", "fuse_swiglu", "hidden_ratio");
+  config.ignore("elementwise_affine", "fuse_linear_cross_entropy", "use_l2warp", "hidden_act");
+  return decoder(config, {
+    layers: listLayers(layers, () => ({ mixers: [mixer], ffns: [ffn], norm, normPlacement: "pre" })),
+    finalNorm: norm,
+    contextLength: null,
+    ...(bounds ? { extras: { weights: [{ name: "lower_bounds", shape: [layers, hidden] }] } } : {}),
+  });
+};
+
 /** RWKV 5 (Eagle, arXiv:2404.05892): 3.5 times the width in channel mixing, in whole 32s; one more norm in front. */
 const readRwkv5: Reader = (config) => {
   const hidden = config.size("hidden_size");
@@ -127,6 +173,7 @@ const readJetNemotron: Reader = (config) => {
 };
 
 export const remoteLinearReaders: Readonly<Record<string, Reader>> = {
+  hgrn2: readHgrn2,
   gla: readGla,
   rwkv5: readRwkv5,
   jet_nemotron: readJetNemotron,

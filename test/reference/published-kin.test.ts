@@ -1,0 +1,162 @@
+import { describe, expect, test } from "vitest";
+import { cacheBytes, stateBytes } from "../../src/cost/cache.js";
+import { countParameters } from "../../src/cost/parameters.js";
+import { priceGraph, totalCost } from "../../src/cost/table.js";
+import { buildGraph } from "../../src/graph/build.js";
+import { readConfig } from "../../src/model/hf/read-config.js";
+import { runnableGraph } from "../../src/onnx/runnable.js";
+
+type Config = Readonly<Record<string, unknown>>;
+
+const described = (config: Config) => readConfig(config, "config.json", "config");
+
+/** fla-hub/hgrn2-1.3B-100B. */
+const hgrn2: Config = {
+  model_type: "hgrn2",
+  architectures: ["HGRN2ForCausalLM"],
+  expand_ratio: 128,
+  hidden_ratio: 4,
+  hidden_size: 2048,
+  norm_eps: 1e-6,
+  num_hidden_layers: 24,
+  tie_word_embeddings: false,
+  use_lower_bound: true,
+  vocab_size: 32_000,
+};
+
+/** Kwai-Klear/Klear-46B-A2.5B. */
+const klear: Config = {
+  model_type: "Klear",
+  architectures: ["KlearMoeForCausalLM"],
+  attention_bias: false,
+  decoder_sparse_step: 1,
+  hidden_size: 2048,
+  intermediate_size: 8960,
+  max_position_embeddings: 65_536,
+  mlp_only_layers: [],
+  moe_intermediate_size: 896,
+  n_shared_experts: 1,
+  num_attention_heads: 32,
+  num_experts: 256,
+  num_experts_per_tok: 8,
+  num_hidden_layers: 32,
+  num_key_value_heads: 4,
+  rms_norm_eps: 1e-5,
+  rope_theta: 500_000,
+  tie_word_embeddings: false,
+  vocab_size: 151_936,
+};
+
+/** Nikity/lille-130m-instruct. */
+const lille: Config = {
+  model_type: "lille-130m",
+  architectures: ["LilleForCausalLM"],
+  block_size: 512,
+  layer_norm_eps: 1e-5,
+  n_embd: 640,
+  n_head: 10,
+  n_kv_heads: 2,
+  n_layer: 24,
+  rope_theta: 10_000,
+  tie_word_embeddings: true,
+  vocab_size: 32_768,
+};
+
+const baichuanM1: Config = {
+  model_type: "baichuan_m1",
+  architectures: ["BaichuanM1ForCausalLM"],
+  conv_window: 2,
+  hidden_size: 5120,
+  intermediate_size: 17_408,
+  num_attention_heads: 40,
+  num_hidden_layers: 40,
+  num_key_value_heads: 2,
+  num_swa_attention_heads: 20,
+  num_swa_key_value_heads: 4,
+  rms_norm_eps: 1e-6,
+  rope_theta: 1_000_000,
+  sliding_window: 8192,
+  sliding_window_layers: Array.from({ length: 20 }, (_, index) => 2 * index + 1),
+  tie_word_embeddings: false,
+  vocab_size: 133_120,
+};
+
+const attention = (h: number, heads: number, kvHeads: number): number => 2 * h * h + (2 * h * h * kvHeads) / heads;
+
+/** Sums over the tensors that the published classes allocate. */
+const sums: readonly (readonly [string, Config, number])[] = [
+  [
+    "fla-hub/hgrn2-1.3B-100B",
+    hgrn2,
+    2 * 32_000 * 2048 + 24 * (4 * 2048 ** 2 + 2048 + 3 * 2048 * 5632 + 2 * 2048 + 2048) + 2048,
+  ],
+  [
+    "Kwai-Klear/Klear-46B-A2.5B",
+    klear,
+    2 * 151_936 * 2048 +
+      32 * (attention(2048, 32, 4) + 2 * 64 + 257 * 3 * 2048 * 896 + 256 * 2048 + 256 + 2 * 2048 + 2 + 2 * 2048) +
+      2048,
+  ],
+  ["Nikity/lille-130m-instruct", lille, 32_768 * 640 + 24 * (attention(640, 10, 2) + 3 * 640 * 1792 + 2 * 640) + 640],
+  [
+    "Baichuan-M1",
+    baichuanM1,
+    2 * 133_120 * 5120 +
+      20 * (attention(5120, 40, 2) + 2 * 2 * 2 + attention(5120, 20, 4) + 2 * 4 * 2) +
+      40 * (3 * 5120 * 17_408 + 2 * 5120) +
+      5120,
+  ],
+];
+
+describe("decoders of published classes have the parameters of their tensors", () => {
+  test.each(sums)("%s", (_, config, total) => {
+    expect(countParameters(buildGraph(described(config))).total).toBe(total);
+  });
+  test.each(sums)("no key of %s is left unread", (_, config) => {
+    expect(described(config).notes.filter((note) => note.startsWith("keys that nothing was read from"))).toEqual([]);
+  });
+});
+
+test("HGRN2 keeps a state of 128 × 128 per head, decayed by what its keys leave, and is not run", () => {
+  const decode = buildGraph(described(hgrn2), { phase: "decode" });
+  expect(cacheBytes(decode).at({ n: 1, c: 5000 })).toBe(24 * 16 * 128 * 128 * 4);
+  const weights = 24 * (4 * 2048 ** 2 + 3 * 2048 * 5632) + 32_000 * 2048;
+  const state = 24 * 2 * 16 * 128 * 128;
+  expect(totalCost(priceGraph(decode)).matmulFlops.at({ n: 1, c: 5000 })).toBe(2 * (weights + state));
+  expect(() => runnableGraph(described(hgrn2), "fused")).toThrow(/only priced/);
+  expect(() => described({ ...hgrn2, use_short_conv: true })).toThrow(/use_short_conv/);
+  expect(() => described({ ...hgrn2, expand_ratio: 100 })).toThrow(/expand_ratio/);
+});
+
+test("Baichuan-M1's sliding layers have heads of their own", () => {
+  const decode = buildGraph(described(baichuanM1), { phase: "decode" });
+  const bytes = cacheBytes(decode).minus(stateBytes(decode)).at({ n: 1, c: 19_999 });
+  expect(bytes).toBe(20 * 2 * 2 * (20_000 * 2 * 128 + 8192 * 4 * 256));
+});
+
+test("Klear's plain layers are those that the file lists", () => {
+  const dense = { ...klear, mlp_only_layers: [0, 1] };
+  const less = 2 * (257 * 3 * 2048 * 896 + 256 * 2048 + 256 + 2 * 2048 + 2 - 3 * 2048 * 8960);
+  const total = (config: Config): number => countParameters(buildGraph(described(config))).total;
+  expect(total(klear) - total(dense)).toBe(less);
+});
+
+test.each(["telechat3", "iquestcoder"])("%s is Llama with the biases that its switches name", (type) => {
+  const sizes = {
+    architectures: ["ForCausalLM"],
+    hidden_act: "silu",
+    hidden_size: 128,
+    intermediate_size: 256,
+    num_attention_heads: 4,
+    num_hidden_layers: 2,
+    num_key_value_heads: 2,
+    rms_norm_eps: 1e-6,
+    rope_theta: 10_000,
+    tie_word_embeddings: false,
+    vocab_size: 1000,
+  };
+  const total = (config: Config): number => countParameters(buildGraph(described(config))).total;
+  expect(total({ ...sizes, model_type: type })).toBe(total({ ...sizes, model_type: "llama" }));
+  const biased = { ...sizes, model_type: type, attention_bias: true, mlp_bias: true };
+  expect(total(biased)).toBe(total({ ...biased, model_type: "llama" }));
+});
