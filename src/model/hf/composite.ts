@@ -6,6 +6,7 @@ import { convolvedVision } from "./vision-convolved.js";
 import { siglipVision } from "./vision-siglip.js";
 import type { VisionReader } from "./vision-tower.js";
 import { wrappedVision } from "./vision-wrapped.js";
+import { textComposites } from "./wrapped-text.js";
 
 /** A model of several parts: a language model in `text_config`, or on the top level, and towers beside it. */
 export interface Composite {
@@ -20,6 +21,7 @@ export interface Composite {
 const nested = ["text_config", "language_config", "llm_config"] as const;
 
 export const composites: Readonly<Record<string, Composite>> = {
+  ...textComposites,
   qwen2_vl: { text: "qwen2", nested, vision: visionReaders.qwen2 },
   qwen2_5_vl: { text: "qwen2", nested, vision: visionReaders.qwen25 },
   qwen3_vl: { text: "qwen3", nested, vision: visionReaders.qwen3 },

@@ -53,6 +53,7 @@ import { seq2seqReaders } from "./seq2seq.js";
 import { soundReaders } from "./sound.js";
 import { sparseReaders } from "./sparse.js";
 import { visionTextReaders } from "./vl-text.js";
+import { flatDefaults, flatReaders } from "./wrapped-text.js";
 import { xformerReaders } from "./xformer.js";
 import { sambaYReaders } from "./sambay.js";
 import { step3Readers } from "./step3.js";
@@ -114,6 +115,7 @@ const readers: ReadonlyMap<string, Reader> = new Map<string, Reader>(
     ...swinReaders,
     ...trOcrReaders,
     ...decoderKinReaders,
+    ...flatReaders,
     "encoder-decoder": readTwo,
     "vision-encoder-decoder": readTwo,
     "speech-encoder-decoder": readTwo,
@@ -130,6 +132,7 @@ function readTwo(config: ConfigReader): ReaderResult {
 const defaultsOf: Readonly<Record<string, string>> = {
   kimi_k2: "deepseek_v3",
   minimax_m1: "minimax",
+  ...flatDefaults,
   mimo: "qwen2",
   mimo_v2: "mimo_v2_flash",
   ernie4_5: "llama",
