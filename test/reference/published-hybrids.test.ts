@@ -4,39 +4,12 @@ import { countParameters } from "../../src/cost/parameters.js";
 import { priceGraph, totalCost } from "../../src/cost/table.js";
 import { buildGraph } from "../../src/graph/build.js";
 import { readConfig } from "../../src/model/hf/read-config.js";
+import { phi4Flash, plamo2, step3 } from "../support/published-families.js";
 
 type Config = Readonly<Record<string, unknown>>;
 
 /** Sizes of microsoft/Phi-4-mini-flash-reasoning. */
-const phi4Flash: Config = {
-  model_type: "phi4flash",
-  architectures: ["Phi4FlashForCausalLM"],
-  hidden_size: 2560,
-  intermediate_size: 10_240,
-  num_hidden_layers: 32,
-  num_attention_heads: 40,
-  num_key_value_heads: 20,
-  sliding_window: 512,
-  vocab_size: 200_064,
-};
-
 /** Sizes of stepfun-ai/step3. */
-const step3: Config = {
-  model_type: "step3_vl",
-  architectures: ["Step3VLForConditionalGeneration"],
-  projector_bias: false,
-  text_config: { model_type: "step3_text", vocab_size: 128_815, share_q_dim: 2048, head_dim: 256 },
-  vision_config: {
-    hidden_size: 1792,
-    image_size: 728,
-    intermediate_size: 15_360,
-    num_attention_heads: 16,
-    num_hidden_layers: 63,
-    output_hidden_size: 4096,
-    patch_size: 14,
-  },
-};
-
 function phi4FlashSum(): number {
   const [h, f, vocabulary] = [2560, 10_240, 200_064];
   const inner = 2 * h;
@@ -56,31 +29,7 @@ function phi4FlashSum(): number {
  * model_registry/data/architecture_gaps.json of 2026-06-25), or sums over the tensors of the published class.
  */
 const checkpoints: readonly (readonly [string, Config, number])[] = [
-  [
-    "pfnet/plamo-2-1b",
-    {
-      model_type: "plamo2",
-      architectures: ["Plamo2ForCausalLM"],
-      attention_window_size: 2048,
-      hidden_size: 2048,
-      hidden_size_per_head: 128,
-      intermediate_size: 8192,
-      mamba_chunk_size: 256,
-      mamba_d_conv: 4,
-      mamba_d_state: 64,
-      mamba_enabled: true,
-      mamba_num_heads: 32,
-      mamba_step: 2,
-      max_position_embeddings: 10_485_760,
-      num_attention_heads: 16,
-      num_hidden_layers: 16,
-      num_key_value_heads: 1,
-      rms_norm_eps: 1e-6,
-      tie_word_embeddings: true,
-      vocab_size: 100_000,
-    },
-    1_291_441_920,
-  ],
+  ["pfnet/plamo-2-1b", plamo2, 1_291_441_920],
   [
     "PLaMo, class defaults",
     { model_type: "plamo", architectures: ["PlamoForCausalLM"] },

@@ -5,82 +5,15 @@ import { priceGraph, totalCost } from "../../src/cost/table.js";
 import { buildGraph } from "../../src/graph/build.js";
 import { readConfig } from "../../src/model/hf/read-config.js";
 import { runnableGraph } from "../../src/onnx/runnable.js";
+import { baichuanM1, hgrn2, klear, lille } from "../support/published-families.js";
 
 type Config = Readonly<Record<string, unknown>>;
 
 const described = (config: Config) => readConfig(config, "config.json", "config");
 
 /** fla-hub/hgrn2-1.3B-100B. */
-const hgrn2: Config = {
-  model_type: "hgrn2",
-  architectures: ["HGRN2ForCausalLM"],
-  expand_ratio: 128,
-  hidden_ratio: 4,
-  hidden_size: 2048,
-  norm_eps: 1e-6,
-  num_hidden_layers: 24,
-  tie_word_embeddings: false,
-  use_lower_bound: true,
-  vocab_size: 32_000,
-};
-
 /** Kwai-Klear/Klear-46B-A2.5B. */
-const klear: Config = {
-  model_type: "Klear",
-  architectures: ["KlearMoeForCausalLM"],
-  attention_bias: false,
-  decoder_sparse_step: 1,
-  hidden_size: 2048,
-  intermediate_size: 8960,
-  max_position_embeddings: 65_536,
-  mlp_only_layers: [],
-  moe_intermediate_size: 896,
-  n_shared_experts: 1,
-  num_attention_heads: 32,
-  num_experts: 256,
-  num_experts_per_tok: 8,
-  num_hidden_layers: 32,
-  num_key_value_heads: 4,
-  rms_norm_eps: 1e-5,
-  rope_theta: 500_000,
-  tie_word_embeddings: false,
-  vocab_size: 151_936,
-};
-
 /** Nikity/lille-130m-instruct. */
-const lille: Config = {
-  model_type: "lille-130m",
-  architectures: ["LilleForCausalLM"],
-  block_size: 512,
-  layer_norm_eps: 1e-5,
-  n_embd: 640,
-  n_head: 10,
-  n_kv_heads: 2,
-  n_layer: 24,
-  rope_theta: 10_000,
-  tie_word_embeddings: true,
-  vocab_size: 32_768,
-};
-
-const baichuanM1: Config = {
-  model_type: "baichuan_m1",
-  architectures: ["BaichuanM1ForCausalLM"],
-  conv_window: 2,
-  hidden_size: 5120,
-  intermediate_size: 17_408,
-  num_attention_heads: 40,
-  num_hidden_layers: 40,
-  num_key_value_heads: 2,
-  num_swa_attention_heads: 20,
-  num_swa_key_value_heads: 4,
-  rms_norm_eps: 1e-6,
-  rope_theta: 1_000_000,
-  sliding_window: 8192,
-  sliding_window_layers: Array.from({ length: 20 }, (_, index) => 2 * index + 1),
-  tie_word_embeddings: false,
-  vocab_size: 133_120,
-};
-
 const attention = (h: number, heads: number, kvHeads: number): number => 2 * h * h + (2 * h * h * kvHeads) / heads;
 
 /** Sums over the tensors that the published classes allocate. */

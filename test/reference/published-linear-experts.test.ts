@@ -4,50 +4,13 @@ import { countParameters } from "../../src/cost/parameters.js";
 import { priceGraph, totalCost } from "../../src/cost/table.js";
 import { buildGraph } from "../../src/graph/build.js";
 import { readConfig } from "../../src/model/hf/read-config.js";
+import { ling3, mimo, ring25, ringLinear, sarvamMla } from "../support/published-families.js";
 
 type Config = Readonly<Record<string, unknown>>;
 
 const described = (config: Config) => readConfig(config, "config.json", "config");
 
 /** XiaomiMiMo/MiMo-V2.5. */
-const mimo: Config = {
-  model_type: "mimo_v2",
-  architectures: ["MiMoV2ForCausalLM"],
-  add_full_attention_sink_bias: false,
-  add_swa_attention_sink_bias: true,
-  attention_bias: false,
-  attention_chunk_size: 128,
-  attention_projection_layout: "fused_qkv",
-  attention_value_scale: 0.612,
-  head_dim: 192,
-  hidden_act: "silu",
-  hidden_size: 4096,
-  hybrid_layer_pattern: Array.from({ length: 48 }, (_, layer) => (layer === 0 || layer % 6 === 5 ? 0 : 1)),
-  intermediate_size: 16_384,
-  layernorm_epsilon: 1e-5,
-  moe_intermediate_size: 2048,
-  moe_layer_freq: Array.from({ length: 48 }, (_, layer) => (layer === 0 ? 0 : 1)),
-  n_routed_experts: 256,
-  n_shared_experts: null,
-  num_attention_heads: 64,
-  num_experts_per_tok: 8,
-  num_hidden_layers: 48,
-  num_key_value_heads: 4,
-  partial_rotary_factor: 0.334,
-  rope_theta: 10_000_000,
-  sliding_window: 128,
-  sliding_window_size: 128,
-  swa_head_dim: 192,
-  swa_num_attention_heads: 64,
-  swa_num_key_value_heads: 8,
-  swa_rope_theta: 10_000,
-  swa_v_head_dim: 128,
-  tie_word_embeddings: false,
-  v_head_dim: 128,
-  vision_config: { depth: 28 },
-  vocab_size: 152_576,
-};
-
 /** The tensors of its language model, as its index lists them, without balancing biases (47 · 256). */
 const mimoTensors =
   2 * 152_576 * 4096 +
@@ -59,82 +22,6 @@ const mimoTensors =
   4096;
 
 /** inclusionAI/Ling-3.0-tiny. */
-const ling3: Config = {
-  model_type: "bailing_hybrid",
-  architectures: ["BailingMoeV3ForCausalLM"],
-  first_k_dense_replace: 1,
-  gated_attention_proj_granularity_type: "head_wise",
-  head_dim: 128,
-  hidden_act: "silu",
-  hidden_size: 1536,
-  intermediate_size: 4608,
-  kda_lower_bound: -5,
-  kda_safe_gate: true,
-  kv_lora_rank: 512,
-  layer_group_size: 4,
-  moe_intermediate_size: 512,
-  moe_router_enable_expert_bias: true,
-  moe_shared_expert_intermediate_size: 512,
-  no_kda_lora: true,
-  num_attention_heads: 16,
-  num_experts: 128,
-  num_experts_per_tok: 8,
-  num_hidden_layers: 24,
-  num_key_value_heads: 16,
-  num_shared_experts: 1,
-  q_lora_rank: 256,
-  qk_head_dim: 192,
-  qk_nope_head_dim: 128,
-  qk_rope_head_dim: 64,
-  rms_norm_eps: 1e-6,
-  rope_theta: 6_000_000,
-  short_conv_kernel_size: 4,
-  tie_word_embeddings: false,
-  use_qk_norm: true,
-  v_head_dim: 128,
-  vocab_size: 157_184,
-};
-
-/** The same sizes with Lightning attention, as in Ring 2.5. */
-const ring25: Config = {
-  ...ling3,
-  architectures: ["BailingMoeV2_5ForCausalLM"],
-  gated_attention_proj_granularity_type: null,
-  group_norm_size: 4,
-  kda_lower_bound: null,
-  kda_safe_gate: null,
-  no_kda_lora: null,
-  short_conv_kernel_size: null,
-};
-
-/** And with grouped queries in every fourth layer, as in Ring-linear 2. */
-const ringLinear: Config = {
-  ...ring25,
-  model_type: "bailing_moe_linear",
-  architectures: ["BailingMoeLinearV2ForCausalLM"],
-  kv_lora_rank: null,
-  num_key_value_heads: 4,
-  q_lora_rank: null,
-  qk_head_dim: null,
-  qk_nope_head_dim: null,
-  qk_rope_head_dim: null,
-  v_head_dim: null,
-};
-
-const sarvamMla: Config = {
-  ...ling3,
-  model_type: "sarvam_mla",
-  architectures: ["SarvamMLAForCausalLM"],
-  gated_attention_proj_granularity_type: null,
-  kda_lower_bound: null,
-  kda_safe_gate: null,
-  layer_group_size: null,
-  no_kda_lora: null,
-  q_lora_rank: null,
-  short_conv_kernel_size: null,
-  use_qk_norm: null,
-};
-
 const { hidden, heads, width } = { hidden: 1536, heads: 16, width: 16 * 128 };
 const experts = 128 * 3 * hidden * 512 + 3 * hidden * 512 + 128 * hidden + 128;
 const around = 2 * 157_184 * hidden + hidden + 24 * 2 * hidden + 3 * hidden * 4608 + 23 * experts;

@@ -5,6 +5,7 @@ import { priceGraph, totalCost } from "../../src/cost/table.js";
 import { buildGraph } from "../../src/graph/build.js";
 import { readConfig } from "../../src/model/hf/read-config.js";
 import { runnableGraph } from "../../src/onnx/runnable.js";
+import { donut, trOcr } from "../support/published-families.js";
 
 type Config = Readonly<Record<string, unknown>>;
 
@@ -12,49 +13,7 @@ const described = (config: Config) => readConfig(config, "config.json", "config"
 const total = (config: Config): number => countParameters(buildGraph(described(config))).total;
 
 /** microsoft/trocr-base-printed. */
-const trOcr: Config = {
-  model_type: "vision-encoder-decoder",
-  architectures: ["VisionEncoderDecoderModel"],
-  decoder: {
-    model_type: "trocr",
-    add_cross_attention: true,
-    cross_attention_hidden_size: 768,
-    d_model: 1024,
-    decoder_attention_heads: 16,
-    decoder_ffn_dim: 4096,
-    decoder_layers: 12,
-    is_decoder: true,
-    max_position_embeddings: 512,
-    vocab_size: 50_265,
-  },
-  encoder: { model_type: "vit", image_size: 384, qkv_bias: false },
-};
-
 /** naver-clova-ix/donut-base. */
-const donut: Config = {
-  model_type: "vision-encoder-decoder",
-  architectures: ["VisionEncoderDecoderModel"],
-  decoder: {
-    model_type: "mbart",
-    add_cross_attention: true,
-    d_model: 1024,
-    decoder_attention_heads: 16,
-    decoder_ffn_dim: 4096,
-    decoder_layers: 4,
-    is_decoder: true,
-    max_position_embeddings: 1536,
-    vocab_size: 57_525,
-  },
-  encoder: {
-    model_type: "donut-swin",
-    depths: [2, 2, 14, 2],
-    embed_dim: 128,
-    image_size: [2560, 1920],
-    num_heads: [4, 8, 16, 32],
-    window_size: 10,
-  },
-};
-
 function donutSum(): number {
   const stage = (h: number, heads: number, count: number, merges: boolean): number =>
     count * (12 * h * h + 13 * h + 19 ** 2 * heads) + (merges ? 8 * h * h + 8 * h : 0);

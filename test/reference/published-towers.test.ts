@@ -3,59 +3,15 @@ import { countParameters } from "../../src/cost/parameters.js";
 import { priceGraph, totalCost } from "../../src/cost/table.js";
 import { buildGraph } from "../../src/graph/build.js";
 import { readConfig } from "../../src/model/hf/read-config.js";
+import { molmo, molmo2, molmoO } from "../support/published-families.js";
 
 type Config = Readonly<Record<string, unknown>>;
 
 const described = (config: Config) => readConfig(config, "config.json", "config");
 
 /** allenai/Molmo-7B-D-0924. */
-const molmo: Config = {
-  model_type: "molmo",
-  architectures: ["MolmoForCausalLM"],
-  attention_layer_norm: false,
-  clip_qkv: null,
-  embedding_size: 152_064,
-  hidden_size: 3584,
-  intermediate_size: 37_888,
-  layer_norm_eps: 1e-6,
-  layer_norm_type: "rms",
-  max_position_embeddings: 4096,
-  norm_after: false,
-  num_attention_heads: 28,
-  num_hidden_layers: 28,
-  num_key_value_heads: 4,
-  qkv_bias: true,
-  rope_theta: 1_000_000,
-  tie_word_embeddings: false,
-  use_position_ids: true,
-  vocab_size: 152_064,
-  weight_tying: false,
-};
-
 /** allenai/Molmo-7B-O-0924. */
-const molmoO: Config = {
-  ...molmo,
-  attention_layer_norm: true,
-  embedding_size: 100_352,
-  hidden_size: 4096,
-  intermediate_size: 22_016,
-  norm_after: true,
-  num_attention_heads: 32,
-  num_hidden_layers: 32,
-  num_key_value_heads: 32,
-  qkv_bias: false,
-  vocab_size: 100_278,
-};
-
 /** allenai/Molmo2-4B: the file says 27 layers of its tower, of which the third from the end is the deepest that is read. */
-const molmo2: Config = {
-  model_type: "molmo2",
-  architectures: ["Molmo2ForConditionalGeneration"],
-  adapter_config: { intermediate_size: 9728, vit_layers: [-3, -9] },
-  text_config: { model_type: "molmo2_text" },
-  vit_config: { num_hidden_layers: 27 },
-};
-
 function molmo2Sum(): number {
   const h = 2560;
   const text = 2 * h * 32 * 128 + 2 * h * 8 * 128 + 2 * 128 + 3 * h * 9728 + 2 * h;

@@ -89,7 +89,9 @@ const readRingLinear: Reader = (config) => groupedLayers(config, readLightning(c
 const readBailingHybrid: Reader = (config) => {
   const third = className(config)?.startsWith("BailingMoeV3") ?? config.has("short_conv_kernel_size");
   const linear = third ? { mixer: readDelta(config), normed: 0 } : readLightning(config);
-  const granularity = config.peek("gated_attention_proj_granularity_type", oneOf(["head_wise", "element_wise"]));
+  const kinds = oneOf(["head_wise", "element_wise"]);
+  const key = "gated_attention_proj_granularity_type";
+  const granularity = third ? config.optional(key, kinds) : config.peek(key, kinds);
   const gate =
     granularity === null ? {} : ({ gate: granularity === "head_wise" ? "per-head" : "per-element" } as const);
   return groupedLayers(config, linear, readLatent(config, gate));
