@@ -291,6 +291,11 @@ function headBlock(model: ModelDescription, options: GraphOptions): Block {
     bias: head.bias ? block.weight("bias", [rows], weights, "bias") : null,
     output: block.value("logits", shape, activations),
   });
+  const narrower = new ModuleBuilder(block, "tail", around, "head");
+  for (const [index, tail] of (head.tails ?? []).entries()) {
+    const from = tail.projected ? narrower.linear(`${index}.projection`, input, model.hiddenSize, tail.width) : stream;
+    narrower.linear(`${index}.rows`, from, tail.width, tail.rows, { bias: true });
+  }
   if (head.softcap === null) return block.build([input], logits);
   const capped = block.add({
     kind: "elementwise",

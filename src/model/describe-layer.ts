@@ -50,6 +50,8 @@ function describeMixer(mixer: Mixer): string {
       return `Nyström attention ${mixer.heads} heads × ${mixer.headDim}, ${mixer.landmarks} landmarks`;
     case "relative":
       return `MHA ${mixer.heads} heads × ${mixer.headDim}, relative positions`;
+    case "segment":
+      return `MHA ${mixer.heads} heads × ${mixer.headDim}, ${mixer.memory} tokens of memory`;
     case "fourier":
       return "Fourier transform";
   }

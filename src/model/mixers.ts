@@ -230,6 +230,21 @@ export interface RelativeAttention {
   readonly pooling: 1 | 2;
 }
 
+/**
+ * Attention of Transformer-XL (arXiv:1901.02860) to the segment and to `memory` tokens before it: scores by content and by
+ * relative position. Of the memory the hidden states are kept, which each segment projects anew.
+ */
+export interface SegmentAttention {
+  readonly kind: "segment";
+  readonly heads: number;
+  readonly headDim: number;
+  readonly memory: number;
+  /** Each query sees `memory` keys at most, its own among them; else all of its segment and of the memory. */
+  readonly sameLength: boolean;
+  /** Biases of the scores are the layer's own; else the model has them once. */
+  readonly ownBiases: boolean;
+}
+
 /** Two-dimensional Fourier transform over tokens and channels (FNet): n log n, and no parameters. */
 export interface FourierMixing {
   readonly kind: "fourier";
@@ -255,4 +270,5 @@ export type Mixer =
   | Linformer
   | NystromAttention
   | RelativeAttention
+  | SegmentAttention
   | FourierMixing;

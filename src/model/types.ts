@@ -219,6 +219,11 @@ export interface Head {
   readonly streams?: number;
   /** Rows of the logits where they are not the vocabulary's. */
   readonly rows?: number;
+  /**
+   * Further rows of the logits (adaptive softmax, arXiv:1609.04309), of weights with biases of their own: from the same
+   * width as the head's, or behind a projection from hidden_size to a narrower one.
+   */
+  readonly tails?: readonly { readonly rows: number; readonly width: number; readonly projected: boolean }[];
 }
 
 export interface Dtypes {

@@ -300,6 +300,7 @@ class Scaler {
       case "fourier":
         return mixer;
       case "relative":
+      case "segment":
       case "compressed":
         throw this.refuse(this.to, `no other width: ${mixer.kind} mixers cannot be scaled; take --layers`);
     }

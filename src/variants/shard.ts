@@ -137,6 +137,7 @@ function splitMixer(model: ModelDescription, mixer: Mixer, tensor: number): Mixe
     case "mlstm":
     case "nystrom":
     case "relative":
+    case "segment":
       return { ...mixer, heads: over(mixer.heads, "heads") };
     case "rg-lru":
       return {

@@ -62,6 +62,7 @@ export function runMixer(
     case "rwkv4":
       return runRwkv4(inputs, mixer, hidden, parameters);
     case "gated-memory":
+    case "segment":
     case "compressed":
       throw new Error(`no reference for ${mixer.kind}`);
   }

@@ -3,6 +3,7 @@ import type { ModuleBuilder } from "../module.js";
 import { addAttention } from "./attention.js";
 import { addCompressedAttention } from "./compressed.js";
 import { addFourier, addLinformer, addNystrom, addRelative } from "./approximate.js";
+import { addSegment } from "./segment.js";
 import { addCell } from "./cell.js";
 import { addLatentAttention } from "./latent.js";
 import { addLinearAttention, addRwkv } from "./linear.js";
@@ -57,6 +58,8 @@ export function addMixer(module: ModuleBuilder, input: string, mixer: Mixer): st
       return addNystrom(module, input, mixer);
     case "relative":
       return addRelative(module, input, mixer);
+    case "segment":
+      return addSegment(module, input, mixer);
     case "fourier":
       return addFourier(module, input);
   }

@@ -52,6 +52,7 @@ import { remoteReaders } from "./remote.js";
 import { seq2seqReaders } from "./seq2seq.js";
 import { soundReaders } from "./sound.js";
 import { sparseReaders } from "./sparse.js";
+import { transfoXlReaders } from "./transfo-xl.js";
 import { visionTextReaders } from "./vl-text.js";
 import { flatDefaults, flatReaders } from "./wrapped-text.js";
 import { xformerReaders } from "./xformer.js";
@@ -115,6 +116,7 @@ const readers: ReadonlyMap<string, Reader> = new Map<string, Reader>(
     ...swinReaders,
     ...trOcrReaders,
     ...decoderKinReaders,
+    ...transfoXlReaders,
     ...flatReaders,
     "encoder-decoder": readTwo,
     "vision-encoder-decoder": readTwo,
