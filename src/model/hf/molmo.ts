@@ -4,7 +4,8 @@ import type { ConfigReader } from "./config-reader.js";
 import { readLayerCount, readRotary } from "./decoder.js";
 import { decoder, dense, inputBias, listLayers, noBias, softmax } from "./parts.js";
 import type { Reader } from "./reader.js";
-import { type VisionReader, linear, norm2, tower, weight } from "./vision-tower.js";
+import { linear, norm2, weight } from "./beside.js";
+import { type VisionReader, tower } from "./vision-tower.js";
 
 /** Rows of a second table, for tokens that the first one was not made for. */
 const addedTokens = 128;

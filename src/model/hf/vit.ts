@@ -89,7 +89,7 @@ export function readVitLike(
 }
 
 /** The convolution that makes a token of each patch. */
-export function cutting(parts: {
+function cutting(parts: {
   readonly hidden: number;
   readonly channels: number;
   readonly patch: number;

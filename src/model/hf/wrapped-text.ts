@@ -1,7 +1,8 @@
 import type { ConfigReader } from "./config-reader.js";
 import { denseReaders } from "./dense.js";
 import type { Reader } from "./reader.js";
-import { type VisionReader, linear, tower } from "./vision-tower.js";
+import { linear } from "./beside.js";
+import { type VisionReader, tower } from "./vision-tower.js";
 
 /** Wrappers of which the language model alone is described: what they have beside it is named and not counted. */
 
