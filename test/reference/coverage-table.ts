@@ -4,6 +4,7 @@ import { priceGraph, totalCost } from "../../src/cost/table.js";
 import { buildGraph } from "../../src/graph/build.js";
 import { readConfig } from "../../src/model/hf/read-config.js";
 import type { ModelDescription } from "../../src/model/types.js";
+import { afterClasses } from "./after-classes.js";
 import { folders, otherFlops, otherParameters, readAsCounted, uncounted } from "./counted.js";
 import { type ConfigFolder, configFiles, readConfigFile, readTable } from "./data.js";
 
@@ -21,7 +22,7 @@ const titles: Readonly<Record<ConfigFolder, string>> = {
 
 /** docs/coverage.md: every model here, what we count, what the reference counts, and why where they differ. */
 export function coverageTable(): string {
-  return `${introduction}${folders.map(([folder, parameters, flops]) => section(folder, parameters, flops)).join("\n")}\n${published()}`;
+  return `${introduction}${folders.map(([folder, parameters, flops]) => section(folder, parameters, flops)).join("\n")}\n${published()}\n${afterClasses()}`;
 }
 
 const introduction = `# Coverage
