@@ -45,7 +45,7 @@ describe("attentionFeatures", () => {
   }
 
   const growth = { exponent: 0, from: 1024, to: 8192 };
-  const sizes = { kvHeads: 1, keyDim: 64, valueDim: 64, batch: 1 };
+  const sizes = { kvHeads: 1, keyDim: 64, valueDim: 64, batch: 1, causal: true };
 
   test("count what the busiest thread works on, as counting row by row does", () => {
     fc.assert(
@@ -82,6 +82,14 @@ describe("attentionFeatures", () => {
     // One and a half heads each, of which the second thread has the half that sees three quarters of the pairs.
     expect(ratio(3)).toBeCloseTo(1.75 / 1.5, 3);
     expect(ratio(9)).toBeCloseTo(4.75 / 4.5, 3);
+  });
+
+  test("without a causal mask count every key for every row, of as many keys as there are", () => {
+    const kernel = { tileElements: 16 * 128, threads: 2, growth };
+    const of = (newTokens: number, totalTokens: number): number =>
+      attentionFeatures({ ...sizes, heads: 9, causal: false, newTokens, totalTokens }, kernel)[1] ?? 0;
+    expect(of(300, 300)).toBe(9 * 300 * 300);
+    expect(of(300, 40)).toBe(9 * 300 * 40);
   });
 
   test("let a pair take longer among more keys, between the lengths where that was seen", () => {

@@ -7,6 +7,8 @@ export interface AttentionSizes {
   readonly keyDim: number;
   readonly valueDim: number;
   readonly batch: number;
+  /** Whether a row sees no later keys; else each sees all. */
+  readonly causal: boolean;
   readonly newTokens: number;
   readonly totalTokens: number;
 }
@@ -35,8 +37,10 @@ export function workedPairs(newTokens: number, totalTokens: number, tile: number
  * Nine heads on two threads take 1.06 times as long as nine times one head does, since the first thread gets the early
  * rows of the fifth; an even number takes no longer. Of a block of rows, which is dealt whole, it takes the part.
  */
-function dealtPairs({ heads, batch, newTokens, totalTokens }: AttentionSizes, tile: number, threads: number): number {
+function dealtPairs(sizes: AttentionSizes, tile: number, threads: number): number {
+  const { heads, batch, causal, newTokens, totalTokens } = sizes;
   const all = batch * heads;
+  if (!causal) return all * newTokens * totalTokens;
   const cached = totalTokens - newTokens;
   const before = pairsUpTo(cached, totalTokens, tile);
   const ofHead = pairsUpTo(totalTokens, totalTokens, tile) - before;

@@ -158,10 +158,10 @@ function attentionTime(
   calibration: Calibration,
   { variable, values }: Setting,
 ): Pick<OperatorTime, "work" | "bound" | "degree"> {
-  const { heads, kvHeads, keyDim, valueDim } = operator;
+  const { heads, kvHeads, keyDim, valueDim, causal } = operator;
   const newTokens = (operator.lengths?.queries ?? n).compile(variable, values);
   const totalTokens = (operator.lengths?.keys ?? n.plus(c)).compile(variable, values);
-  const sizes = { heads, kvHeads, keyDim, valueDim, batch: values.b ?? 1 };
+  const sizes = { heads, kvHeads, keyDim, valueDim, batch: values.b ?? 1, causal };
   const [prefill, decode] = [calibration.attention, calibration.decodeAttention];
   const [prefillRates, decodeRates] = [attentionCoefficients(prefill), attentionCoefficients(decode)];
   const work = (length: number): number => {

@@ -58,6 +58,7 @@ function each(micro: Micro): number {
           kvHeads,
           keyDim: headDim,
           valueDim: headDim,
+          causal: true,
           batch,
           newTokens: n,
           totalTokens: n + depth,
@@ -128,7 +129,16 @@ function predicted(
   micro: Extract<Micro, { kind: "attention" }>,
 ): number {
   const { heads, kvHeads, headDim, n } = micro;
-  const sizes = { heads, kvHeads, keyDim: headDim, valueDim: headDim, batch: 1, newTokens: n, totalTokens: n };
+  const sizes = {
+    heads,
+    kvHeads,
+    keyDim: headDim,
+    valueDim: headDim,
+    causal: true,
+    batch: 1,
+    newTokens: n,
+    totalTokens: n,
+  };
   const features = attentionFeatures(sizes, attention);
   return attentionCoefficients(attention).reduce((sum, rate, k) => sum + rate * (features[k] ?? 0), 0);
 }

@@ -187,7 +187,7 @@ const tiles: readonly [number, ...number[]] = [16_384, 32_768, 65_536, 81_920, 1
 
 function sizesOf(micro: Of<"attention">): AttentionSizes {
   const { heads, kvHeads, headDim, n, depth, batch } = micro;
-  const shape = { heads, kvHeads, keyDim: headDim, valueDim: headDim };
+  const shape = { heads, kvHeads, keyDim: headDim, valueDim: headDim, causal: true };
   return { ...shape, batch, newTokens: n, totalTokens: n + depth };
 }
 
