@@ -1,35 +1,15 @@
 // What published runs of an engine take beyond its kernels: a factor per class of operators and seconds per pass.
-import { engineOf } from "../dist/hardware/engine.js";
-import { engineKey } from "../dist/hardware/engine-key.js";
-import { factored, rowsFor } from "../dist/hardware/engine-rows.js";
-import { predictCurve } from "../dist/predict/index.js";
+import { kinOf, otherBitsSpread, rowsFor } from "../dist/hardware/engine-rows.js";
 import { groupSpread } from "./kernel-fit.mjs";
 import { grouped, once, quantile, robustFit } from "./robust-fit.mjs";
+import { chunks, groups, logOf, ofDevice, ofModel, ofSource, passOf, total } from "./timed-run.mjs";
 
-/** @typedef {import("./runs-data.mjs").Run} Run */
-/**
- * @typedef {object} Timed
- * @property {Run} run
- * @property {string} engine whose profile it belongs to
- * @property {string} bits of the products: 16, 8 or 4
- * @property {number[]} parts seconds by group of classes before any engine's factors
- * @property {number} variance of log seconds that the spreads of its classes make
- */
+/** @typedef {import("./timed-run.mjs").Timed} Timed */
+/** @typedef {import("./timed-run.mjs").Rates} Rates */
 /** @typedef {{common: number, classes: number}} Stated standard deviation of log seconds common to all classes, and what share of the classes' own counts */
-/** @typedef {{prefill: Stated, decode: Stated}} Spreads */
-/** @typedef {{engine: string, class: string, bits: string, rows: number, factors: number[], perStep: number, spreads: () => Spreads}} EngineFit */
+/** @typedef {Record<"prefill" | "decode" | "batched", Stated>} Spreads `batched`: decode of several sequences */
+/** @typedef {{engine: string, class: string, bits: string, rows: number, factors: number[], perStep: number, sustained: number, spreads: () => Spreads}} EngineFit */
 
-/** Classes that share a factor, in the order of `factored`, and the prior spread of its logarithm. @type {[string, string[], number][]} */
-const groups = [
-  ["gemm", ["gemm"], 0.7],
-  ["attention", ["attention"], 0.4],
-  ["gemv", ["gemv"], 0.35],
-  ["decode-attention", ["decode-attention"], 0.3],
-  ["vector", ["vector", "lookup"], 0.3],
-  ["overhead", ["overhead"], 0.5],
-  ["network", ["network"], 0.7],
-];
-if (groups.some(([name], i) => name !== factored[i])) throw new Error("groups in another order than rows have them");
 /** Engines whose own kernels the tables timed: products and attention can hardly differ from them; the rest can. */
 const ownKernels = new Set(["vllm", "sglang", "tensorrt-llm"]);
 const ownSpread = 0.15;
@@ -50,62 +30,15 @@ const stepSpread = 1.2;
 const ggmlStepSpread = 0.4;
 const fewest = 12;
 
-/** Chunk that an engine splits prompts into when it does so with one request alone. */
-const chunks = new Set(["llama.cpp-cuda", "llama.cpp-metal", "llama.cpp-cpu", "mlx"]);
+/** Engines whose products' rates are their own, not those of a device's tables, which have the power in them. HIP's devices are too few to say. */
+const limitedByPower = (/** @type {string} */ engine) => engine.startsWith("llama.cpp-cuda") && !engine.includes("hip");
+/** Tera-operations per joule of 8-bit products: GeForce cards state 0.6 to 1.5 at their peak, and come near it. */
+const usualSustained = 1.5;
+const sustainedSpread = 0.5;
+/** Builds and classes of devices share it. */
+const sameSustained = 0.15;
 
-/** @param {Run} run */
-export function curveOptions(run) {
-  const { attention } = run;
-  const { chunk } = engineOf(run.device, run.engine, run.model.dtypes, attention);
-  return {
-    phase: run.phase,
-    engineName: run.engine,
-    batch: run.batch,
-    depth: run.depth,
-    parallel: { tensor: run.gpus, pipeline: 1, expert: 1, context: 1 },
-    ...(attention === null ? {} : { attention }),
-    ...(run.phase === "prefill" && chunks.has(run.engine) ? { chunk: run.chunk ?? chunk } : {}),
-  };
-}
-
-/** @param {Run} run @returns {Timed | null} null where the devices do not divide the model */
-export function timed(run) {
-  try {
-    // The kernels alone: a fit that started from another fit would not come to the same end.
-    const known = engineOf(run.device, run.engine, run.model.dtypes, run.attention);
-    const plain = { common: 0, classes: 1 };
-    const ownEngine = { ...known, factors: {}, perStep: 0, logSpreads: { prefill: plain, decode: plain } };
-    const curve = predictCurve(run.model, run.device, { ...curveOptions(run), ownEngine });
-    const seconds = new Map(curve.components.map((one) => [one.name, one.seconds(run.n)]));
-    const parts = groups.map(([, classes]) =>
-      classes.reduce((sum, name) => sum + (seconds.get(/** @type {any} */ (name)) ?? 0), 0),
-    );
-    const whole = parts.reduce((sum, part) => sum + part, 0);
-    const variance = curve.components.reduce(
-      (sum, { name, logSpread }) => sum + (((seconds.get(name) ?? 0) / whole) * logSpread) ** 2,
-      0,
-    );
-    return { run, engine: engineKey(run.engine, run.attention, run.device), bits: bitsOf(run), parts, variance };
-  } catch (error) {
-    if (error instanceof Error && error.message.includes("--tp")) return null;
-    throw error;
-  }
-}
-
-/** Bits that products run in: quantised weights run at 8 bits in llama.cpp on NVIDIA, as activations elsewhere. @param {Run} run */
-function bitsOf({ model, engine }) {
-  const { weights } = model.dtypes;
-  const narrow = /8|4/.test(weights) && !/16|32|64/.test(weights);
-  if (!narrow) return "16";
-  return engine === "llama.cpp-cuda" ? "8" : /float8|int8/.test(weights) ? "8" : "4";
-}
-
-/** @param {number[]} factors @param {number} perStep @param {number[]} parts */
-function total(factors, perStep, parts) {
-  let sum = perStep;
-  for (let i = 0; i < parts.length; i += 1) sum += (factors[i] ?? 1) * (parts[i] ?? 0);
-  return sum;
-}
+/** @typedef {{fit: Omit<EngineFit, "spreads">, spread: number}} Parent */
 
 /** How far one device's factors lie from those of its class, or a class's from all, as the prior of a fit to its own runs. */
 const deviceSpread = 0.35;
@@ -114,20 +47,46 @@ const rest = 0.15;
 const wholeDevice = new Set(["gemm", "attention", "gemv"]);
 const fewestOfDevice = 8;
 
-/** @typedef {Omit<EngineFit, "rows" | "factors" | "perStep" | "spreads">} About */
+/** @typedef {Omit<EngineFit, "rows" | "spreads" | keyof Rates>} About */
 
-/** @param {Timed[]} rows @param {About} about @param {{fit: EngineFit, spread: number} | null} parent prior of a more particular fit @returns {Omit<EngineFit, "spreads">} */
-function fitGroup(rows, about, parent) {
+/**
+ * Rows' weights: each device counts alike, however many rows it has, and a model on it as the root of its number. Where one
+ * source's load decides, not the device, all rows count alike.
+ *
+ * @param {Timed[]} rows @param {string} engine
+ */
+function weightsOf(rows, engine) {
+  const most = Math.min(mostRows, rows.length);
+  if (![...chunks].some((name) => engine.startsWith(name))) return rows.map(() => Math.sqrt(most / rows.length));
+  const devices = [...grouped(rows, ofDevice).values()].map((own) => [...grouped(own, ofModel).values()]);
+  const weights = new Map(
+    devices.flatMap((models) => {
+      const roots = models.reduce((sum, { length }) => sum + Math.sqrt(length), 0);
+      const share = most / devices.length / roots;
+      return models.flatMap((own) => own.map((row) => [row, Math.sqrt(share / Math.sqrt(own.length))]));
+    }),
+  );
+  return rows.map((row) => weights.get(row) ?? 0);
+}
+
+/**
+ * @param {Timed[]} rows @param {About} about @param {Parent | null} parent prior of a more particular fit
+ * @param {number | null} sustainedOf what other builds of the engine sustain
+ * @returns {Omit<EngineFit, "spreads">}
+ */
+function fitGroup(rows, about, parent, sustainedOf = null) {
   const every = Math.ceil(rows.length / mostFitted);
   const fitted = rows.filter((_, i) => i % every === 0);
   const quick = launchesQuickly(about.engine);
+  const powered = limitedByPower(about.engine);
   const start =
     parent === null
       ? [
           ...groups.map(([name]) => (name === "overhead" && quick ? Math.log(ggmlOverhead.factor) : 0)),
           Math.log(usualStep),
+          Math.log(sustainedOf ?? usualSustained),
         ]
-      : [...parent.fit.factors.map(Math.log), Math.log(parent.fit.perStep)];
+      : [...parent.fit.factors.map(Math.log), Math.log(parent.fit.perStep), Math.log(parent.fit.sustained)];
   const spread =
     parent === null
       ? [
@@ -135,25 +94,25 @@ function fitGroup(rows, about, parent) {
             name === "overhead" && quick ? ggmlOverhead.spread : priorWidth(about.engine, name, width),
           ),
           quick ? ggmlStepSpread : stepSpread,
+          sustainedOf === null ? sustainedSpread : sameSustained,
         ]
-      : [...groups.map(([name]) => (wholeDevice.has(name) ? parent.spread : rest)), parent.spread];
-  const weight = Math.min(1, Math.sqrt(mostRows / fitted.length));
+      : [...groups.map(([name]) => (wholeDevice.has(name) ? parent.spread : rest)), parent.spread, sameSustained];
   const split = (/** @type {readonly number[]} */ theta) => {
     const values = theta.map(Math.exp);
-    return { factors: values.slice(0, -1), perStep: values.at(-1) ?? 0 };
+    const [perStep = 0, sustained = 0] = values.slice(groups.length);
+    return { factors: values.slice(0, groups.length), perStep, sustained: powered ? sustained : 0 };
   };
+  const weights = weightsOf(fitted, about.engine);
+  const free = groups.length + (powered ? 2 : 1);
   const theta = robustFit(
     (at) => {
-      const { factors, perStep } = split(at);
-      return fitted.map(({ run, parts }) => weight * Math.log(total(factors, perStep, parts) / run.seconds));
+      const rates = split(at);
+      return fitted.map((row, i) => (weights[i] ?? 0) * logOf(rates, row));
     },
-    { start, spread, soft: 0.15 },
+    { start: start.slice(0, free), spread: spread.slice(0, free), soft: 0.15 },
   );
   return { ...about, rows: rows.length, ...split(theta) };
 }
-
-/** @param {Omit<EngineFit, "spreads">} fit @param {Timed} row */
-const logOf = ({ factors, perStep }, { run, parts }) => Math.log(total(factors, perStep, parts) / run.seconds);
 
 const folds = 5;
 const fewestUnseen = 10;
@@ -173,43 +132,61 @@ function foldsOf(rows, key) {
   });
 }
 
-/** Rows of whole devices or models that a fit has not seen. @typedef {{key: (row: Timed) => string, rows: {row: Timed, log: number}[]}} Unseen */
+/** Rows of whole devices, models or sources that a fit has not seen. @typedef {{key: (row: Timed) => string, rows: {row: Timed, log: number}[]}} Unseen */
 
-/** What intervals must state to hold four fifths of such rows: of devices or of models, whichever lie farther off. @param {Unseen[]} unseen @param {number} [least] @returns {Spreads} */
-function spreadsOf(unseen, least = leastSpread) {
-  const of = (/** @type {string} */ phase) => {
-    const stated = unseen.flatMap(({ key, rows }) => {
-      const own = rows.filter(({ row }) => row.run.phase === phase);
-      const used = own.length >= fewestUnseen ? own : rows;
-      if (used.length === 0) return [];
-      const alike = [...grouped(used, ({ row }) => key(row)).values()];
-      return [groupSpread(alike.map((members) => members.map(({ log }) => log)))];
+/**
+ * What intervals must state to hold four fifths of such rows: of devices, of models or of sources, whichever lie farther off.
+ *
+ * @param {Unseen[]} unseen @param {number} [least] @param {number} [unknown] what could not be left out, since there is one of it
+ * @returns {Spreads}
+ */
+function spreadsOf(unseen, least = leastSpread, unknown = 0) {
+  const of = (/** @type {ReturnType<typeof passOf>} */ pass) => {
+    const logs = unseen.flatMap((one) => {
+      const rows = rowsOfPass(one.rows, pass);
+      return rows.length === 0 ? [] : [{ rows, key: one.key }];
     });
-    return statedAs(stated.length === 0 ? usualSpread : Math.max(least, ...stated), phase);
-  };
-  /** @param {number} stated @param {string} phase */
-  const statedAs = (stated, phase) => {
-    const rows = unseen.flatMap((one) => one.rows);
-    const own = rows.filter(({ row }) => row.run.phase === phase);
-    const ofClasses = quantile(
-      (own.length >= fewestUnseen ? own : rows).map(({ row }) => row.variance),
-      0.5,
+    const stated = logs.map(({ key, rows }) =>
+      groupSpread([...grouped(rows, ({ row }) => key(row)).values()].map((alike) => alike.map(({ log }) => log))),
     );
-    const classes = Math.min(1, Math.sqrt((classShare * stated ** 2) / Math.max(1e-9, ofClasses)));
-    const left = stated ** 2 - (Number.isFinite(ofClasses) ? classes ** 2 * ofClasses : 0);
-    return { common: Math.sqrt(Math.max(leastSpread ** 2, left)), classes };
+    const variances = logs.flatMap(({ rows }) => rows.map(({ row }) => row.variance));
+    const seen = logs.some(({ rows }) => rows.some(({ row }) => passOf(row) === pass));
+    const most = stated.length === 0 ? usualSpread : Math.max(least, ...stated);
+    return statedAs(Math.hypot(most, seen ? 0 : otherPasses, unknown), quantile(variances, 0.5));
   };
-  return { prefill: of("prefill"), decode: of("decode") };
+  return { prefill: of("prefill"), decode: of("decode"), batched: of("batched") };
+}
+
+/** Those of one kind of passes; where they are few, of all decode, or of all. @param {Unseen["rows"]} rows @param {ReturnType<typeof passOf>} pass */
+function rowsOfPass(rows, pass) {
+  const own = rows.filter(({ row }) => passOf(row) === pass);
+  if (own.length >= fewestUnseen) return own;
+  const alike = pass === "prefill" ? [] : rows.filter(({ row }) => row.run.phase === "decode");
+  return alike.length >= fewestUnseen ? alike : rows;
+}
+
+/** A spread as what is common to all classes and a share of the classes' own. @param {number} stated @param {number} ofClasses the variance that these make @returns {Stated} */
+function statedAs(stated, ofClasses) {
+  const classes = Math.min(1, Math.sqrt((classShare * stated ** 2) / Math.max(1e-9, ofClasses)));
+  const left = stated ** 2 - (Number.isFinite(ofClasses) ? classes ** 2 * ofClasses : 0);
+  return { common: Math.sqrt(Math.max(leastSpread ** 2, left)), classes };
 }
 /** Where nothing was left to hide. */
 const usualSpread = 0.3;
+/** Of passes of a kind that no run was of, others say no more than this. */
+const otherPasses = 0.25;
+/** Between devices, and between models, where all runs are of one: as engines with several have it. */
+const onlyOne = { device: 0.2, model: 0.1 };
 
-const ofDevice = (/** @type {Timed} */ { run }) => run.device.name;
-const ofModel = (/** @type {Timed} */ { run }) => run.modelKey;
+/** @param {Timed[]} rows */
+function unknownOf(rows) {
+  const one = (/** @type {(row: Timed) => string} */ key) => new Set(rows.map(key)).size < 2;
+  return Math.hypot(one(ofDevice) ? onlyOne.device : 0, one(ofModel) ? onlyOne.model : 0);
+}
 
-/** How far fits to other devices, and to other models, miss. @param {Timed[]} rows @param {(train: Timed[]) => Omit<EngineFit, "spreads">} fit @returns {Unseen[]} */
+/** How far fits to other devices, other models and other sources miss. @param {Timed[]} rows @param {(train: Timed[]) => Omit<EngineFit, "spreads">} fit @returns {Unseen[]} */
 function unseenOf(rows, fit) {
-  const unseen = [ofDevice, ofModel].flatMap((key) => {
+  const unseen = [ofDevice, ofModel, ofSource].flatMap((key) => {
     const parts = foldsOf(rows, key);
     const missed = parts.flatMap(({ train, hidden }) => {
       const own = fit(train);
@@ -230,21 +207,32 @@ function unseenOf(rows, fit) {
 export function engineFits(rows) {
   /** @type {EngineFit[]} */
   const fits = [];
-  for (const engine of new Set(rows.map((row) => row.engine))) {
+  // Builds without flash attention first: they ran on most devices, and say how power limits products.
+  const engines = [...new Set(rows.map((row) => row.engine))].toSorted(
+    (a, b) => Number(b.endsWith(withoutFlash)) - Number(a.endsWith(withoutFlash)),
+  );
+  for (const engine of engines) {
+    const others = fits.find(
+      (one) => one.engine === `${engine}${withoutFlash}` && one.class === "any" && one.bits === "any",
+    );
+    const builds = others?.sustained ?? null;
     const own = rows.filter((row) => row.engine === engine);
     /** @type {Map<string, EngineFit>} */
     const ofBits = new Map();
-    for (const name of ["any", ...new Set(own.map(({ run }) => run.device.class))]) {
+    for (const name of ["any", ...new Set(own.map(({ run }) => kinOf(run.device)))]) {
       for (const bits of ["16", "8", "4", "any"]) {
         const members = own.filter(
-          (row) => (name === "any" || row.run.device.class === name) && (bits === "any" || row.bits === bits),
+          (row) => (name === "any" || kinOf(row.run.device) === name) && (bits === "any" || row.bits === bits),
         );
         if (members.length < fewest) continue;
         const all = ofBits.get(bits);
         const parent = name === "any" || all === undefined ? null : { fit: all, spread: classSpread };
         const about = { engine, class: name, bits };
-        const fit = (/** @type {Timed[]} */ train) => fitGroup(train, about, parent);
-        const made = { ...fit(members), spreads: once(() => spreadsOf(unseenOf(members, fit))) };
+        const fit = (/** @type {Timed[]} */ train) => fitGroup(train, about, parent, builds);
+        const made = {
+          ...fit(members),
+          spreads: once(() => spreadsOf(unseenOf(members, fit), leastSpread, unknownOf(members))),
+        };
         if (name === "any") ofBits.set(bits, made);
         fits.push(made);
       }
@@ -317,13 +305,17 @@ export function fittedSeconds(fits, row) {
   const fit = chosenFit(fits, row.engine, row.run.device, row.bits);
   if (fit === null) return null;
   const spread = () => {
-    const { common, classes } = fit.spreads()[row.run.phase];
-    return Math.sqrt(common ** 2 + classes ** 2 * row.variance);
+    const { common, classes } = fit.spreads()[passOf(row)];
+    return Math.hypot(
+      common,
+      classes * Math.sqrt(row.variance),
+      fit.bits === "any" && !seesBits(fits, row) ? otherBitsSpread : 0,
+    );
   };
-  return { seconds: total(fit.factors, fit.perStep, row.parts), spread };
+  return { seconds: total(fit, row), spread };
 }
 
-/** @param {EngineFit[]} fits @param {string} engine @param {{name: string, class: string}} device @param {string} bits */
+/** @param {EngineFit[]} fits @param {string} engine @param {import("../dist/hardware/index.js").DeviceRecord} device @param {string} bits */
 function chosenFit(fits, engine, device, bits) {
   for (const [name, width] of rowsFor(device, bits)) {
     const found = fits.find((one) => one.engine === engine && one.class === name && one.bits === width);
@@ -331,3 +323,6 @@ function chosenFit(fits, engine, device, bits) {
   }
   return null;
 }
+
+/** Whether an engine's fits have seen products of those bits. @param {EngineFit[]} fits @param {Timed} row */
+const seesBits = (fits, { engine, bits }) => fits.some((one) => one.engine === engine && one.bits === bits);

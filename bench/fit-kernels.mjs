@@ -9,7 +9,7 @@ import { parseArgs } from "node:util";
 import { readTimings, thinTimings } from "./hardware-data.mjs";
 import { parameterNames } from "../dist/hardware/kernel-rows.js";
 import { mixerRows } from "./mixer-rows.mjs";
-import { fitsOf, kernelRows, pooledRows } from "./kernel-fit.mjs";
+import { engineSpread, fitsOf, kernelRows, pooledRows } from "./kernel-fit.mjs";
 
 const { values } = parseArgs({
   options: { data: { type: "string" }, thin: { type: "boolean" }, write: { type: "boolean" } },
@@ -25,6 +25,12 @@ for (const { kind, format, device, engine, rows, spread } of fits) {
     `${key.padEnd(64)} ${String(rows.length).padStart(4)} rows, unseen shapes within ${(128 * spread()).toFixed(1)} % (80 %)`,
   );
 }
+const between = /** @type {const} */ (["gemm", "attention", "decode"]).map((kind) => ({
+  kind,
+  ...engineSpread(fits, kind),
+}));
+for (const { kind, pairs, spread } of between)
+  console.log(`${kind}: engines' kernels on one device lie ${(100 * spread).toFixed(1)} % apart, of ${pairs} pairs`);
 if (values.write === true) {
   const short = (/** @type {number} */ value) => Number(value.toPrecision(3));
   const parameters = (
@@ -59,6 +65,9 @@ ${lines(ofDevices)}];
 
 export const pooledRows: readonly PooledRow[] = [
 ${lines(ofClasses)}];
+
+/** Standard deviation of log seconds between engines' kernels on one and the same device. */
+export const engineSpreads = ${JSON.stringify(Object.fromEntries(between.map(({ kind, spread }) => [kind, short(spread)])))} as const;
 `,
   );
 }

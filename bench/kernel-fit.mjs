@@ -202,6 +202,35 @@ export function pooledFor(fits, deviceClass, enough) {
   return devicesIn(fits) >= enough ? fits : [];
 }
 
+/** Fewest shapes that say how two engines' kernels differ. */
+const fewestCommon = 8;
+
+/**
+ * Standard deviation of log seconds between engines' kernels on one and the same device and format: fits to the one's timings
+ * against those to the other's, over the large shapes of both.
+ *
+ * @param {Fit[]} fits @param {Kind} kind
+ */
+export function engineSpread(fits, kind) {
+  const own = fits.filter((one) => one.kind === kind);
+  const middles = own.flatMap((left, i) =>
+    own.slice(i + 1).flatMap((right) => {
+      if (left.device !== right.device || left.format !== right.format || left.engine === right.engine) return [];
+      const rows = [...left.rows, ...right.rows].filter(({ large }) => large);
+      return rows.length < fewestCommon
+        ? []
+        : [
+            quantile(
+              rows.map((row) => logOf(left.fit, row) - logOf(right.fit, row)),
+              0.5,
+            ),
+          ];
+    }),
+  );
+  const squares = middles.reduce((sum, log) => sum + log ** 2, 0);
+  return { pairs: middles.length, spread: Math.sqrt(squares / Math.max(1, middles.length)) };
+}
+
 const classes = ["datacenter-gpu", "workstation-gpu", "consumer-gpu", "any"];
 const engines = ["vllm", "tensorrt-llm", "sglang", "other", "any"];
 

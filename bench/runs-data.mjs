@@ -27,7 +27,7 @@ import { inFormats } from "../dist/variants/dtype.js";
  * @property {number} seconds
  */
 
-/** Config that describes a model of the tables, and what it has otherwise. @type {Record<string, [string, Record<string, unknown>?]>} */
+/** Config that describes a model of the tables (null where none is at hand), and what it has otherwise. @type {Record<string, [string | null, Record<string, unknown>?]>} */
 const configs = {
   "Llama-2-7B": ["meta-llama__Llama-2-7b-hf"],
   "Llama-2-70B": [
@@ -39,6 +39,10 @@ const configs = {
       num_key_value_heads: 8,
       intermediate_size: 28_672,
     },
+  ],
+  "Llama-3.2-3B": [
+    "meta-llama__Llama-3.2-1B",
+    { num_hidden_layers: 28, hidden_size: 3072, num_attention_heads: 24, head_dim: 128, intermediate_size: 8192 },
   ],
   "Llama-3-8B": ["meta-llama__Meta-Llama-3.1-8B"],
   "Llama-3-70B": ["meta-llama__Meta-Llama-3-70B-Instruct"],
@@ -56,6 +60,38 @@ const configs = {
   "gpt-oss-20b": ["openai__gpt-oss-20b"],
   "gpt-oss-120b": ["openai__gpt-oss-20b", { num_hidden_layers: 36, num_local_experts: 128, layer_types: null }],
   "Gemma-3-12B": ["google__gemma-3-12b-it"],
+  "Gemma-3-4B": [
+    "google__gemma-3-12b-it",
+    {
+      text_config: {
+        num_hidden_layers: 34,
+        hidden_size: 2560,
+        num_attention_heads: 8,
+        num_key_value_heads: 4,
+        intermediate_size: 10_240,
+      },
+    },
+  ],
+  "Ministral-3-14B": [
+    "mistralai__Ministral-3-3B-2512",
+    {
+      text_config: { num_hidden_layers: 40, hidden_size: 5120, intermediate_size: 16_384, tie_word_embeddings: false },
+    },
+  ],
+  // As llama.cpp's load log in pull request 370 of ik_llama.cpp has it.
+  "GLM-4-32B-0414": [
+    null,
+    {
+      model_type: "glm4",
+      num_hidden_layers: 61,
+      hidden_size: 6144,
+      num_attention_heads: 48,
+      num_key_value_heads: 2,
+      head_dim: 128,
+      intermediate_size: 23_040,
+      vocab_size: 151_552,
+    },
+  ],
   "gemma-4-26B-A4B": ["google__gemma-4-26B-A4B"],
   "DeepSeek-V3/R1": ["deepseek-ai__DeepSeek-R1"],
   "DeepSeek-V2-Lite": ["deepseek-ai__DeepSeek-V2-Lite"],
@@ -102,6 +138,15 @@ const longEnough = 512;
 /** @type {Map<string, ModelDescription | null>} */
 const models = new Map();
 
+/** A config with other values, also in its parts. @param {Record<string, unknown>} config @param {Record<string, unknown>} changes */
+function changed(config, changes) {
+  const entries = Object.entries(changes).map(([key, value]) => [
+    key,
+    typeof value === "object" && value !== null ? { .../** @type {object} */ (config[key]), ...value } : value,
+  ]);
+  return { ...config, ...Object.fromEntries(entries) };
+}
+
 /** @param {string} key @param {string} format */
 function modelOf(key, format) {
   const id = `${key} ${format}`;
@@ -110,9 +155,9 @@ function modelOf(key, format) {
   const entry = configs[key];
   let model = null;
   if (entry !== undefined) {
-    const [file, changes] = entry;
+    const [file, changes = {}] = entry;
     const path = fileURLToPath(new URL(`../test/data/models/configs/${file}.json`, import.meta.url));
-    const config = { ...JSON.parse(readFileSync(path, "utf8")), ...changes };
+    const config = file === null ? changes : changed(JSON.parse(readFileSync(path, "utf8")), changes);
     model = inFormats(readConfig(config, path, key), { dtype: /** @type {any} */ (format) });
   }
   models.set(id, model);

@@ -3,8 +3,8 @@
 import { kernelSeconds } from "../dist/hardware/kernel-fitting.js";
 import { nearestFormats } from "../dist/hardware/kernel-formats.js";
 import { fitFamily } from "../dist/study/kernel-family.js";
-import { families, fitFree, fitsOf, foldsOf, pool, pooledFor } from "./kernel-fit.mjs";
-import { grouped } from "./robust-fit.mjs";
+import { engineSpread, families, fitFree, fitsOf, foldsOf, pool, pooledFor } from "./kernel-fit.mjs";
+import { grouped, once } from "./robust-fit.mjs";
 import { lineOf } from "./score.mjs";
 
 /** @typedef {import("./kernel-fit.mjs").Timing} Timing */
@@ -103,7 +103,12 @@ function otherSources(rows) {
       const { kind, format, device } = first;
       const same = fits.filter((one) => one.kind === kind && one.format === format && one.device === device);
       const other = same.length > 0 ? pool(same) : pooled(fits, first);
-      return other === null ? [] : members.map((row) => scored(row, other));
+      if (other === null) return [];
+      // As kernelOn has it: kernels borrowed from another engine are less sure.
+      const lent = same.length > 0 && !same.some(({ engine }) => engine === first.engine);
+      const between = once(() => (lent ? engineSpread(fits, kind).spread : 0));
+      const guess = { fit: other.fit, spread: () => Math.hypot(other.spread(), between()) };
+      return members.map((row) => scored(row, guess));
     });
   });
 }

@@ -5,11 +5,12 @@ import { peakOf } from "../dist/hardware/roofline.js";
 import { predictCurve } from "../dist/predict/index.js";
 import { intervalDeviations } from "../dist/predict/interval.js";
 import { makePlan } from "../dist/predict/plan.js";
-import { curveOptions, engineFits, fittedSeconds, timed } from "./engine-fit.mjs";
+import { engineFits, fittedSeconds } from "./engine-fit.mjs";
 import { lineOf } from "./score.mjs";
+import { curveOptions, timed } from "./timed-run.mjs";
 
 /** @typedef {import("./runs-data.mjs").Run} Run */
-/** @typedef {import("./engine-fit.mjs").Timed} Timed */
+/** @typedef {import("./timed-run.mjs").Timed} Timed */
 /** @typedef {import("./score.mjs").Judged} Judged */
 /** @typedef {Timed & {roofline: number, shipped: {seconds: number, low: number, high: number}}} Row */
 
@@ -108,8 +109,9 @@ function shipped(rows) {
 function predicted(rows, key) {
   return [...new Set(rows.map(key))].flatMap((name) => {
     const hidden = rows.filter((row) => key(row) === name);
-    const engines = new Set(hidden.map(({ engine }) => engine));
-    const fits = engineFits(rows.filter((row) => key(row) !== name && engines.has(row.engine)));
+    // Builds of one engine lend each other what they know.
+    const engines = new Set(hidden.map(({ run }) => run.engine));
+    const fits = engineFits(rows.filter((row) => key(row) !== name && engines.has(row.run.engine)));
     return hidden.flatMap((row) => judged(fits, row).map((one) => ({ row, judged: one })));
   });
 }

@@ -6,11 +6,13 @@ import type { OperatorClass } from "./efficiency.js";
 import { type DefaultChunk, atOnce, mlxStep, sglangChunk, ubatch, vllmBudget } from "./engine-chunks.js";
 import { engineRows } from "./engine-fits.js";
 import { engineKey } from "./engine-key.js";
-import { type EngineRow, factored, rowsFor } from "./engine-rows.js";
+import { type EngineRow, factored, kinOf, otherBitsSpread, rowsFor } from "./engine-rows.js";
 import type { FittedEngine } from "./fitted.js";
+import { quantisedToInt8, tiledQuantised, unpackedTo16 } from "./ggml.js";
 import { ggmlKernels } from "./kernel-lookup.js";
 import { type Bits, bitsOf } from "./kernel-formats.js";
 import { nearestNames } from "./names.js";
+import { peakPerJoule, powerLimit } from "./power.js";
 import { type DeviceClass, type DeviceRecord, deviceClasses } from "./record.js";
 
 export const engineNames = [
@@ -38,6 +40,8 @@ export interface Engine {
   readonly chunk: number | null;
   /** Seconds of a class of operators over those of the kernels. */
   readonly factors: Partial<Readonly<Record<OperatorClass, number>>>;
+  /** Seconds of the arithmetic of products over many rows over those of the kernels; what reading their weights takes it leaves alone. */
+  readonly slowProducts: number;
   /** Seconds of a forward pass that belong to no kernel: scheduling, sampling, the host. */
   readonly perStep: Seconds;
   /** Number format that a product runs in where the engine casts; null for the operands' own. */
@@ -46,10 +50,12 @@ export interface Engine {
   readonly halfSums: boolean;
   /** Bytes that the weights of a product with many rows move beside being read: where they are unpacked to 16 bits first. */
   readonly unpackedBytes: (row: OperatorCost) => number;
+  /** Bytes of weights that a product reads anew for every tile of rows, while its arithmetic waits; 0 where both go on together. */
+  readonly tiledBytes: (row: OperatorCost) => number;
   /** Standard deviation of log seconds of classes of operators, where samples of the very device say it. */
   readonly spreads?: Partial<Readonly<Record<OperatorClass, number>>>;
-  /** How sure whole passes are. */
-  readonly logSpreads: { readonly prefill: EngineSpread; readonly decode: EngineSpread };
+  /** How sure whole passes are; `batched`: decode of several sequences. */
+  readonly logSpreads: Readonly<Record<"prefill" | "decode" | "batched", EngineSpread>>;
   readonly memory: EngineMemory;
   readonly source: string;
   /** `end-to-end`: fitted to published runs of this engine. `kernels`: of kernels alone. */
@@ -62,9 +68,10 @@ export interface EngineSpread {
   readonly classes: number;
 }
 
-const bothPhases = (common: number): Engine["logSpreads"] => ({
+const allPasses = (common: number): Engine["logSpreads"] => ({
   prefill: { common, classes: 1 },
   decode: { common, classes: 1 },
+  batched: { common, classes: 1 },
 });
 
 /** What a runtime takes of memory, in multiples of what the model needs. */
@@ -83,7 +90,8 @@ const plainMemory: EngineMemory = { opening: 1, resident: 1, pass: 1, source: "t
  * Measured as resident memory of the process, ONNX Runtime 1.30 on the CPU in float32. SmolLM2-135M and Qwen2.5-0.5B
  * (513 and 1885 MiB of weights): 1.3 to 1.9 times the weights once open, since products multiply by packed copies and
  * a tied table is kept besides; up to 3.0 times while opening; 1.1 to 1.5 times cache and activations, since its arena
- * grows by powers of two.
+ * grows by powers of two. A prediction says the middle; what guards a measurement against running out (onnx/memory.ts)
+ * takes more than the largest.
  */
 const onnxMemory: EngineMemory = {
   opening: 3,
@@ -94,27 +102,7 @@ const onnxMemory: EngineMemory = {
 
 const ownOperands = (): null => null;
 
-const nothingUnpacked = (): number => 0;
-
-/** Elements of the quantised weights of a product; 0 where they have 16 bits or more. */
-function quantisedElements({ operator, block }: OperatorCost): number {
-  const names = operator.kind === "linear" ? [operator.weight] : operator.kind === "experts" ? operator.weights : [];
-  return names.reduce((sum, name) => {
-    const weight = block.weights.get(name);
-    if (weight === undefined || (weight.bits ?? 8 * bytesPerElement(weight.dtype)) >= 16) return sum;
-    return sum + weight.shape.reduce((product, size) => product * size, 1);
-  }, 0);
-}
-
-/** llama.cpp on GPUs multiplies quantised weights by activations that it casts to 8 bits (ggml-cuda, mmq). */
-function quantisedToInt8(row: OperatorCost): Dtype | null {
-  return quantisedElements(row) > 0 ? "int8" : null;
-}
-
-/** Unpacked weights are written and read in 16 bits. */
-function unpackedTo16(row: OperatorCost): number {
-  return 4 * quantisedElements(row);
-}
+const noBytes = (): number => 0;
 
 /** What an engine is known by without any timing. */
 interface Character {
@@ -124,6 +112,7 @@ interface Character {
   readonly operandsOf: Engine["operandsOf"];
   readonly halfSums: boolean;
   readonly unpackedBytes: Engine["unpackedBytes"];
+  readonly tiledBytes: Engine["tiledBytes"];
   readonly memory: EngineMemory;
   readonly about: string;
 }
@@ -132,7 +121,8 @@ const served = {
   attention: "fused",
   operandsOf: ownOperands,
   halfSums: false,
-  unpackedBytes: nothingUnpacked,
+  unpackedBytes: noBytes,
+  tiledBytes: noBytes,
   memory: plainMemory,
 } as const;
 
@@ -148,6 +138,7 @@ const characters: Readonly<Record<EngineName, Character>> = {
     chunk: ubatch,
     operandsOf: quantisedToInt8,
     halfSums: true,
+    tiledBytes: tiledQuantised,
     about: "batches of 512 (n_ubatch), flash attention, quantised weights at int8 rates",
   },
   "llama.cpp-metal": {
@@ -176,6 +167,7 @@ const unfused: Partial<Readonly<Record<EngineName, Partial<Character>>>> = {
     attention: "naive",
     operandsOf: ownOperands,
     unpackedBytes: unpackedTo16,
+    tiledBytes: noBytes,
     about:
       "batches of 512 (n_ubatch), builds of May 2024 (no flash attention, weights unpacked to 16 bits); for current builds --attention fused",
   },
@@ -222,31 +214,39 @@ function profileOf(name: EngineName, device: DeviceRecord, bits: Bits, attention
       name,
       ...character,
       factors: eager ? { overhead: eagerOverhead } : {},
+      slowProducts: 1,
       perStep: 0,
-      logSpreads: bothPhases(unknownSpread),
+      logSpreads: allPasses(unknownSpread),
       source: `${about}; no published runs: derived from kernels`,
       basis: "kernels",
     };
   }
-  const [, devices, , runs, [prefill, decode], perStep, values] = row;
+  const [engine, devices, width, runs, [prefill, decode, batched], perStep, values, sustained] = row;
   const borrowed = timed !== undefined && timed.builds !== attention;
-  const own = !borrowed && (devices === device.name || devices === device.class);
-  const where = devices === device.name ? " on it" : devices === device.class ? "" : " on other devices";
+  const format =
+    width !== "any" || engineRows.some((one) => one[0] === engine && one[2] === bits) ? 0 : otherBitsSpread;
+  const own = !borrowed && (devices === device.name || devices === kinOf(device));
+  const where = devices === device.name ? " on it" : devices === kinOf(device) ? "" : " on other devices";
   const builds = borrowed ? ` of builds ${attention === "fused" ? "without" : "with"} flash attention` : "";
   const factors = Object.fromEntries(factored.map((key, index) => [key, values[index] ?? 1]));
   return {
     name,
     ...character,
-    factors: { ...factors, lookup: factors["vector"] ?? 1 },
+    factors: { ...factors, gemm: 1, lookup: factors["vector"] ?? 1 },
+    slowProducts: (factors["gemm"] ?? 1) * powerLimit(peakPerJoule(device), sustained),
     perStep: perStep / 1e6,
-    logSpreads: { prefill: spreadOf(prefill, own), decode: spreadOf(decode, own) },
+    logSpreads: {
+      prefill: spreadOf(prefill, own, format),
+      decode: spreadOf(decode, own, format),
+      batched: spreadOf(batched, own, format),
+    },
     source: `${about}; fitted to ${runs} published runs${builds}${where}`,
     basis: "end-to-end",
   };
 }
 
-function spreadOf([common, classes]: readonly [number, number], own: boolean): EngineSpread {
-  return { common: own ? common : Math.hypot(common, otherClassSpread), classes };
+function spreadOf([common, classes]: readonly [number, number], own: boolean, format: number): EngineSpread {
+  return { common: Math.hypot(common, own ? 0 : otherClassSpread, format), classes };
 }
 /** What runs on devices of other classes, or of builds with another attention, say of these is less sure by this much. */
 const otherClassSpread = 0.1;
@@ -332,9 +332,10 @@ export function engineOf(
       kernels: "other",
       chunk: null,
       factors: {},
+      slowProducts: 1,
       perStep: 0,
       // A shared machine moved by about this between calibrating and measuring: docs/performance.md.
-      logSpreads: bothPhases(0.1),
+      logSpreads: allPasses(0.1),
       memory: calibration.engine === "onnxruntime" ? onnxMemory : plainMemory,
       source: "calibrated on kernels of this engine on this machine",
       basis: "calibrated",
@@ -366,6 +367,7 @@ function corrected(profile: Engine, { factors, spreads, spread, samples }: Fitte
     logSpreads: {
       prefill: narrowed(profile.logSpreads.prefill, spread),
       decode: narrowed(profile.logSpreads.decode, spread),
+      batched: narrowed(profile.logSpreads.batched, spread),
     },
     source: `fitted to ${samples} samples of this device`,
     basis: "end-to-end",

@@ -1,9 +1,10 @@
 import type { Dtype } from "../base/units.js";
 import { type Efficiency, type OperatorClass, classEfficiency } from "./efficiency.js";
+import { engineSpreads } from "./kernel-fits.js";
 import { type KernelFormat, formatOf, nearestFormats } from "./kernel-formats.js";
 import { type Fits, type KernelKind } from "./kernel-rows.js";
 import { type PooledFit, kernelFits } from "./kernel-tables.js";
-import type { GemmFit } from "./kernels.js";
+import type { AttentionFit, GemmFit } from "./kernels.js";
 import type { DeviceRecord } from "./record.js";
 
 /** A kernel's parameters on a device, how sure they are, and what they rest on. */
@@ -21,17 +22,14 @@ export interface Found<Fit> {
 const engines = ["vllm", "tensorrt-llm", "sglang", "other"] as const;
 
 /**
- * Standard deviation of log seconds between engines' kernels on one and the same device: the tables have 2 to 3 of them on
- * twelve devices. Attention differs most: TensorRT-LLM's takes 1.15 to 1.4 times as long as vLLM's.
- * Of linear mixers there is one engine's table: attention's spread stands for theirs.
+ * Standard deviation of log seconds between engines' kernels on one and the same device, as `npm run fit-kernels` finds it where
+ * tables have several. Of linear mixers there is one engine's table: attention's spread stands for theirs.
  */
 const otherEngineSpread: Readonly<Record<KernelKind, number>> = {
-  gemm: 0.1,
-  attention: 0.27,
-  decode: 0.15,
-  "delta-heads": 0.27,
-  "delta-channels": 0.27,
-  decay: 0.27,
+  ...engineSpreads,
+  "delta-heads": engineSpreads.attention,
+  "delta-channels": engineSpreads.attention,
+  decay: engineSpreads.attention,
 };
 /** So do those of operands of the same width in another format. */
 const otherFormatSpread = 0.1;
@@ -40,12 +38,24 @@ const known = new Map<string, Found<Fits[KernelKind]>>();
 
 /**
  * Products of llama.cpp on GPUs: integers in blocks (mmq), or 16 bits with 16-bit sums. No tables of them are published, and
- * those of other engines' kernels say little of them. How near they come to the peaks is in llama.cpp's factors.
+ * those of other engines' kernels say little of them. How near they come to the peaks is in llama.cpp's factors. Casting reads
+ * 32 bits of each input and writes 9 (quantize_mmq_q8_1): 2.5 times its bytes in 16 bits.
  */
 export const ggmlKernels = "ggml";
 const ggmlProducts: Found<GemmFit> = {
-  fit: { overhead: 6e-6, compute: 0.75, bandwidth: 0.85, small: 0.1, cast: 1, sustained: 0 },
+  fit: { overhead: 6e-6, compute: 0.75, bandwidth: 0.85, small: 0.1, cast: 2.5, sustained: 0 },
   spread: 0.2,
+  basis: "class",
+};
+
+/**
+ * Its fused attention: tiles of few queries that pack the heads of a group (fattn-mma-f16), so that batches of 512 lose little.
+ * The share of the peak is the middle of what sweeps over length and depth show of five NVIDIA devices (0.5 to 0.9 with heads 128
+ * wide, 0.3 to 0.5 with 64: a pair's exponential weighs as much as its products there).
+ */
+const ggmlAttention: Found<AttentionFit> = {
+  fit: { overhead: 6e-6, compute: 0.7, small: 0.25, few: 0.3, softmax: 0.8 },
+  spread: 0.25,
   basis: "class",
 };
 
@@ -61,6 +71,7 @@ export function kernelOn<Kind extends KernelKind>(
   if (fitted !== undefined)
     return { fit: fitted.fit as Fits[Kind], spread: fitted.spread, basis: "kernels", longest: fitted.longest };
   if (engine === ggmlKernels && kind === "gemm") return ggmlProducts as Found<Fits[Kind]>;
+  if (engine === ggmlKernels && kind === "attention") return ggmlAttention as Found<Fits[Kind]>;
   const key = `${kind} ${device.name} ${device.class} ${engine} ${format}`;
   const found = known.get(key) ?? lookUp(kind, device, engine, format, dtype);
   if (known.size > mostKnown) known.clear();

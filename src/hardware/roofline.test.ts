@@ -5,6 +5,7 @@ import { buildGraph } from "../graph/build.js";
 import { builtInModel } from "../model/builtin/models.js";
 import { readConfig } from "../model/hf/read-config.js";
 import type { ModelDescription } from "../model/types.js";
+import { inFormats } from "../variants/dtype.js";
 import { parseVariant } from "../variants/variant.js";
 import { devices, findDevice } from "./catalog/devices.js";
 import { engineOf } from "./engine.js";
@@ -76,6 +77,31 @@ describe("rooflineTime", () => {
     expect(rooflineTime(row, h100Sxm, { variable: "c", values: { n: 1, b: 256 } }, engineOf(h100Sxm)).class).toBe(
       "gemm",
     );
+  });
+});
+
+describe("products of ggml with quantised weights", () => {
+  test("read half of the weights anew for each further tile of 128 rows, and wait for them", () => {
+    const device = findDevice("gb10");
+    const quantised = inFormats(model(), { dtype: "Q8_0" });
+    const engine = engineOf(device, "llama.cpp-cuda", quantised.dtypes, "fused");
+    const row = priceGraph(buildGraph(quantised)).find(({ operator }) => operator.kind === "linear");
+    if (row?.operator.kind !== "linear") throw new Error("a layer has products");
+    const weight = row.block.weights.get(row.operator.weight);
+    const bytes = ((weight?.shape ?? []).reduce((product, size) => product * size, 1) * 8.5) / 8;
+    expect(engine.tiledBytes(row)).toBe(bytes);
+    const at = (tiledBytes: number, rows: number): number =>
+      rooflineTime(
+        row,
+        device,
+        { variable: "n", values: { b: 1, c: 0 } },
+        { ...engine, tiledBytes: () => tiledBytes },
+      ).work(rows);
+    const again = (2 * at(bytes, 2048) - at(2 * bytes, 2048) - at(1e-9, 2048)) / at(bytes, 2048);
+    expect(again).toBeCloseTo(0, 9);
+    const read = bytes / (device.bandwidth.value * kernelOn("gemm", device, engine.kernels, "int8").fit.bandwidth);
+    expect((at(2 * bytes, 2048) - at(bytes, 2048)) / read).toBeCloseTo(0.5 * (2048 / 128 - 1), 9);
+    expect(at(2 * bytes, 128)).toBe(at(bytes, 128));
   });
 });
 

@@ -110,6 +110,10 @@ function scaled(bytes: readonly number[], found: KernelTime, factor: number, per
   return bytes.map((coefficient) => coefficient * seconds);
 }
 
+/** Rows of a tile of ggml's products, and the share of the further readings of a weight that its caches do not catch. */
+const tileRows = 128;
+const uncaught = 0.5;
+
 /** Classes whose kernels take the larger of their FLOPs' and their bytes' seconds. */
 const isStream = (operators: OperatorClass): boolean => operators === "vector" || operators === "lookup";
 
@@ -146,15 +150,19 @@ function kernelTime(
   const { rows } = compiledCost(row, setting);
   const perByte = 1 / device.bandwidth.value;
   if (operator.kind === "linear" || operator.kind === "experts" || operator.kind === "recurrence") {
-    const { fit } = kernelOn("gemm", device, engine.kernels, dtype);
+    const { fit: kernels } = kernelOn("gemm", device, engine.kernels, dtype);
+    const fit = operators === "gemm" ? { ...kernels, compute: kernels.compute / engine.slowProducts } : kernels;
     const { n, k, share } = sidesOf(row);
     const castPerRow = bitsOf(dtype) === "16" ? 0 : 2 * k * perByte;
     const unpacking = operators === "gemm" ? engine.unpackedBytes(row) * perByte : 0;
+    const tiled = operators === "gemm" ? (engine.tiledBytes(row) * perByte) / fit.bandwidth : 0;
     return {
       overhead: fit.overhead,
       work: (peak, memory, length) => {
         const m = rows(length);
-        return gemmSeconds(fit, peak, memory, m * castPerRow, m * share, n, k) + unpacking;
+        if (tiled === 0) return gemmSeconds(fit, peak, memory, m * castPerRow, m * share, n, k) + unpacking;
+        const again = tiled * uncaught * Math.max(0, (m * share) / tileRows - 1);
+        return gemmSeconds(fit, peak, 0, m * castPerRow, m * share, n, k) + memory / fit.bandwidth + again;
       },
       computes: (peak, memory) => peak / fit.compute >= memory / fit.bandwidth,
     };

@@ -25,7 +25,10 @@ export function openingBytes(lowered: Pick<LoweredModel, "parameterBytes">): Byt
   return openingFactor * lowered.parameterBytes;
 }
 
-/** What stays once a model is open, in multiples of the parameters: between 1.3 and 1.9 in the same trials. */
+/**
+ * What stays once a model is open, in multiples of the parameters: between 1.3 and 1.9 in the same trials. This guards against
+ * running out of memory, so that it lies above them all; predictions say their middle (`onnxMemory` of hardware/engine.ts).
+ */
 const residentFactor = 2;
 
 /** Bytes that the model takes once it is open. */

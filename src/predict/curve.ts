@@ -57,15 +57,16 @@ export function predictCurve(
 /** The curve of a plan, of one phase under a schedule. */
 export function curveOf(plan: Plan, phase: CurvePhase, schedule: Partial<Schedule> = {}): Curve {
   const chosen = { ...defaultSchedule, ...schedule };
-  return curveOfPass(plan, phase, phase === "prefill" ? prefillPass(plan, chosen) : decodePass(plan, chosen));
+  const pass = phase === "prefill" ? prefillPass(plan, chosen) : decodePass(plan, chosen);
+  return curveOfPass(plan, phase, pass, chosen.batch);
 }
 
-export function curveOfPass(plan: Plan, phase: CurvePhase, pass: Pass): Curve {
+export function curveOfPass(plan: Plan, phase: CurvePhase, pass: Pass, batch = 1): Curve {
   const { operators, outside, stepsFrom, secondsOf } = pass;
   const works = worksOf(operators);
   const overheads = secondsOf?.("overhead") ?? sumOf(works.map((work) => work.overhead));
   const overhead = (length: number): number => outside(length) + overheads(length);
-  const { common: commonSpread, classes } = plan.engine.logSpreads[phase];
+  const { common: commonSpread, classes } = plan.engine.logSpreads[phase === "decode" && batch > 1 ? "batched" : phase];
   const components = operatorClasses.flatMap((name): CurveComponent[] => {
     const logSpread = classes * classSpread(name, plan.device, plan.model.dtypes.activations, plan.engine);
     if (name === "overhead") return [{ name, seconds: overhead, logSpread }];

@@ -195,6 +195,19 @@ describe("a prefill in chunks", () => {
     }
     expect(curve.seconds(5 * chunk) / expected).toBeCloseTo(1, 9);
   });
+
+  test("counts the tokens of all sequences: several whole ones at a time, or one after the other", () => {
+    const packed = deploy(llama, h100, { chunk: 2048, batch: 8 });
+    const together = deploy(llama, h100, { batch: 4 });
+    const alone = deploy(llama, h100, { chunk: 2048 });
+    expect(packed.prefill.seconds(512)).toBeCloseTo(2 * together.prefill.seconds(512), 12);
+    for (const n of [1025, 2048, 9000]) {
+      expect(packed.prefill.seconds(n)).toBeCloseTo(8 * alone.prefill.seconds(n), 12);
+      expect(packed.memory.activations(n)).toBe(alone.memory.activations(n));
+    }
+    expect(packed.memory.activations(512)).toBe(together.memory.activations(512));
+    expect(packed.memory.cache(9000)).toBe(8 * alone.memory.cache(9000));
+  });
 });
 
 describe("a cached prefix", () => {

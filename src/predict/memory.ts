@@ -6,7 +6,7 @@ import { weightBytes } from "../cost/parameters.js";
 import type { Block, Graph } from "../graph/types.js";
 import type { EngineMemory } from "../hardware/engine.js";
 import type { Plan } from "./plan.js";
-import { type Schedule, defaultSchedule, groupsOf } from "./schedule.js";
+import { type Schedule, defaultSchedule, groupsOf, sequencesPerChunk } from "./schedule.js";
 
 /** Bytes that a sequence of n tokens needs, from its prefill on, on the device that needs most. */
 export interface MemoryCurve {
@@ -67,14 +67,20 @@ export function memoryCurve(
     for (const one of functions) bytes = Math.max(bytes, one(length));
     return bytes * engine.pass;
   };
-  const compiled = (variable: "n" | "c", values: { n?: number; c?: number }) =>
-    [...laws.values()].map((law) => law.compile(variable, { ...values, b: passBatch, m }));
-  const atOnce = compiled("n", { c: depth / context });
-  const later = chunk === null ? [] : compiled("c", { n: chunk / context });
+  const compiled = (variable: "n" | "c", values: { n?: number; c?: number; b: number }) =>
+    [...laws.values()].map((law) => law.compile(variable, { ...values, m }));
+  const together = new Map<number, ReturnType<typeof compiled>>();
+  const atOnce = (sequences: number): ReturnType<typeof compiled> => {
+    const made = together.get(sequences) ?? compiled("n", { c: depth / context, b: sequences });
+    together.set(sequences, made);
+    return made;
+  };
+  const later = chunk === null ? [] : compiled("c", { n: chunk / context, b: 1 });
   const activations = (n: number): number => {
     const fresh = n * (1 - cachedShare);
-    if (chunk === null || fresh <= chunk) return most(atOnce, fresh / context);
-    return most(later, (depth + n - chunk) / context);
+    if (chunk !== null && fresh > chunk) return most(later, (depth + n - chunk) / context);
+    const sequences = chunk === null ? passBatch : sequencesPerChunk(n, { cachedShare }, chunk, passBatch);
+    return most(atOnce(sequences), fresh / context);
   };
   const opening = needed * engine.opening;
   return { weights, opening, cache, activations, total: (n) => weights + cache(n) + activations(n) };

@@ -12,7 +12,7 @@ export interface Schedule {
   readonly batch: number;
   /** Tokens already cached before a prefill. */
   readonly depth: number;
-  /** Tokens of a prefill that are computed at once; all of them where null. */
+  /** Tokens of a prefill that are computed at once, of all sequences together; all of them where null. */
   readonly chunk: number | null;
   /** Share of a prefill's tokens whose keys and values are cached, from 0 to below 1. */
   readonly cachedShare: number;
@@ -46,19 +46,88 @@ export function decodePass(plan: Plan, { batch }: Schedule): Pass {
  *
  * A share of the tokens may be cached: n·(1 − share) new ones follow depth + n·share. In chunks, chunk k attends to
  * everything before it, so its keys and values are read again; a last chunk that is shorter is taken between one token
- * and a whole chunk, linearly, and logits are computed once. In a pipeline of p stages μ groups of sequences need
- * (μ + p − 1)/p times one group's pass (GPipe, arXiv:1811.06965), and chunks of one prompt follow each other the same way.
+ * and a whole chunk, linearly, and logits are computed once. A chunk holds as many whole sequences as fit, or a part of one:
+ * n_ubatch of llama.cpp and max_num_batched_tokens of vLLM count the tokens of all sequences. In a pipeline of p stages μ
+ * groups of sequences need (μ + p − 1)/p times one group's pass (GPipe, arXiv:1811.06965), and chunks of one prompt follow
+ * each other the same way.
  */
 export function prefillPass(plan: Plan, schedule: Schedule): Pass {
+  const { chunk, batch } = schedule;
+  const { size } = groupsOf(plan, batch);
+  if (chunk === null || size === 1) return prefillOf(plan, schedule, size);
+  const of = (sequences: number): Pass =>
+    prefillOf(plan, sequences === 1 ? schedule : { ...schedule, chunk: null }, sequences);
+  return packed(of, schedule, chunk, size);
+}
+
+/** The prefill of `size` sequences of each group at once. */
+function prefillOf(plan: Plan, schedule: Schedule, size: number): Pass {
   const { batch, depth, chunk, cachedShare } = schedule;
   const { pipeline } = plan.parallel;
-  const { groups, size } = groupsOf(plan, batch);
+  const { groups } = groupsOf(plan, batch);
   const at = (from: number): Pass =>
     timePass(plan, { phase: "prefill", variable: "n", newTokens: 0, depth: from, batch: size });
   const plain = cachedShare === 0 ? at(depth) : continued(at, depth, cachedShare);
   const once = pipeline === 1 ? plain : scaled(plain, (groups + pipeline - 1) / pipeline);
   if (chunk === null) return once;
   return inChunks(plan, schedule, chunk, size, once);
+}
+
+/** Whole sequences of n tokens that a chunk holds; one where it holds only a part. */
+export function sequencesPerChunk(
+  length: number,
+  { cachedShare }: Pick<Schedule, "cachedShare">,
+  chunk: number,
+  most: number,
+): number {
+  const fresh = Math.max(1, length * (1 - cachedShare));
+  return Math.max(1, Math.min(most, Math.floor(chunk / fresh)));
+}
+
+/** `size` sequences, as many at a time as a chunk holds. */
+function packed(of: (sequences: number) => Pass, schedule: Schedule, chunk: number, size: number): Pass {
+  const known = new Map<number, Pass>();
+  const passOf = (sequences: number): Pass => {
+    const pass = known.get(sequences) ?? of(sequences);
+    known.set(sequences, pass);
+    return pass;
+  };
+  const at = (length: number): { readonly pass: Pass; readonly times: number } => {
+    const sequences = sequencesPerChunk(length, schedule, chunk, size);
+    return { pass: passOf(sequences), times: size / sequences };
+  };
+  const first = passOf(1);
+  const executionAt = (pass: Pass, index: number): Execution => {
+    const operator = pass.operators[index];
+    if (operator === undefined) throw new Error("passes of all sizes have the same operators");
+    return operator.execution;
+  };
+  const operators = withExecutions(
+    first.operators,
+    ({ execution }) => execution.key,
+    ({ execution }, index) => ({
+      ...execution,
+      work: (length) => {
+        const { pass, times } = at(length);
+        return times * executionAt(pass, index).work(length);
+      },
+      overhead: (length) => {
+        const { pass, times } = at(length);
+        return times * functionOf(executionAt(pass, index).overhead)(length);
+      },
+      bound: (length) => executionAt(at(length).pass, index).bound(length),
+      fixed: false,
+      streamed: null,
+    }),
+  );
+  return {
+    operators,
+    outside: (length) => {
+      const { pass, times } = at(length);
+      return times * pass.outside(length);
+    },
+    stepsFrom: chunk / size / (1 - schedule.cachedShare),
+  };
 }
 
 /** A prefill of always the same new tokens after ever more cached ones: a function of the depth. */

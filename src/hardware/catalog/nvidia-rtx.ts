@@ -37,8 +37,9 @@ export const rtxSheets: readonly DataSheet[] = [
     memory: 128,
     bandwidth: 273,
     link: ["ConnectX-7 2x200G", 25],
-    watts: 240,
-    source: "data sheet, recalled and not checked twice",
+    watts: 140,
+    source:
+      "data sheet, recalled and not checked twice; power of the chip as huggingface.co/hardware/gb10 and chargerlab.com have it (240 W is the power supply's)",
     checked: [],
   },
   {
