@@ -60,6 +60,7 @@ function missingParts(model: ModelDescription): string[] {
     ...model.stacks.flatMap((stack) => [
       ...strange("stack", stack, known.stack),
       ...strangeStackExtras(stack.extras ?? {}).map((name) => `stack.extras.${name}`),
+      ...(stack.extras?.convolutions ?? []).flatMap(({ name }) => (name === "overlapping_patches" ? [name] : [])),
       ...(stack.finalNorm === null ? [] : strange("norm", stack.finalNorm, known.norm)),
     ]),
     ...[...layers].flatMap(missingInLayer),

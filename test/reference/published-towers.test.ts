@@ -3,6 +3,7 @@ import { countParameters } from "../../src/cost/parameters.js";
 import { priceGraph, totalCost } from "../../src/cost/table.js";
 import { buildGraph } from "../../src/graph/build.js";
 import { readConfig } from "../../src/model/hf/read-config.js";
+import { runnableGraph } from "../../src/onnx/runnable.js";
 import { molmo, molmo2, molmoO } from "../support/published-families.js";
 
 type Config = Readonly<Record<string, unknown>>;
@@ -76,6 +77,21 @@ const totals: readonly (readonly [string, Config, number])[] = [
     vocabulary(30_522 + 1024 + 3 + 4 * 256 + 2 + 10 + 2) + 768 ** 2 + 768,
   ],
   [
+    "AST, class defaults",
+    { model_type: "audio-spectrogram-transformer", architectures: ["ASTModel"] },
+    vocabulary(0) + 256 * 768 + 768 + 2 * 768 + (12 * 101 + 2) * 768 + 2 * 768,
+  ],
+  [
+    "MSN's ViT, class defaults",
+    { model_type: "vit_msn", architectures: ["ViTMSNModel"] },
+    vocabulary(0) + 768 * 768 + 768 + 768 + 197 * 768 + 2 * 768,
+  ],
+  [
+    "I-JEPA, class defaults",
+    { model_type: "ijepa", architectures: ["IJepaModel"] },
+    vocabulary(0) + 768 * 768 + 768 + 196 * 768 + 2 * 768,
+  ],
+  [
     "Swin 2, tiny, windows of 8",
     { model_type: "swinv2", architectures: ["Swinv2Model"], image_size: 256, window_size: 8 },
     27_578_154,
@@ -110,6 +126,14 @@ test("WavLM's gates cost every head eight numbers of its width, the table of dis
     ({ mixers: [mixer] }) => mixer?.kind === "attention" && mixer.relativePositions?.own,
   );
   expect(owners).toEqual([true, ...Array.from({ length: 11 }, () => false)]);
+});
+
+test("a spectrogram's patches overlap, so that there are more of them; they are priced and not run", () => {
+  const model = described({ model_type: "audio-spectrogram-transformer", architectures: ["ASTModel"] });
+  const [n, h] = [12 * 101 + 2, 768];
+  const expected = 12 * 101 * 256 * h + 12 * n * (12 * h * h + 2 * n * h);
+  expect(totalCost(priceGraph(buildGraph(model))).matmulFlops.at({ n: 1, c: 0 })).toBe(2 * expected);
+  expect(() => runnableGraph(model, "fused")).toThrow(/only priced/);
 });
 
 test("Swin 2 works its scores by place out once per layer, and halves the side in each stage", () => {

@@ -98,8 +98,29 @@ export function ignoreBackbone(config: ConfigReader): void {
   config.ignore("stage_names", "out_features", "out_indices");
 }
 
+/** models/vit_msn, models/ijepa: ViT without a pooler; I-JEPA has no class token either. */
+const readMsn: Reader = (config) => readVitLike(config, { pooler: false });
+const readIJepa: Reader = (config) => {
+  config.ignore("pooler_output_size", "pooler_act");
+  return readVitLike(config, { pooler: false, classTokens: 0 });
+};
+
+/** models/audio_spectrogram_transformer (arXiv:2104.01778): DeiT on overlapping patches of a spectrogram. */
+const readSpectrogram: Reader = (config) => {
+  const patch = config.size("patch_size");
+  const steps = (bins: number, stride: number): number => Math.floor((bins - patch) / stride) + 1;
+  const across = steps(config.size("num_mel_bins"), config.size("frequency_stride"));
+  const along = steps(config.size("max_length"), config.size("time_stride"));
+  if (across < 1 || along < 1)
+    throw config.bad("patch_size", patch, "expected at most the spectrogram's height and length");
+  return readVitLike(config, { pooler: false, classTokens: 2, overlapping: across * along });
+};
+
 export const imageReaders: Readonly<Record<string, Reader>> = {
   deit: readDeit,
+  vit_msn: readMsn,
+  ijepa: readIJepa,
+  "audio-spectrogram-transformer": readSpectrogram,
   beit: readBeit,
   "data2vec-vision": readBeit,
   dinov2: readDinoV2,

@@ -21,18 +21,20 @@ export function readVitLike(
     readonly bias?: Biases;
     readonly ffn?: Partial<DenseFfn>;
     readonly finalNorm?: boolean;
+    /** Patches that overlap, of one channel: so many, in place of an image cut side by side. */
+    readonly overlapping?: number;
   } = {},
 ): ReaderResult {
   const hidden = config.size("hidden_size");
   const heads = config.size("num_attention_heads");
   const norm = layerNorm(config);
   const patch = config.size("patch_size");
-  const side = Math.floor(config.size("image_size") / patch);
-  const channels = config.size("num_channels");
+  const count = more.overlapping ?? Math.floor(config.size("image_size") / patch) ** 2;
+  const channels = more.overlapping === undefined ? config.size("num_channels") : 1;
   const kind = config.family;
   const isVit = !/^(?:clip|siglip)_/.test(kind);
   const classTokens = more.classTokens ?? (kind === "siglip_vision_model" ? 0 : 1);
-  const placed = side * side + classTokens;
+  const placed = count + classTokens;
   const tokens = placed + (more.registers ?? 0);
   const bias = isVit
     ? { ...allBias, ...(flagOr(config, "qkv_bias", true) ? {} : { query: false, key: false, value: false }) }
@@ -43,7 +45,14 @@ export function readVitLike(
     ...((more.registers ?? 0) > 0 ? [{ name: "registers", shape: [more.registers ?? 0, hidden] }] : []),
     ...(kind === "clip_vision_model" ? [{ name: "pre_norm", shape: [2, hidden] }] : []),
   ];
-  const patches = cutting({ hidden, channels, patch, side, bias: kind !== "clip_vision_model" });
+  const patches: ExtraConvolution = {
+    name: more.overlapping === undefined ? "patches" : "overlapping_patches",
+    inWidth: channels,
+    outWidth: hidden,
+    kernel: patch * patch,
+    bias: kind !== "clip_vision_model",
+    positions: count,
+  };
   const width = more.width ?? config.size("intermediate_size");
   const attention = softmax({ heads, kvHeads: heads, headDim: hidden / heads }, null, {
     causal: false,
@@ -86,18 +95,6 @@ export function readVitLike(
     ],
     dtypes: readDtypes(config),
   };
-}
-
-/** The convolution that makes a token of each patch. */
-function cutting(parts: {
-  readonly hidden: number;
-  readonly channels: number;
-  readonly patch: number;
-  readonly side: number;
-  readonly bias: boolean;
-}): ExtraConvolution {
-  const { hidden, channels, patch, side, bias } = parts;
-  return { name: "patches", inWidth: channels, outWidth: hidden, kernel: patch * patch, bias, positions: side * side };
 }
 
 export const vitReaders: Readonly<Record<string, Reader>> = {
