@@ -57,6 +57,7 @@ import { visionTextReaders } from "./vl-text.js";
 import { flatDefaults, flatReaders } from "./wrapped-text.js";
 import { xformerReaders } from "./xformer.js";
 import { sambaYReaders } from "./sambay.js";
+import { seamlessReaders } from "./seamless.js";
 import { step3Readers } from "./step3.js";
 import { readQuantisation } from "./quantisation/read.js";
 import type { Reader, ReaderResult } from "./reader.js";
@@ -117,6 +118,7 @@ const readers: ReadonlyMap<string, Reader> = new Map<string, Reader>(
     ...trOcrReaders,
     ...decoderKinReaders,
     ...transfoXlReaders,
+    ...seamlessReaders,
     ...flatReaders,
     "encoder-decoder": readTwo,
     "vision-encoder-decoder": readTwo,
