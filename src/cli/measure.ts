@@ -18,7 +18,7 @@ import {
   measureModel,
   threadsText,
 } from "../study/measure.js";
-import { measureUntil, onlyDepth, onlyPhase, startLengths } from "../study/measure-until.js";
+import { measureUntil, startLengths } from "../study/measure-until.js";
 import type { Goal } from "../study/until.js";
 import type { LoadedModel } from "../model/stored.js";
 import { isLocalGguf, measureGguf } from "../study/measure-gguf.js";
@@ -66,7 +66,7 @@ export const setUpMeasure: SetUp = (command, io, setExitCode) => {
       new Option(
         "--until <share@length>",
         "measure whatever tells this length best, until its interval is this narrow or --time is spent, as 10%@32k; " +
-          "with --phase decode a context, with one of --depths new tokens after so many cached",
+          "of each --phase, for decode a context, and of prefills after each of --depths cached tokens",
       ).argParser(goal),
     )
     .addOption(
@@ -85,7 +85,7 @@ Examples:
   nsquared measure SmolLM2-135M --attention naive --lengths 128..1k --json
   nsquared measure SmolLM2-135M --until 10%@32k --time 2m
   nsquared measure SmolLM2-135M --until 10%@32k --phase decode --time 2m
-  nsquared measure SmolLM2-135M --until 10%@4k --depths 16k --time 2m
+  nsquared measure SmolLM2-135M --until 10%@4k --depths 0,16k --time 2m
   nsquared measure SmolLM2-135M --provider webgpu --lengths 128..8k
   nsquared measure ./model.gguf --lengths 128..4k --phase prefill,decode
   nsquared measure http://127.0.0.1:8000/v1 --model-name my-model --lengths 256..16k --phase prefill,decode --yes
@@ -109,8 +109,7 @@ Exit codes: 0 done, 2 bad input, 3 some cells failed, 130 stopped by Ctrl-C (wha
           setExitCode(nothingMeasured(io));
           return;
         }
-        const { until } = answered;
-        const document = { ...measureDocumentOf(answered), ...(until === undefined ? {} : { until }) };
+        const document = { ...measureDocumentOf(answered), ...untilParts(answered.until ?? []) };
         emit(io, options.json, document, () => measureText(answered, document, options.resume));
         setExitCode(exitCodeOf(answered.run));
         return;
@@ -135,7 +134,7 @@ Exit codes: 0 done, 2 bad input, 3 some cells failed, 130 stopped by Ctrl-C (wha
           const wanted = { ...plain, lengths, depths: options.depths, timeLimitSeconds: options.time ?? 0 };
           return measureUntil(model, wanted, aim, { runtime: llama ? "llama" : "onnx", device }, world);
         });
-        const document = { ...measureDocumentOf(recorded, doubts), until };
+        const document = { ...measureDocumentOf(recorded, doubts), ...untilParts(until) };
         emit(io, options.json, document, () => measureText(recorded, document, options.resume));
         setExitCode(exitCodeOf(recorded.run));
         return;
@@ -172,11 +171,10 @@ function goal(text: string): Goal {
 const leastHalfWidth = 1e-4;
 
 function assertUntil(options: Options): void {
-  const { until, time, resume, phase, depths } = options;
+  const { until, time, resume } = options;
   if (until === undefined) return;
   const wrong = (key: string, expected: string) => badInput("option-alone", { where: "--until", key, expected });
   if (time === undefined) throw wrong("--time", "how long may measuring take at most, as 2m");
-  onlyDepth(depths, onlyPhase(phase));
   if (resume !== undefined) throw wrong("--resume", "a run that decides its own lengths is not resumed; leave one out");
 }
 
@@ -297,7 +295,7 @@ function measureText({ run, path }: Recorded, document: MeasureDocument, resumed
     "",
     samplesTable(run, document.lengths),
     "",
-    ...(document.until === undefined ? [] : [untilText(document.until), ""]),
+    ...(document.until === undefined ? [] : [...(document.untilEach ?? [document.until]).map(untilText), ""]),
     ...document.warnings.map(({ message }) => `warning: ${message}`),
     `run: ${path}`,
     ...(run.status === "complete" || document.until !== undefined
@@ -314,10 +312,19 @@ const stopped = {
   interrupted: "not reached: stopped by hand",
 } as const;
 
+/** Of several laws the least known stands for all. */
+function untilParts(each: readonly UntilDocument[]): Pick<MeasureDocument, "until" | "untilEach"> {
+  const width = ({ reached, halfWidth }: UntilDocument): number =>
+    (halfWidth ?? Number.POSITIVE_INFINITY) + (reached ? 0 : 1e6);
+  const [least] = [...each].sort((left, right) => width(right) - width(left));
+  if (least === undefined) return {};
+  return { until: least, ...(each.length > 1 ? { untilEach: [...each] } : {}) };
+}
+
 /** Whether the wanted interval was reached, and of which law it is. */
-function untilText({ n, cached, wanted, reason, law, ...at }: UntilDocument): string {
+function untilText({ phase, n, cached, wanted, reason, law, ...at }: UntilDocument): string {
   const after = cached === 0 ? "" : ` after ${tokens(cached)} cached`;
-  const head = `±${percent(wanted)} at ${tokens(n)}${after}: ${stopped[reason]}`;
+  const head = `${phase}, ±${percent(wanted)} at ${tokens(n)}${after}: ${stopped[reason]}`;
   if (at.seconds === null || at.low === null || at.high === null || at.halfWidth === null) return head;
   const far = at.factor !== null && at.factor > 1 ? `, ${significant(at.factor)} times the longest measured` : "";
   const doubt = at.canTell ? "" : "; but the samples can't tell (nsquared fit says why)";

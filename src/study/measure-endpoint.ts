@@ -19,7 +19,7 @@ import {
   lengthOf,
 } from "../runs/schema.js";
 import type { UntilDocument } from "./documents/measure.js";
-import { onlyDepth, onlyPhase, untilDocument } from "./measure-until.js";
+import { untilDocuments } from "./measure-until.js";
 import {
   type EndpointEstimate,
   type PlanOptions,
@@ -59,7 +59,7 @@ export interface EndpointWorld {
 
 export interface EndpointMeasurement extends Recorded {
   readonly estimate: EndpointEstimate;
-  readonly until?: UntilDocument;
+  readonly until?: readonly UntilDocument[];
 }
 
 const defaultTimeout = 600;
@@ -140,8 +140,8 @@ export async function measureEndpoint(
         : affordable;
     for (const { message } of warnings.slice(said)) world.say(`warning: ${message}`);
     const plan = planOf(cells);
-    const aim = options.goal === undefined ? null : untilPlan(options.goal, plan, runner, decodeSteps);
-    const rule = aim === null ? null : untilRule(aim);
+    const aims = options.goal === undefined ? null : untilPlans(options.goal, plan, runner, decodeSteps);
+    const rule = aims === null ? null : untilRule(aims);
     const next = stopAtTokens(rule?.next ?? remainder?.next, plan, runner, options, decodeSteps, warnings);
     const recorded = await recordRun({
       runner,
@@ -160,25 +160,23 @@ export async function measureEndpoint(
       signal,
       doubts: () => [...warnings, ...runner.warnings()],
     });
-    if (aim === null || rule === null) return { ...recorded, estimate };
-    return { ...recorded, estimate, until: untilDocument(recorded, aim, rule) };
+    if (aims === null || rule === null) return { ...recorded, estimate };
+    return { ...recorded, estimate, until: untilDocuments(recorded, aims, rule) };
   } finally {
     await runner.close();
   }
 }
 
 /**
- * The plan of a run towards a goal, from the cells of its first blocks. A context that the server doesn't name is met by
- * a prompt that it refuses: nothing as long is asked for again.
+ * The plans of a run towards a goal, from the cells of its first blocks: one for each phase and depth. A context that the
+ * server doesn't name is met by a prompt that it refuses: nothing as long is asked for again.
  */
-function untilPlan(goal: Goal, plan: Plan, { probe }: OpenAiRunner, decodeSteps: number): UntilPlan {
+function untilPlans(goal: Goal, plan: Plan, { probe }: OpenAiRunner, decodeSteps: number): UntilPlan[] {
   const { cells, repeat, warmups, timeLimitSeconds } = plan;
   const batches = new Set(cells.map(({ batch }) => batch));
-  const phase = onlyPhase([...new Set(cells.map((cell) => cell.phase))].filter((one) => one !== "reference"));
-  const depth = onlyDepth([...new Set(cells.map(cachedBefore))], phase);
   const [batch = 1] = batches;
   if (batches.size > 1) {
-    const expected = "one number: the interval is of one law";
+    const expected = "one number: each of them has a law of its own";
     throw badInput("until-batches", {
       where: "--until",
       key: "--concurrency",
@@ -186,18 +184,26 @@ function untilPlan(goal: Goal, plan: Plan, { probe }: OpenAiRunner, decodeSteps:
       expected,
     });
   }
-  return {
-    goal,
-    phase,
-    batch,
-    depth,
-    start: [...new Set(cells.map(lengthOf))],
-    repeat,
-    warmups,
-    seconds: timeLimitSeconds ?? Number.POSITIVE_INFINITY,
-    longest: Math.min(goal.n, (probe.contextLimit ?? Number.POSITIVE_INFINITY) - depth - decodeSteps - 1),
-    curve: null,
-  };
+  const laws = new Map<string, UntilPlan>();
+  for (const cell of cells) {
+    if (cell.phase === "reference") continue;
+    const depth = cachedBefore(cell);
+    const key = `${cell.phase} ${depth}`;
+    const before = laws.get(key);
+    laws.set(key, {
+      goal,
+      phase: cell.phase,
+      batch,
+      depth,
+      start: [...(before?.start ?? []), lengthOf(cell)],
+      repeat,
+      warmups,
+      seconds: timeLimitSeconds ?? Number.POSITIVE_INFINITY,
+      longest: Math.min(goal.n, (probe.contextLimit ?? Number.POSITIVE_INFINITY) - depth - decodeSteps - 1),
+      curve: null,
+    });
+  }
+  return [...laws.values()];
 }
 
 /** @throws NsquaredError where prefills at depth could not be told from whole ones */

@@ -1,4 +1,3 @@
-import { badInput } from "../base/errors.js";
 import type { DeviceRecord } from "../hardware/record.js";
 import { availableMemory } from "../measure/onnx-node.js";
 import type { Recorded } from "../measure/record.js";
@@ -37,43 +36,19 @@ function isCalibrated(device: DeviceRecord | null, options: MeasureOptions): dev
   );
 }
 
-/** @throws NsquaredError where several phases are asked for */
-export function onlyPhase(phases: readonly MeasuredPhase[]): MeasuredPhase {
-  const [phase, more] = phases;
-  if (phase !== undefined && more === undefined) return phase;
-  throw badInput("until-phases", {
-    where: "--until",
-    key: "--phase",
-    found: phases.join(","),
-    expected: "one phase: the interval is of one law",
-  });
+/** Each law that is to be known: of every phase, and of prefills after every number of cached tokens. */
+function lawsWanted(
+  phases: readonly MeasuredPhase[],
+  depths: readonly number[],
+): { readonly phase: MeasuredPhase; readonly depth: number }[] {
+  return phases.flatMap((phase) => (phase === "prefill" ? depths : [0]).map((depth) => ({ phase, depth })));
 }
 
-/**
- * The tokens cached before each prefill: the interval is of the law over the new tokens after them.
- *
- * @throws NsquaredError where several depths are asked for, or one of decode steps, whose length it is
- */
-export function onlyDepth(depths: readonly number[], phase: MeasuredPhase): number {
-  const [depth = 0, more] = depths;
-  const wrong = (expected: string) =>
-    badInput("until-depths", { where: "--until", key: "--depths", found: depths.join(","), expected });
-  if (more !== undefined) {
-    throw wrong(
-      "one depth: the interval is of the law over new tokens after so many cached ones; a plain run with several, and nsquared fit, tell the law over both",
-    );
-  }
-  if (depth > 0 && phase !== "prefill") {
-    throw wrong(`none with --phase ${phase}: the length of a decode step is its context`);
-  }
-  return depth;
-}
-
-/** What a run that was to reach a goal knows of it. */
-export function untilDocument({ run }: Recorded, plan: UntilPlan, rule: UntilRule): UntilDocument {
+function documentOf({ run }: Recorded, plan: UntilPlan, rule: UntilRule): UntilDocument {
   const found = reachedBy(run.samples, plan);
   const at = found?.prediction;
   return {
+    phase: plan.phase,
     n: plan.goal.n,
     cached: plan.depth,
     wanted: plan.goal.halfWidth,
@@ -89,6 +64,11 @@ export function untilDocument({ run }: Recorded, plan: UntilPlan, rule: UntilRul
   };
 }
 
+/** What a run that was to reach a goal knows of it, law by law. */
+export function untilDocuments(recorded: Recorded, plans: readonly UntilPlan[], rule: UntilRule): UntilDocument[] {
+  return plans.map((plan) => documentOf(recorded, plan, rule));
+}
+
 /**
  * Measures a model on this machine until the interval at a length is as narrow as wanted, or the time is spent. Which
  * lengths come next is decided while measuring, by the law so far.
@@ -96,7 +76,7 @@ export function untilDocument({ run }: Recorded, plan: UntilPlan, rule: UntilRul
  * @param runtime ONNX Runtime with synthetic weights, or llama.cpp with the file's own
  * @param device this machine's calibration, where there is one: the interval is then the physical law's. It is of ONNX
  *   Runtime, and says nothing of llama.cpp
- * @throws NsquaredError as `measureModel` and `measureGguf` do, and where more than one phase is asked for
+ * @throws NsquaredError as `measureModel` and `measureGguf` do
  */
 export async function measureUntil(
   model: LoadedModel,
@@ -104,32 +84,31 @@ export async function measureUntil(
   goal: Goal,
   { runtime, device }: { readonly runtime: "onnx" | "llama"; readonly device: DeviceRecord | null },
   world: MeasureWorld,
-): Promise<{ readonly recorded: Recorded; readonly until: UntilDocument }> {
+): Promise<{ readonly recorded: Recorded; readonly until: readonly UntilDocument[] }> {
   const options = { ...defaultMeasureOptions, ...wanted };
-  const phase = onlyPhase(options.phases);
-  const depth = onlyDepth(options.depths, phase);
   const available = (world.availableBytes ?? availableMemory)();
   const { attention, batch } = options;
   const llama = runtime === "llama";
-  const plan = {
-    goal,
-    phase,
-    batch,
-    depth,
-    start: options.lengths,
-    repeat: options.repeat,
-    warmups: options.warmups,
-    seconds: wanted.timeLimitSeconds,
-    longest: llama
-      ? Math.max(0, longestInLlama(model, goal.n + depth, options, available) - depth)
-      : longestThatFits(model, phase, goal.n, options, available),
-    curve:
-      !llama && isCalibrated(device, options)
-        ? curveToMeasure(model, device, { phase, batch, attention }, depth)
-        : null,
-  };
-  const rule = untilRule(plan);
-  const adapted = { ...options, adaptive: { next: rule.next, longest: plan.longest + depth } };
+  const calibrated = !llama && isCalibrated(device, options) ? device : null;
+  const plans = lawsWanted(options.phases, options.depths).map(
+    ({ phase, depth }): UntilPlan => ({
+      goal,
+      phase,
+      batch,
+      depth,
+      start: options.lengths,
+      repeat: options.repeat,
+      warmups: options.warmups,
+      seconds: wanted.timeLimitSeconds,
+      longest: llama
+        ? Math.max(0, longestInLlama(model, goal.n + depth, options, available) - depth)
+        : longestThatFits(model, phase, goal.n, { ...options, depths: [depth] }, available),
+      curve: calibrated === null ? null : curveToMeasure(model, calibrated, { phase, batch, attention }, depth),
+    }),
+  );
+  const rule = untilRule(plans);
+  const longest = Math.max(...plans.map((plan) => plan.longest + plan.depth));
+  const adapted = { ...options, adaptive: { next: rule.next, longest } };
   const recorded = await (llama ? measureGguf : measureModel)(model, adapted, world);
-  return { recorded, until: untilDocument(recorded, plan, rule) };
+  return { recorded, until: untilDocuments(recorded, plans, rule) };
 }

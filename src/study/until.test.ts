@@ -25,7 +25,7 @@ async function measured(wanted: Partial<UntilPlan>, seed = 1, noise = 0.02) {
     curve: null,
     ...wanted,
   };
-  const rule = untilRule(plan);
+  const rule = untilRule([plan]);
   const clock = manualClock();
   const run = await measure(
     syntheticRunner({ laws: { prefill: law, decode: step }, noise, seed }),
@@ -98,5 +98,38 @@ describe("measuring until an interval is narrow enough", () => {
     const { run, reached } = await measured({ depth: 4096 });
     expect(reached?.reached).toBe(true);
     expect(new Set(run.samples.map(({ depth }) => depth))).toEqual(new Set([4096]));
+  });
+
+  test("several laws share the blocks and the time, and one that is known takes no more of either", async () => {
+    const base: UntilPlan = {
+      goal: { halfWidth: 0.1, n: 16_384 },
+      phase: "prefill",
+      batch: 1,
+      depth: 0,
+      start: [128, 256, 512, 1024],
+      repeat: 3,
+      warmups: 1,
+      seconds: 120,
+      longest: 16_384,
+      curve: null,
+    };
+    const plans: UntilPlan[] = [base, { ...base, phase: "decode" }];
+    const rule = untilRule(plans);
+    const run = await measure(
+      syntheticRunner({ laws: { prefill: law, decode: step }, noise: 0.02, seed: 3 }),
+      {
+        cells: plans.flatMap((plan) => plan.start.map((n) => cellOf(plan.phase, n, 1))),
+        reference: null,
+        repeat: 3,
+        warmups: 1,
+        timeLimitSeconds: 120,
+      },
+      { clock: manualClock(), journal: memoryJournal(), random: seededRandom(1), next: rule.next },
+    );
+    expect(rule.stoppedFor()).toBe("reached");
+    expect(plans.map((plan) => reachedBy(run.samples, plan)?.reached)).toEqual([true, true]);
+    const last = (phase: string) =>
+      Math.max(...run.samples.filter((one) => one.phase === phase).map(({ block }) => block));
+    expect(last("decode")).not.toBe(last("prefill"));
   });
 });

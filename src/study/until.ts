@@ -106,10 +106,14 @@ function goalCell({ phase, batch, depth }: UntilPlan, length: number): Cell {
   return withDepth(cellOf(phase, length, batch), depth);
 }
 
-/** The cells of the next block: lengths that narrow the interval at the goal most for their time. */
-function designed(blind: LawFit, samples: readonly Sample[], plan: UntilPlan): Cell[] {
+/**
+ * The cells of the next block: lengths that narrow the interval at the goal most for their time.
+ *
+ * @param share of the time that is left which they may take
+ */
+function designed(blind: LawFit, samples: readonly Sample[], plan: UntilPlan, share: number): Cell[] {
   const { goal, warmups } = plan;
-  const left = (plan.seconds - (samples.at(-1)?.at ?? 0)) * planned;
+  const left = (plan.seconds - (samples.at(-1)?.at ?? 0)) * planned * share;
   if (!(left > 0)) return [];
   const target = Math.max(goal.n, blind.range.from);
   const longest = longestLeft(samples, plan);
@@ -132,24 +136,29 @@ function designed(blind: LawFit, samples: readonly Sample[], plan: UntilPlan): C
 }
 
 /**
- * The stop rule and the adaptive plan of `measure --until`: after the first blocks the law is fitted again before each
- * block, which then holds the lengths of the optimal design (`nextLengths`).
+ * The stop rule and the adaptive plan of `measure --until`: after the first blocks the laws are fitted again before each
+ * block, which then holds the lengths of the optimal design (`nextLengths`) of each goal that is not reached yet.
+ *
+ * @param plans one for each law: of a phase, after so many cached tokens; alike in their first blocks and their time
  */
-export function untilRule(plan: UntilPlan): UntilRule {
+export function untilRule(plans: readonly UntilPlan[]): UntilRule {
   let reason: UntilReason = "time";
-  const first = plan.start.map((n) => goalCell(plan, n));
+  const repeat = Math.max(...plans.map((plan) => plan.repeat));
+  const seconds = Math.min(...plans.map((plan) => plan.seconds));
+  const first = (plan: UntilPlan): Cell[] => plan.start.map((n) => goalCell(plan, n));
   return {
     next: (samples, block) => {
-      if (block < plan.repeat) return first;
-      const now = fitted(samples, plan);
-      if (now === null) return first;
-      if (now.reached.reached) {
+      if (block < repeat) return plans.flatMap(first);
+      const known = plans.map((plan) => ({ plan, now: fitted(samples, plan) }));
+      const open = known.filter(({ now }) => now?.reached.reached !== true);
+      if (open.length === 0) {
         reason = "reached";
         return null;
       }
-      const cells = designed(now.blind, samples, plan);
+      const cells = open.flatMap(({ plan, now }) =>
+        now === null ? first(plan) : designed(now.blind, samples, plan, 1 / open.length),
+      );
       if (cells.length > 0) return cells;
-      const { seconds } = plan;
       reason = (samples.at(-1)?.at ?? 0) > seconds / 2 ? "time" : "no-better-length";
       return null;
     },

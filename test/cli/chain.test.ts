@@ -142,9 +142,7 @@ describe("the command line", () => {
     for (const [words, message] of [
       [["--until", "10%@64"], "--time is missing"],
       [["--until", "ten@64", "--time", "1s"], "expected a share"],
-      [["--until", "10%@64", "--time", "1s", "--phase", "prefill,decode"], "one phase"],
-      [["--until", "10%@64", "--time", "1s", "--depths", "0,8"], "one depth"],
-      [["--until", "10%@64", "--time", "1s", "--depths", "8", "--phase", "decode"], "is its context"],
+      [["--until", "10%@64", "--time", "1s", "--resume", "no.json"], "no.json"],
     ] as const) {
       const refused = await command(["measure", config, ...words]);
       expect(refused.code).toBe(2);
@@ -152,24 +150,21 @@ describe("the command line", () => {
     }
   });
 
-  test("measures until a context, or a prefill after cached tokens, is known well enough", async () => {
-    const start = ["--time", "4s", "--lengths", "8,16,32", "--json"];
-    const wanted = [
-      { words: ["--until", "90%@64", "--phase", "decode"], n: 64, cached: 0, phase: "decode" },
-      { words: ["--until", "90%@64", "--depths", "16"], n: 64, cached: 16, phase: "prefill" },
-    ];
-    for (const { words, n, cached, phase } of wanted) {
-      const out = join(folder.path, `until-${phase}.json`);
-      const { until, samples } = measureDocument.parse(
-        await json(["measure", config, ...words, ...start, "--out", out]),
-      );
-      expect(until).toMatchObject({ n, cached });
-      expect(until?.low).toBeLessThanOrEqual(until?.seconds ?? 0);
-      const timed = samples.filter((sample) => sample.phase !== "reference");
-      expect(new Set(timed.map((sample) => `${sample.phase} ${sample.cached}`))).toEqual(
-        new Set([`${phase} ${cached}`]),
-      );
+  test("measures until a context, and prefills after cached tokens, are known well enough", async () => {
+    const out = join(folder.path, "until-each.json");
+    const words = ["--until", "90%@64", "--phase", "prefill,decode", "--depths", "0,16", "--lengths", "8,16,32"];
+    const { until, untilEach, samples } = measureDocument.parse(
+      await json(["measure", config, ...words, "--time", "6s", "--out", out]),
+    );
+    const laws = ["prefill 0", "prefill 16", "decode 0"];
+    expect(untilEach?.map(({ phase, cached }) => `${phase} ${cached}`)).toEqual(laws);
+    expect(untilEach).toContainEqual(until);
+    for (const { n, low, seconds } of untilEach ?? []) {
+      expect(n).toBe(64);
+      expect(low).toBeLessThanOrEqual(seconds ?? 0);
     }
+    const timed = samples.filter(({ phase }) => phase !== "reference");
+    expect(new Set(timed.map(({ phase, cached }) => `${phase} ${cached}`))).toEqual(new Set(laws));
   });
 
   test("warns, but measures, beyond the model's own context", async () => {

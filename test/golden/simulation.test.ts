@@ -83,6 +83,15 @@ describe("on data with known laws", () => {
     expect(counts.selected).toBeGreaterThan(0.9);
   });
 
+  test("few lengths and repeats, outliers among them, still show a pure n² and two regimes for what they are", () => {
+    const alone = simulated("quadratic alone", 0);
+    atMost(1 - (alone.selected ?? 0), 0.03);
+    within(alone.reach, 0.965);
+    const regimes = simulated("two regimes", 0, 0.05);
+    atMost(1 - (regimes.selected ?? 0), 0.035);
+    within(regimes.reach, 0.95);
+  });
+
   test("decode over the context is a straight line, and its intervals hold", () => {
     [0, 1].forEach((index) => {
       const counts = simulated("decode", index, 0.01);

@@ -2,6 +2,27 @@ import { z } from "zod";
 import { statuses } from "../../runs/schema.js";
 import { amount, warning } from "./common.js";
 
+/** How well a length is known of one law, beside how well it is wanted. */
+const until = z.object({
+  phase: z.string(),
+  n: amount,
+  /** Tokens cached before the prefill whose n that is. */
+  cached: amount,
+  /** Wanted half-width of the interval over the time, and the one that was reached; null without an interval. */
+  wanted: amount,
+  halfWidth: amount.nullable(),
+  reached: z.boolean(),
+  reason: z.enum(["reached", "time", "no-better-length", "interrupted"]),
+  /** The law that the interval is of: `physical`, or one of the samples alone. */
+  law: z.string().nullable(),
+  seconds: amount.nullable(),
+  low: amount.nullable(),
+  high: amount.nullable(),
+  /** n over the longest length measured. */
+  factor: amount.nullable(),
+  canTell: z.boolean(),
+});
+
 /** `nsquared measure --json`. `n` is the length: new tokens of a prefill, the context of a decode step. */
 export const measureDocument = z.object({
   schema: z.literal("nsquared/measure@1"),
@@ -42,29 +63,12 @@ export const measureDocument = z.object({
       serverSeconds: z.number().nullable(),
     }),
   ),
-  /** With `--until`: how well the wanted length is known, and why measuring stopped. */
-  until: z
-    .object({
-      n: amount,
-      /** Tokens cached before the prefill whose n that is. */
-      cached: amount,
-      /** Wanted half-width of the interval over the time, and the one that was reached; null without an interval. */
-      wanted: amount,
-      halfWidth: amount.nullable(),
-      reached: z.boolean(),
-      reason: z.enum(["reached", "time", "no-better-length", "interrupted"]),
-      /** The law that the interval is of: `physical`, or one of the samples alone. */
-      law: z.string().nullable(),
-      seconds: amount.nullable(),
-      low: amount.nullable(),
-      high: amount.nullable(),
-      /** n over the longest length measured. */
-      factor: amount.nullable(),
-      canTell: z.boolean(),
-    })
-    .optional(),
+  /** With `--until`: how well the wanted length is known, and why measuring stopped; of several laws the least known. */
+  until: until.optional(),
+  /** Each law that was to be known, where there are several: of a phase, after so many cached tokens. */
+  untilEach: z.array(until).optional(),
   warnings: z.array(warning),
 });
-export type UntilDocument = NonNullable<MeasureDocument["until"]>;
+export type UntilDocument = z.infer<typeof until>;
 export type MeasuredRow = MeasureDocument["lengths"][number];
 export type MeasureDocument = z.infer<typeof measureDocument>;
