@@ -79,6 +79,23 @@ describe("SigLIP behind other wrappers", () => {
     expect(parametersOf(config) - text).toBe(siglip(1152, 4304, 27, 980, 14) + projector);
   });
 
+  test("Command A Vision: SigLIP's head is there unless the file says otherwise; half of the network is a gate", () => {
+    const text_config = { ...mistral, ...sizes, model_type: "cohere2" };
+    const text = parametersOf({ ...text_config, architectures: ["Cohere2ForCausalLM"] });
+    const config = (more: object) => ({
+      model_type: "cohere2_vision",
+      architectures: ["Cohere2VisionForConditionalGeneration"],
+      alignment_intermediate_size: 2048,
+      text_config,
+      vision_config: { ...vision, model_type: "siglip_vision_model", ...more },
+    });
+    const projector = linear(4 * 1152, 2048) + linear(1024, 512);
+    const head = 1152 + 4 * linear(1152, 1152) + 2 * 1152 + linear(1152, 4304) + linear(4304, 1152);
+    const tower = siglip(1152, 4304, 27, 980, 14) + projector;
+    expect(parametersOf(config({ vision_use_head: false })) - text).toBe(tower);
+    expect(parametersOf(config({})) - text).toBe(tower + head);
+  });
+
   test("Aria's table of queries is checked", () => {
     const config = {
       model_type: "aria",

@@ -112,7 +112,7 @@ const gemma3n = (num_hidden_layers: number, num_kv_shared_layers: number, interm
  * Sizes of published checkpoints, whole, with towers. Counts: hub metadata of safetensors in a public table of the
  * GIMMICK benchmark's code (InternVL 2.5, Phi-3.5-vision, Qwen2-VL); `numel` sums that users of transformers
  * printed (LLaVA 1.5, PaliGemma, SmolVLM); KerasHub's card (Mistral Small 3.2); the hub's API for safetensors as public
- * notes state it (Gemma 3n).
+ * notes and tables state it (Gemma 3n, LFM2-VL).
  */
 const published: readonly (readonly [string, object, number])[] = [
   ["llava-hf/llava-1.5-7b-hf", llava, 7_063_427_072],
@@ -203,6 +203,43 @@ const published: readonly (readonly [string, object, number])[] = [
       },
     },
     24_011_361_280,
+  ],
+  [
+    "LiquidAI/LFM2-VL-450M",
+    {
+      model_type: "lfm2_vl",
+      architectures: ["Lfm2VlForConditionalGeneration"],
+      downsample_factor: 2,
+      projector_bias: true,
+      projector_hidden_size: 2560,
+      text_config: {
+        model_type: "lfm2",
+        block_auto_adjust_ff_dim: true,
+        block_ff_dim: 6656,
+        block_ffn_dim_multiplier: 1,
+        block_multiple_of: 256,
+        conv_L_cache: 3,
+        conv_bias: false,
+        full_attn_idxs: [2, 5, 8, 10, 12, 14],
+        hidden_size: 1024,
+        norm_eps: 1e-5,
+        num_attention_heads: 16,
+        num_hidden_layers: 16,
+        num_key_value_heads: 8,
+        vocab_size: 65_536,
+      },
+      vision_config: {
+        model_type: "siglip2_vision_model",
+        hidden_size: 768,
+        intermediate_size: 3072,
+        num_attention_heads: 12,
+        num_hidden_layers: 12,
+        num_patches: 256,
+        patch_size: 16,
+        vision_use_head: false,
+      },
+    },
+    450_822_656,
   ],
   ["google/gemma-3n-E2B-it", gemma3n(30, 10, 8192), 5_439_438_272],
   ["google/gemma-3n-E4B-it", gemma3n(35, 15, 16_384), 7_849_978_192],

@@ -53,6 +53,8 @@ export const composites: Readonly<Record<string, Composite>> = {
   idefics2: { text: "mistral", nested, vision: siglipVision.idefics2 },
   janus: { text: "llama", nested, vision: siglipVision.janus },
   florence2: { text: "bart", nested, vision: convolvedVision.daVit },
+  lfm2_vl: { text: "lfm2", nested, vision: siglipVision.lfm2 },
+  cohere2_vision: { text: "cohere2", nested, vision: siglipVision.cohere2 },
   ovis2: { text: "qwen2", nested, vision: wrappedVision.ovis2 },
   granite_speech: { text: "granite", nested, vision: null },
   phi4mm: { text: "phi3", nested, vision: null },

@@ -79,13 +79,47 @@ const paligemma: VisionReader = (given, textHidden, whole) => {
 /** SigLIP's own model of two towers: the pooling head is its end (models/siglip). */
 const alone: VisionReader = (config) => siglip(siglipClass(config), { pooled: true, linears: [] });
 
-/** models/siglip2: the same over patches that come cut, in any number up to that of the table's places. */
-const second: VisionReader = (config) => {
+/** Keys of siglip2_vision_model in SigLIP's words: its patches come cut, in any number up to that of the table's places. */
+function cutPatches(config: ConfigReader): ConfigReader {
   const patches = config.derived("num_patches", size, "class default of siglip2_vision_model", () => 256);
   const side = Math.round(Math.sqrt(patches));
   if (side * side !== patches) throw config.bad("num_patches", patches, "expected a square");
   const patch = config.derived("patch_size", size, "class default of siglip2_vision_model", () => 16);
-  return alone(config.with({ image_size: side * patch, patch_size: patch }), 0, config);
+  return siglipClass(config.with({ image_size: side * patch, patch_size: patch }));
+}
+
+/** models/siglip2: the same over such patches. */
+const second: VisionReader = (config) => siglip(cutPatches(config), { pooled: true, linears: [] });
+
+/** LFM2-VL: SigLIP 2, four patches joined, a network of two layers (models/lfm2_vl). */
+const lfm2: VisionReader = (given, textHidden, whole) => {
+  const config = cutPatches(given);
+  const joined = config.size("hidden_size") * whole.derived("downsample_factor", size, "class default", () => 2) ** 2;
+  const inner = whole.derived("projector_hidden_size", size, "class default", () => 2560);
+  const bias = whole.derived("projector_bias", flag, "class default", () => true);
+  const normed = whole.derived("projector_use_layernorm", flag, "class default", () => true);
+  return siglip(config, {
+    pooled: true,
+    linears: [linear("project_in", joined, inner, bias), linear("project_out", inner, textHidden, bias)],
+    weights: normed ? [norm2("project_norm", joined)] : [],
+  });
+};
+
+/** Command A Vision: as Aya Vision, without the norm (models/cohere2_vision). */
+const cohere2: VisionReader = (given, textHidden, whole) => {
+  const config = ofClass(given, whole, "siglip_vision_model", {
+    ...so400m,
+    intermediate_size: 3072,
+    image_size: 512,
+    num_attention_heads: 12,
+    patch_size: 16,
+  });
+  const joined = config.size("hidden_size") * whole.derived("downsample_factor", size, "class default", () => 2) ** 2;
+  const inner = whole.derived("alignment_intermediate_size", size, "class default", () => 36_864);
+  return siglip(config, {
+    pooled: true,
+    linears: [linear("project_in", joined, inner), linear("project_out", inner / 2, textHidden)],
+  });
 };
 
 /** Gemma 3 and T5Gemma 2: SigLIP with its head unless the file says otherwise, patches pooled, one projection. */
@@ -238,4 +272,16 @@ const janus: VisionReader = (given, _textHidden, whole) => {
   return { ...result, layers };
 };
 
-export const siglipVision = { paligemma, alone, second, gemma, idefics2, idefics3, aya, aria, janus } as const;
+export const siglipVision = {
+  paligemma,
+  alone,
+  second,
+  gemma,
+  idefics2,
+  idefics3,
+  aya,
+  cohere2,
+  lfm2,
+  aria,
+  janus,
+} as const;
