@@ -49,7 +49,6 @@ test("adept/fuyu-8b has the parameters of its checkpoint: patches are projected 
 
 describe("what a wrapper has beside its language model is named and not counted", () => {
   const wrapped: readonly (readonly [string, string, string])[] = [
-    ["cohere2_vision", "cohere2", "text_config"],
     ["perception_lm", "llama", "text_config"],
     ["video_llama_3", "qwen2", "text_config"],
     ["exaone4_5", "exaone4", "text_config"],
@@ -60,7 +59,7 @@ describe("what a wrapper has beside its language model is named and not counted"
     ["h2ovl_chat", "mistral", "llm_config"],
   ];
   test.each(wrapped)("%s holds %s", (type, text, key) => {
-    const own = { ...sizes, model_type: text, ...(text === "cohere2" ? { layer_norm_eps: 1e-5 } : {}) };
+    const own = { ...sizes, model_type: text };
     const model = described({
       model_type: type,
       architectures: ["ForConditionalGeneration"],

@@ -27,8 +27,6 @@ const fuyu: VisionReader = (unused, textHidden, whole) => {
 };
 
 export const textComposites: Readonly<Record<string, Wrapper>> = {
-  cohere2_vision: around("cohere2"),
-  lfm2_vl: around("lfm2"),
   got_ocr2: around("qwen2"),
   perception_lm: around("llama"),
   video_llama_3: around("qwen2"),
