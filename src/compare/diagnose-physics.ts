@@ -31,7 +31,8 @@ const leastOfItself = 0.85;
  * their medians.
  */
 export function physicsOfSamples(samples: readonly DiagnosedSample[]): Physics {
-  const { constant, linear, quadratic } = smoothLaw(shapeGroups(samples));
+  const groups = shapeGroups(samples);
+  const { constant, linear, quadratic } = smoothLaw(groups);
   const attention = (n: number): number => quadratic * n * n;
   const seconds = (n: number): number => constant + linear * n + attention(n);
   return {
@@ -41,12 +42,37 @@ export function physicsOfSamples(samples: readonly DiagnosedSample[]): Physics {
     least: (n) => leastOfItself * seconds(n),
     measured: true,
     paceKnown: true,
-    mixSpread: leastMixSpread,
+    mixSpread: Math.hypot(spreadOfItself, mixError(groups)),
   };
 }
 
+/** From run to run the same server's share of attention differs by this standard deviation of its logarithm. */
+const spreadOfItself = 0.07;
+
+/** Standard error of log(attention over all else) in the smooth law of these lengths, each left out in turn (jackknife). */
+function mixError(groups: readonly ShapeGroup[]): number {
+  const last = groups.at(-1)?.n ?? 1;
+  const mixes = groups.map(({ n: without }) => {
+    const { constant, linear, quadratic } = smoothLaw(groups.filter(({ n }) => n !== without));
+    return Math.log((quadratic * last * last) / (constant + linear * last));
+  });
+  const centre = mixes.reduce((sum, value) => sum + value, 0) / mixes.length;
+  const squares = mixes.reduce((sum, value) => sum + (value - centre) ** 2, 0);
+  const spare = mixes.length - coefficients;
+  // Few lengths leave few degrees of freedom: what is left out is missed by less than it should be.
+  const error = Math.sqrt((squares * (mixes.length - 1) ** 2) / (mixes.length * Math.max(0, spare)));
+  return Number.isFinite(error) ? error : unknownMix;
+}
+
+/** Of the smooth law. */
+const coefficients = 3;
+/** Of samples that show no square, or nothing else. */
+const unknownMix = 1;
+
 /** Attention that takes this many times what physics expects is not fused. */
 const unfusedFactor = 2.3;
+/** Attention that takes this many times what it took in another run of the same server has changed. */
+const changedFactor = 1.25;
 /** What a cached prefix leaves to compute has up to this many times the share of attention. */
 const mostOfCache = 2;
 /** …and this share of the longest prefill. */
@@ -61,10 +87,10 @@ export const usualRidge = 1024;
 const fewestLengths = 5;
 /** A window must save this much at the longest length to be missed. */
 const leastSaving = 0.15;
-/** Shapes of predictions are not believed beyond this share. */
-const shapeError = 0.03;
+/** Shapes of predictions are not believed beyond this share, nor those of a smooth law of measured times. */
+const shapeErrors = { predicted: 0.03, measured: 0.015 } as const;
 /** What the samples must say against the healthy model, in squares of deviations, before it is called ill. */
-const doubt = { unfused: 5.5, unfusedOrCached: 3, idleWindow: 9 } as const;
+const doubt = { unfused: 5.5, changed: 2, unfusedOrCached: 3, idleWindow: 9 } as const;
 /** Of a median of normal repeats: π/2 times the variance of a mean. */
 const medianVariance = Math.PI / 2;
 
@@ -92,6 +118,8 @@ interface Range {
   readonly spread: number | null;
   /** Factors from 1 to this one are all as likely. */
   readonly slack?: number;
+  /** Standard deviation of the shape's own logarithm. */
+  readonly shapeError: number;
 }
 
 const steps = 80;
@@ -105,7 +133,7 @@ function mix(
   groups: readonly ShapeGroup[],
   rest: (n: number) => number,
   attention: (n: number) => number,
-  { from, to, spread, slack = 1 }: Range,
+  { from, to, spread, slack = 1, shapeError }: Range,
 ): Mixed {
   let best: Mixed = { cost: Number.POSITIVE_INFINITY, factor: from, misfit: 1, share: 0, constant: 0, pace: 1 };
   const weights = groups.map(({ noise, repeats }) => {
@@ -136,7 +164,7 @@ export interface MixEvidence {
   readonly evidence: string;
   readonly drawn: Drawn;
   /** What looks the same in these samples. */
-  readonly alike: readonly ("prefix-cache" | "idle-window")[];
+  readonly alike: readonly ("prefix-cache" | "idle-window" | "unfused")[];
 }
 
 /**
@@ -154,9 +182,11 @@ export function mixEvidence(
   if (last === undefined || groups.length < fewestLengths) return null;
   const rest = (n: number): number => Math.max(0, seconds(n) - attention(n));
   const cacheable = !computed && !paceKnown;
-  const prior = { from: 1 / mostFactor, to: mostFactor, spread: mixSpread };
+  const shapeError = measured === true ? shapeErrors.measured : shapeErrors.predicted;
+  const prior = { from: 1 / mostFactor, to: mostFactor, spread: mixSpread, shapeError };
   const healthy = mix(groups, rest, attention, prior);
-  const unfused = mix(groups, rest, attention, { from: unfusedFactor, to: mostFactor, spread: null });
+  const slowest = { from: measured === true ? changedFactor : unfusedFactor, to: mostFactor, spread: null, shapeError };
+  const unfused = mix(groups, rest, attention, slowest);
   const room = withoutWindow === null ? 1 : withoutWindow(last.n) / seconds(last.n);
   const idle =
     withoutWindow === null || room < 1 + leastSaving
@@ -164,7 +194,10 @@ export function mixEvidence(
       : mix(groups, rest, (n) => withoutWindow(n) - rest(n), prior);
   const costs = {
     healthy: healthy.cost,
-    unfused: unfused.share < unfusedShare ? Number.POSITIVE_INFINITY : unfused.cost + doubt.unfused,
+    unfused:
+      unfused.share < unfusedShare
+        ? Number.POSITIVE_INFINITY
+        : unfused.cost + (measured === true ? doubt.changed : doubt.unfused),
     idle: idle === null ? Number.POSITIVE_INFINITY : idle.cost + doubt.idleWindow,
   };
   const least = Math.min(costs.healthy, costs.unfused, costs.idle);
@@ -189,7 +222,8 @@ export function mixEvidence(
     );
     if (measured === true) {
       const windows = "; of a model with windows, ones that no longer save anything look the same (--model tells)";
-      return { cause: "unfused", evidence: `${evidence}${windows}`, drawn, alike: ["idle-window"] };
+      const [cause, other] = unfused.factor < unfusedFactor ? idleFirst : unfusedFirst;
+      return { cause, evidence: `${evidence}${windows}`, drawn, alike: [other] };
     }
     const cached = cacheable ? mix(groups, rest, attention, { ...prior, slack: mostOfCache }) : null;
     if (cached === null || cached.cost > unfused.cost + doubt.unfusedOrCached) {
@@ -200,6 +234,10 @@ export function mixEvidence(
   }
   return null;
 }
+
+/** What attention that became slower may be, the likelier first: a kernel that is not fused takes more than twice the time. */
+const unfusedFirst = ["unfused", "idle-window"] as const;
+const idleFirst = ["idle-window", "unfused"] as const;
 
 /** The healthy law at the pace and with the overhead that were fitted. */
 function paced(name: string, { constant, pace }: Mixed, law: (n: number) => number) {

@@ -96,6 +96,26 @@ describe("beside what the server took for fresh prompts", () => {
     expect(findings.map(({ cause, alike }) => [cause, ...alike])).toEqual([["unfused", "idle-window"]]);
     expect(findings[0]?.evidence).toMatch(/attention takes [34]\.\d times its share of the run beside/);
   });
+
+  test("a window that saves less than it did is seen by a third of attention, of a kernel less likely", () => {
+    const slower = repeated((n) => healthy(n) + 1.5e-9 * n ** 2);
+    const { findings } = diagnose(slower, { physics, contextLimit: null });
+    expect(findings.map(({ cause, alike }) => [cause, ...alike])).toEqual([["idle-window", "unfused"]]);
+    expect(findings[0]?.evidence).toMatch(/attention takes 1\.\d times its share of the run beside/);
+  });
+});
+
+test("a run beside that hardly knows its own square makes nothing of a healthy one", () => {
+  const random = seededRandom(11);
+  const rough = (): number => Math.exp(0.06 * normalDeviate(random));
+  let alarms = 0;
+  for (let turn = 0; turn < 200; turn += 1) {
+    const few = [1500, 3000, 6200, 11_000, 18_000].flatMap((n) => [0, 1].map(() => sample(n, healthy(n) * rough())));
+    const run = lengths.flatMap((n) => [0, 1, 2].map(() => sample(n, healthy(n) * rough())));
+    const causes = causesOf(run, { physics: physicsOfSamples(few), fresh: true });
+    if (causes.includes("idle-window") || causes.includes("unfused")) alarms += 1;
+  }
+  expect(alarms).toBeLessThanOrEqual(10);
 });
 
 test("beside the model alone, attention of a few times its share may be a cache, unless prompts were fresh", () => {

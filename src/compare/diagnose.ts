@@ -122,10 +122,12 @@ export function diagnose(all: readonly DiagnosedSample[], options: DiagnoseOptio
     return diagnosis;
   }
   const mixed = physics === null ? null : mixEvidence(groups, physics, computed);
-  if (mixed?.cause === "idle-window") found(mixed.cause, mixed.evidence, mixed.drawn);
+  if (mixed?.cause === "idle-window" && mixed.alike.length === 0) found(mixed.cause, mixed.evidence, mixed.drawn);
   if (shape.kind !== "smooth") found(shape.kind, shape.evidence, drawnShape(groups, shape));
   else if (flat !== null) found(flat.cause, flat.evidence, drawnFlat);
-  else if (mixed?.cause === "unfused") found(mixed.cause, mixed.evidence, mixed.drawn, mixed.alike);
+  else if (mixed !== null && (mixed.cause === "unfused" || mixed.alike.length > 0)) {
+    found(mixed.cause, mixed.evidence, mixed.drawn, mixed.alike);
+  }
   return diagnosis;
 }
 
