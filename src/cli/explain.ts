@@ -67,12 +67,16 @@ Examples:
 };
 
 function explainText(document: ExplainDocument): string {
-  const { model, samples, lengths, noise, findings, warnings } = document;
+  const { model, samples, lengths, noise, findings, looksLikePhysics, warnings } = document;
   return [
     `${model}: ${samples} prefills of ${lengths} lengths, scatter ${percent(noise)}, held against ${againstText(document)}`,
     "",
     ...(findings.length === 0
-      ? ["looks like physics: a constant, a part that grows with the length and one that grows with its square"]
+      ? [
+          looksLikePhysics
+            ? "looks like physics: a constant, a part that grows with the length and one that grows with its square"
+            : "nothing to see, in too few lengths to say that it looks like physics",
+        ]
       : findings.flatMap(({ cause, alike, evidence, advice, options }) => [
           `${[cause, ...alike].join(" or ")}: ${evidence}`,
           `  try: ${advice}`,

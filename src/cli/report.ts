@@ -10,7 +10,8 @@ import { terminalReport } from "../report/terminal.js";
 import { writeText } from "../runs/output.js";
 import { readRun } from "../runs/read.js";
 import { type Run, isOfServer } from "../runs/schema.js";
-import { loadDevice, localDevice } from "../study/devices.js";
+import { deviceOfRun, loadDevice, localDevice } from "../study/devices.js";
+import { threadsText } from "../study/measure.js";
 import { reportData } from "../study/report-data.js";
 import { reportDocumentOf } from "../study/report.js";
 import { modelAsRun } from "../study/run-model.js";
@@ -53,6 +54,7 @@ Examples:
     )
     .action(async (path: string, options: Options) => {
       const run = await readRun(path);
+      assertOneModel(run, path);
       const model = await modelFor(run, options.model);
       const device = await deviceFor(run, options, io);
       const data = reportData({
@@ -106,6 +108,13 @@ async function modelFor(run: Run, asked: string | undefined): Promise<ModelDescr
   return modelAsRun(model, run, tried);
 }
 
+/** @throws NsquaredError for the run of a comparison */
+function assertOneModel({ samples }: Run, path: string): void {
+  if (!samples.some(({ variant }) => variant !== undefined)) return;
+  const expected = "the run of one model: nsquared compare writes the page of a comparison beside its run";
+  throw badInput("several-variants", { where: path, key: "samples", found: "of several variants", expected });
+}
+
 /** The device asked for; without a wish this machine's record where there is one, else none. A server may be elsewhere. */
 async function deviceFor(run: Run, { on, model }: Options, io: Io): Promise<DeviceRecord | null> {
   if (isOfServer(run) && (on === undefined) !== (model === undefined)) {
@@ -118,11 +127,14 @@ async function deviceFor(run: Run, { on, model }: Options, io: Io): Promise<Devi
     return null;
   }
   const local = await localDevice(io.environment);
-  if (local === null) {
-    say(
-      io,
-      "no prediction: this machine has not been measured yet; run nsquared calibrate, or name a device with --on",
-    );
+  const own = deviceOfRun(run, local);
+  if (own === null) {
+    const { name, threads, provider } = run.runtime;
+    const why =
+      local === null
+        ? "this machine has not been measured yet; run nsquared calibrate, or name a device with --on"
+        : `the calibration of this machine is not of ${name} on ${provider ?? "?"} with ${threads === null ? "these" : threadsText(threads)}; --on local takes it all the same`;
+    say(io, `no prediction: ${why}`);
   }
-  return local;
+  return own;
 }

@@ -13,6 +13,7 @@ import {
   type Completion,
   type Dialect,
   complete,
+  notStreamed,
   passes,
   questionOf,
 } from "./openai-request.js";
@@ -179,9 +180,10 @@ async function firstWay(
     }
     last = completion;
     if (completion.status === 404 || completion.status === 405) absent.add(way.dialect.api);
-    // Only a refusal may be mended by asking in other words.
+    // Only a refusal, or a wish that was ignored, may be mended by asking in other words.
     const refused = completion.status >= 400 && completion.status < 500 && completion.status !== 429;
-    if (!refused && completion.status !== 501) break;
+    const ignored = way.dialect.stream && completion.problem === notStreamed;
+    if (!refused && !ignored && completion.status !== 501) break;
   }
   const nothing = absent.size > 0 && (last?.status === 404 || last?.status === 405);
   const expected = nothing

@@ -2,7 +2,7 @@ import type { Seconds } from "../base/units.js";
 import type { RequestFacts } from "../runs/schema.js";
 import type { Clock } from "./clock.js";
 import { type Connection, type Exchange, NoAnswer } from "./openai-http.js";
-import { isWebPage, jsonOf } from "./openai-json.js";
+import { at, isWebPage, jsonOf } from "./openai-json.js";
 import { type StreamFacts, StreamReader, errorText, tokenSeconds } from "./openai-stream.js";
 
 export type Api = "completions" | "chat";
@@ -183,12 +183,17 @@ function problemOf(
     return "the connection was cut in the middle of the answer";
   }
   if (stream.firstAt === null && !isSilent(stream)) {
-    return isWebPage(text().slice(0, 500))
-      ? "the answer is a web page, no completion"
-      : "an answer without any content";
+    const body = text();
+    const value = jsonOf(body);
+    if (at(value, "choices", 0) !== undefined) return notStreamed;
+    if (isWebPage(body.slice(0, 500))) return "the answer is a web page, no completion";
+    return errorText(value) ?? "an answer without any content";
   }
   return null;
 }
+
+/** What servers do that know nothing of streams and ignore the wish for one. */
+export const notStreamed = "a whole answer where a stream was asked for";
 
 /** Tokens were computed, but they have no text: half a character, or the mark that opens the reasoning. */
 function isSilent({ firstAt, outputTokens, finish }: StreamFacts): boolean {

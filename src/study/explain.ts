@@ -248,7 +248,7 @@ export function explainDocumentOf(explained: Explained): ExplainDocument {
     samples: samples.length,
     lengths,
     noise,
-    looksLikePhysics: findings.length === 0,
+    looksLikePhysics: findings.length === 0 && lengths >= fewestLengths,
     findings: own,
     warnings: warningsOf({ ...explained, physics }, lengths),
   };

@@ -30,6 +30,15 @@ describe("explain", () => {
     expect(out).toContain("try: the server pads prompts to buckets");
   });
 
+  test("does not call two lengths physics", async () => {
+    const path = join(folder.path, "few.csv");
+    writeFileSync(path, "n,seconds\n512,0.2\n512,0.21\n1024,0.4\n1024,0.39\n");
+    const { code, out } = await command(["explain", path]);
+    expect([code, out]).toEqual([0, expect.stringContaining("nothing to see, in too few lengths")]);
+    const { out: document } = await command(["explain", path, "--json"]);
+    expect(JSON.parse(document)).toMatchObject({ findings: [], looksLikePhysics: false });
+  });
+
   test("says when there is nothing to see", async () => {
     const { code, out } = await command(["explain", runOf({}), "--json"]);
     expect(code).toBe(0);

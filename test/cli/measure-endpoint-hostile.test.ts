@@ -105,6 +105,20 @@ test("deep, endless and odd answers end as samples without a time, in a run that
   }
 });
 
+test("a server that knows nothing of streams is measured by whole answers", async () => {
+  const whole: Answer = (response) => {
+    const usage = { prompt_tokens: 80, completion_tokens: 1 };
+    response.end(JSON.stringify({ choices: [{ text: "a", finish_reason: "length" }], usage }));
+  };
+  const { err } = await against(whole, key);
+  expect(err).toContain("not streaming: prefill only");
+});
+
+test("an error that came with status 200 is told", async () => {
+  const { code, err } = await against((response) => response.end('{"error":{"message":"model is loading"}}'), key);
+  expect([code, err]).toEqual([2, expect.stringContaining("model is loading")]);
+});
+
 /** Lists of parts within lists of parts, with a text at the bottom. */
 function nested(depth: number): string {
   return `${'[{"text":'.repeat(depth)}"text"${"}]".repeat(depth)}`;

@@ -20,7 +20,7 @@ export const explainDocument = z.object({
   lengths: amount,
   /** Relative scatter of repeats of one length. */
   noise: amount,
-  /** Nothing found: the times are those of a healthy model. */
+  /** Nothing found in as many lengths as it takes: the times are those of a healthy model. */
   looksLikePhysics: z.boolean(),
   findings: z.array(
     z.object({
