@@ -3,6 +3,7 @@ import type { Extras, Layer } from "../model/types.js";
 import { Emitter } from "./emitter.js";
 import { int } from "./proto.js";
 import type { Scope } from "./scope.js";
+import { writeStreams } from "./streams.js";
 
 /** Name under which the embedding leaves an input of every layer's own (Gemma 4), [b, n, layers·width]. */
 export const perLayerInputs = "per_layer";
@@ -22,8 +23,10 @@ const readByName = {
     "router_scale",
     "expert_scale",
     "expert_norms",
+    "stream_scales",
   ],
-  linears: ["per_layer_gate", "per_layer_projection"],
+  linears: ["per_layer_gate", "per_layer_projection", "mixer_streams", "ffn_streams"],
+  products: ["streams_mixed"],
 } as const;
 
 /** Extras of a layer that its lowering does not read. */
@@ -36,6 +39,7 @@ export function withoutRead(extras: Extras): Extras {
     ...extras,
     weights: unread(extras.weights, readByName.weights),
     linears: unread(extras.linears, readByName.linears),
+    products: unread(extras.products, readByName.products),
   };
 }
 
@@ -72,6 +76,9 @@ export function beginLayer(stream: string, block: Block, e: Emitter): string {
  */
 export function summands(operator: ElementwiseOperator, block: Block, e: Emitter): readonly string[] {
   const [first = "", second = ""] = operator.inputs.map((name) => e.scope.value(name));
+  if (e.has(`${operator.name.replace(".sum", "")}_streams.weight`)) {
+    return writeStreams(e, first, second, e.scope.width(operator.output));
+  }
   const norm = block.modules[0]?.norm;
   const rms = (value: string, weight: string): string => e.rms(value, weight, norm?.epsilon ?? 0);
   if (operator.name === "ffns.parallel_sum0" && e.has("expert_norms")) {

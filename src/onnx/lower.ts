@@ -43,6 +43,7 @@ import {
   inputNames,
 } from "./scope.js";
 import { type Features, embedsItself, featuresOf, isStackExtras, lowerStackExtras } from "./stack-extras.js";
+import { readStreams } from "./streams.js";
 import { unsupported } from "./unsupported.js";
 import { wholeLowering } from "./mixers/whole.js";
 import type { ExternalFile } from "./tensors.js";
@@ -351,7 +352,7 @@ function lowerOperator(
     case "linear":
       return lowerLinear(operator, scope);
     case "norm":
-      return lowerNorm(operator, scope);
+      return lowerNorm(operator, scope, readStreams(extras, operator, block));
     case "attention":
       return lowerFusedAttention(operator, scope, packed.get(operator) ?? null);
     case "rotary":

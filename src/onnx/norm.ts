@@ -4,8 +4,8 @@ import { float, int } from "./proto.js";
 import type { Scope } from "./scope.js";
 import { unsupported } from "./unsupported.js";
 
-/** RMS or layer norm over groups of `width` elements of the last dimension. */
-export function lowerNorm(operator: NormOperator, scope: Scope): string {
+/** RMS or layer norm of `input` over groups of `width` elements of the last dimension. */
+export function lowerNorm(operator: NormOperator, scope: Scope, input: string): string {
   const { builder } = scope;
   const output = scope.fresh(operator.output);
   if (scope.weight(operator.weight).weight.shape.length > 1) {
@@ -23,7 +23,6 @@ export function lowerNorm(operator: NormOperator, scope: Scope): string {
     const normed = builder.node(`${to}.normed`, "SimplifiedLayerNormalization", [from, weight], { attributes });
     return builder.node(to, "Add", [normed, scope.parameter(operator.bias)]);
   };
-  const input = scope.value(operator.input);
   if (lastWidth === operator.width) return apply(input, output);
   const groups = builder.node(`${output}.groups`, "Reshape", [
     input,

@@ -120,6 +120,8 @@ function missingInMixer(mixer: Mixer): string[] {
   ) {
     return [...missing, "queries from a width of their own"];
   }
+  const indexer = mixer.kind === "attention" || mixer.kind === "latent" ? mixer.indexer : undefined;
+  if (indexer?.pool !== undefined) return [...missing, "an indexer of pooled keys"];
   if (mixer.kind !== "attention") return missing;
   const { keyValue, span } = mixer;
   const near = span.kind === "full" || span.kind === "chunk" || (span.kind === "window" && span.first === undefined);

@@ -22,7 +22,9 @@ export type Kept =
   | { readonly kind: "all" }
   | { readonly kind: "encoder"; readonly tokens: number | null }
   | { readonly kind: "last"; readonly tokens: number; readonly first?: number }
-  | { readonly kind: "chunk"; readonly size: number };
+  | { readonly kind: "chunk"; readonly size: number }
+  /** One for each `ratio` whole tokens. */
+  | { readonly kind: "grouped"; readonly ratio: number };
 
 /** Tokens that the next ones may look at. */
 export function keptBy(span: KeySpan): Kept {
@@ -35,9 +37,10 @@ export function keptBy(span: KeySpan): Kept {
       };
     case "chunk":
       return { kind: "chunk", size: span.size };
+    case "compressed":
+      return { kind: "grouped", ratio: span.ratio };
     case "full":
     case "chosen":
-    case "compressed":
     case "buckets":
     case "blocks":
     case "ranked":
@@ -57,6 +60,8 @@ export function keptTokens(kept: Kept, depth: number): number {
       return Math.min(depth, kept.tokens + (kept.first ?? 0));
     case "chunk":
       return depth % kept.size;
+    case "grouped":
+      return Math.floor(depth / kept.ratio);
   }
 }
 

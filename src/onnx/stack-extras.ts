@@ -3,9 +3,10 @@ import type { Block, BlockInstance, Operator } from "../graph/types.js";
 import { addLinear } from "./linear.js";
 import { placesTable } from "./mixers/disentangled.js";
 import { lookUpPositions } from "./embed.js";
-import { leavePerLayerInputs, withoutRead } from "./layer-extras.js";
+import { extrasEmitter, leavePerLayerInputs, withoutRead } from "./layer-extras.js";
 import { float, int, ints } from "./proto.js";
 import type { Scope } from "./scope.js";
+import { openStreams } from "./streams.js";
 
 /** Epsilon of the norm behind BART's embeddings (`nn.LayerNorm`'s own). */
 const epsilon = 1e-5;
@@ -62,12 +63,12 @@ export function strangeStackExtras({ weights = [], linears = [], convolutions: _
   });
 }
 
-/** The same of what stands outside of all stacks: inputs of every layer's own. */
+/** The same of what stands outside of all stacks: inputs of every layer's own, and what joins several streams. */
 export function strangeModelExtras({ linears = [], weights = [], ...others }: Extras): string[] {
   return strangeExtras({
     ...others,
-    linears: linears.filter(({ name }) => name !== "per_layer_projection"),
-    weights: weights.filter(({ name }) => name !== "per_layer_norm"),
+    linears: linears.filter(({ name }) => name !== "per_layer_projection" && name !== "join_streams"),
+    weights: weights.filter(({ name }) => name !== "per_layer_norm" && name !== "join_scale"),
   });
 }
 
@@ -161,6 +162,7 @@ export function lowerStackExtras(stream: string, block: Block, scope: Scope): st
     leavePerLayerInputs(stream, scope.width(block.inputs[0] ?? ""), perLayerEpsilon, scope);
     return stream;
   }
+  if (scope.hasWeight(local("join_streams.weight"))) return openStreams(extrasEmitter(scope), stream);
   if (scope.hasWeight(local("embedding"))) {
     const table = scope.parameter(local("embedding"));
     const width = scope.weight(local("embedding")).weight.shape[1] ?? 1;

@@ -111,12 +111,19 @@ function withVocabulary(model: ModelDescription, wanted: number): ModelDescripti
 }
 
 /** Linear maps beside the layers' parts that are as wide as the stream on one side, and no function of it on the other. */
-const scaledLinears = /^(per_layer_gate|per_layer_projection|embedding_projection)$/;
+const scaledLinears = /^(per_layer_gate|per_layer_projection|embedding_projection|(mixer|ffn|join)_streams)$/;
 
 function withHidden(model: ModelDescription, wanted: number): ModelDescription {
   const refuse = (found: unknown, expected: string): Error =>
     badInput("scaling-invalid", { where: model.name, key: "--hidden", found, expected });
-  const fixed = ({ weights: _tables, convolutions: _stem, linears = [], ...others }: Extras = {}): boolean =>
+  const fixed = ({
+    weights: _tables,
+    convolutions: _stem,
+    linears = [],
+    products = [],
+    ...others
+  }: Extras = {}): boolean =>
+    products.some(({ name }) => name !== "streams_mixed") ||
     linears.some(({ name }) => !scaledLinears.test(name)) ||
     Object.values(others).some((list: readonly unknown[]) => list.length > 0);
   const unknown =
@@ -135,7 +142,8 @@ function withHidden(model: ModelDescription, wanted: number): ModelDescription {
   // A table of positions has as many rows as before, whatever its width.
   const narrowed = (extras: Extras | undefined): { extras?: Extras } => {
     if (extras === undefined) return {};
-    const own = (size: number): number => (size === model.hiddenSize ? wanted : size);
+    // Several streams beside each other are so many times as wide.
+    const own = (size: number): number => (size % model.hiddenSize === 0 ? (size / model.hiddenSize) * wanted : size);
     const linears = extras.linears?.map((linear) => ({
       ...linear,
       inWidth: own(linear.inWidth),
@@ -147,6 +155,7 @@ function withHidden(model: ModelDescription, wanted: number): ModelDescription {
         size === model.hiddenSize && !(axis === 0 && name === "positions") ? wanted : size,
       ),
     }));
+    const products = extras.products?.map((product) => ({ ...product, columns: own(product.columns) }));
     const convolutions = extras.convolutions?.map((convolution) => ({
       ...convolution,
       inWidth: own(convolution.inWidth),
@@ -155,6 +164,7 @@ function withHidden(model: ModelDescription, wanted: number): ModelDescription {
     return {
       extras: {
         ...extras,
+        ...(products === undefined ? {} : { products }),
         ...(convolutions === undefined ? {} : { convolutions }),
         ...(linears === undefined ? {} : { linears }),
         ...(weights === undefined ? {} : { weights }),
@@ -300,8 +310,22 @@ class Scaler {
       case "fourier":
         return mixer;
       case "relative":
+        return { ...mixer, heads: this.heads(mixer.heads, mixer.headDim) };
+      case "compressed": {
+        const heads = Math.max(1, Math.round(mixer.heads * this.ratio));
+        return {
+          ...mixer,
+          heads,
+          queryRank: this.width(mixer.queryRank),
+          outputGroups: greatestDivisor(heads, mixer.outputGroups),
+          outputRank: this.width(mixer.outputRank),
+          indexer:
+            mixer.indexer === null
+              ? null
+              : { ...mixer.indexer, heads: Math.max(1, Math.round(mixer.indexer.heads * this.ratio)) },
+        };
+      }
       case "segment":
-      case "compressed":
         throw this.refuse(this.to, `no other width: ${mixer.kind} mixers cannot be scaled; take --layers`);
     }
   }

@@ -42,6 +42,31 @@ const decoders: readonly ModelDescription[] = [
     top_k_experts: 2,
     moe_intermediate_size: 20,
   }),
+  tiny("deepseek_v4", {
+    hidden_size: 32,
+    num_hidden_layers: 4,
+    num_attention_heads: 4,
+    head_dim: 8,
+    q_lora_rank: 10,
+    o_groups: 2,
+    o_lora_rank: 6,
+    index_n_heads: 3,
+    index_head_dim: 6,
+    index_topk: 2,
+    sliding_window: 4,
+    n_routed_experts: 6,
+    num_local_experts: 6,
+    num_experts_per_tok: 2,
+    moe_intermediate_size: 12,
+    intermediate_size: 12,
+    layer_types: [
+      "sliding_attention",
+      "compressed_sparse_attention",
+      "heavily_compressed_attention",
+      "compressed_sparse_attention",
+    ],
+    compress_rates: { compressed_sparse_attention: 2, heavily_compressed_attention: 5 },
+  }),
   tiny("rwkv", { hidden_size: 24, attention_hidden_size: 24, intermediate_size: 40, num_hidden_layers: 2 }),
   tiny("apertus", sizes),
   tiny("olmo", { ...sizes, head_dim: undefined }),
@@ -77,6 +102,17 @@ describe.each(decoders.map((model, index) => [`${model.name}, case ${index}`, mo
     const ids = tokenIds(model, 1, longest);
     await expectAgreement(await inPieces(engine, ids, [5, 1, 1, 7, 1, 1, 3]), model, ids);
   });
+});
+
+test("several streams, and groups of heads, are scaled with the hidden size", () => {
+  const whole = readConfig(readConfigFile("class-defaults", "deepseek_v4.json"), "deepseek_v4", "deepseek_v4");
+  const small = scaled(whole, { layers: 1, hidden: 512 });
+  const [layer] = small.stacks.at(-1)?.layers ?? [];
+  expect(layer?.extras?.linears?.map(({ inWidth, outWidth }) => [inWidth, outWidth])).toEqual([
+    [2048, 24],
+    [2048, 24],
+  ]);
+  expect(layer?.mixers).toMatchObject([{ heads: 8, dim: 512, queryRank: 128, outputGroups: 8, outputRank: 128 }]);
 });
 
 test("inputs of each layer's own are scaled with the layers and the vocabulary", () => {

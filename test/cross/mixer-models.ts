@@ -155,6 +155,28 @@ export const latentModels: readonly ModelDescription[] = [
   mixerModel("axk2", { ...latent, queryRank: 10, queryWidth: 10, gate: "per-element", gateFromQuery: true }),
 ];
 
+const compressed = {
+  kind: "compressed",
+  heads: 4,
+  dim: 8,
+  queryRank: 10,
+  window: 3,
+  outputGroups: 2,
+  outputRank: 6,
+  ratio: 4,
+  indexer: null,
+} as const;
+
+/** A window of plain keys and compressed keys of groups of tokens. */
+export const compressedModels: readonly ModelDescription[] = [
+  mixerModel("window-of-plain-keys", { ...compressed, ratio: 0 }),
+  mixerModel("groups-of-4", compressed),
+  mixerModel("groups-of-3", { ...compressed, ratio: 3, window: 5, outputGroups: 4 }, { hybrid: true }),
+  mixerModel("overlapping-groups", { ...compressed, ratio: 2, indexer: { heads: 3, dim: 6, chosen: 20 } }),
+  mixerModel("chosen-groups", { ...compressed, ratio: 2, indexer: { heads: 3, dim: 6, chosen: 3 } }),
+  mixerModel("chosen-single-groups", { ...compressed, ratio: 3, window: 1, indexer: { heads: 2, dim: 4, chosen: 1 } }),
+];
+
 const indexer: Indexer = { heads: 3, dim: 8, queryWidth: 32, chosen: 4, norm: "layer", weighted: true };
 const chosen = (count: number, more: Partial<Indexer> = {}): Partial<Attention> => ({
   span: { kind: "chosen", size: count },

@@ -7,6 +7,7 @@ import { expectAgreement, inPieces, longest, open, tokenIds } from "./execute.js
 import {
   attentionModels,
   bothWaysModels,
+  compressedModels,
   expertsModels,
   latentModels,
   stateModels,
@@ -31,6 +32,7 @@ const cases: readonly (readonly [string, "fused" | "naive", ModelDescription])[]
   ),
   ...[...chosenModels, sharedChoiceModel].map((model) => [model.name, "fused", model] as const),
   ...expertsModels.map((model) => [model.name, "fused", model] as const),
+  ...compressedModels.map((model) => [model.name, "fused", model] as const),
   ...stateModels.map((model) => [model.name, "fused", model] as const),
 ];
 

@@ -1,6 +1,7 @@
 import type { ModelDescription, Stack } from "../../src/model/types.js";
 import type { WeightSource } from "../../src/onnx/weights.js";
 import { runLayer } from "./layer.js";
+import { joinStreams } from "./streams.js";
 import { Parameters, runNorm } from "./parameters.js";
 import {
   type Linear,
@@ -43,10 +44,13 @@ export async function referenceLogits(
     stream = (await runBeginning(stack, reads, features, extras)) ?? (await embed(model, parameters, reads));
     if (stack === model.stacks.at(-1)) await runPerLayer(stream, model, parameters);
     stream = await runStackExtras(stream, stack, extras);
+    const joined = model.extras?.linears?.find(({ name }) => name === "join_streams")?.outWidth;
+    if (joined !== undefined) stream = stream.map((x) => concat(Array.from({ length: joined }, () => x)));
     for (const [index, layer] of stack.layers.entries()) {
       const scope = `${own}${layer.weightsOf ?? `layers.${index}`}.`;
       stream = await runLayer(stream, layer, hidden, parameters.within(scope), index);
     }
+    if (joined !== undefined) stream = await joinStreams(stream, joined, parameters.within("extras.extra."));
     if (stack.finalNorm !== null) {
       stream = await runNorm(stream, stack.finalNorm, hidden, parameters.within(`${own}final_norm.norm.`));
     }

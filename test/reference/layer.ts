@@ -3,6 +3,7 @@ import { runMixer } from "./mixers.js";
 import { runMoe } from "./moe.js";
 import { type Parameters, runNorm } from "./parameters.js";
 import { runRwkvFfn } from "./rwkv.js";
+import { collapse, expand, streamWeights } from "./streams.js";
 import {
   type Linear,
   type Sequence,
@@ -76,6 +77,16 @@ export async function runLayer(
     };
     switch (layer.normPlacement) {
       case "pre": {
+        const side = name === "mixer." ? "mixer" : "ffn";
+        if (layer.extras?.linears?.some(({ name: found }) => found === `${side}_streams`) === true) {
+          const weights = await streamWeights(result, side, (result[0]?.length ?? 0) / hidden, extras);
+          const read = collapse(
+            result,
+            weights.map(({ into }) => into),
+          );
+          result = expand(result, await together(await norm("pre", read)), weights);
+          break;
+        }
         const input = layer.withoutMixerNorm === true && name === "mixer." ? result : await norm("pre", result);
         result = addUp(result, leaving(name, await together(input)));
         break;

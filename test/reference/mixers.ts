@@ -1,5 +1,6 @@
 import type { Mixer, Norm } from "../../src/model/types.js";
 import { runAttention } from "./attention.js";
+import { runCompressed } from "./compressed.js";
 import { runLatentAttention } from "./latent.js";
 import { runCell, runLinearAttention, runLinformer, runNystrom } from "./linear.js";
 import { runRelative } from "./relative.js";
@@ -61,9 +62,10 @@ export function runMixer(
       return (mixer.version === 7 ? runRwkv7 : runRwkv)(inputs, mixer, norm, hidden, parameters);
     case "rwkv4":
       return runRwkv4(inputs, mixer, hidden, parameters);
+    case "compressed":
+      return runCompressed(inputs, mixer, norm, hidden, parameters);
     case "gated-memory":
     case "segment":
-    case "compressed":
       throw new Error(`no reference for ${mixer.kind}`);
   }
 }

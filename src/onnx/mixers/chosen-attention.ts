@@ -87,7 +87,7 @@ function best(e: Emitter, scores: string, chosen: number): { readonly values: st
 }
 
 /** Rows of [b, kvHeads, t, dim] by places [b, rows, chosen]: [b, kvHeads, rows·chosen, dim]. */
-function gather(e: Emitter, from: string, places: string, kvHeads: number): string {
+export function gather(e: Emitter, from: string, places: string, kvHeads: number): string {
   const each = e.reshape(places, [0, 1, -1, 1]);
   const byHead = kvHeads === 1 ? each : e.expand(each, [1, kvHeads, 1, 1]);
   return e.node("GatherND", [from, byHead], { batch_dims: int(2) });

@@ -6,6 +6,7 @@ import type { Around } from "./around.js";
 import { addWholeAttention, isPlainAttention } from "./attention.js";
 import { addLinformer, addNystrom } from "./approximate.js";
 import { addCell } from "./cell.js";
+import { addCompressedAttention } from "./compressed.js";
 import { addFourierMixing } from "./fourier.js";
 import { addDeltaRule } from "./delta.js";
 import { addLightning, addMatrixLstm, addRgLru, addShortConvolution } from "./gated-linear.js";
@@ -62,6 +63,10 @@ const lowerings: { readonly [K in Kind]?: Whole<K> } = {
       "disentangled",
       "referenceBlocks",
     ],
+  },
+  compressed: {
+    lower: addCompressedAttention,
+    known: ["kind", "heads", "dim", "queryRank", "window", "outputGroups", "outputRank", "ratio", "indexer"],
   },
   delta: {
     lower: addDeltaRule,
