@@ -134,9 +134,12 @@ describe("memory of a pass", () => {
     expect(bytes("fused", 1024, 0, capped) - bytes("fused", 1024)).toBe(4 * 4 * 1024 ** 2);
   });
 
-  test("counts the cache that is handed in and the one that is made", () => {
+  test("counts the cache that is handed in and the one that is made, or one where a token meets it in place", () => {
     const perToken = 2 * 2 * 16 * 4;
-    expect(bytes("fused", 1, 1000) - bytes("fused", 1)).toBe(2 * 1000 * perToken);
+    expect(bytes("fused", 1, 1000) - bytes("fused", 1)).toBe(1000 * perToken);
+    expect(bytes("fused", 8, 1000) - bytes("fused", 8)).toBe(2 * 1000 * perToken);
+    const narrow = modelOf([{ ...plain, mixers: [{ ...attention, valueDim: 8 }] }]);
+    expect(bytes("fused", 1, 1000, narrow) - bytes("fused", 1, 0, narrow)).toBe((2 * 1000 * perToken * 3) / 4);
   });
 
   test("counts of a window's cache what the window keeps, the first tokens too", () => {

@@ -38,7 +38,7 @@ export function residentBytes(lowered: Pick<LoweredModel, "parameterBytes">): By
 
 /**
  * Bytes that a forward pass takes beside the parameters, in float32: the caches as they are handed in and as the runtime makes
- * them, each as long as its span keeps it; and everything that the largest block makes, as if it were all alive at once.
+ * them, each as long as its span keeps it, once where a token meets its cache in place; and everything that the largest block makes, as if it were all alive at once.
  */
 export function passBytes(graph: Graph, size: PassSize): Bytes {
   // The encoder runs in the first pass only.
@@ -48,20 +48,31 @@ export function passBytes(graph: Graph, size: PassSize): Bytes {
   for (const block of blocks) activations = Math.max(activations, blockBytes(block, size));
   let caches = 0;
   for (const { block } of graph.instances) {
-    for (const cache of block.caches.values()) caches += cacheElements(cache, size);
+    const inPlace = meetsInPlace(block, graph, size);
+    for (const cache of block.caches.values()) caches += cacheElements(cache, size, inPlace);
   }
   return activations + caches * floatBytes;
 }
 
-/** Keys and values as they are handed in and as they are handed on. */
-function cacheElements({ key, value, span, fixed }: Cache, size: PassSize): number {
+/** Whether one new token meets a full cache where it is: fused attention without a bias for each distance. */
+function meetsInPlace({ modules }: Block, { options }: Graph, { n }: PassSize): boolean {
+  const biased = modules.some(
+    ({ description }) => description.kind === "attention" && description.relativePositions !== undefined,
+  );
+  return n === 1 && options.attention === "fused" && !biased;
+}
+
+/** Keys and values as they are handed in and as they are handed on: the new ones alone where the others stay in place. */
+function cacheElements({ key, value, span, fixed }: Cache, size: PassSize, inPlace: boolean): number {
   const point = pointOf(size);
   const both = [key, value].map(({ shape }) => shape.map((dimension) => dimension.at(point)));
   // What the encoder left is read where it is.
   if (fixed === true)
     return both.reduce((sum, shape) => sum + shape.reduce((product, length) => product * length, 1), 0);
   const kept = keptBy(span ?? { kind: "full" });
-  const tokens = keptTokens(kept, size.depth) + keptTokens(kept, size.depth + size.n);
+  // Latents, indexers' keys and whatever has values of another size are joined to what is new.
+  const alone = inPlace && kept.kind === "all" && span?.kind === "full" && both[0]?.at(-1) === both[1]?.at(-1);
+  const tokens = keptTokens(kept, size.depth) + (alone ? size.n : keptTokens(kept, size.depth + size.n));
   return both.reduce((sum, [batch = 0, heads = 0, , dim = 0]) => sum + batch * heads * dim * tokens, 0);
 }
 
