@@ -1,5 +1,5 @@
 import type { Part } from "../graph/types.js";
-import { addLinear, addStackedLinear, type Projection } from "./linear.js";
+import { addGroupedLinear, addLinear, addStackedLinear, type Projection } from "./linear.js";
 import { type AttributeValue, elementTypes, float, int, ints, microsoft, type OnnxValue, string } from "./proto.js";
 import type { Scope } from "./scope.js";
 
@@ -21,11 +21,18 @@ export class Emitter {
     /** Prefix of the module's names in its block. */
     readonly name: string,
     private readonly part: Part,
+    /** Prefix of the names of what it makes. */
+    private readonly made: string = name,
   ) {}
 
   /** Name of a weight or state of the module, as the block knows it. */
   local(name: string): string {
     return `${this.name}.${name}`;
+  }
+
+  /** Writes nodes with weights of another part of the same layer. */
+  beside(name: string): Emitter {
+    return new Emitter(this.scope, name, this.part, `${this.name}.${name}`);
   }
 
   node(op: string, inputs: readonly string[], attributes: Attributes = {}, domain = ""): string {
@@ -52,7 +59,7 @@ export class Emitter {
 
   fresh(what: string): string {
     this.count += 1;
-    return this.scope.fresh(`${this.name}.${what}.${this.count}`);
+    return this.scope.fresh(`${this.made}.${what}.${this.count}`);
   }
 
   tagged<T>(make: () => T): T {
@@ -71,6 +78,13 @@ export class Emitter {
   /** x·Wᵀ + bias with the module's weight of that name. */
   linear(name: string, input: string): string {
     return this.projected(name, () => addLinear(input, this.projection(name), this.fresh(name), this.scope));
+  }
+
+  /** The same where outputs and inputs are in groups, and each group of outputs reads its own of the inputs. */
+  grouped(name: string, input: string, groups: number): string {
+    return this.projected(name, () =>
+      addGroupedLinear(input, this.projection(name), groups, this.fresh(name), this.scope),
+    );
   }
 
   /** Several projections of one input as one product, side by side. */

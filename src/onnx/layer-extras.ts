@@ -11,7 +11,7 @@ export const perLayerInputs = "per_layer";
 /**
  * What of a layer's extras has a place in its arithmetic, by family: RWKV's norm of the embeddings, scales of what leaves
  * a branch (DINOv2), a norm of it (A.X K1), the numbers of a learned activation (Apertus), inputs of each layer's own and
- * the norms around experts (Gemma 4).
+ * the norms around experts (Gemma 4), several streams (DeepSeek-V4), convolutions beside attention (ConvBERT).
  */
 const readByName = {
   weights: [
@@ -24,9 +24,19 @@ const readByName = {
     "expert_scale",
     "expert_norms",
     "stream_scales",
+    "kernel_depthwise",
   ],
-  linears: ["per_layer_gate", "per_layer_projection", "mixer_streams", "ffn_streams"],
-  products: ["streams_mixed"],
+  linears: [
+    "per_layer_gate",
+    "per_layer_projection",
+    "mixer_streams",
+    "ffn_streams",
+    "kernel_pointwise",
+    "kernel",
+    "convolved",
+    "convolved_out",
+  ],
+  products: ["streams_mixed", "kernel_depthwise", "convolution"],
 } as const;
 
 /** Extras of a layer that its lowering does not read. */

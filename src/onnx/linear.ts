@@ -1,6 +1,6 @@
 import type { LinearOperator } from "../graph/types.js";
 import type { ParameterPart } from "./parameters.js";
-import { int, microsoft } from "./proto.js";
+import { int, ints, microsoft } from "./proto.js";
 import { type QuantisedBits, quantisedBlock } from "./quantise.js";
 import type { Scope } from "./scope.js";
 
@@ -12,6 +12,10 @@ export type Projection = Pick<LinearOperator, "weight" | "bias">;
 
 /** y = x·Wᵀ + bias over the last dimension. */
 export function lowerLinear(operator: LinearOperator, scope: Scope): string {
+  const groups = scope.width(operator.input) / (scope.weight(operator.weight).weight.shape[1] ?? 1);
+  if (groups > 1 && Number.isInteger(groups)) {
+    return addGroupedLinear(scope.value(operator.input), operator, groups, scope.fresh(operator.output), scope);
+  }
   return addLinear(scope.value(operator.input), operator, scope.fresh(operator.output), scope);
 }
 
@@ -22,6 +26,33 @@ export function addLinear(input: string, { weight, bias }: Projection, output: s
   if (bias === null) return addProduct(input, scope.qualified(weight), parts, output, scope);
   const product = addProduct(input, scope.qualified(weight), parts, `${output}.product`, scope);
   return builder.node(output, "Add", [product, scope.parameter(bias)]);
+}
+
+/** Groups of outputs that read a share of the inputs each: weight [out, in / groups] (SqueezeBERT). @returns `output` */
+export function addGroupedLinear(
+  input: string,
+  { weight, bias }: Projection,
+  groups: number,
+  output: string,
+  scope: Scope,
+): string {
+  const { builder } = scope;
+  const [rows = 0, columns = 0] = scope.weight(weight).weight.shape;
+  const node = (what: string, op: string, inputs: readonly string[], attributes = {}): string =>
+    builder.node(`${output}.${what}`, op, inputs, { attributes });
+  const turned = (what: string, from: string): string => node(what, "Transpose", [from], { perm: ints([0, 2, 1, 3]) });
+  const apart = turned("turned", node("apart", "Reshape", [input, builder.integers([0, 0, groups, columns])]));
+  const matrices = node("matrices", "Reshape", [
+    scope.parameter(weight),
+    builder.integers([groups, rows / groups, columns]),
+  ]);
+  const product = builder.node(`${output}.product`, "FusedMatMul", [apart, matrices], transposed);
+  const together = turned("together", product);
+  const flat = builder.node(bias === null ? output : `${output}.flat`, "Reshape", [
+    together,
+    builder.integers([0, 0, rows]),
+  ]);
+  return bias === null ? flat : builder.node(output, "Add", [flat, scope.parameter(bias)]);
 }
 
 /** Several projections of one input as one product: their outputs side by side, [b, n, Σ out]. */

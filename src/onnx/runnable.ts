@@ -105,7 +105,7 @@ function missingInLayer(layer: Layer): string[] {
 }
 
 function missingInFfn(ffn: Ffn): string[] {
-  if (ffn.kind === "dense") return ffn.groups === undefined ? [] : ["dense.groups"];
+  if (ffn.kind === "dense") return [];
   const missing = missingInModule(ffn);
   return missing[0] === ffn.kind ? [`feed-forward "${ffn.kind}"`] : missing;
 }

@@ -11,6 +11,7 @@ import {
   cap,
   concat,
   dot,
+  groupedLinear,
   linear,
   map,
   rmsNorm,
@@ -32,10 +33,10 @@ export async function runAttention(
     side === "query" ? hidden : (mixer.sourceWidth ?? source[0]?.length ?? hidden);
   const project = async (side: "query" | "key" | "value" | "output", x: Sequence, from: number, to: number) => {
     const weights: Linear = {
-      weight: await parameters.matrix(`${side}.weight`, to, from),
+      weight: await parameters.matrix(`${side}.weight`, to, from / (mixer.groups?.[side] ?? 1)),
       bias: mixer.bias[side] ? await parameters.vector(`${side}.bias`, to, "bias") : null,
     };
-    return x.map((vector) => linear(vector, weights));
+    return x.map((vector) => groupedLinear(vector, weights, mixer.groups?.[side] ?? 1));
   };
   const turn = (vector: Vector, position: number, count: number): Vector[] =>
     split(vector, count).map((head) => rotate(head, position, mixer.rotary));

@@ -1,8 +1,9 @@
-import type { DenseFfn, Ffn, Layer } from "../../src/model/types.js";
+import type { Attention, DenseFfn, Ffn, Layer } from "../../src/model/types.js";
 import { runMixer } from "./mixers.js";
 import { runMoe } from "./moe.js";
 import { type Parameters, runNorm } from "./parameters.js";
 import { runRwkvFfn } from "./rwkv.js";
+import { project } from "./sequences.js";
 import { collapse, expand, streamWeights } from "./streams.js";
 import {
   type Linear,
@@ -10,12 +11,15 @@ import {
   activate,
   addUp,
   at,
+  groupedLinear,
   linear,
   map,
   normOfBoth,
   rmsNorm,
   row,
+  softmax,
   softplus,
+  split,
 } from "./vectors.js";
 
 interface Branch {
@@ -41,10 +45,19 @@ export async function runLayer(
   };
   const { epsilon } = layer.norm;
   const preNorm = await extra("pre_norm");
+  const depthwise = await extra("kernel_depthwise");
   let result = preNorm === null ? stream : stream.map((x) => normOfBoth(x, preNorm, epsilon));
   const mixers = layer.mixers.map((mixer, place): Branch => {
     const name = layer.mixers.length === 1 ? "mixer." : `mixer${place}.`;
-    return { name, run: (x, own) => runMixer(x, mixer, layer.norm, hidden, own) };
+    return {
+      name,
+      run: async (x, own) => {
+        const mixed = await runMixer(x, mixer, layer.norm, hidden, own);
+        return mixer.kind === "attention" && depthwise !== null
+          ? addUp(mixed, await convolveSpans(x, mixer, hidden, { own, extras, depthwise }))
+          : mixed;
+      },
+    };
   });
   const activation = await extra("activation");
   const ffns = layer.ffns.map((ffn, place): Branch => {
@@ -130,6 +143,46 @@ export async function runLayer(
   return ownInput(result, layer, hidden, extras, index);
 }
 
+/** ConvBERT's span-based dynamic convolution (arXiv:2008.02496), token by token. */
+async function convolveSpans(
+  inputs: Sequence,
+  { heads, keyDim, bias }: Attention,
+  hidden: number,
+  {
+    own,
+    extras,
+    depthwise,
+  }: { readonly own: Parameters; readonly extras: Parameters; readonly depthwise: Float32Array },
+): Promise<Sequence> {
+  const width = heads * keyDim;
+  const taps = depthwise.length / hidden;
+  const queries = await project(inputs, "query", [hidden, width], own, bias.query);
+  const near = inputs.map((_, t) =>
+    Float64Array.from({ length: hidden }, (__, channel) => {
+      let sum = 0;
+      for (let tap = 0; tap < taps; tap += 1) {
+        const x = inputs[t + tap - Math.floor(taps / 2)];
+        if (x !== undefined) sum += at(depthwise, channel * taps + tap) * at(x, channel);
+      }
+      return sum;
+    }),
+  );
+  const spans = await project(near, "kernel_pointwise", [hidden, width], extras, true);
+  const products = spans.map((x, t) => map(x, (value, i) => value * at(queries[t], i)));
+  const raw = await project(products, "kernel", [width, heads * taps], extras, true);
+  const values = await project(inputs, "convolved", [hidden, width], extras, true);
+  const mixed = raw.map((x, t) => {
+    const kernels = split(x, heads).map((kernel) => softmax([...kernel]));
+    return Float64Array.from({ length: width }, (_, i) =>
+      (kernels[Math.floor(i / keyDim)] ?? []).reduce((sum, share, tap) => {
+        const value = values[t + tap - Math.floor(taps / 2)];
+        return value === undefined ? sum : sum + share * at(value, i);
+      }, 0),
+    );
+  });
+  return project(mixed, "convolved_out", [width, hidden], extras);
+}
+
 /** Gemma 4: an input of the layer's own, gated by the stream, projected, normed and added. */
 async function ownInput(
   stream: Sequence,
@@ -204,8 +257,9 @@ async function runFfn(
   parameters: Parameters,
   learned: Float32Array | null,
 ): Promise<Sequence> {
+  const groupsOf = (side: "gate" | "up" | "down"): number => (side === "gate" ? 1 : (ffn.groups?.[side] ?? 1));
   const weights = async (side: "gate" | "up" | "down", from: number, to: number): Promise<Linear> => ({
-    weight: await parameters.matrix(`${side}.weight`, to, from),
+    weight: await parameters.matrix(`${side}.weight`, to, from / groupsOf(side)),
     bias: ffn.bias ? await parameters.vector(`${side}.bias`, to, "bias") : null,
   });
   const up = await weights("up", hidden, ffn.width);
@@ -213,11 +267,11 @@ async function runFfn(
   const gate = ffn.gated ? await weights("gate", hidden, ffn.width) : null;
   const bend = (x: number): number => (learned === null ? activate(ffn.activation, x) : xielu(x, learned));
   return inputs.map((x) => {
-    const raised = linear(x, up);
+    const raised = groupedLinear(x, up, groupsOf("up"));
     const gates = gate === null ? raised : linear(x, gate);
     const factors = gate === null ? null : raised;
     const inner = map(gates, (value, i) => bend(value) * (factors === null ? 1 : at(factors, i)));
-    return linear(inner, down);
+    return groupedLinear(inner, down, groupsOf("down"));
   });
 }
 

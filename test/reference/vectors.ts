@@ -26,6 +26,17 @@ export function linear(x: Vector, { weight, bias }: Linear): Vector {
   return result;
 }
 
+/** The same in groups: each share of the outputs reads its own share of x (SqueezeBERT). */
+export function groupedLinear(x: Vector, { weight, bias }: Linear, groups: number): Vector {
+  return concat(
+    split(x, groups).map((part, group) => {
+      const own = weight.subarray((group * weight.length) / groups, ((group + 1) * weight.length) / groups);
+      const outputs = own.length / part.length;
+      return linear(part, { weight: own, bias: bias?.subarray(group * outputs, (group + 1) * outputs) ?? null });
+    }),
+  );
+}
+
 export function activate(activation: Activation, x: number): number {
   switch (activation) {
     case "silu":

@@ -15,6 +15,7 @@ import { addDisentangledAttention } from "./disentangled.js";
 import { addHeadNorm } from "./head-norm.js";
 import { addBiasedAttention } from "./relative-positions.js";
 import { addStridedAttention } from "./strided-attention.js";
+import { addSpanConvolution, convolvesSpans } from "./span-convolution.js";
 import type { Around } from "./around.js";
 
 /** What the lowering by operators does not know: those modules are lowered here as a whole. */
@@ -35,7 +36,12 @@ export function addWholeAttention(e: Emitter, input: string, mixer: Attention, a
   const pattern = patternOf(span, mixer.causal);
   const sides = mixer.keyValue === "key-is-value" ? ["query", "key"] : ["query", "key", "value"];
   const widths = [heads * keyDim, kvHeads * keyDim, kvHeads * valueDim].slice(0, sides.length);
-  let [query = "", key = "", value = ""] = e.split(e.linears(sides, input), widths);
+  const { groups } = mixer;
+  let [query = "", key = "", value = ""] =
+    groups === undefined
+      ? e.split(e.linears(sides, input), widths)
+      : (["query", "key", "value"] as const).map((side) => e.grouped(side, input, groups[side]));
+  const spans = convolvesSpans(e) ? addSpanConvolution(e, input, query, mixer) : null;
   if (mixer.keyValue === "key-is-value") value = key;
   if (mixer.queryKeyNorm !== "none") {
     query = addHeadNorm(e, "query_norm", query, heads, mixer, norm);
@@ -49,8 +55,11 @@ export function addWholeAttention(e: Emitter, input: string, mixer: Attention, a
     key = turn(key, kvHeads);
   }
   const sinks = mixer.sinks === true ? e.weight("sinks") : null;
-  const finish = (mixed: string): string =>
-    e.linear("output", mixer.gate === undefined ? mixed : addOutputGate(e, input, mixed, mixer));
+  const finish = (mixed: string): string => {
+    const gated = mixer.gate === undefined ? mixed : addOutputGate(e, input, mixed, mixer);
+    const projected = groups === undefined ? e.linear("output", gated) : e.grouped("output", gated, groups.output);
+    return spans === null ? projected : e.add(projected, spans);
+  };
   if (mixer.disentangled !== undefined) {
     const operands = { query, ...append(e, key, value, mixer, { kind: "full" }) };
     return finish(addDisentangledAttention(e, operands, mixer, mixer.disentangled, naive));

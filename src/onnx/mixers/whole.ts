@@ -62,6 +62,7 @@ const lowerings: { readonly [K in Kind]?: Whole<K> } = {
       "relativePositions",
       "disentangled",
       "referenceBlocks",
+      "groups",
     ],
   },
   compressed: {
