@@ -1,6 +1,7 @@
 import type { Block, ElementwiseOperator, Operator } from "../graph/types.js";
 import type { Extras, Layer } from "../model/types.js";
 import { Emitter } from "./emitter.js";
+import { isPooling, isUnpooling, pool, unpool } from "./pooled-stacks.js";
 import { int } from "./proto.js";
 import type { Scope } from "./scope.js";
 import { writeStreams } from "./streams.js";
@@ -72,6 +73,8 @@ export function extrasEmitter(scope: Scope): Emitter {
 
 /** What a layer does to the stream before anything else. */
 export function beginLayer(stream: string, block: Block, e: Emitter): string {
+  if (isPooling(block)) return pool(e, stream);
+  if (isUnpooling(block, e)) return unpool(e, stream);
   if (!e.has("pre_norm")) return stream;
   const [weight = "", bias = ""] = e.rows(e.weight("pre_norm"), 2);
   const epsilon = block.modules[0]?.norm.epsilon ?? 0;

@@ -4,6 +4,7 @@ import type { Arrangement, Ffn, Layer, Mixer, ModelDescription, Stack } from "..
 import { patternOf } from "./mixers/block-patterns.js";
 import { missingInModule } from "./mixers/whole.js";
 import { misplacedExtras, perLayerInputs } from "./layer-extras.js";
+import { poolsStacks } from "./pooled-stacks.js";
 import { strangeExtras, strangeModelExtras, strangeStackExtras, unreadExtras } from "./stack-extras.js";
 import { unsupported } from "./unsupported.js";
 
@@ -56,7 +57,7 @@ function missingParts(model: ModelDescription): string[] {
     // A pooler's rows are as many as it reads.
     ...strange("head", model.head, model.head.kind === "pooler" ? [...known.head, "rows"] : known.head),
     ...model.stacks.flatMap(({ kind }) => (kind === "decoder" || kind === "encoder" ? [] : [`${kind} stack`])),
-    ...strangeStacks(model.stacks),
+    ...(poolsStacks(model) ? [] : strangeStacks(model.stacks)),
     ...model.stacks.flatMap((stack) => [
       ...strange("stack", stack, known.stack),
       ...strangeStackExtras(stack.extras ?? {}).map((name) => `stack.extras.${name}`),

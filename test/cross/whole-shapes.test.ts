@@ -67,6 +67,10 @@ describe.each([
   ],
   ["ConvBERT: convolutions beside attention", tiny("convbert", { embedding_size: 32, conv_kernel_size: 5 })],
   ["FNet: Fourier transforms, a projection of the embeddings", tiny("fnet")],
+  [
+    "Funnel: stacks that pool the one before, and one as long as the text behind them",
+    tiny("funnel", { d_model: 32, n_head: 4, d_head: 8, d_inner: 48, block_sizes: [1, 2, 1], num_decoder_layers: 1 }),
+  ],
   ["XLNet: positions of Transformer-XL", tiny("xlnet", { d_model: 32, n_head: 4, d_head: 8, d_inner: 48, n_layer: 2 })],
   ["DistilBERT: no segments", real("distilbert", 128, 2)],
   ["BigBird: a pooler beside the head", real("big_bird", 128, 2)],
@@ -90,6 +94,11 @@ describe.each([
 test.each([
   ["XLNet's distances", tiny("xlnet", { d_model: 16, n_head: 2, d_head: 8, d_inner: 24, n_layer: 1 }), 131],
   ["DeBERTa's places", manyPlaces(), 131],
+  [
+    "Funnel's distances between pools",
+    tiny("funnel", { d_model: 16, n_head: 2, d_head: 8, d_inner: 24, block_sizes: [1, 1, 1], num_decoder_layers: 1 }),
+    271,
+  ],
 ])("%s in several blocks of queries equal the reference", async (_name, model, n) => {
   const engine = await open(model, "fused", "all");
   const ids = tokenIds(model, 1, n);

@@ -35,21 +35,27 @@ export async function referenceLogits(
 ): Promise<Sequence> {
   const parameters = new Parameters(model, source);
   let stream: Sequence = [];
+  let first: Sequence = [];
   for (const stack of model.stacks) {
     const own = stack.kind === "decoder" ? "" : `${stack.name ?? stack.kind}.`;
     parameters.kept.encoded = stream;
     const hidden = stack.hiddenSize ?? model.hiddenSize;
     const extras = parameters.within(`${own}extras.extra.`);
     const reads = stack === model.stacks.at(-1) ? ids : encoderIds;
-    stream = (await runBeginning(stack, reads, features, extras)) ?? (await embed(model, parameters, reads));
+    const pools = stack.kind === "encoder" && stream.length > 0;
+    if (!pools) {
+      stream = (await runBeginning(stack, reads, features, extras)) ?? (await embed(model, parameters, reads));
+    }
     if (stack === model.stacks.at(-1)) await runPerLayer(stream, model, parameters);
     stream = await runStackExtras(stream, stack, extras);
+    if (pools) stream = nextLength(stream, stack, first, parameters);
     const joined = model.extras?.linears?.find(({ name }) => name === "join_streams")?.outWidth;
     if (joined !== undefined) stream = stream.map((x) => concat(Array.from({ length: joined }, () => x)));
     for (const [index, layer] of stack.layers.entries()) {
       const scope = `${own}${layer.weightsOf ?? `layers.${index}`}.`;
       stream = await runLayer(stream, layer, hidden, parameters.within(scope), index);
     }
+    if (first.length === 0) first = stream;
     if (joined !== undefined) stream = await joinStreams(stream, joined, parameters.within("extras.extra."));
     if (stack.finalNorm !== null) {
       stream = await runNorm(stream, stack.finalNorm, hidden, parameters.within(`${own}final_norm.norm.`));
@@ -70,6 +76,22 @@ export async function referenceLogits(
     bias: bias ? await scope.vector("bias", model.vocabularySize, "bias") : null,
   };
   return stream.map((x) => map(linear(x, head), (logit) => (softcap === null ? logit : cap(logit, softcap))));
+}
+
+/** Funnel: means of neighbours where a stack pools, else what was pooled repeated and added to the first stack's. */
+function nextLength(stream: Sequence, { length }: Stack, first: Sequence, { kept }: Parameters): Sequence {
+  const { pooled } = kept;
+  if (length?.kind === "pooled") {
+    pooled.from = stream;
+    pooled.stride *= 2;
+    return Array.from({ length: Math.ceil(stream.length / 2) }, (_, i) => {
+      const [a, b] = [stream[2 * i], stream[2 * i + 1] ?? stream[2 * i]];
+      return map(a ?? new Float64Array(), (value, d) => (value + at(b, d)) / 2);
+    });
+  }
+  const { stride } = pooled;
+  pooled.stride = 1;
+  return first.map((x, i) => map(x, (value, d) => value + at(stream[Math.floor(i / stride)], d)));
 }
 
 /** Rows of the tables: by token, by position, the first segment; then a norm and a projection where there are any. */

@@ -17,6 +17,8 @@ interface Kept {
   places: Sequence;
   /** Values of the first layer (RWKV 7). */
   firstValues: Sequence;
+  /** What the last pooling layer pooled, and how many tokens of the text are between two of its tokens (Funnel). */
+  pooled: { from: Sequence; stride: number };
   /** Inputs of every layer's own (Gemma 4): one vector of all layers' per position. */
   perLayer: Sequence;
 }
@@ -35,6 +37,7 @@ export class Parameters {
       places: [],
       firstValues: [],
       perLayer: [],
+      pooled: { from: [], stride: 1 },
     },
   ) {}
 

@@ -3,12 +3,12 @@ import type { Parameters } from "./parameters.js";
 import { type Linear, type Sequence, type Vector, at, concat, dot, linear, map, softmax, split } from "./vectors.js";
 
 /**
- * Transformer-XL's relative attention looking both ways (XLNet, arXiv:1906.08237), for a text of one segment:
+ * Transformer-XL's relative attention looking both ways (XLNet, arXiv:1906.08237; Funnel), for a text of one segment:
  * score = ((q + u)·k + (q + v)·W·R(i − j) + (q + s)·segment)/√d, R the sinusoids of the distance.
  */
 export async function runRelative(
   inputs: Sequence,
-  { heads, headDim, bias }: RelativeAttention,
+  { heads, headDim, bias, pooling }: RelativeAttention,
   hidden: number,
   parameters: Parameters,
 ): Promise<Sequence> {
@@ -17,9 +17,13 @@ export async function runRelative(
     weight: await parameters.matrix(`${side}.weight`, to, from),
     bias: biased ? await parameters.vector(`${side}.bias`, to, "bias") : null,
   });
+  // A layer that pools asks with means of what its keys are made of; keys stand `stride` tokens of the text apart.
+  const { pooled } = parameters.kept;
+  const sources = pooling === 1 ? inputs : pooled.from;
+  const stride = pooled.stride / pooling;
   const project = async (side: string, biased: boolean): Promise<Vector[][]> => {
     const own = await weights(side, biased);
-    return inputs.map((x) => split(linear(x, own), heads));
+    return (side === "query" ? inputs : sources).map((x) => split(linear(x, own), heads));
   };
   const [queries, keys, values] = [
     await project("query", false),
@@ -45,8 +49,8 @@ export async function runRelative(
   const mixed = queries.map((ofPosition, i) =>
     concat(
       ofPosition.map((query, head) => {
-        const scores = inputs.map((_, j) => {
-          const place = split(linear(sinusoid(i - j), places), heads)[head];
+        const scores = sources.map((_, j) => {
+          const place = split(linear(sinusoid(stride * (i * pooling - j)), places), heads)[head];
           const same = Float64Array.from(segments.subarray(head * headDim, (head + 1) * headDim));
           const sum =
             dot(plus(query, content, head), keys[j]?.[head]) +
