@@ -25,6 +25,21 @@ export function lookUpPositions(output: string, stream: string, table: string, s
   return scope.builder.node(output, "Gather", [scope.parameter(table), positions(output, stream, rows, scope)]);
 }
 
+/**
+ * Rows of two tables side by side, as if the positions stood in a rectangle: its rows are the first table's, its columns the
+ * second's (Reformer's axial positions). @returns [1, n, width]
+ */
+export function lookUpAxial(output: string, stream: string, tables: readonly [string, string], scope: Scope): string {
+  const { builder } = scope;
+  const [rows = 1, columns = 1] = tables.map((table) => scope.weight(table).weight.shape[0]);
+  const places = positions(output, stream, rows * columns, scope);
+  const parts = (["Div", "Mod"] as const).map((op, side) => {
+    const index = builder.node(`${output}.index.${side}`, op, [places, builder.integers([columns])]);
+    return builder.node(`${output}.part.${side}`, "Gather", [scope.parameter(tables[side] ?? ""), index]);
+  });
+  return builder.node(output, "Concat", parts, { attributes: { axis: int(2) } });
+}
+
 /** Positions c … c + n − 1, [1, n]. Beyond the table they stay at its end: the times hold, the answers would not. */
 function positions(name: string, tokens: string, rows: number, { builder }: Scope): string {
   const depth = builder.input(inputNames.depth, "int64", [1]);

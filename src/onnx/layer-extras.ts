@@ -3,6 +3,7 @@ import type { Extras, Layer } from "../model/types.js";
 import { Emitter } from "./emitter.js";
 import { isPooling, isUnpooling, pool, unpool } from "./pooled-stacks.js";
 import { int } from "./proto.js";
+import { besideNothing, closeReversible, isReversible } from "./reversible.js";
 import type { Scope } from "./scope.js";
 import { writeStreams } from "./streams.js";
 
@@ -71,8 +72,9 @@ export function extrasEmitter(scope: Scope): Emitter {
   return new Emitter(scope, "extra", "residual");
 }
 
-/** What a layer does to the stream before anything else. */
-export function beginLayer(stream: string, block: Block, e: Emitter): string {
+/** What a block does to the stream before anything else. */
+export function beginBlock(stream: string, block: Block, e: Emitter): string {
+  if (isReversible(e)) return closeReversible(e, stream, block);
   if (isPooling(block)) return pool(e, stream);
   if (isUnpooling(block, e)) return unpool(e, stream);
   if (!e.has("pre_norm")) return stream;
@@ -91,6 +93,9 @@ export function summands(operator: ElementwiseOperator, block: Block, e: Emitter
   const [first = "", second = ""] = operator.inputs.map((name) => e.scope.value(name));
   if (e.has(`${operator.name.replace(".sum", "")}_streams.weight`)) {
     return writeStreams(e, first, second, e.scope.width(operator.output));
+  }
+  if (isReversible(e)) {
+    return [first, besideNothing(e, second, operator.name.replace(".sum", ""), e.scope.width(operator.output))];
   }
   const norm = block.modules[0]?.norm;
   const rms = (value: string, weight: string): string => e.rms(value, weight, norm?.epsilon ?? 0);

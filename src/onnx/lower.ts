@@ -20,7 +20,7 @@ import { lowerEmbed } from "./embed.js";
 import { lowerElementwise } from "./elementwise.js";
 import { addEncoder } from "./encoder.js";
 import {
-  beginLayer,
+  beginBlock,
   endLayer,
   extrasEmitter,
   isLayerExtra,
@@ -212,7 +212,7 @@ function lowerInstance(instance: BlockInstance, index: string, stream: string, t
   const skipped = new Set<Operator>([...packed.values()].flat());
   const modules = wholeModules(block, target.graph);
   const extras = extrasEmitter(context);
-  if (first !== undefined && block.modules.length > 0) names.set(first, beginLayer(stream, block, extras));
+  if (first !== undefined) names.set(first, beginBlock(stream, block, extras));
   const extra = block.operators.find(isLayerExtra);
   for (const operator of block.operators) {
     if (isLayerExtra(operator)) continue;

@@ -54,8 +54,7 @@ function missingParts(model: ModelDescription): string[] {
         ? []
         : [`embedding table ${name}`],
     ),
-    // A pooler's rows are as many as it reads.
-    ...strange("head", model.head, model.head.kind === "pooler" ? [...known.head, "rows"] : known.head),
+    ...strange("head", model.head, [...known.head, ...knownOfHead(model)]),
     ...model.stacks.flatMap(({ kind }) => (kind === "decoder" || kind === "encoder" ? [] : [`${kind} stack`])),
     ...(poolsStacks(model) ? [] : strangeStacks(model.stacks)),
     ...model.stacks.flatMap((stack) => [
@@ -65,6 +64,15 @@ function missingParts(model: ModelDescription): string[] {
       ...(stack.finalNorm === null ? [] : strange("norm", stack.finalNorm, known.norm)),
     ]),
     ...[...layers].flatMap(missingInLayer),
+  ];
+}
+
+/** A pooler's rows are as many as it reads; two streams are read side by side. */
+function knownOfHead({ head, hiddenSize, stacks }: ModelDescription): string[] {
+  const both = stacks.at(-1)?.extras?.weights?.some(({ name }) => name === "final_norm") === true;
+  return [
+    ...(head.kind === "pooler" ? ["rows"] : []),
+    ...(both && head.inWidth === 2 * hiddenSize && head.transform === undefined ? ["inWidth"] : []),
   ];
 }
 
@@ -138,6 +146,7 @@ function strangeSpan(mixer: Extract<Mixer, { kind: "attention" }>): string[] {
   if ((span.kind === "chosen") !== (indexer !== undefined)) {
     return [indexer === undefined ? "a choice of tokens without an indexer" : "an indexer that nobody reads"];
   }
+  if (span.kind === "buckets" && !causal && relativePositions === undefined && mixer.sinks !== true) return [];
   const sinks = span.kind === "window" && span.first !== undefined;
   const gaps =
     patternOf(span, causal) !== null || sinks || span.kind === "chosen" || (span.kind === "strided" && causal);

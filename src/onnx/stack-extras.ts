@@ -2,9 +2,10 @@ import type { Extras, Layer } from "../model/types.js";
 import type { Block, BlockInstance, Operator } from "../graph/types.js";
 import { addLinear } from "./linear.js";
 import { placesTable } from "./mixers/disentangled.js";
-import { lookUpPositions } from "./embed.js";
+import { lookUpAxial, lookUpPositions } from "./embed.js";
 import { extrasEmitter, leavePerLayerInputs, withoutRead } from "./layer-extras.js";
 import { float, int, ints } from "./proto.js";
+import { openReversible } from "./reversible.js";
 import type { Scope } from "./scope.js";
 import { openStreams } from "./streams.js";
 
@@ -28,6 +29,9 @@ const runnable = [
   "class_token",
   "registers",
   "pre_norm",
+  "positions0",
+  "positions1",
+  "final_norm",
 ] as const;
 
 /** The convolution that makes a token of each patch of a picture: patches stand side by side, with nothing between. */
@@ -175,6 +179,12 @@ export function lowerStackExtras(stream: string, block: Block, scope: Scope): st
     const rows = lookUpPositions(scope.fresh("positions"), result, local("positions"), scope);
     result = builder.node(scope.fresh("placed"), "Add", [result, rows]);
   }
+  if (scope.hasWeight(local("positions0"))) {
+    const [rows, columns] = [local("positions0"), local("positions1")] as const;
+    const found = lookUpAxial(scope.fresh("axial"), result, [rows, columns], scope);
+    result = builder.node(scope.fresh("placed"), "Add", [result, found]);
+  }
+  if (scope.hasWeight(local("final_norm"))) result = openReversible(extrasEmitter(scope), result);
   if (scope.hasWeight(local("registers"))) {
     const count = scope.hasWeight(local("class_token")) ? (scope.weight(local("class_token")).weight.shape[0] ?? 0) : 0;
     const parts = [`${scope.fresh("registers")}.before`, `${scope.fresh("registers")}.after`] as const;

@@ -1,6 +1,7 @@
 import type { Block, NormOperator } from "../graph/types.js";
 import type { Emitter } from "./emitter.js";
 import { int, microsoft } from "./proto.js";
+import { isReversible, readReversible } from "./reversible.js";
 
 /*
  * Several residual streams (DeepSeek-V4's hyper-connections): each branch reads a weighed sum of them, and what it makes is
@@ -50,6 +51,7 @@ export function readStreams(e: Emitter, operator: NormOperator, block: Block): s
     const [bias = "", scale = ""] = [joinBias, joinScale].map((name) => scope.left.get(name) ?? "");
     return joined(e, streams, width, { weight, bias, scale });
   }
+  if (isReversible(e)) return readReversible(e, streams, operator);
   const branch = operator.name.replace(".pre_norm", "");
   if (!e.has(`${branch}_streams.weight`)) return streams;
   const [rows = 0, all = 0] = scope.weight(`extra.${branch}_streams.weight`).weight.shape;

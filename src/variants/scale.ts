@@ -117,12 +117,14 @@ function withHidden(model: ModelDescription, wanted: number): ModelDescription {
   const refuse = (found: unknown, expected: string): Error =>
     badInput("scaling-invalid", { where: model.name, key: "--hidden", found, expected });
   const fixed = ({
-    weights: _tables,
+    weights: tables = [],
     convolutions: _stem,
     linears = [],
     products = [],
     ...others
   }: Extras = {}): boolean =>
+    // Of two tables side by side each would have to know its share.
+    tables.some(({ name }) => name === "positions0") ||
     products.some(({ name }) => name !== "streams_mixed") ||
     linears.some(({ name }) => !scaledLinears.test(name)) ||
     Object.values(others).some((list: readonly unknown[]) => list.length > 0);

@@ -87,9 +87,10 @@ export async function expectAgreement(
   ids: number[][],
   encoder: number[][] = ids,
   features: readonly (readonly Float64Array[])[] = [],
+  positions = longest,
 ): Promise<void> {
   for (const [index, sequence] of ids.entries()) {
-    const logits = await referenceLogits(model, weights, sequence, encoder[index], features[index]);
+    const logits = await referenceLogits(model, weights, sequence, encoder[index], features[index], positions);
     const expected = logits.flatMap((position) => [...position]);
     expect(relativeError(actual[index] ?? [], expected)).toBeLessThan(tolerance);
   }

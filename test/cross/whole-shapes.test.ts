@@ -30,6 +30,20 @@ const tiny = (name: string, keys: object = {}): ModelDescription =>
     name,
   );
 
+function reformer(keys: object): ModelDescription {
+  return tiny("reformer", {
+    axial_pos_shape: [4, 8],
+    axial_pos_embds_dim: [12, 20],
+    attention_head_size: 8,
+    feed_forward_size: 40,
+    max_position_embeddings: 32,
+    attn_layers: ["local", "lsh"],
+    local_attn_chunk_length: 4,
+    lsh_attn_chunk_length: 2,
+    ...keys,
+  });
+}
+
 describe.each([
   ["BERT: learned positions, segments, norms after the residual, a transform before the logits", real("bert", 128, 2)],
   ["ModernBERT: rotary positions, norms before, one without, windows that look both ways", real("modernbert", 128, 4)],
@@ -71,6 +85,8 @@ describe.each([
     "Funnel: stacks that pool the one before, and one as long as the text behind them",
     tiny("funnel", { d_model: 32, n_head: 4, d_head: 8, d_inner: 48, block_sizes: [1, 2, 1], num_decoder_layers: 1 }),
   ],
+  ["Reformer: sorted by hashes, two streams side by side", reformer({})],
+  ["Reformer with three rounds of hashes", reformer({ num_hashes: 3, lsh_attn_chunk_length: 3 })],
   ["XLNet: positions of Transformer-XL", tiny("xlnet", { d_model: 32, n_head: 4, d_head: 8, d_inner: 48, n_layer: 2 })],
   ["DistilBERT: no segments", real("distilbert", 128, 2)],
   ["BigBird: a pooler beside the head", real("big_bird", 128, 2)],

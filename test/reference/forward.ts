@@ -32,8 +32,11 @@ export async function referenceLogits(
   encoderIds: readonly number[] = ids,
   /** What an encoder of sound reads, [bins][frames]. */
   features: Sequence = [],
+  /** Longest sequence that the model was opened for. */
+  longest = ids.length,
 ): Promise<Sequence> {
   const parameters = new Parameters(model, source);
+  parameters.kept.longest = longest;
   let stream: Sequence = [];
   let first: Sequence = [];
   for (const stack of model.stacks) {
@@ -51,12 +54,20 @@ export async function referenceLogits(
     if (pools) stream = nextLength(stream, stack, first, parameters);
     const joined = model.extras?.linears?.find(({ name }) => name === "join_streams")?.outWidth;
     if (joined !== undefined) stream = stream.map((x) => concat(Array.from({ length: joined }, () => x)));
+    if (stack.extras?.weights?.some(({ name }) => name === "final_norm") === true) {
+      stream = stream.map((x) => concat([x, x]));
+    }
     for (const [index, layer] of stack.layers.entries()) {
       const scope = `${own}${layer.weightsOf ?? `layers.${index}`}.`;
       stream = await runLayer(stream, layer, hidden, parameters.within(scope), index);
     }
     if (first.length === 0) first = stream;
     if (joined !== undefined) stream = await joinStreams(stream, joined, parameters.within("extras.extra."));
+    const both = stack.extras?.weights?.find(({ name }) => name === "final_norm");
+    if (both !== undefined) {
+      const norm = await extras.read("final_norm", both.shape, "bias");
+      stream = stream.map((x) => normOfBoth(x, norm, 1e-12));
+    }
     if (stack.finalNorm !== null) {
       stream = await runNorm(stream, stack.finalNorm, hidden, parameters.within(`${own}final_norm.norm.`));
     }
@@ -64,7 +75,7 @@ export async function referenceLogits(
   const { kind, tied, bias, softcap, transform } = model.head;
   if (kind === "none") return stream;
   if (kind === "pooler") return pooled(stream, model.hiddenSize, model.head.rows ?? model.hiddenSize, parameters);
-  let width = model.hiddenSize;
+  let width = model.head.inWidth ?? model.hiddenSize;
   if (transform !== undefined) {
     const inside = parameters.within(tied ? "embedding.transform." : "head.transform.");
     stream = await transformed(stream, transform, model.hiddenSize, inside);
@@ -206,6 +217,15 @@ async function runStackExtras(stream: Sequence, { extras }: Stack, parameters: P
     const width = shape.at(-1) ?? 0;
     const weight = await parameters.read(name, shape, "bias");
     if (name === "positions") result = result.map((x, i) => map(x, (value, j) => value + at(weight, i * width + j)));
+    if (name === "positions0") {
+      const columns = extras?.weights?.find((own) => own.name === "positions1")?.shape ?? [];
+      const [across = 1, depth = 1] = columns;
+      const second = await parameters.read("positions1", columns, "bias");
+      result = result.map((x, i) => {
+        const place = concat([row(weight, width, Math.floor(i / across)), row(second, depth, i % across)]);
+        return map(x, (value, j) => value + at(place, j));
+      });
+    }
     if (name === "registers")
       result = [...result.slice(0, classes.length), ...registers, ...result.slice(classes.length)];
     if (name === "embedding_norm" || name === "pre_norm") result = result.map((x) => normOfBoth(x, weight, 1e-5));

@@ -11,6 +11,7 @@ import {
   activate,
   addUp,
   at,
+  concat,
   groupedLinear,
   linear,
   map,
@@ -91,6 +92,16 @@ export async function runLayer(
     switch (layer.normPlacement) {
       case "pre": {
         const side = name === "mixer." ? "mixer" : "ffn";
+        // Two streams side by side (Reformer): each kind of part reads one and adds to the other.
+        if ((result[0]?.length ?? 0) === 2 * hidden) {
+          const halves = result.map((x) => split(x, 2));
+          const half = (place: 0 | 1): Sequence => halves.map((parts) => parts[place] ?? new Float64Array(hidden));
+          const made = await together(await norm("pre", half(side === "mixer" ? 1 : 0)));
+          const changed = addUp(half(side === "mixer" ? 0 : 1), made);
+          const [first, second] = side === "mixer" ? [changed, half(1)] : [half(0), changed];
+          result = first.map((x, i) => concat([x, second[i] ?? new Float64Array(hidden)]));
+          break;
+        }
         if (layer.extras?.linears?.some(({ name: found }) => found === `${side}_streams`) === true) {
           const weights = await streamWeights(result, side, (result[0]?.length ?? 0) / hidden, extras);
           const read = collapse(

@@ -1,5 +1,6 @@
 import type { Mixer, Norm } from "../../src/model/types.js";
 import { runAttention } from "./attention.js";
+import { runBucketed } from "./bucketed.js";
 import { runCompressed } from "./compressed.js";
 import { runLatentAttention } from "./latent.js";
 import { runCell, runLinearAttention, runLinformer, runNystrom } from "./linear.js";
@@ -33,6 +34,7 @@ export function runMixer(
     case "fourier":
       return Promise.resolve(runFourier(inputs, hidden));
     case "attention":
+      if (mixer.span.kind === "buckets") return runBucketed(inputs, mixer, hidden, parameters);
       return runAttention(inputs, mixer, norm, hidden, parameters);
     case "delta":
       return runDelta(inputs, mixer, norm, hidden, parameters);

@@ -17,6 +17,8 @@ interface Kept {
   places: Sequence;
   /** Values of the first layer (RWKV 7). */
   firstValues: Sequence;
+  /** Longest sequence that the model was opened for: by it Reformer draws directions. */
+  longest: number;
   /** What the last pooling layer pooled, and how many tokens of the text are between two of its tokens (Funnel). */
   pooled: { from: Sequence; stride: number };
   /** Inputs of every layer's own (Gemma 4): one vector of all layers' per position. */
@@ -38,6 +40,7 @@ export class Parameters {
       firstValues: [],
       perLayer: [],
       pooled: { from: [], stride: 1 },
+      longest: 0,
     },
   ) {}
 

@@ -8,6 +8,7 @@ import { type CacheBinding, keptBy } from "../scope.js";
 import { unsupported } from "../unsupported.js";
 import { addBlockedAttention, type BlockedAttention, type BlockedSpan } from "./blocked-attention.js";
 import { addPatternAttention, patternOf } from "./block-patterns.js";
+import { addBucketedAttention } from "./bucketed.js";
 import { addChosenAttention } from "./chosen-attention.js";
 import { addCrossAttention } from "./cross-attention.js";
 import { addIndexer } from "./indexer.js";
@@ -33,6 +34,12 @@ export function addWholeAttention(e: Emitter, input: string, mixer: Attention, a
   const { heads, kvHeads, keyDim, valueDim, span } = mixer;
   if (mixer.source === "encoder") return addCrossAttention(e, input, mixer, around);
   if (mixer.keyValue === "shared") return addSharedAttention(e, input, mixer, norm, naive);
+  if (span.kind === "buckets") {
+    const query = e.linear("query", input);
+    const key = mixer.sharedQueryKey === true ? query : e.linear("key", input);
+    const rows = { query, key, value: e.linear("value", input) };
+    return e.linear("output", addBucketedAttention(e, rows, mixer, span));
+  }
   const pattern = patternOf(span, mixer.causal);
   const sides = mixer.keyValue === "key-is-value" ? ["query", "key"] : ["query", "key", "value"];
   const widths = [heads * keyDim, kvHeads * keyDim, kvHeads * valueDim].slice(0, sides.length);

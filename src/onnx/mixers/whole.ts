@@ -63,6 +63,7 @@ const lowerings: { readonly [K in Kind]?: Whole<K> } = {
       "disentangled",
       "referenceBlocks",
       "groups",
+      "sharedQueryKey",
     ],
   },
   compressed: {
