@@ -42,6 +42,7 @@ interface Options extends MeasureFlags, EndpointFlags, Scaling {
   readonly depths: number[];
   readonly resume?: string;
   readonly until?: Goal;
+  readonly encoderLength?: number;
   readonly runtime: "auto" | "onnx" | "llama";
   readonly json?: boolean;
 }
@@ -74,6 +75,12 @@ export const setUpMeasure: SetUp = (command, io, setExitCode) => {
         .choices(["auto", "onnx", "llama"])
         .default("auto"),
     )
+    .addOption(
+      new Option(
+        "--encoder-length <m>",
+        "tokens of an encoder–decoder's encoder (default: as many as n, in decode as are cached)",
+      ).argParser((text: string) => parseLength(text, "--encoder-length")),
+    )
     .addOption(new Option("--resume <run>", "measure what a run that ended early lacks, as a new run that names it"))
     .addOption(new Option("--out <file>", "where the run goes (default: runs/<model>-<time>.json)"))
     .addHelpText(
@@ -86,6 +93,7 @@ Examples:
   nsquared measure SmolLM2-135M --until 10%@32k --time 2m
   nsquared measure SmolLM2-135M --until 10%@32k --phase decode --time 2m
   nsquared measure SmolLM2-135M --until 10%@4k --depths 0,16k --time 2m
+  nsquared measure ./t5/config.json --encoder-length 4k --lengths 64..1k --phase decode
   nsquared measure SmolLM2-135M --provider webgpu --lengths 128..8k
   nsquared measure ./model.gguf --lengths 128..4k --phase prefill,decode
   nsquared measure http://127.0.0.1:8000/v1 --model-name my-model --lengths 256..16k --phase prefill,decode --yes
@@ -103,6 +111,7 @@ Exit codes: 0 done, 2 bad input, 3 some cells failed, 130 stopped by Ctrl-C (wha
       const chosen = command.getOptionValueSource("lengths") !== "default";
       const lengths = aim === undefined || chosen ? options.lengths : startLengths(aim);
       if (isEndpoint(location, options)) {
+        refuseEncoderLength(location, options);
         const answered = await askServer(location, { ...options, lengths }, resume, io);
         if (answered === null) {
           say(io, "nothing was measured");
@@ -116,9 +125,15 @@ Exit codes: 0 done, 2 bad input, 3 some cells failed, 130 stopped by Ctrl-C (wha
       }
       const model = scaled(await loadModel(location, nodeAccess()), options);
       const scaling = scalingOf(options);
-      const plain = { ...plainOptions(options), ...(scaling === null ? {} : { scaling }) };
+      const { encoderLength } = options;
+      const plain = {
+        ...plainOptions(options),
+        ...(scaling === null ? {} : { scaling }),
+        ...(encoderLength === undefined ? {} : { encoderLength }),
+      };
       for (const note of model.notes.filter((text) => text.startsWith("scaled"))) say(io, note);
       const llama = options.runtime === "llama" || (options.runtime === "auto" && runsInLlama(model, options));
+      if (llama) refuseEncoderLength(location, options);
       const deepest = Math.max(...options.depths);
       const asked = aim === undefined ? lengths : [...lengths, aim.n];
       const doubts = contextWarnings(
@@ -153,6 +168,12 @@ Exit codes: 0 done, 2 bad input, 3 some cells failed, 130 stopped by Ctrl-C (wha
       setExitCode(exitCodeOf(recorded.run));
     });
 };
+
+function refuseEncoderLength(location: string, { encoderLength }: Options): void {
+  if (encoderLength === undefined) return;
+  const expected = "an encoder–decoder that ONNX Runtime executes here";
+  throw badInput("option-alone", { where: "--encoder-length", key: "measured", found: location, expected });
+}
 
 /** Depths are lengths, and none. */
 function depthList(text: string): number[] {

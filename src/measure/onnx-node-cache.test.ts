@@ -38,6 +38,12 @@ describe("a cache filler", () => {
     expect(cache?.key.every((value) => Math.abs(value) <= 1)).toBe(true);
   });
 
+  test("gives an encoder's keys as many tokens as are stated, or as came before, and none in the first pass", () => {
+    const encoder: CacheBinding = { ...binding, kept: { kind: "encoder", tokens: null } };
+    const keys = (depth: number, tokens?: number) => cacheFiller()([encoder], 1, depth, tokens)[0]?.key.length;
+    expect([keys(5), keys(5, 7), keys(0, 7)]).toEqual([5 * 2 * 8, 7 * 2 * 8, 0]);
+  });
+
   test("gives empty caches where nothing is cached", () => {
     const [cache] = cacheFiller()([binding], 2, 0);
     expect(cache).toEqual({ key: new Float32Array(0), value: new Float32Array(0) });

@@ -3,7 +3,13 @@ import { type CacheBinding, type StateBinding, keptTokens } from "../onnx/scope.
 import type { CacheContent } from "./onnx-node-engine.js";
 
 /** Gives caches as they are after `depth` tokens, [batch, kvHeads, tokens, dim] each, filled with random numbers. */
-export type CacheFiller = (caches: readonly CacheBinding[], batch: number, depth: number) => CacheContent[];
+export type CacheFiller = (
+  caches: readonly CacheBinding[],
+  batch: number,
+  depth: number,
+  /** Tokens of an encoder's input; as many as the depth where it is left out. */
+  encoder?: number,
+) => CacheContent[];
 
 /** Numbers drawn one by one; the rest of a cache repeats them, which takes as long to attend to. */
 const drawn = 2 ** 16;
@@ -24,9 +30,9 @@ function filled(length: number, tile: Float32Array): Float32Array {
 export function cacheFiller(): CacheFiller {
   const kept: { key: Float32Array; value: Float32Array }[] = [];
   const tile = randomTile();
-  return (caches, batch, depth) =>
+  return (caches, batch, depth, encoder = depth) =>
     caches.map(({ kept: rule, kvHeads, keyDim, valueDim }, index) => {
-      const tokens = keptTokens(rule, depth);
+      const tokens = depth > 0 && rule.kind === "encoder" ? (rule.tokens ?? encoder) : keptTokens(rule, depth);
       const keys = batch * kvHeads * tokens * keyDim;
       const values = batch * kvHeads * tokens * valueDim;
       let own = kept[index];

@@ -9,7 +9,7 @@ import { openingBytes, passBytes } from "../onnx/memory.js";
 import { runnableGraph } from "../onnx/runnable.js";
 import type { WeightFormat } from "../onnx/scope.js";
 import { type WeightSource, syntheticWeights } from "../onnx/weights.js";
-import { type Cell, cellKey } from "../runs/schema.js";
+import { type Cell, cellKey, encoderLengthOption } from "../runs/schema.js";
 import { cacheFiller, fillStates } from "./onnx-node-cache.js";
 import { type Engine, openEngine, type Step } from "./onnx-node-engine.js";
 import { type MicroSession, openMicro } from "./onnx-node-micro.js";
@@ -26,6 +26,8 @@ export interface OnnxNodeOptions {
   readonly seed: number;
   /** Longest n + depth of a cell: the length of the rotary tables. */
   readonly maxLength: number;
+  /** Tokens of an encoder's input; as many as n, or in decode as are cached, where it is left out. */
+  readonly encoderLength?: number;
   /** Bytes of memory that are free now. */
   readonly availableBytes: () => Bytes;
   /** How matrices are stored; float32 where it is left out. */
@@ -67,7 +69,11 @@ export function assertModelFits(model: ModelDescription, lowered: LoweredModel, 
 }
 
 /** Random token ids of a cell, [batch, n]. */
-export function inputIds(model: ModelDescription, { batch, n }: Cell, seed: number): BigInt64Array {
+export function inputIds(
+  model: ModelDescription,
+  { batch, n }: Pick<Cell, "batch" | "n">,
+  seed: number,
+): BigInt64Array {
   const random = seededRandom(seed);
   return BigInt64Array.from({ length: batch * n }, () => BigInt(Math.floor(random() * model.vocabularySize)));
 }
@@ -124,7 +130,7 @@ class OnnxNodeRunner implements Runner {
   }
 
   describe() {
-    const { attention, threads, seed, maxLength, weights, weightFormat = "f32" } = this.options;
+    const { attention, threads, seed, maxLength, weights, weightFormat = "f32", encoderLength } = this.options;
     return {
       runner: this.name,
       name: "onnxruntime-node",
@@ -138,6 +144,7 @@ class OnnxNodeRunner implements Runner {
         weights: weights === undefined ? "synthetic" : "given",
         positions: maxLength,
         format: weightFormat,
+        ...(encoderLength === undefined ? {} : { [encoderLengthOption]: encoderLength }),
       },
     };
   }
@@ -154,9 +161,12 @@ class OnnxNodeRunner implements Runner {
     const { n, depth, batch } = cell;
     const ids = inputIds(this.model, cell, this.options.seed);
     this.prepared = null;
-    const past = this.fill(this.engine.caches, batch, depth);
+    const { encoderLength, seed } = this.options;
+    const past = this.fill(this.engine.caches, batch, depth, encoderLength);
     const states = depth === 0 ? {} : { states: fillStates(this.engine.states, batch) };
-    this.prepared = { key, step: this.engine.prepare({ batch, n, depth, ids, past, ...states }) };
+    const encoder =
+      encoderLength === undefined ? {} : { encoderIds: inputIds(this.model, { batch, n: encoderLength }, seed) };
+    this.prepared = { key, step: this.engine.prepare({ batch, n, depth, ids, past, ...states, ...encoder }) };
   }
 
   async run(cell: Cell, { clock, signal }: RunContext): Promise<Outcome> {
@@ -225,7 +235,9 @@ class OnnxNodeRunner implements Runner {
       });
     }
     const advice = attention === "naive" ? "take a shorter length, or fused attention" : "take a shorter length";
-    assertFits(where, passBytes(this.graph, cell), this.options.availableBytes(), advice);
+    const { encoderLength } = this.options;
+    const size = encoderLength === undefined ? cell : { ...cell, encoder: encoderLength };
+    assertFits(where, passBytes(this.graph, size), this.options.availableBytes(), advice);
   }
 }
 

@@ -8,6 +8,8 @@ export interface PassSize {
   readonly batch: number;
   readonly n: number;
   readonly depth: number;
+  /** Tokens of an encoder's input; as many as n, or in decode as came before, where absent. */
+  readonly encoder?: number;
 }
 
 const floatBytes = 4;
@@ -76,9 +78,9 @@ function cacheElements({ key, value, span, fixed }: Cache, size: PassSize, inPla
   return both.reduce((sum, [batch = 0, heads = 0, , dim = 0]) => sum + batch * heads * dim * tokens, 0);
 }
 
-/** An encoder's input is as long as everything that the decoder has seen after the pass, or before it in decode. */
-function pointOf({ batch, n, depth }: PassSize): Readonly<Record<"b" | "n" | "c" | "m", number>> {
-  return { b: batch, n, c: depth, m: depth === 0 ? n : depth };
+/** Unless it is stated, an encoder's input is as long as everything that the decoder has seen after the pass, or before it in decode. */
+function pointOf({ batch, n, depth, encoder }: PassSize): Readonly<Record<"b" | "n" | "c" | "m", number>> {
+  return { b: batch, n, c: depth, m: encoder ?? (depth === 0 ? n : depth) };
 }
 
 function blockBytes(block: Block, size: PassSize): Bytes {

@@ -101,6 +101,9 @@ export function cellKey(cell: Cell): string {
   return `${of}${cell.phase} n=${cell.n} depth=${cell.depth} batch=${cell.batch}`;
 }
 
+/** Under which the options of a run's runtime state the tokens of an encoder's input, where they were set. */
+export const encoderLengthOption = "encoder length";
+
 const optionValue = z.union([text, z.number(), z.boolean(), z.null()]);
 
 /** The runtime that executed the steps, as its runner describes it. */

@@ -56,7 +56,7 @@ function conventionsOf(options: CostOptions): CostDocument["conventions"] {
 }
 
 /** Whether the length of an encoder's input is a number of its own (Whisper's is fixed, BERT's is n). */
-function hasEncoderLength(model: ModelDescription): boolean {
+export function hasEncoderLength(model: ModelDescription): boolean {
   return model.stacks.some(({ length }) => length?.kind === "encoder");
 }
 

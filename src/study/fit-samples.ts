@@ -17,7 +17,7 @@ import {
 } from "./fit.js";
 import { jointDocument } from "./joint.js";
 import type { MeasuredPhase } from "./measure.js";
-import { curveOfSweep } from "./physical.js";
+import { curveOfSweep, executedAs } from "./physical.js";
 import { curveOnUnknown } from "./unknown-device.js";
 
 export interface SeriesChoice {
@@ -111,8 +111,8 @@ export function curveOfSeries(
   model: ModelDescription,
   device: DeviceRecord | null,
 ): PhysicalCurve {
-  const attention = set.run?.runtime.attention === "naive" ? "naive" : "fused";
-  const execution = { phase: series.phase, batch: series.batch, attention } as const;
+  const executed = set.run === null ? ({ attention: "fused" } as const) : executedAs(set.run);
+  const execution = { phase: series.phase, batch: series.batch, ...executed };
   return device === null ? curveOnUnknown(model, execution, series) : curveOfSweep(model, device, execution, series);
 }
 

@@ -90,6 +90,7 @@ export async function measureUntil(
   const { attention, batch } = options;
   const llama = runtime === "llama";
   const calibrated = !llama && isCalibrated(device, options) ? device : null;
+  const execution = { batch, attention, encoderLength: options.encoderLength ?? null };
   const plans = lawsWanted(options.phases, options.depths).map(
     ({ phase, depth }): UntilPlan => ({
       goal,
@@ -103,7 +104,7 @@ export async function measureUntil(
       longest: llama
         ? Math.max(0, longestInLlama(model, goal.n + depth, options, available) - depth)
         : longestThatFits(model, phase, goal.n, { ...options, depths: [depth] }, available),
-      curve: calibrated === null ? null : curveToMeasure(model, calibrated, { phase, batch, attention }, depth),
+      curve: calibrated === null ? null : curveToMeasure(model, calibrated, { ...execution, phase }, depth),
     }),
   );
   const rule = untilRule(plans);

@@ -19,6 +19,7 @@ import type { ModelDescription } from "../model/types.js";
 import { contentDigest } from "../runs/digest.js";
 import { type Cell, type Phase, type Run, type RunHeader, type Warning, cellKey } from "../runs/schema.js";
 import type { Scaling } from "../variants/scale.js";
+import { hasEncoderLength } from "./cost.js";
 import { assertMergeable, remainderOf } from "./resume.js";
 
 /** What is timed of a model. */
@@ -43,6 +44,8 @@ export interface MeasureOptions {
   /** How matrices are stored. */
   readonly weights: WeightFormat;
   readonly seed: number;
+  /** Tokens of an encoder's input; as many as n, or in decode as are cached, where it is left out. */
+  readonly encoderLength?: number;
   /** A file, or a folder that gets `<model>-<time>.json`. */
   readonly output: { readonly file: string } | { readonly folder: string };
   /** A run that ended early, whose missing samples are measured; it decides lengths and repeats. */
@@ -105,14 +108,26 @@ export async function measureModel(
 ): Promise<Recorded> {
   const options = { ...defaultMeasureOptions, ...wanted };
   const availableBytes = world.availableBytes ?? availableMemory;
+  const { encoderLength } = options;
+  const reads = hasEncoderLength(model);
+  if (encoderLength !== undefined && !reads) {
+    throw badInput("option-alone", {
+      where: "--encoder-length",
+      key: "model",
+      found: model.name,
+      expected: "an encoder–decoder whose encoder reads text of any length",
+    });
+  }
   return measureOn("onnx-node", model, options, world, async (cells, threads) => {
     assertEachFits(model, cells, options, availableBytes());
     world.say?.(
       `opening ${model.name} in ONNX Runtime on ${options.provider === "webgpu" ? "WebGPU" : threadsText(threads)}, float32, synthetic weights${options.weights === "f32" ? "" : ` stored as ${options.weights}`}`,
     );
-    if (model.stacks.some(({ length }) => length?.kind === "encoder")) {
+    if (reads) {
       world.say?.(
-        "an encoder–decoder: each half reads n tokens; a decode step reads as many keys of both as its context is long",
+        encoderLength === undefined
+          ? "an encoder–decoder: each half reads n tokens; a decode step reads as many keys of both as its context is long (--encoder-length sets the encoder's)"
+          : `an encoder–decoder: the encoder reads ${tokens(encoderLength)} tokens with each prompt; a decode step reads as many of its keys`,
       );
     }
     const runner = await openOnnxNodeRunner(model, {
@@ -121,6 +136,7 @@ export async function measureModel(
       weightFormat: options.weights,
       threads,
       seed: options.seed,
+      ...(encoderLength === undefined ? {} : { encoderLength }),
       maxLength: Math.max(longestOf(cells), (options.adaptive?.longest ?? 0) + 1),
       availableBytes,
     });
@@ -236,7 +252,7 @@ export function longestThatFits(
 function assertEachFits(
   model: ModelDescription,
   cells: readonly Cell[],
-  { attention }: MeasureOptions,
+  { attention, encoderLength }: MeasureOptions,
   available: Bytes,
 ): void {
   const graph = runnableGraph(model, attention);
@@ -244,7 +260,10 @@ function assertEachFits(
   assertFits(model.name, openingBytes(parameters), available, "take a smaller model, or fewer layers");
   const advice = attention === "naive" ? "take shorter lengths, or --attention fused" : "take shorter lengths";
   const resident = residentBytes(parameters);
-  for (const cell of cells) assertFits(cellKey(cell), resident + passBytes(graph, cell), available, advice);
+  const encoder = encoderLength === undefined ? {} : { encoder: encoderLength };
+  for (const cell of cells) {
+    assertFits(cellKey(cell), resident + passBytes(graph, { ...cell, ...encoder }), available, advice);
+  }
 }
 
 /** @throws NsquaredError `memory` */

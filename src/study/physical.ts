@@ -6,7 +6,7 @@ import { makePlan } from "../predict/plan.js";
 import { turnPass } from "../predict/schedule.js";
 import type { Series } from "../runs/import/types.js";
 import { withDtype } from "../variants/dtype.js";
-import type { Run } from "../runs/schema.js";
+import { type Run, encoderLengthOption } from "../runs/schema.js";
 import { batchOf, measuredPhases } from "./fit.js";
 import type { MeasuredPhase } from "./measure.js";
 
@@ -15,31 +15,42 @@ export interface Execution {
   readonly phase: MeasuredPhase;
   readonly batch: number;
   readonly attention: "fused" | "naive";
+  /** Tokens of an encoder's input; as many as the length where it is absent or null. */
+  readonly encoderLength?: number | null;
+}
+
+/** What of its execution a run states. */
+export function executedAs({ runtime }: Run): Required<Pick<Execution, "attention" | "encoderLength">> {
+  const stated = runtime.options[encoderLengthOption];
+  return {
+    attention: runtime.attention === "naive" ? "naive" : "fused",
+    encoderLength: typeof stated === "number" ? stated : null,
+  };
 }
 
 function curveOf(
   model: ModelDescription,
   device: DeviceRecord,
-  { phase, batch, attention }: Execution,
+  { phase, batch, attention, encoderLength = null }: Execution,
   sweep: Pick<Series, "axis" | "fixed"> = { axis: "length", fixed: 0 },
 ): Curve {
   const typed = device.calibration === null ? model : withDtype(model, device.calibration.dtype);
   if (phase !== "decode" && sweep.axis === "depth") {
-    const plan = makePlan(typed, device, { attention });
+    const plan = makePlan(typed, device, { attention, encoderLength });
     return curveOfPass(plan, "prefill", turnPass(plan, batch, sweep.fixed));
   }
   return predictCurve(typed, device, {
     phase: phase === "decode" ? "decode" : "prefill",
     batch,
     attention,
+    encoderLength,
     depth: phase === "decode" ? 0 : sweep.fixed,
   });
 }
 
 /** Predicted seconds of a model the way a run executed it: its attention, its batch, the device's own dtype. */
 export function curveOfRun(run: Run, model: ModelDescription, device: DeviceRecord, phase: MeasuredPhase): Curve {
-  const attention = run.runtime.attention === "naive" ? "naive" : "fused";
-  return curveOf(model, device, { phase, batch: batchOf(run), attention });
+  return curveOf(model, device, { phase, batch: batchOf(run), ...executedAs(run) });
 }
 
 /**

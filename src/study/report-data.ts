@@ -25,7 +25,7 @@ import { diagnosisReport } from "./explain.js";
 import { jointDocument } from "./joint.js";
 import { type MeasuredPhase, contextWarnings } from "./measure.js";
 import { crossing, deviceFacts, geometric, modelFacts, partsPoint } from "./report-parts.js";
-import { curveOfRun, physicalCurve } from "./physical.js";
+import { curveOfRun, executedAs, physicalCurve } from "./physical.js";
 
 export interface ReportOptions {
   readonly run: Run;
@@ -50,14 +50,18 @@ const asked = [2, 4, 8, 10];
 /** Everything a report says about a run: measured, predicted, fitted, side by side. */
 export function reportData(options: ReportOptions): ReportData {
   const { run, model, device } = options;
-  const attention = run.runtime.attention === "naive" ? "naive" : "fused";
+  const { attention } = executedAs(run);
   const phases = measuredPhases(run);
   const lengths = lengthsOf(run, phases);
   const longest = (lengths.at(-1) ?? 1) * drawnBeyond;
   const prediction =
     device === null || model === null
       ? null
-      : predict(model, device, { lengths: lengths.length === 0 ? [1] : lengths, attention, batch: batchOf(run) });
+      : predict(model, device, {
+          lengths: lengths.length === 0 ? [1] : lengths,
+          ...executedAs(run),
+          batch: batchOf(run),
+        });
   return {
     model: model === null ? unknownModel(run) : modelFacts(model, attention),
     run: {
@@ -184,7 +188,7 @@ function phasePrediction(
       : predict(model, device, {
           lengths: [1],
           batch: batchOf(run),
-          attention: run.runtime.attention === "naive" ? "naive" : "fused",
+          ...executedAs(run),
         });
   return {
     level: intervalLevel,

@@ -1,4 +1,9 @@
-import { afterAll, beforeAll, describe, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { systemClock } from "../../src/measure/clock.js";
+import { openOnnxNodeRunner } from "../../src/measure/onnx-node.js";
+import { passBytes } from "../../src/onnx/memory.js";
+import { runnableGraph } from "../../src/onnx/runnable.js";
+import { cellOf } from "../../src/study/measure.js";
 import type { Engine } from "../../src/measure/onnx-node-engine.js";
 import { seededRandom } from "../../src/base/random.js";
 import { readConfig } from "../../src/model/hf/read-config.js";
@@ -87,6 +92,22 @@ describe.each(models)("%s", (_name, model) => {
       await expectAgreement(await inPieces(engine, ids, steps, encoder), model, ids, encoder);
     });
   });
+});
+
+test("the runner's encoder reads as many tokens as it was opened for, whatever the decoder's length", async () => {
+  const model = real("t5", t5);
+  const options = { attention: "fused", threads: 1, seed: 1, maxLength: 40, availableBytes: () => 2 ** 40 } as const;
+  const world = { clock: systemClock, signal: new AbortController().signal };
+  const runner = await openOnnxNodeRunner(model, { ...options, encoderLength: 23 });
+  expect(runner.describe().options).toMatchObject({ "encoder length": 23 });
+  for (const cell of [cellOf("prefill", 5, 2), cellOf("decode", 9, 1)]) {
+    expect(await runner.run(cell, world)).toMatchObject({ status: "ok" });
+  }
+  await runner.close();
+  const graph = runnableGraph(model, "fused");
+  const bytes = (encoder: number): number => passBytes(graph, { batch: 1, n: 1, depth: 9, encoder });
+  // Keys and values of two layers, read where they are, and what the largest block would make of them.
+  expect(bytes(1000) - bytes(100)).toBe(900 * (2 + 1) * 2 * 32 * 4);
 });
 
 test("Whisper: convolutions over a spectrum, an encoder of fixed length", async () => {

@@ -61,7 +61,7 @@ export async function runBucketed(
   };
   const perHead = Array.from({ length: heads }, (_, head) => {
     const rounds = Array.from({ length: shared ? span.rounds : 1 }, (__, round) => mixedOf(head, round));
-    return inputs.map((_, place) => {
+    return inputs.map((_input, place) => {
       const shares = softmax(rounds.map(({ weight }) => at(weight, place)));
       return Float64Array.from({ length: valueDim }, (__, d) =>
         rounds.reduce((sum, { mixed }, round) => sum + at(shares, round) * at(mixed[place], d), 0),

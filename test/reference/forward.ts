@@ -91,17 +91,17 @@ export async function referenceLogits(
 
 /** Funnel: means of neighbours where a stack pools, else what was pooled repeated and added to the first stack's. */
 function nextLength(stream: Sequence, { length }: Stack, first: Sequence, { kept }: Parameters): Sequence {
-  const { pooled } = kept;
+  const pools = kept.pooled;
   if (length?.kind === "pooled") {
-    pooled.from = stream;
-    pooled.stride *= 2;
+    pools.from = stream;
+    pools.stride *= 2;
     return Array.from({ length: Math.ceil(stream.length / 2) }, (_, i) => {
       const [a, b] = [stream[2 * i], stream[2 * i + 1] ?? stream[2 * i]];
       return map(a ?? new Float64Array(), (value, d) => (value + at(b, d)) / 2);
     });
   }
-  const { stride } = pooled;
-  pooled.stride = 1;
+  const { stride } = pools;
+  pools.stride = 1;
   return first.map((x, i) => map(x, (value, d) => value + at(stream[Math.floor(i / stride)], d)));
 }
 

@@ -95,7 +95,7 @@ export async function runLayer(
         // Two streams side by side (Reformer): each kind of part reads one and adds to the other.
         if ((result[0]?.length ?? 0) === 2 * hidden) {
           const halves = result.map((x) => split(x, 2));
-          const half = (place: 0 | 1): Sequence => halves.map((parts) => parts[place] ?? new Float64Array(hidden));
+          const half = (place: 0 | 1): Sequence => halves.map((streams) => streams[place] ?? new Float64Array(hidden));
           const made = await together(await norm("pre", half(side === "mixer" ? 1 : 0)));
           const changed = addUp(half(side === "mixer" ? 0 : 1), made);
           const [first, second] = side === "mixer" ? [changed, half(1)] : [half(0), changed];
