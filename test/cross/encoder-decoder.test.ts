@@ -51,6 +51,7 @@ const models: readonly (readonly [string, ModelDescription])[] = [
   ["LongT5: local attention in the encoder", real("longt5", { ...t5, local_radius: 4 })],
   ["BART: learned positions, a norm behind them, norms after the residual", real("bart", bart)],
   ["mBART: norms before, one more at the end", real("mbart", bart)],
+  ["M2M100: embeddings times the root of their width", real("m2m_100", bart)],
   ["LED: Longformer's encoder", real("led", { ...bart, attention_window: 8 })],
   ["T5Gemma: halves of two widths, a table of tokens for each", t5gemma()],
   ["Pegasus: no norm behind the positions", real("pegasus", bart)],

@@ -17,7 +17,7 @@ import type { ConfigReader } from "./config-reader.js";
 import { readActivation, shareEqual } from "./decoder.js";
 import { encoderLength, halves, shared } from "./halves.js";
 import { attentionWindows, globalProjections } from "./longformer.js";
-import { allBias, listLayers, noBias, softmax } from "./parts.js";
+import { allBias, flagOr, listLayers, noBias, softmax } from "./parts.js";
 import type { Reader, ReaderResult } from "./reader.js";
 
 interface BartTraits {
@@ -67,7 +67,6 @@ function readBart(config: ConfigReader, traits: BartTraits): ReaderResult {
   };
   config.ignore(
     "num_hidden_layers",
-    "scale_embedding",
     "normalize_before",
     "normalize_embedding",
     "add_final_layer_norm",
@@ -119,8 +118,11 @@ function readBart(config: ConfigReader, traits: BartTraits): ReaderResult {
     bias: false,
     softcap: null,
   };
+  const plain = shared(config, hidden);
+  const scale = flagOr(config, "scale_embedding", false) ? Math.sqrt(hidden) : null;
   const result = {
-    ...shared(config, hidden),
+    ...plain,
+    embedding: { ...plain.embedding, scale },
     contextLength: config.optional(["max_position_embeddings", "max_target_positions"], tokenCount),
     head,
   };
