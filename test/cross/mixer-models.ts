@@ -189,7 +189,7 @@ export const chosenModels: readonly ModelDescription[] = [
   attentionModel("top-4-and-full", { ...chosen(4, { weighted: false, norm: "none" }), sinks: true }, {}),
   attentionModel("top-64", chosen(64)),
   attentionModel("top-2-gathered", { ...chosen(2, { norm: "rms" }), heads: 16, kvHeads: 1, gate: "per-head" }),
-  attentionModel("top-3-gathered", { ...chosen(3), heads: 16, kvHeads: 2, softcap: 2, sinks: true, valueDim: 4 }),
+  attentionModel("top-3-gathered", { ...chosen(3), heads: 32, kvHeads: 2, softcap: 2, sinks: true, valueDim: 4 }),
   attentionModel("top-3-wide-rotary", { ...chosen(3, { dim: 6, norm: "rms" }), queryKeyNorm: "per-head" }),
   mixerModel("deepseek-v3.2", { ...latent, queryRank: 10, indexer: { ...indexer, queryWidth: 10 } }),
   mixerModel("glm-5", { ...latent, sinks: true, indexer: { ...indexer, chosen: 7 } }, { hybrid: true }),

@@ -21,9 +21,10 @@ const maskedRows = 128;
 const gatheredNumbers = 2 ** 21;
 /**
  * Gathering a number costs as much as this many multiplications with it: keys are gathered where a query would meet so
- * many more of them than it chooses.
+ * many more of them than it chooses. Between 21 and 46 where both ways took the same processor time, with 64 and 256 chosen
+ * keys and 1, 3 and 9 of 9 heads with keys of their own (docs/performance.md).
  */
-const gatherCost = 16;
+const gatherCost = 34;
 
 /**
  * Attention of each query to the tokens that an indexer chose for it. Up to `chosen` tokens all are chosen, and nothing
