@@ -67,7 +67,10 @@ export function checkSamples(current: SampleSet, options: CheckOptions): CheckDo
     const machine = machineChange(current, baseline);
     for (const phase of sharedPhases(current, baseline, options.phase)) {
       const pair = { phase, run: fitOf(current, phase).blind, base: fitOf(baseline, phase).blind, machine };
-      findings.push(...coefficientFindings(pair, tolerance, level), ...curveFinding(pair, tolerance, level));
+      const curve = curveFinding(pair, tolerance, level);
+      const own = [...coefficientFindings(pair, tolerance, level), ...curve];
+      findings.push(...own);
+      if (own.every(({ verdict }) => verdict !== "fail")) warnings.push(...curve.flatMap(hiddenChange));
     }
   }
   for (const limit of limits) findings.push(limitFinding(limit, fitOf(current, limit.phase).blind));
@@ -252,6 +255,17 @@ function curveFinding({ phase, run, base, machine }: Pair, tolerance: number, le
       message: messages[verdict],
     },
   ];
+}
+
+/** A change of the whole curve that the noise hides is worth a word from here on. */
+const muchHidden = 0.1;
+
+/** A gate that passes because nothing could have been seen says so. */
+function hiddenChange({ phase, value, high }: CheckFinding): CheckDocument["warnings"] {
+  const hidden = high / value - 1;
+  if (hidden <= muchHidden) return [];
+  const message = `${phase}: the noise hides changes of the whole curve up to ${percent(hidden)}; measure with more --repeat, or on a quieter machine`;
+  return [{ code: "change-hidden", message }];
 }
 
 /** An interval that lies beyond the limit by this factor misses it, however little is known of how far. */

@@ -162,6 +162,24 @@ test("what executed the run and what each run doubts of itself is said beside th
   ]);
 });
 
+test("a gate that could not have seen a change says so", async () => {
+  const random = seededRandom(5);
+  const noisy = (): string => {
+    const samples = [0, 1, 2].flatMap((block) =>
+      lengths.map((n) => sample({ n, block, seconds: (0.02 + 1e-4 * n) * Math.exp(0.2 * normalDeviate(random)) })),
+    );
+    files += 1;
+    const path = join(folder.path, `run${files}.json`);
+    writeFileSync(path, formatRun(run({ samples })));
+    return path;
+  };
+  const { document } = await check([noisy(), "--baseline", noisy()]);
+  expect(document.warnings.map(({ code }) => code)).toEqual(["change-hidden"]);
+  expect(document.warnings[0]?.message).toMatch(/the noise hides changes of the whole curve up to [2-6]\d %/);
+  const quiet = await check([measured(usual, 1), "--baseline", measured(usual, 2)]);
+  expect(quiet.document.warnings).toEqual([]);
+});
+
 describe("nsquared check of a latency", () => {
   test("passes, fails and cannot tell by the interval, not by the estimate", async () => {
     const path = measured(usual, 1);
