@@ -230,6 +230,29 @@ const checkpoints: readonly Checkpoint[] = [
       2 * 6 * (127 * (2 * 2048 * 8192 + 8192 + 2048) + 128 * 2048) +
       2 * 2 * 2048,
   ],
+  [
+    "openai/privacy-filter",
+    {
+      model_type: "openai_privacy_filter",
+      architectures: ["OpenAIPrivacyFilterForTokenClassification"],
+      default_n_ctx: 128_000,
+      head_dim: 64,
+      hidden_size: 640,
+      initial_context_length: 4096,
+      intermediate_size: 640,
+      max_position_embeddings: 131_072,
+      num_attention_heads: 14,
+      num_experts_per_tok: 4,
+      num_hidden_layers: 8,
+      num_key_value_heads: 2,
+      num_local_experts: 128,
+      sliding_window: 128,
+      vocab_size: 200_064,
+    },
+    200_064 * 640 +
+      8 * (641 * 18 * 64 + (14 * 64 + 1) * 640 + 14 + 2 * 640 + 641 * 128 + 128 * (641 * 2 * 640 + 641 * 640)) +
+      640,
+  ],
 ];
 
 testCheckpoints(checkpoints);

@@ -1,10 +1,10 @@
 import type { ExtraTable, ExtraWeight, Layer } from "../types.js";
 import { className } from "./architecture.js";
-import { flag, listOf, sizeOrZero, tokenCount } from "./checks.js";
+import { flag, layerCount, listOf, sizeOrZero, tokenCount } from "./checks.js";
 import type { ConfigReader } from "./config-reader.js";
 import { readRotary } from "./decoder.js";
-import { readBertLike } from "./encoder.js";
-import { dense, flagOr } from "./parts.js";
+import { encoder, readBertLike } from "./encoder.js";
+import { attentionSizes, biasOf, dense, flagOr, listLayers, moe, rmsNorm, softmax } from "./parts.js";
 import type { Reader, ReaderResult } from "./reader.js";
 
 /** Encoders of BERT's shape with other positions, other tables, or other heads. */
@@ -30,6 +30,46 @@ const readGteOfClass: Reader = (config) => {
     extras: { weights: [{ name: "ffn_bias", shape: [hidden] }] },
   };
   return readBertLike(config, { ...rotated(config), layer: () => layer });
+};
+
+/** models/openai_privacy_filter: gpt-oss looking both ways, `sliding_window` to each side in all layers. */
+const readPrivacyFilter: Reader = (config) => {
+  const { sizes, rotary } = attentionSizes(config, "down");
+  const hidden = config.size("hidden_size");
+  const norm = rmsNorm(config);
+  // A window of w here reaches w − 1 to each side.
+  const attention = softmax(
+    sizes,
+    { ...rotary, interleaved: true },
+    {
+      causal: false,
+      bias: biasOf(config.flag("attention_bias")),
+      sinks: true,
+      span: { kind: "window", size: config.read("sliding_window", tokenCount) + 1 },
+    },
+  );
+  const ffn = moe(config, { bias: true, routerBias: true, activation: "silu" });
+  config.ignore("initial_context_length", "default_n_ctx", "swiglu_limit");
+  return encoder(config, {
+    norm,
+    hidden,
+    width: hidden,
+    layers: listLayers(config.read("num_hidden_layers", layerCount), () => ({
+      mixers: [attention],
+      ffns: [ffn],
+      norm,
+      normPlacement: "pre",
+    })),
+    finalNorm: norm,
+    projectionBias: false,
+    tables: [],
+    embeddingNorm: null,
+    transform: null,
+    headBias: false,
+    pooler: false,
+    extras: {},
+    tied: flagOr(config, "tie_word_embeddings", false),
+  });
 };
 
 /** models/luke: RoBERTa with a table of entities, and queries of their own for each pair of words and entities. */
@@ -181,4 +221,5 @@ export const freshEncoderReaders: Readonly<Record<string, Reader>> = {
   dpr: readDpr,
   tapas: readTapas,
   "bert-generation": readBertGeneration,
+  openai_privacy_filter: readPrivacyFilter,
 };

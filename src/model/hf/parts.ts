@@ -124,6 +124,7 @@ const plainWidth = new Set([
   "minimax_text_01",
   "mixtral",
   "olmoe",
+  "openai_privacy_filter",
   "phimoe",
 ]);
 
