@@ -74,7 +74,7 @@ const execution = /** @type {const} */ ({ phase: "prefill", batch: 1, attention:
 function inOnnx(name, model, attention) {
   return {
     name,
-    curve: curveToMeasure(model, device, { ...execution, attention }),
+    curve: curveToMeasure(model, device, { ...execution, attention }, 0),
     open: () =>
       openOnnxNodeRunner(model, { attention, threads, seed: 1, maxLength: n + 1, availableBytes: availableMemory }),
   };

@@ -202,21 +202,26 @@ function prefillWeight(n: number): number {
   return (n / (n + halfAttention)) ** 2;
 }
 
-/** Keys from which what a pair takes may change with their number: fewer are in the caches that every processor has. */
-const growsFrom = 1024;
-/** Candidates for the power of it: a tenth is 7 % per doubling. */
-const growths: readonly [number, ...number[]] = [
-  0,
-  ...Array.from({ length: 20 }, (_, step) => (step % 2 === 0 ? 1 : -1) * 0.02 * (1 + (step >> 1))),
+/**
+ * From so many keys what a pair takes may change with their number, as they leave one cache or another, by such a power: a
+ * tenth is 7 % per doubling.
+ */
+const growths: readonly [Growth, ...Growth[]] = [
+  { from: 1024, exponent: 0 },
+  ...[1024, 2048, 4096].flatMap((from) =>
+    [0.03, 0.06, 0.1, 0.15, 0.2].flatMap((size) => [-size, size].map((exponent) => ({ from, exponent }))),
+  ),
 ];
 /** What is expected of it, and of the misfit of one size, as standard deviations: noise must not choose a power. */
 const usualGrowth = 0.1;
-const usualSpread = 0.05;
+const usualSpread = 0.03;
+
+type Growth = Pick<AttentionRates["growth"], "from" | "exponent">;
 
 interface AttentionKernel {
   readonly threads: number;
   readonly tileCandidates: readonly [number, ...number[]];
-  readonly growthCandidates: readonly [number, ...number[]];
+  readonly growthCandidates: readonly [Growth, ...Growth[]];
   /** Weight of a size with so many new tokens. */
   readonly weight: (newTokens: number) => number;
 }
@@ -228,10 +233,10 @@ function fitAttention(
 ): { rates: AttentionRates; spread: number } {
   const cells = ofKind(timed, "attention").filter(({ micro }) => accepts(micro));
   if (cells.length === 0) throw new Error("no attention was timed");
-  const to = Math.max(growsFrom, ...cells.map(({ micro }) => micro.n + micro.depth));
+  const to = Math.max(...cells.map(({ micro }) => micro.n + micro.depth));
   const weights = cells.map(({ micro }) => weight(micro.n));
-  const fitWith = (tileElements: number, exponent: number, ofCells: readonly number[]) => {
-    const kernel = { tileElements, threads, growth: { exponent, from: growsFrom, to } };
+  const fitWith = (tileElements: number, growth: Growth, ofCells: readonly number[]) => {
+    const kernel = { tileElements, threads, growth: { ...growth, to } };
     const { beta, spread } = fitRelative(
       cells.map(({ micro }) => attentionFeatures(sizesOf(micro), kernel)),
       cells.map(({ each }) => each),
@@ -244,7 +249,7 @@ function fitAttention(
     const mass = ofCells.reduce((sum, one) => sum + one, 0);
     const cost = ({ spread, rates: { growth } }: ReturnType<typeof fitWith>): number =>
       mass * (spread / usualSpread) ** 2 + (growth.exponent / usualGrowth) ** 2;
-    return leastOf(growthCandidates, (exponent) => fitWith(tileElements, exponent, ofCells), cost);
+    return leastOf(growthCandidates, (growth) => fitWith(tileElements, growth, ofCells), cost);
   };
   // Short sizes tell tiles apart, long ones what a pair takes.
   const alike = cells.map(() => 1);
@@ -313,7 +318,7 @@ export function fitCalibration(timed: readonly Timed[], threads: number): Fitted
   const decode = fitAttention(timed, ({ n }) => n === 1, {
     threads: 1,
     tileCandidates: [0],
-    growthCandidates: [0],
+    growthCandidates: [{ from: 1, exponent: 0 }],
     weight: () => 1,
   });
   return {

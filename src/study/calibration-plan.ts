@@ -1,8 +1,9 @@
 import type { Micro } from "../onnx/micro.js";
 
 /**
- * Longest sequence, in tokens, that a calibration times, as the attention of two heads only: from shorter ones nothing
- * tells what every pair costs from what every row does. Wide tensors stand for long ones elsewhere.
+ * Longest sequence, in tokens, that a calibration times, as the attention of two heads and as two products only: from shorter ones
+ * nothing tells what every pair costs from what every row does, nor what activations cost that leave the caches. Wide tensors
+ * stand for long ones elsewhere.
  */
 export const longestCalibrated = 8192;
 
@@ -79,6 +80,8 @@ export function calibrationPlan(size: Size): CalibrationGroup[] {
     ...(full ? [chain(1280, 1280, [32, 128, 512]), chain(1280, 1280, [1], thinBytes)] : []),
     chain(2048, 5632, full ? [256, 1024] : [1024]),
     chain(2048, 5632, [1], thinBytes),
+    // Two products whose activations stay in a cache, and leave it.
+    chain(640, 1792, [1024, longestCalibrated], 0),
     ladder,
     ladder,
     prefill(8, 2, 64, full ? [64, 128, 256, 384, 512, 768, 1024] : [128, 256, 512, 1024]),
