@@ -1,7 +1,10 @@
 // Kernels predicted by fits that have not seen them: other shapes of the device, a device of which only the data sheet is
 // known, three anchor timings of it, another source.
+import { engineSpreads } from "../dist/hardware/kernel-fits.js";
 import { kernelSeconds } from "../dist/hardware/kernel-fitting.js";
 import { nearestFormats } from "../dist/hardware/kernel-formats.js";
+import { mixerKinds } from "../dist/hardware/kernel-rows.js";
+import { otherVendorSpread, tabledVendor } from "../dist/hardware/kernel-tables.js";
 import { fitFamily } from "../dist/study/kernel-family.js";
 import { engineSpread, families, fitFree, fitsOf, foldsOf, pool, pooledFor } from "./kernel-fit.mjs";
 import { grouped, once } from "./robust-fit.mjs";
@@ -15,6 +18,7 @@ import { lineOf } from "./score.mjs";
 
 const folds = 5;
 const fewest = 20;
+const mixers = new Set(/** @type {readonly string[]} */ (mixerKinds));
 
 /** @param {Timing} row @param {Guess} guess @returns {Scored} */
 function scored(row, { fit, spread }) {
@@ -44,13 +48,16 @@ function newShapes(rows) {
 }
 
 /** What other devices say of one, as `kernelOn` has it. @param {Fit[]} fits @param {Timing} row @returns {Guess | null} */
-function pooled(fits, { kind, format, device, engine, deviceClass }) {
+function pooled(fits, { kind, format, device, engine, deviceClass, record }) {
   const others = fits.filter((one) => one.kind === kind && one.device !== device);
   for (const kernels of [engine, null]) {
     for (const near of nearestFormats[format]) {
       const alike = others.filter((one) => one.format === near && (kernels === null || one.engine === kernels));
       const members = pooledFor(alike, deviceClass, kernels === null ? 1 : 2);
-      if (members.length > 0) return pool(members);
+      if (members.length === 0) continue;
+      const { fit, spread } = pool(members);
+      const vendor = kernels === null && record.vendor !== tabledVendor ? otherVendorSpread : 0;
+      return { fit, spread: () => Math.hypot(spread(), vendor) };
     }
   }
   return null;
@@ -106,7 +113,10 @@ function otherSources(rows) {
       if (other === null) return [];
       // As kernelOn has it: kernels borrowed from another engine are less sure.
       const lent = same.length > 0 && !same.some(({ engine }) => engine === first.engine);
-      const between = once(() => (lent ? engineSpread(fits, kind).spread : 0));
+      const between = once(() => {
+        const { pairs, spread } = engineSpread(fits, kind);
+        return !lent ? 0 : pairs > 0 || mixers.has(kind) ? spread : engineSpreads[/** @type {"gemm"} */ (kind)];
+      });
       const guess = { fit: other.fit, spread: () => Math.hypot(other.spread(), between()) };
       return members.map((row) => scored(row, guess));
     });

@@ -3,7 +3,7 @@ import { type Efficiency, type OperatorClass, classEfficiency } from "./efficien
 import { engineSpreads } from "./kernel-fits.js";
 import { type KernelFormat, formatOf, nearestFormats } from "./kernel-formats.js";
 import { type Fits, type KernelKind } from "./kernel-rows.js";
-import { type PooledFit, kernelFits } from "./kernel-tables.js";
+import { type PooledFit, kernelFits, otherVendorSpread, tabledVendor } from "./kernel-tables.js";
 import type { AttentionFit, GemmFit } from "./kernels.js";
 import type { DeviceRecord } from "./record.js";
 
@@ -125,7 +125,8 @@ function pooledFor(
         all.find((one) => one.format === near && one.engine === kernels && one.class === name);
       const found = of(device.class) ?? of("any");
       if (found === undefined) continue;
-      const spread = near === format ? found.spread : Math.hypot(found.spread, otherFormatSpread);
+      const vendor = kernels === "any" && device.vendor !== tabledVendor ? otherVendorSpread : 0;
+      const spread = Math.hypot(found.spread, near === format ? 0 : otherFormatSpread, vendor);
       return { fit: found.fit, spread, basis: "class" };
     }
   }
