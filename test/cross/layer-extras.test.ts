@@ -79,6 +79,23 @@ const decoders: readonly ModelDescription[] = [
     mamba_n_groups: 2,
     mamba_d_state: 8,
   }),
+  tiny("longcat_flash", {
+    hidden_size: 32,
+    num_layers: 1,
+    num_hidden_layers: 1,
+    num_attention_heads: 4,
+    ffn_hidden_size: 40,
+    q_lora_rank: 10,
+    kv_lora_rank: 12,
+    qk_nope_head_dim: 8,
+    qk_rope_head_dim: 8,
+    head_dim: 8,
+    v_head_dim: 6,
+    moe_topk: 3,
+    n_routed_experts: 6,
+    zero_expert_num: 4,
+    expert_ffn_hidden_size: 12,
+  }),
   tiny("ernie4_5_moe", { ...sizes, moe_num_experts: 6, moe_k: 2, moe_intermediate_size: 20, num_hidden_layers: 3 }),
 ];
 

@@ -322,5 +322,6 @@ export const expertsModels: readonly ModelDescription[] = [
   expertsModel("moe-biased", { bias: true, routerBias: true, chosen: 1 }),
   expertsModel("moe-plain", { gated: false, activation: "relu2", chosen: 6 }),
   expertsModel("moe-shared", { shared: { width: 20, gate: true }, activation: "gelu-tanh" }),
+  expertsModel("moe-idle", { idle: 5, chosen: 3 }),
   expertsModel("moe-latent", { latentWidth: 16, shared: { width: 10, gate: false } }),
 ];

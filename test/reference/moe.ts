@@ -15,7 +15,13 @@ export async function runMoe(
   const { experts, chosen, width, gated, activation, bias, latentWidth, shared } = ffn;
   const inner = latentWidth ?? hidden;
   const raisedWidth = gated ? 2 * width : width;
-  const scores = await project(apart?.ofRouter ?? inputs, "router", [hidden, experts], parameters, ffn.routerBias);
+  const scores = await project(
+    apart?.ofRouter ?? inputs,
+    "router",
+    [hidden, experts + (ffn.idle ?? 0)],
+    parameters,
+    ffn.routerBias,
+  );
   const up = await parameters.read("experts.up.weight", [experts, raisedWidth, inner], "matrix");
   const down = await parameters.read("experts.down.weight", [experts, inner, width], "matrix");
   const upBias = bias ? await parameters.read("experts.up.bias", [experts, raisedWidth], "bias") : null;
@@ -41,7 +47,10 @@ export async function runMoe(
     const weights = best.map(({ expert }, i) => at(shares, i) * (apart === null ? 1 : at(apart.experts, expert)));
     const sum = new Float64Array(inner);
     best.forEach(({ expert }, i) => {
-      expertOf(x, expert).forEach((value, j) => (sum[j] = at(sum, j) + at(weights, i) * value));
+      // Choices beyond the experts hand the token on.
+      (expert < experts ? expertOf(x, expert) : x).forEach(
+        (value, j) => (sum[j] = at(sum, j) + at(weights, i) * value),
+      );
     });
     return sum;
   });

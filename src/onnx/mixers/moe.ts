@@ -1,6 +1,6 @@
 import type { Activation, MoeFfn, Norm } from "../../model/types.js";
 import type { Emitter } from "../emitter.js";
-import { int, string } from "../proto.js";
+import { elementTypes, int, string } from "../proto.js";
 import type { Around } from "./around.js";
 
 /**
@@ -24,7 +24,9 @@ export function addMoe(e: Emitter, input: string, ffn: MoeFfn, { hidden, norm }:
   const shares = e.softmax(scores);
   const scaled = apart === null ? shares : e.multiply(shares, e.node("Gather", [apart.scale, experts]));
   const weights = e.reshape(scaled, [-1, chosen]);
-  const routed = addExperts(e, { tokens, weights, experts: e.reshape(experts, [-1, chosen]) }, ffn);
+  const choices = { tokens, weights, experts: e.reshape(experts, [-1, chosen]) };
+  const worked = addExperts(e, choices, ffn);
+  const routed = ffn.idle === undefined ? worked : e.add(worked, addIdle(e, choices, ffn.experts));
   const back = e.node("Reshape", [routed, e.node("Shape", [entered])]);
   const left = latentWidth === undefined ? back : e.linear("latent_out", back);
   if (ffn.shared === undefined) return left;
@@ -68,12 +70,14 @@ interface Routed {
 function addExperts(
   e: Emitter,
   { tokens, weights, experts }: Routed,
-  { gated, activation, width, bias }: MoeFfn,
+  { gated, activation, width, bias, idle, experts: count }: MoeFfn,
 ): string {
   const { builder } = e.scope;
   const [used = ""] = e.nodes("Unique", [experts], 1, { sorted: int(1) });
   const nothing = e.multiply(tokens, builder.scalar(0));
-  const [sum = ""] = e.loop(e.alone(e.length(used, 0)), [{ value: nothing, rank: 2 }], (index, [before = ""]) => {
+  // Choices that do nothing have the highest numbers.
+  const rounds = idle === undefined ? e.length(used, 0) : countBelow(e, used, count);
+  const [sum = ""] = e.loop(e.alone(rounds), [{ value: nothing, rank: 2 }], (index, [before = ""]) => {
     const expert = e.node("Gather", [used, index]);
     const places = e.transpose(e.node("NonZero", [e.node("Equal", [experts, expert])]), [1, 0]);
     const rows = e.slice(places, 1, 0, 1);
@@ -93,6 +97,21 @@ function addExperts(
     return { carried: [added], stacked: [] };
   });
   return sum;
+}
+
+/** How many numbers of a list are below another, int64 [1]. */
+function countBelow(e: Emitter, list: string, bound: number): string {
+  const below = e.node("Less", [list, e.scope.builder.integers([bound])]);
+  return e.node("ReduceSum", [e.node("Cast", [below], { to: int(elementTypes.int64) }), e.list([0])], {
+    keepdims: int(1),
+  });
+}
+
+/** What choices beyond the experts hand on: the token itself, by their weight (LongCat-Flash). */
+function addIdle(e: Emitter, { tokens, weights, experts }: Routed, count: number): string {
+  const beyond = e.node("GreaterOrEqual", [experts, e.scope.builder.integers([count])]);
+  const shares = e.node("Where", [beyond, weights, e.scope.builder.scalar(0)]);
+  return e.multiply(tokens, e.node("ReduceSum", [shares, e.list([1])], { keepdims: int(1) }));
 }
 
 function activated(e: Emitter, activation: Activation, x: string): string {

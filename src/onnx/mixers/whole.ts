@@ -171,6 +171,7 @@ const lowerings: { readonly [K in Kind]?: Whole<K> } = {
       "bias",
       "routerBias",
       "latentWidth",
+      "idle",
       "shared",
     ],
   },
