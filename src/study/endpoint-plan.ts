@@ -4,7 +4,7 @@ import type { Seconds } from "../base/units.js";
 import type { OpenAiRunner } from "../measure/openai.js";
 import type { NextBlock } from "../measure/plan.js";
 import type { RunContext } from "../measure/runner.js";
-import { type Cell, type Plan, type Warning, cachedBefore, lengthOf } from "../runs/schema.js";
+import { type Cell, type Plan, type Sample, type Warning, cachedBefore, cellKey, lengthOf } from "../runs/schema.js";
 
 /** Watched for drift in every block. */
 export const referenceCell: Cell = { phase: "reference", n: 64, depth: 0, batch: 1 };
@@ -163,12 +163,12 @@ function blockTokens(cells: readonly Cell[], decodeSteps: number): number {
   }, 0);
 }
 
-/** Tokens of warm-ups and one block, the reference around it included. */
-function firstTokens(cells: readonly Cell[], warmups: number, decodeSteps: number): number {
-  return (
-    blockTokens(cells, decodeSteps) * (1 + warmups) +
-    (aroundBlock + warmups) * blockTokens([referenceCell], decodeSteps)
-  );
+/** Tokens of one block and the reference around it, warm-ups of what was not measured before included. */
+function comingTokens(cells: readonly Cell[], before: readonly Sample[], warmups: number, decodeSteps: number): number {
+  const known = new Set(before.map(cellKey));
+  const cold = [...cells, referenceCell].filter((cell) => !known.has(cellKey(cell)));
+  const around = aroundBlock * blockTokens([referenceCell], decodeSteps);
+  return blockTokens(cells, decodeSteps) + around + warmups * blockTokens(cold, decodeSteps);
 }
 
 /**
@@ -185,7 +185,7 @@ export function withinTokens(
   warnings: Warning[],
 ): Cell[] {
   if (maxTokens === null) return [...cells];
-  const whole = (some: readonly Cell[]): number => spent + firstTokens(some, warmups, decodeSteps);
+  const whole = (some: readonly Cell[]): number => spent + comingTokens(some, [], warmups, decodeSteps);
   const kept = [...cells].sort((a, b) => blockTokens([a], decodeSteps) - blockTokens([b], decodeSteps));
   while (kept.length > 1 && whole(kept) > maxTokens) kept.pop();
   if (whole(kept) > maxTokens) {
@@ -224,8 +224,7 @@ export function stopAtTokens(
     const cells = rule(samples, block);
     if (cells === null) return null;
     const spent = spentTokens(runner);
-    const coming = block === 0 ? firstTokens(cells, plan.warmups, decodeSteps) : firstTokens(cells, 0, decodeSteps);
-    if (spent + coming <= maxTokens) return cells;
+    if (spent + comingTokens(cells, samples, plan.warmups, decodeSteps) <= maxTokens) return cells;
     const message = `the limit of ${tokens(maxTokens)} tokens ended the run after ${block} complete blocks`;
     warnings.push({ code: "token-limit", message });
     return null;

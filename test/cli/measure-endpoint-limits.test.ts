@@ -111,6 +111,18 @@ describe("how long a run goes on, and what it costs", () => {
     expect(spent).toBeLessThan(4000 - 4 * 60);
   });
 
+  test("a run towards a goal keeps the cap, warm-ups of new lengths included", async () => {
+    const out = file("run.json");
+    const url = await serve({ jitter: 0.05 });
+    const flags = ["--lengths", "64,128,256", "--until", "0.1%@2k", "--time", "20s", "--max-tokens", "12000"];
+    expect((await measure(url, out, ...flags, "--warmups", "2")).code).toBe(0);
+    const { samples, warnings } = await readRun(out);
+    const spent = samples.reduce((sum, { request }) => sum + (request?.promptTokens ?? 0) + 1, 0);
+    expect(warnings.map(({ code }) => code)).toContain("token-limit");
+    expect(spent).toBeGreaterThan(2000);
+    expect(spent).toBeLessThan(12_000 - 4 * 60);
+  });
+
   test("an answer that never comes does not outlast --time by more than once", async () => {
     const out = file("run.json");
     const url = await serve({ constant: 0.01, linear: 0.1 });
