@@ -212,9 +212,9 @@ const growths: readonly [Growth, ...Growth[]] = [
     [0.03, 0.06, 0.1, 0.15, 0.2].flatMap((size) => [-size, size].map((exponent) => ({ from, exponent }))),
   ),
 ];
-/** What is expected of it, and of the misfit of one size, as standard deviations: noise must not choose a power. */
+/** Standard deviation that is expected of it, and the misfit of one size below which none is better: noise must not choose. */
 const usualGrowth = 0.1;
-const usualSpread = 0.03;
+const leastMisfit = 0.03;
 
 type Growth = Pick<AttentionRates["growth"], "from" | "exponent">;
 
@@ -248,7 +248,7 @@ function fitAttention(
   const grown = (tileElements: number, ofCells: readonly number[]) => {
     const mass = ofCells.reduce((sum, one) => sum + one, 0);
     const cost = ({ spread, rates: { growth } }: ReturnType<typeof fitWith>): number =>
-      mass * (spread / usualSpread) ** 2 + (growth.exponent / usualGrowth) ** 2;
+      mass * Math.log(spread ** 2 + leastMisfit ** 2) + (growth.exponent / usualGrowth) ** 2;
     return leastOf(growthCandidates, (growth) => fitWith(tileElements, growth, ofCells), cost);
   };
   // Short sizes tell tiles apart, long ones what a pair takes.
