@@ -314,6 +314,24 @@ describe("a cell that fails", () => {
       { seconds: 2, rejected: "prefix cache hit" },
     ]);
     expect(samples.some(isUsable)).toBe(false);
+    expect(status).toBe("incomplete");
+  });
+
+  test("a rejected sample leaves a run complete where another one of its cell is of use", async () => {
+    let turn = 0;
+    const runner: Runner = {
+      ...syntheticRunner({ laws }),
+      run: () => {
+        turn += 1;
+        return Promise.resolve(
+          turn <= 2
+            ? { status: "rejected", seconds: 2, steps: 1, reason: "prefix cache hit" }
+            : { status: "ok", seconds: 2, steps: 1 },
+        );
+      },
+    };
+    const { samples, status } = await run(plan({ repeat: 2, warmups: 0 }), {}, runner);
+    expect(samples.filter(isUsable)).toHaveLength(2);
     expect(status).toBe("complete");
   });
 });

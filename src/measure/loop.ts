@@ -90,6 +90,12 @@ async function runBlocks(session: Session, next: NextBlock, random: Random): Pro
   }
 }
 
+/** Whether a sample has no time, or a cell was measured and nothing of it is of use. */
+function failed(samples: readonly Sample[]): boolean {
+  const useful = new Set(samples.filter(isUsable).map(cellKey));
+  return samples.some((sample) => sample.seconds === null || (!sample.warmup && !useful.has(cellKey(sample))));
+}
+
 /**
  * Measures the plan's cells with the runner: warm-ups shortest first, then randomised complete blocks with the reference
  * around each. Every sample is in the journal before the next step starts. It stops when `next` says so, on Ctrl-C, or
@@ -113,9 +119,8 @@ export async function measure(runner: Runner, wanted: Plan, options: MeasureOpti
     await session.warn("time-limit", `the time limit of ${limit} s ended the run after ${blocks} complete blocks`);
   }
   session.report(null, blocks - 1, []);
-  const failed = samples.some((sample) => sample.seconds === null);
   return {
-    status: signal.aborted ? "interrupted" : failed ? "incomplete" : "complete",
+    status: signal.aborted ? "interrupted" : failed(samples) ? "incomplete" : "complete",
     seconds: session.elapsed(),
     warnings,
     samples,

@@ -1,3 +1,4 @@
+import { once } from "../base/once.js";
 import type { Seconds } from "../base/units.js";
 import { type OperatorClass, operatorClasses } from "../hardware/efficiency.js";
 import type { DeviceRecord } from "../hardware/record.js";
@@ -30,6 +31,8 @@ export interface Curve extends Pass {
   readonly phase: CurvePhase;
   /** The operators with equals together. */
   readonly works: readonly Work[];
+  /** The same sum with fewer members, where a length allows it. */
+  readonly worksAt: (length: number) => readonly Work[];
   readonly components: readonly CurveComponent[];
   /** Spread that all components share: what the engine adds. */
   readonly commonSpread: number;
@@ -62,8 +65,9 @@ export function curveOf(plan: Plan, phase: CurvePhase, schedule: Partial<Schedul
 }
 
 export function curveOfPass(plan: Plan, phase: CurvePhase, pass: Pass, batch = 1): Curve {
-  const { operators, outside, stepsFrom, secondsOf } = pass;
+  const { operators, outside, stepsFrom, secondsOf, atOnce } = pass;
   const works = worksOf(operators);
+  const fewer = once(() => worksOf(atOnce?.operators ?? operators));
   const overheads = secondsOf?.("overhead") ?? sumOf(works.map((work) => work.overhead));
   const overhead = (length: number): number => outside(length) + overheads(length);
   const { common: commonSpread, classes } = plan.engine.logSpreads[phase === "decode" && batch > 1 ? "batched" : phase];
@@ -81,6 +85,7 @@ export function curveOfPass(plan: Plan, phase: CurvePhase, pass: Pass, batch = 1
     phase,
     operators,
     works,
+    worksAt: (length) => (atOnce?.holds(length) === true ? fewer() : works),
     outside,
     components,
     commonSpread,

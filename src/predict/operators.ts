@@ -74,6 +74,8 @@ export interface Pass {
   readonly outside: (length: number) => Seconds;
   /** Seconds of all operators of a class, or the overhead of all, where that is known faster than their sum. */
   readonly secondsOf?: (kind: OperatorClass) => (length: number) => Seconds;
+  /** The same operators for the lengths that are computed in one piece, where they are simpler. */
+  readonly atOnce?: { readonly operators: readonly CurveOperator[]; readonly holds: (length: number) => boolean };
   /** Length from which on seconds grow by steps, one per chunk; absent where they are smooth. */
   readonly stepsFrom?: number;
 }

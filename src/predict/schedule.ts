@@ -278,6 +278,7 @@ function inChunks(plan: Plan, schedule: Schedule, chunk: number, batch: number, 
       return (length) => (whole(length) ? plain()(length) : body()(length) + head()(length));
     },
     outside: (length) => (whole(length) ? once.outside(length) : outside(length)),
+    atOnce: { operators: once.operators, holds: whole },
     stepsFrom: chunk / (1 - cachedShare),
   };
 }

@@ -79,25 +79,24 @@ interface Layout {
   readonly classes: Groups<OperatorClass>;
   readonly degrees: Groups<number>;
 }
-const layouts = new WeakMap<Curve, Layout>();
+const layouts = new WeakMap<Curve["works"], Layout>();
 
-function layoutOf(curve: Curve): Layout {
-  const { works } = curve;
-  const known = layouts.get(curve);
+function layoutOf(works: Curve["works"]): Layout {
+  const known = layouts.get(works);
   if (known !== undefined) return known;
   const made = {
     parts: new Groups(works.map(({ part }) => part)),
     classes: new Groups(works.map((work) => work.class)),
     degrees: new Groups(works.map(({ degree }) => degree)),
   };
-  layouts.set(curve, made);
+  layouts.set(works, made);
   return made;
 }
 
 /** Where the seconds of a curve go at one length. By part, the overhead counts to the operator that causes it. */
 export function splitAt(curve: Curve, length: number): Split {
-  const { works } = curve;
-  const { parts, classes, degrees } = layoutOf(curve);
+  const works = curve.worksAt(length);
+  const { parts, classes, degrees } = layoutOf(works);
   parts.clear();
   classes.clear();
   degrees.clear();

@@ -199,7 +199,7 @@ export type RunHeader = z.infer<typeof runHeaderSchema>;
 
 /**
  * - `complete`: ended by its own rules (all blocks done, stop rule, time limit).
- * - `incomplete`: something failed, or the process died and only the journal is left.
+ * - `incomplete`: something failed, all samples of a cell were rejected, or the process died and only the journal is left.
  * - `interrupted`: stopped by Ctrl-C.
  */
 export const statuses = ["complete", "incomplete", "interrupted"] as const;
