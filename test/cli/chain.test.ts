@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { version } from "../../src/base/version.js";
+import { readMachine } from "../../src/measure/environment.js";
 import { costComparisonDocument, costDocument } from "../../src/study/documents/cost.js";
 import { describeDocument } from "../../src/study/documents/describe.js";
 import { fitDocument } from "../../src/study/documents/fit.js";
@@ -109,7 +110,10 @@ describe("the command line", () => {
   test("fits the physical law of the model on a calibrated machine, and reports it", async () => {
     const home = join(folder.path, "home");
     mkdirSync(join(home, ".cache", "nsquared"), { recursive: true });
-    writeFileSync(join(home, ".cache", "nsquared", "local.json"), JSON.stringify(calibratedDevice));
+    // The rates are made up; that they are of this machine is what makes them count for its runs.
+    const { cpu, cores } = await readMachine();
+    const local = { ...calibratedDevice, calibration: { ...calibratedDevice.calibration, cpu, threads: cores } };
+    writeFileSync(join(home, ".cache", "nsquared", "local.json"), JSON.stringify(local));
     const at = async (words: readonly string[]): Promise<unknown> => {
       const { code, out } = await command([...words, "--json"], undefined, home);
       expect(code).toBe(0);
