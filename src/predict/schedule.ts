@@ -1,4 +1,5 @@
 import { once as onceMade } from "../base/once.js";
+import type { Bound } from "../hardware/operator-time.js";
 import { type Execution, type Pass, withExecutions } from "./operators.js";
 import { timePass } from "./pass.js";
 import type { Seconds } from "../base/units.js";
@@ -241,6 +242,8 @@ function inChunks(plan: Plan, schedule: Schedule, chunk: number, batch: number, 
       const plainly = functionOf(plain.overhead);
       const work = total(timed(many), timed(one), last);
       const overhead = total(many.overhead, one.overhead, last);
+      /** What limits the middle one of so many chunks. */
+      const bounds: Bound[] = [];
       return {
         key,
         class: plain.class,
@@ -249,8 +252,9 @@ function inChunks(plan: Plan, schedule: Schedule, chunk: number, batch: number, 
         overhead: (length) => (whole(length) ? plainly(length) : overhead(length)),
         bound: (length) => {
           if (whole(length)) return plain.bound(length);
-          const { fresh, from } = chunksOf(length);
-          return many.bound(from + fresh / 2);
+          const { count, from } = chunksOf(length);
+          const middle = from + (count * chunk) / 2;
+          return cachedShare === 0 ? (bounds[count] ??= many.bound(middle)) : many.bound(middle);
         },
         fixed: false,
         streamed: null,
