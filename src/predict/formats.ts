@@ -3,7 +3,7 @@ import type { DeviceRecord } from "../hardware/record.js";
 import { computeDtype } from "../hardware/roofline.js";
 import { type FileType, withoutCasts } from "../model/storage.js";
 import type { ModelDescription } from "../model/types.js";
-import { inFormats, withDtype } from "../variants/dtype.js";
+import { inFormats } from "../variants/dtype.js";
 
 /** Number formats asked for; the model's own where null. */
 export interface Formats {
@@ -58,8 +58,7 @@ function typedModel(model: ModelDescription, { dtype, kvDtype, activationDtype }
   known.set(model, models);
   const found = models.get(key);
   if (found !== undefined) return found;
-  const plain = plainOf(dtype);
-  const typed = dtype === null ? model : plain === null ? inFormats(model, { dtype }) : withPlain(model, plain);
+  const typed = dtype === null ? model : inFormats(model, { dtype });
   const { weights, kv, activations } = typed.dtypes;
   const wide = activationDtype !== null && !narrow(activationDtype);
   const made: ModelDescription = {
@@ -69,14 +68,6 @@ function typedModel(model: ModelDescription, { dtype, kvDtype, activationDtype }
   };
   models.set(key, made);
   return made;
-}
-
-function withPlain(model: ModelDescription, dtype: Dtype): ModelDescription {
-  if (!narrow(dtype)) return withDtype(model, dtype);
-  const own = model.dtypes.activations;
-  const half: Dtype = bytesPerElement(own) === 2 ? own : "bfloat16";
-  const typed = withDtype(model, half);
-  return { ...typed, dtypes: { ...typed.dtypes, weights: dtype } };
 }
 
 function operandsOf(device: DeviceRecord, weights: Dtype | null, asked: Dtype | null): Dtype | null {

@@ -46,6 +46,14 @@ describe("what is kept per sequence", () => {
     expect(small.weightBytes).toBe(describeModel(gptOss).weightBytes);
   });
 
+  test("is priced per token apart from what an encoder of fixed length leaves", () => {
+    const { cache } = describeModel(model("openai__whisper-tiny.json"));
+    expect(cache.bytesPerToken).toBe(4 * 2 * 384 * 4);
+    expect(cache.keysAndValues.pieces.map(({ coefficients }) => coefficients)).toEqual([
+      [1500 * 4 * 2 * 384 * 4, 4 * 2 * 384 * 4],
+    ]);
+  });
+
   test("is a state in float32 beside a convolution's in the activations' dtype for Mamba, and no cache", () => {
     const { cache, state } = describeModel(
       model("state-spaces__mamba-130m-hf.json", configs, { torch_dtype: "bfloat16" }),
@@ -59,6 +67,23 @@ describe("what is kept per sequence", () => {
     expect(cache.encoderBytesPerToken).toBe(6 * 2 * 512 * 2);
     expect(cache.bytesPerToken).toBe(6 * 2 * 512 * 2);
   });
+});
+
+test("weights are of the parameters that are counted, run or not", () => {
+  const gemma = model("google__gemma-4-E2B.json");
+  for (const preset of [{}, { preset: "transformers" }] as const) {
+    const { parameters, unrun, weightBytes } = describeModel(gemma, preset);
+    expect(unrun.buffers).toBeGreaterThan(0);
+    expect(weightBytes).toBe(2 * parameters.total);
+  }
+});
+
+test.each(["float8", "int4"] as const)("%s narrows the weights and nothing else", (dtype) => {
+  const own = describeModel(model("meta-llama__Meta-Llama-3.1-8B.json"));
+  const narrow = describeModel(model("meta-llama__Meta-Llama-3.1-8B.json"), { dtype });
+  expect(narrow.weightBytes).toBe(own.weightBytes / (dtype === "int4" ? 4 : 2));
+  expect(narrow.dtypes).toEqual({ ...own.dtypes, weights: dtype });
+  expect(narrow.cache).toEqual(own.cache);
 });
 
 test("a GGUF file type prices the weights and leaves the cache", () => {

@@ -1,5 +1,5 @@
 import { cacheBytes, stateBytes } from "../cost/cache.js";
-import type { Dtype } from "../base/units.js";
+import { type Dtype, bytesPerElement } from "../base/units.js";
 import { countParameters, countUnrun, weightBytes } from "../cost/parameters.js";
 import { checkpointWeights, quantisedWeights } from "../cost/quantised.js";
 import { buildGraph } from "../graph/build.js";
@@ -37,7 +37,8 @@ export function describeModel(loaded: LoadedModel, options: DescribeOptions = {}
     vocabularySize: model.vocabularySize,
     layers: model.stacks.reduce((sum, stack) => sum + stack.layers.length, 0),
     dtypes: model.dtypes,
-    weightBytes: model.stored?.bytes ?? quantised?.bytes ?? weightBytes(graph),
+    weightBytes:
+      model.stored?.bytes ?? quantised?.bytes ?? weightBytes(graph) + published * bytesPerElement(model.dtypes.weights),
     ...(quantised === null ? {} : { quantised }),
     cache: cacheDocument(graph, model.dtypes.kv),
     state: { bytes: stateBytes(graph).at({ b: 1 }), dtypes: stateDtypes(graph) },
@@ -68,7 +69,8 @@ function cacheDocument(graph: Graph, dtype: Dtype): DescribeDocument["cache"] {
   const kept = all.fix("n", { c: 0, b: 1 });
   const keysAndValues = all.minus(stateBytes(graph)).fix("n", { c: 0, b: 1 });
   return {
-    bytesPerToken: keysAndValues.at({ n: 1 }),
+    // An encoder of fixed length leaves the same keys and values for every token.
+    bytesPerToken: keysAndValues.at({ n: 1 }) - keysAndValues.at({}),
     expression: kept.toString(),
     keysAndValues: lawDocument(keysAndValues, "n"),
     dtype,

@@ -1,4 +1,4 @@
-import { type Dtype, dtypes } from "../base/units.js";
+import { type Dtype, bytesPerElement, dtypes } from "../base/units.js";
 import { type FileType, fileTypes } from "../model/storage.js";
 import type { LoadedModel } from "../model/stored.js";
 import type { ModelDescription } from "../model/types.js";
@@ -7,6 +7,14 @@ import type { ModelDescription } from "../model/types.js";
 export function withDtype(model: ModelDescription, dtype: Dtype): ModelDescription {
   const { storage: _storage, ...plain } = model;
   return { ...plain, dtypes: { ...model.dtypes, weights: dtype, kv: dtype, activations: dtype } };
+}
+
+/** Weights, cache and activations alike from 16 bits on; below, the weights alone, beside the model's own 16 bits. */
+function withWeights(model: ModelDescription, dtype: Dtype): ModelDescription {
+  if (bytesPerElement(dtype) >= 2) return withDtype(model, dtype);
+  const own = model.dtypes.activations;
+  const typed = withDtype(model, bytesPerElement(own) === 2 ? own : "bfloat16");
+  return { ...typed, dtypes: { ...typed.dtypes, weights: dtype } };
 }
 
 /** The same model with its weights as a GGUF file of this type has them; cache and activations are float16. */
@@ -20,7 +28,7 @@ function withFileType(model: ModelDescription, type: FileType): ModelDescription
   };
 }
 
-/** Formats that a user may ask for: of everything, or of the weights as a GGUF file type, and of the cache alone. */
+/** Formats that a user may ask for: by the weights, and of the cache alone. */
 export interface Formats {
   readonly dtype?: Dtype | FileType;
   readonly cacheDtype?: Dtype;
@@ -33,6 +41,6 @@ export function inFormats(loaded: LoadedModel, { dtype, cacheDtype }: Formats): 
   const plain = dtypes.find((name) => name === dtype);
   const type = fileTypes.find((name) => name === dtype);
   const model =
-    plain !== undefined ? withDtype(described, plain) : type !== undefined ? withFileType(described, type) : loaded;
+    plain !== undefined ? withWeights(described, plain) : type !== undefined ? withFileType(described, type) : loaded;
   return cacheDtype === undefined ? model : { ...model, dtypes: { ...model.dtypes, kv: cacheDtype } };
 }

@@ -13,6 +13,7 @@ export const describeDocument = modelFacts.extend({
   vocabularySize: amount,
   layers: amount,
   dtypes: z.object({ weights: z.string(), kv: z.string(), activations: z.string() }),
+  /** Of the same parameters as `total`; of a file whose header was read, what that says. */
   weightBytes: amount,
   /**
    * The language model's tensors priced as a GGUF file type; or the whole checkpoint as its `quantization_config` has
