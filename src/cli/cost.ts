@@ -137,7 +137,7 @@ function comparisonText(comparison: CostComparisonDocument): string {
               `${scientific(request.total.flops.total)} FLOPs and reads ${scientific(request.total.bytes.read)} bytes`,
           ],
     ),
-    ...models.map((model) => `${model.name}: ${model.flops.expression}, grows as ${model.flops.growth}`),
+    ...models.map((model) => `${model.name}: ${model.flops.expression}, ${growthText(model.flops)}`),
     "",
     ...(overtakes.length === 0
       ? ["No model overtakes another."]
@@ -146,6 +146,10 @@ function comparisonText(comparison: CostComparisonDocument): string {
             `${cheaper} is cheaper than ${dearer} from ${variable} = ${tokens(Math.ceil(n))} on`,
         )),
   ].join("\n");
+}
+
+function growthText({ growth }: CostDocument["flops"]): string {
+  return growth === "1" ? "the same at every length" : `grows as ${growth}`;
 }
 
 function costText(document: CostDocument): string {
@@ -182,7 +186,7 @@ function costText(document: CostDocument): string {
   return [
     `${document.name}: ${document.phase} (${meaning}), batch ${document.batch}, ${document.conventions.attention} attention`,
     ...encoder,
-    `  FLOPs            ${document.flops.expression}   grows as ${document.flops.growth}`,
+    `  FLOPs            ${document.flops.expression}   ${growthText(document.flops)}`,
     `  vector FLOPs     ${document.vectorFlops.expression}`,
     `  bytes read       ${document.bytes.read.expression}`,
     `  bytes written    ${document.bytes.written.expression}`,

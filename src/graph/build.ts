@@ -37,7 +37,11 @@ export function buildGraph(model: ModelDescription, options: Partial<GraphOption
 
 function buildNew(model: ModelDescription, chosen: GraphOptions): Graph {
   const around = surroundings(model, chosen);
-  const instances: BlockInstance[] = [{ block: embeddingBlock(model, around), scope: embeddingScope, layer: null }];
+  const instances: BlockInstance[] = [];
+  // Encoders of pictures and sound have no tokens to look up.
+  if (model.embedding.rows > 0) {
+    instances.push({ block: embeddingBlock(model, around), scope: embeddingScope, layer: null });
+  }
   if (model.extras !== undefined) {
     instances.push({ block: extrasBlock(model.extras, around), scope: "extras", layer: null });
   }

@@ -89,11 +89,10 @@ export function lowerGraph(graph: Graph, options: LoweringOptions): LoweredModel
   const parts = { builder, layout, options, graph: graph.options, caches, states };
   const encoder = lowerEncoder(graph.instances, parts);
   const target: Target = { ...parts, encoder, left: new Map(), choices: [] };
-  const all = graph.instances.filter(({ encodes }) => encodes !== true);
-  // An encoder of pictures that stands alone has no tokens to look up.
-  const seen = featuresOf(all[1]);
+  const running = graph.instances.filter(({ encodes }) => encodes !== true);
+  // An encoder of pictures that stands alone begins with its stem.
+  const seen = featuresOf(running[0]);
   let stream = seen === null ? ids : builder.input(inputNames.encoderFeatures, "float32", ["b", seen.bins, "frames"]);
-  const running = seen === null ? all : all.slice(1);
   running.forEach((instance, index) => {
     const result = lowerInstance(instance, String(index), stream, target);
     // A pooler beside a head reads what the head reads.

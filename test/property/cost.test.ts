@@ -5,6 +5,8 @@ import { distinctWeights, elementCount } from "../../src/cost/parameters.js";
 import { priceGraph, totalCost } from "../../src/cost/table.js";
 import { buildGraph } from "../../src/graph/build.js";
 import { n } from "../../src/math/expression.js";
+import { readConfig } from "../../src/model/hf/read-config.js";
+import { readConfigFile } from "../reference/data.js";
 import { denseModels } from "./dense-models.js";
 import { countByLoops } from "./loop-counter.js";
 
@@ -78,6 +80,14 @@ describe("closed forms", () => {
       { seed: 7, numRuns: 200 },
     );
   });
+});
+
+test("an encoder of pictures looks up no tokens and costs the same at every length", () => {
+  const total = totalCost(
+    priceGraph(buildGraph(readConfig(readConfigFile("class-defaults", "vit.json"), "vit", "vit"))),
+  );
+  const laws = [total.matmulFlops, total.vectorFlops, total.readBytes, total.writtenBytes];
+  expect(laws.map((law) => law.degree("n").power)).toEqual([0, 0, 0, 0]);
 });
 
 describe("naive attention", () => {
