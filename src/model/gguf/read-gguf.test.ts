@@ -169,7 +169,7 @@ describe("a header becomes a description", () => {
     const layers = model.stacks[0]?.layers ?? [];
     expect(layers.map(({ ffns }) => ffns[0]?.kind)).toEqual(["dense", "moe"]);
     expect(layers[0]?.mixers[0]).toMatchObject({ kind: "latent", nopeDim: 12, ropeDim: 8, valueDim: 12, kvRank: 16 });
-    expect(model.notes.join()).toContain("1 multi-token-prediction layers");
+    expect(model.notes.join()).toContain("layers for multi-token prediction: 1 in");
   });
 
   test("bytes are those of the tensors' types", async () => {

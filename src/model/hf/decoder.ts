@@ -97,7 +97,10 @@ export function readRotary(config: ConfigReader, headDim: number): Rotary {
   const theta = parameters.has("rope_theta")
     ? parameters.real("rope_theta")
     : config.derived("rope_theta", real, "class default of most families", () => 10_000);
-  const share = parameters.has("partial_rotary_factor")
+  // Files that have it in both places mean the inner one.
+  const inner = parameters.has("partial_rotary_factor");
+  if (inner) config.ignore("partial_rotary_factor");
+  const share = inner
     ? parameters.real("partial_rotary_factor")
     : (config.optional("partial_rotary_factor", real) ?? 1);
   const dims = Math.max(2, 2 * Math.floor((headDim * share) / 2));

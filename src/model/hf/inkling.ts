@@ -3,6 +3,7 @@ import { integer, listOf, oneOf, size, tokenCount } from "./checks.js";
 import type { ConfigReader } from "./config-reader.js";
 import { full, readLayerCount } from "./decoder.js";
 import { decoder, dense, listLayers, moe, rmsNorm, softmax } from "./parts.js";
+import { noteUnpublished } from "./prediction.js";
 import type { Reader } from "./reader.js";
 
 /**
@@ -66,7 +67,7 @@ const readInkling: Reader = (config) => {
   config.ignore("norm_after_topk", "use_global_scale", "use_gate_bias", "use_sconv", "use_embed_norm");
   config.ignore("unpadded_vocab_size", "chain_hidden_post_norm", "mtp_hidden_states_first", "mtp_local_layer_ids");
   const ahead = config.peek("num_mtp_layers", size) ?? 0;
-  if (ahead > 0) config.note(`${ahead} multi-token-prediction layers are named and not counted`);
+  if (ahead > 0) noteUnpublished(config, ahead);
   return decoder(config.with({ tie_word_embeddings: false }), {
     layers: listLayers(layers, layer),
     finalNorm: norm,

@@ -16,8 +16,13 @@ export function peekPrediction(config: ConfigReader): number {
 function countPrediction(config: ConfigReader, count: number): number {
   // MiniMax names its modules in the config and publishes the checkpoint without them.
   const unpublished = config.peek("num_mtp_modules", sizeOrZero) ?? 0;
-  if (unpublished > 0) config.note(`${unpublished} multi-token-prediction layers are named and not counted`);
+  if (unpublished > 0) noteUnpublished(config, unpublished);
   if (count > 0)
-    config.note(`${count} multi-token-prediction layers are in the checkpoint; inference does not run them`);
+    config.note(`layers for multi-token prediction: ${count} in the checkpoint; inference does not run them`);
   return count;
+}
+
+/** The config names them and the checkpoint is without. */
+export function noteUnpublished(config: ConfigReader, count: number): void {
+  config.note(`layers for multi-token prediction: ${count} named and not counted`);
 }

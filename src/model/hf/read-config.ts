@@ -236,7 +236,6 @@ interface Parts {
   readonly composite: Composite | null;
 }
 
-/** The language model's own object and its type. Wrapped models name it in `text_config`. */
 /** Files older than model_type: the reference takes the longest type that the model's name holds. */
 function typeInName(value: JsonObject, name: string): string | null {
   if (value["model_type"] === undefined && value["d_model"] !== undefined && isObject(value["ssm_cfg"])) {
@@ -247,6 +246,7 @@ function typeInName(value: JsonObject, name: string): string | null {
   return held.sort((a, b) => b.length - a.length)[0] ?? null;
 }
 
+/** The language model's own object and its type. Wrapped models name it in `text_config`. */
 function partsOf(value: JsonObject, where: string): Parts {
   const own = value["model_type"];
   const composite = typeof own === "string" ? (composites[own] ?? null) : null;
@@ -293,7 +293,7 @@ function typeOf(type: unknown, where: string): string {
     where,
     key: "model_type",
     ...(type === undefined ? {} : { found: type }),
-    expected: `expected one of ${knownModelTypes().join(", ")}`,
+    expected: `expected one of ${listed(knownModelTypes())}, such as llama, qwen3 or bert`,
   });
 }
 
@@ -312,13 +312,11 @@ function withTowers(language: ReaderResult, composite: Composite, value: JsonObj
   const type = typeOf(value["model_type"], keys.where);
   const whole = new ConfigReader(keys.where, value, classDefaults[type] ?? {}, type, "", keys);
   const towers: Stack[] = [];
-  if (composite.vision !== null && value["vision_config"] === null) {
-    keys.note("vision_config is null: no tower is counted");
-  }
-  if (composite.vision !== null && (isObject(value["vision_config"]) || value["vision_config"] === undefined)) {
-    if (!((type === "gemma4" || type === "diffusion_gemma") && value["vision_config"] === undefined)) {
-      towers.push(composite.vision(whole.child("vision_config", {}, `${type} vision`), language.hiddenSize, whole));
-    }
+  const seen = value["vision_config"];
+  const byDefault = seen === undefined && composite.visionIfNamed !== true;
+  if (composite.vision !== null && seen === null) keys.note("vision_config is null: no tower is counted");
+  if (composite.vision !== null && (isObject(seen) || byDefault)) {
+    towers.push(composite.vision(whole.child("vision_config", {}, `${type} vision`), language.hiddenSize, whole));
   }
   if (composite.audio !== undefined && isObject(value["audio_config"])) {
     towers.push(composite.audio(whole.child("audio_config", {}, `${type} audio`), language.hiddenSize));
@@ -327,12 +325,20 @@ function withTowers(language: ReaderResult, composite: Composite, value: JsonObj
   return { ...language, stacks: [...towers, ...language.stacks] };
 }
 
+function listed(types: readonly string[]): string {
+  return `${types.length} types (docs/coverage.md lists them)`;
+}
+
 function unknownType(modelType: string, config: JsonObject, where: string): Error {
   const keys = Object.keys(config).filter((key) => key !== "model_type");
+  const types = knownModelTypes();
+  const beginning = modelType.slice(0, 4).toLowerCase();
+  const alike = types.filter((type) => type.toLowerCase().startsWith(beginning)).slice(0, 10);
+  const known = alike.length === 0 ? listed(types) : `${alike.join(", ")} and others of ${listed(types)}`;
   return badInput("unknown-model-type", {
     where,
     key: "model_type",
     found: modelType,
-    expected: `not understood, nor its keys (${keys.slice(0, 60).join(", ")}); known: ${knownModelTypes().join(", ")}; --allow-partial prices it as a plain decoder`,
+    expected: `not understood, nor its keys (${keys.slice(0, 60).join(", ")}); known: ${known}; --allow-partial prices it as a plain decoder`,
   });
 }

@@ -8,14 +8,11 @@ import { type VisionReader, tower } from "./vision-tower.js";
 
 interface Wrapper {
   readonly text: string;
-  readonly nested: readonly string[];
   readonly vision: VisionReader | null;
 }
 
-const nested = ["text_config", "language_config", "llm_config"] as const;
-
 function around(text: string): Wrapper {
-  return { text, nested, vision: null };
+  return { text, vision: null };
 }
 
 /** models/fuyu: patches of a picture are projected into the stream, without a tower. */
@@ -47,7 +44,7 @@ export const textComposites: Readonly<Record<string, Wrapper>> = {
   interns1: around("qwen3"),
   h2ovl_chat: around("mistral"),
   NemotronH_Nano_VL_V2: around("nemotron_h"),
-  fuyu: { text: "persimmon", nested, vision: fuyu },
+  fuyu: { text: "persimmon", vision: fuyu },
 };
 
 /** A language model whose wrapper has its keys on the top level. */
