@@ -3,6 +3,7 @@ import type { Attention, Norm } from "../../model/types.js";
 import type { ModuleBuilder } from "../module.js";
 import type { AttentionShape } from "../types.js";
 import { addIndexer } from "./indexer.js";
+import { addScoresAndMix } from "./naive.js";
 
 /**
  * Softmax attention with its projections: queries, keys and values from `input`, [b, n, hidden], to the projected
@@ -355,31 +356,13 @@ function addNaive(
     blocks === undefined
       ? [b, Expression.constant(heads), tokens, all]
       : [b, Expression.constant(heads), wholeBlocks(tokens, blocks.block), Expression.constant(blocks.keys)];
-  const scores = module.add({
-    kind: "scores",
-    name: module.name("scores"),
-    part: "attention",
-    query,
-    key: keys,
-    ...shape,
-    output: module.block.value(module.name("scores"), scoresShape, dtypes.activations),
-  });
-  const weights = module.add({
-    kind: "softmax",
-    name: module.name("softmax"),
-    part: "attention",
-    input: scores,
-    output: module.block.value(module.name("weights"), scoresShape, dtypes.activations),
-  });
-  return module.add({
-    kind: "mix",
-    name: module.name("mix"),
-    part: "attention",
-    weights,
-    value: values,
-    ...shape,
-    output: module.value("mixed", heads * valueDim),
-  });
+  return addScoresAndMix(
+    module,
+    { query, key: keys, value: values },
+    shape,
+    scoresShape,
+    module.value("mixed", heads * valueDim),
+  );
 }
 
 /** Positions padded to whole blocks. */

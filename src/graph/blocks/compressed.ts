@@ -2,6 +2,7 @@ import { Expression, b, floorDivide, min } from "../../math/expression.js";
 import type { CompressedAttention, KeySpan } from "../../model/types.js";
 import type { ModuleBuilder } from "../module.js";
 import type { AttentionShape } from "../types.js";
+import { addScoresAndMix } from "./naive.js";
 
 /**
  * Attention of DeepSeek-V4: every query sees a window of plain keys and the compressed keys of what came before; one
@@ -88,7 +89,7 @@ function addPart(
   span: KeySpan,
 ): string {
   const { heads, dim } = mixer;
-  const { dtypes, tokens, options } = module.around;
+  const { tokens, options } = module.around;
   const shape: AttentionShape = {
     heads,
     kvHeads: 1,
@@ -101,7 +102,7 @@ function addPart(
     valueInKey: true,
   };
   const cache = cacheOf(module, `${local}.cache`, dim, span);
-  const output = (): string => module.value(`${local}.mixed`, heads * dim);
+  const output = module.value(`${local}.mixed`, heads * dim);
   if (options.attention === "fused") {
     return module.add({
       kind: "attention",
@@ -113,35 +114,9 @@ function addPart(
       cache,
       rotary: null,
       ...shape,
-      output: output(),
+      output,
     });
   }
   const scoresShape = [b, Expression.constant(heads), tokens, keptBy(module, span)];
-  const value = (name: string): string =>
-    module.block.value(module.name(`${local}.${name}`), scoresShape, dtypes.activations);
-  const scores = module.add({
-    kind: "scores",
-    name: module.name(`${local}.scores`),
-    part: "attention",
-    query,
-    key: keys,
-    ...shape,
-    output: value("scores"),
-  });
-  const weights = module.add({
-    kind: "softmax",
-    name: module.name(`${local}.softmax`),
-    part: "attention",
-    input: scores,
-    output: value("weights"),
-  });
-  return module.add({
-    kind: "mix",
-    name: module.name(`${local}.mix`),
-    part: "attention",
-    weights,
-    value: keys,
-    ...shape,
-    output: output(),
-  });
+  return addScoresAndMix(module.within(local), { query, key: keys, value: keys }, shape, scoresShape, output);
 }

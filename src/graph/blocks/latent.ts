@@ -4,6 +4,7 @@ import type { ModuleBuilder } from "../module.js";
 import type { AttentionShape } from "../types.js";
 import { addGate } from "./attention.js";
 import { addIndexer } from "./indexer.js";
+import { addScoresAndMix } from "./naive.js";
 
 /**
  * Multi-head latent attention (DeepSeek-V2, arXiv:2405.04434). What is kept per token is one latent of kvRank + ropeDim
@@ -54,50 +55,24 @@ export function addLatentAttention(module: ModuleBuilder, input: string, mixer: 
     ...(absorbed ? { valueInKey: true } : {}),
   };
   const scoresShape = [b, Expression.constant(heads), tokens, all];
-  const output = (): string => module.value("mixed", heads * valueDim);
-  const mixed = (): string => {
-    if (options.attention === "fused") {
-      return module.add({
-        kind: "attention",
-        name: module.name("attention"),
-        part: "attention",
-        query,
-        key: absorbed ? latent : expanded,
-        value: absorbed ? latent : expanded,
-        cache: absorbed ? cache : null,
-        rotary: mixer.rotary,
-        ...shape,
-        output: output(),
-      });
-    }
-    const scores = module.add({
-      kind: "scores",
-      name: module.name("scores"),
-      part: "attention",
-      query,
-      key: expanded,
-      ...shape,
-      output: module.block.value(module.name("scores"), scoresShape, dtypes.activations),
-    });
-    const weights = module.add({
-      kind: "softmax",
-      name: module.name("softmax"),
-      part: "attention",
-      input: scores,
-      output: module.block.value(module.name("weights"), scoresShape, dtypes.activations),
-    });
-    return module.add({
-      kind: "mix",
-      name: module.name("mix"),
-      part: "attention",
-      weights,
-      value: expanded,
-      ...shape,
-      output: output(),
-    });
-  };
+  const output = module.value("mixed", heads * valueDim);
+  const mixed =
+    options.attention === "fused"
+      ? module.add({
+          kind: "attention",
+          name: module.name("attention"),
+          part: "attention",
+          query,
+          key: absorbed ? latent : expanded,
+          value: absorbed ? latent : expanded,
+          cache: absorbed ? cache : null,
+          rotary: mixer.rotary,
+          ...shape,
+          output,
+        })
+      : addScoresAndMix(module, { query, key: expanded, value: expanded }, shape, scoresShape, output);
   const fromQuery = mixer.gateFromQuery === true;
   const gateInput = fromQuery ? latentQuery : input;
-  const gated = addGate(module, gateInput, mixed(), mixer.gate, heads, valueDim, fromQuery ? queryWidth : hidden);
+  const gated = addGate(module, gateInput, mixed, mixer.gate, heads, valueDim, fromQuery ? queryWidth : hidden);
   return module.linear("output", gated, heads * valueDim, hidden, { bias: mixer.bias });
 }

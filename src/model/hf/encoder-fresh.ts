@@ -51,9 +51,7 @@ const readPrivacyFilter: Reader = (config) => {
   const ffn = moe(config, { bias: true, routerBias: true, activation: "silu" });
   config.ignore("initial_context_length", "default_n_ctx", "swiglu_limit");
   return encoder(config, {
-    norm,
     hidden,
-    width: hidden,
     layers: listLayers(config.read("num_hidden_layers", layerCount), () => ({
       mixers: [attention],
       ffns: [ffn],
@@ -61,13 +59,6 @@ const readPrivacyFilter: Reader = (config) => {
       normPlacement: "pre",
     })),
     finalNorm: norm,
-    projectionBias: false,
-    tables: [],
-    embeddingNorm: null,
-    transform: null,
-    headBias: false,
-    pooler: false,
-    extras: {},
     tied: flagOr(config, "tie_word_embeddings", false),
   });
 };

@@ -56,7 +56,6 @@ const readRemBert: Reader = (config) => {
   };
   config.ignore("classifier_dropout_prob", "is_decoder");
   return encoder(config, {
-    norm,
     hidden,
     width,
     layers: listLayers(config.read("num_hidden_layers", layerCount), () => layer),
@@ -67,7 +66,6 @@ const readRemBert: Reader = (config) => {
     transform: { width: config.size("output_embedding_size"), bias: true, norm },
     headBias: true,
     pooler: true,
-    extras: {},
     tied: config.optional("tie_word_embeddings", flag) ?? false,
   });
 };
@@ -114,21 +112,15 @@ const readXlm: Reader = (config) => {
   const count = config.read("n_layers", layerCount);
   const named = config.with({ vocab_size: rows });
   return encoder(named, {
-    norm,
     hidden,
-    width: hidden,
     layers: listLayers(count, () => layer),
     finalNorm: null,
-    projectionBias: false,
     tables: [
       { name: "positions", rows: positions, width: hidden },
       ...(languages > 1 ? [{ name: "languages", rows: languages, width: hidden }] : []),
     ],
     embeddingNorm: norm,
-    transform: null,
     headBias: true,
-    pooler: false,
-    extras: {},
     tied: true,
   });
 };

@@ -47,9 +47,7 @@ const readModernBert: Reader = (config) => {
   );
   const bias = biasOf(config.flag("attention_bias"));
   const result = encoder(config, {
-    norm,
     hidden,
-    width: hidden,
     layers: listLayers(
       count,
       (index): Layer => ({
@@ -67,13 +65,9 @@ const readModernBert: Reader = (config) => {
       }),
     ),
     finalNorm: norm,
-    projectionBias: false,
-    tables: [],
     embeddingNorm: norm,
     transform: { width: hidden, bias: config.flag("classifier_bias"), norm },
     headBias: flagOr(config, "decoder_bias", true),
-    pooler: false,
-    extras: {},
     tied: flagOr(config, "tie_word_embeddings", true),
   });
   if (!isDecoder) return result;
@@ -93,9 +87,7 @@ const readEuroBert: Reader = (config) => {
   });
   const ffn = dense(config, { bias: config.flag("mlp_bias") });
   return encoder(config, {
-    norm,
     hidden,
-    width: hidden,
     layers: listLayers(config.read("num_hidden_layers", layerCount), () => ({
       mixers: [attention],
       ffns: [ffn],
@@ -103,13 +95,6 @@ const readEuroBert: Reader = (config) => {
       normPlacement: "pre",
     })),
     finalNorm: norm,
-    projectionBias: false,
-    tables: [],
-    embeddingNorm: null,
-    transform: null,
-    headBias: false,
-    pooler: false,
-    extras: {},
     tied: config.read("tie_word_embeddings", flag),
   });
 };
@@ -153,9 +138,7 @@ const readNomicBert: Reader = (config) => {
   );
   config.ignore("ffn_div", "num_shared_experts", "add_pooling_layer", "qkv_proj_bias", "last_layer_subset");
   return encoder(config, {
-    norm,
     hidden,
-    width: hidden,
     layers: listLayers(config.read(["n_layer", "num_hidden_layers"], layerCount), (index) => ({
       mixers: [attention],
       ffns: [experts !== null && index % every === 1 ? experts : plain],
@@ -164,13 +147,10 @@ const readNomicBert: Reader = (config) => {
       ...(experts !== null && index % every === 1 ? outBias : {}),
     })),
     finalNorm: null,
-    projectionBias: false,
     tables: types > 0 ? [{ name: "types", rows: types, width: hidden }] : [],
     embeddingNorm: norm,
     transform: { width: hidden, bias: true, norm },
     headBias: true,
-    pooler: false,
-    extras: {},
     tied: flagOr(config, "tie_word_embeddings", true),
   });
 };

@@ -9,25 +9,24 @@ import type { Reader, ReaderResult } from "./reader.js";
 /** Encoders: every position at once, no cache. */
 
 interface EncoderTraits {
-  readonly norm: Norm;
   readonly layers: readonly Layer[];
   readonly finalNorm: Norm | null;
   readonly hidden: number;
-  /** Width of the token table where it is not the hidden size. */
-  readonly width: number;
-  readonly projectionBias: boolean;
-  readonly tables: readonly ExtraTable[];
-  readonly embeddingNorm: Norm | null;
-  /** Transform before the logits: width, bias, norm; null where there is none. */
-  readonly transform: Head["transform"] | null;
-  readonly headBias: boolean;
-  readonly pooler: boolean;
-  readonly extras: Extras;
   readonly tied: boolean;
+  /** Width of the token table where it is not the hidden size. */
+  readonly width?: number;
+  readonly projectionBias?: boolean;
+  readonly tables?: readonly ExtraTable[];
+  readonly embeddingNorm?: Norm | null;
+  /** What stands before the logits. */
+  readonly transform?: Head["transform"];
+  readonly headBias?: boolean;
+  readonly pooler?: boolean;
+  readonly extras?: Extras;
 }
 
 export function encoder(config: ConfigReader, traits: EncoderTraits): ReaderResult {
-  const { hidden, width } = traits;
+  const { hidden, width = hidden, embeddingNorm = null, transform } = traits;
   const vocabularySize = config.read("vocab_size", tokenCount);
   const purpose = purposeOf(config);
   const stack: Stack = {
@@ -35,24 +34,24 @@ export function encoder(config: ConfigReader, traits: EncoderTraits): ReaderResu
     layers: shareEqual(traits.layers),
     finalNorm: traits.finalNorm,
     length: { kind: "new" },
-    extras: traits.extras,
+    extras: traits.extras ?? {},
   };
   const embedding: Embedding = {
     rows: vocabularySize,
     width,
     scale: null,
-    tables: traits.tables,
-    ...(traits.embeddingNorm === null ? {} : { norm: traits.embeddingNorm }),
-    ...(width === hidden ? {} : { projection: { bias: traits.projectionBias } }),
+    tables: traits.tables ?? [],
+    ...(embeddingNorm === null ? {} : { norm: embeddingNorm }),
+    ...(width === hidden ? {} : { projection: { bias: traits.projectionBias ?? false } }),
   };
   const bare: Head = { kind: "none", tied: true, bias: false, softcap: null };
   const pooled: Head = { kind: "pooler", tied: false, bias: true, softcap: null, rows: hidden };
   const lm: Head = {
     kind: "lm",
     tied: traits.tied,
-    bias: traits.headBias,
+    bias: traits.headBias ?? false,
     softcap: null,
-    ...(traits.transform === null || traits.transform === undefined ? {} : { transform: traits.transform }),
+    ...(transform === undefined ? {} : { transform }),
   };
   if (purpose === "classification") config.note("the classification head, a few thousand parameters, is left out");
   return {
@@ -60,7 +59,7 @@ export function encoder(config: ConfigReader, traits: EncoderTraits): ReaderResu
     vocabularySize,
     contextLength: config.optional(["max_position_embeddings", "n_positions"], tokenCount),
     embedding,
-    head: purpose === "language-model" ? lm : traits.pooler ? pooled : bare,
+    head: purpose === "language-model" ? lm : traits.pooler === true ? pooled : bare,
     stacks: [stack],
     dtypes: readDtypes(config),
   };
@@ -93,7 +92,7 @@ export function readBertLike(config: ConfigReader, differences: Partial<BertTrai
   const hidden = config.size(hiddenKeys);
   const heads = differences.heads ?? config.size(headKeys);
   if (hidden % heads !== 0) throw config.bad(headKeys, heads, `expected a divisor of the hidden size (${hidden})`);
-  const norm = differencesNorm(config);
+  const norm = bertNorm(config);
   const count = config.read(layerKeys, layerCount);
   const ffn = dense(config, {
     width: config.size(["intermediate_size", "hidden_dim"]),
@@ -124,7 +123,6 @@ export function readBertLike(config: ConfigReader, differences: Partial<BertTrai
     "cross_attention_hidden_size",
   );
   return encoder(config, {
-    norm,
     hidden,
     width,
     layers: listLayers(count, (index) => ({
@@ -146,7 +144,7 @@ export function readBertLike(config: ConfigReader, differences: Partial<BertTrai
   });
 }
 
-function differencesNorm(config: ConfigReader): Norm {
+function bertNorm(config: ConfigReader): Norm {
   if (config.has("layer_norm_eps") || config.has("layer_norm_epsilon")) return layerNorm(config);
   return { kind: "layer", bias: true, epsilon: 1e-12, offset: false };
 }

@@ -130,18 +130,13 @@ const readGte: Reader = (config) => {
     extras: { weights: [{ name: "ffn_bias", shape: [hidden] }] },
   };
   return encoder(config, {
-    norm,
     hidden,
-    width: hidden,
     layers: listLayers(config.read("num_hidden_layers", size), () => layer),
     finalNorm: null,
-    projectionBias: false,
     tables: types === 0 ? [] : [{ name: "types", rows: types, width: hidden }],
     embeddingNorm: norm,
     transform: { width: hidden, bias: true, norm },
     headBias: true,
-    pooler: false,
-    extras: {},
     tied: config.optional("tie_word_embeddings", flag) ?? true,
   });
 };
