@@ -8,6 +8,16 @@ export type * from "./rotary.js";
 
 export type Activation = "silu" | "gelu" | "gelu-tanh" | "relu" | "relu2";
 
+/**
+ * Bounds of what meets in a gated network: gate·σ(slope·gate)·(up + shift) of gate ≤ limit and |up| ≤ limit. gpt-oss has
+ * slope 1.702 and shift 1; DeepSeek-V4 bounds what SiLU is given and no more.
+ */
+export interface Clamp {
+  readonly limit: number;
+  readonly slope: number;
+  readonly shift: number;
+}
+
 export interface DenseFfn {
   readonly kind: "dense";
   readonly width: number;
@@ -17,6 +27,8 @@ export interface DenseFfn {
   readonly bias: boolean;
   /** Projections in groups: each sees a share of the channels (SqueezeBERT). */
   readonly groups?: { readonly up: number; readonly down: number };
+  /** Of a gated network; its activation is SiLU. */
+  readonly clamp?: Clamp;
 }
 
 /** Mixture of experts: a router sends each token to `chosen` of `experts`. */
@@ -43,8 +55,15 @@ export interface MoeFfn {
   readonly latentNorm?: true;
   /** The router is a network of this width (Zaya). */
   readonly routerWidth?: number;
+  /** Of the experts that are chosen. */
+  readonly clamp?: Clamp;
   /** Expert that every token passes: its width, and whether a scalar gate weighs it. */
-  readonly shared?: { readonly width: number; readonly gate: boolean; readonly count?: number };
+  readonly shared?: {
+    readonly width: number;
+    readonly gate: boolean;
+    readonly count?: number;
+    readonly clamp?: Clamp;
+  };
 }
 
 /**

@@ -294,9 +294,18 @@ export const bothWaysModels: readonly ModelDescription[] = [
   mixerModel("nystromformer-plain", { kind: "nystrom", heads: 2, headDim: 8, landmarks: 6, convolution: null }),
 ];
 
-function expertsModel(name: string, ffn: Partial<MoeFfn>): ModelDescription {
+/** A model whose networks are all this one. */
+function networkModel(name: string, ffn: Ffn): ModelDescription {
   const model = smallModel({ ...small, name });
-  const experts: MoeFfn = {
+  const stacks = model.stacks.map((stack) => ({
+    ...stack,
+    layers: stack.layers.map((layer) => ({ ...layer, ffns: [ffn] })),
+  }));
+  return { ...model, stacks };
+}
+
+function expertsModel(name: string, ffn: Partial<MoeFfn>): ModelDescription {
+  return networkModel(name, {
     kind: "moe",
     experts: 6,
     chosen: 2,
@@ -306,14 +315,7 @@ function expertsModel(name: string, ffn: Partial<MoeFfn>): ModelDescription {
     bias: false,
     routerBias: false,
     ...ffn,
-  };
-  return {
-    ...model,
-    stacks: model.stacks.map((stack) => ({
-      ...stack,
-      layers: stack.layers.map((layer) => ({ ...layer, ffns: [experts] })),
-    })),
-  };
+  });
 }
 
 /** Layers whose feed-forward part is chosen token by token. */
@@ -323,5 +325,18 @@ export const expertsModels: readonly ModelDescription[] = [
   expertsModel("moe-plain", { gated: false, activation: "relu2", chosen: 6 }),
   expertsModel("moe-shared", { shared: { width: 20, gate: true }, activation: "gelu-tanh" }),
   expertsModel("moe-idle", { idle: 5, chosen: 3 }),
+  expertsModel("moe-gpt-oss", { bias: true, routerBias: true, clamp: { limit: 0.4, slope: 1.702, shift: 1 } }),
+  expertsModel("moe-clamped", {
+    clamp: { limit: 0.3, slope: 1, shift: 0 },
+    shared: { width: 20, gate: false, clamp: { limit: 0.2, slope: 1, shift: 0 } },
+  }),
+  networkModel("clamped", {
+    kind: "dense",
+    width: 24,
+    gated: true,
+    activation: "silu",
+    bias: true,
+    clamp: { limit: 0.3, slope: 1.702, shift: 1 },
+  }),
   expertsModel("moe-latent", { latentWidth: 16, shared: { width: 10, gate: false } }),
 ];

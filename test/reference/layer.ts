@@ -12,6 +12,7 @@ import {
   addUp,
   at,
   concat,
+  gateBy,
   groupedLinear,
   linear,
   map,
@@ -281,7 +282,11 @@ async function runFfn(
     const raised = groupedLinear(x, up, groupsOf("up"));
     const gates = gate === null ? raised : linear(x, gate);
     const factors = gate === null ? null : raised;
-    const inner = map(gates, (value, i) => bend(value) * (factors === null ? 1 : at(factors, i)));
+    const inner = map(gates, (value, i) =>
+      factors === null || ffn.clamp === undefined
+        ? bend(value) * (factors === null ? 1 : at(factors, i))
+        : gateBy(value, at(factors, i), ffn.activation, ffn.clamp),
+    );
     return groupedLinear(inner, down, groupsOf("down"));
   });
 }

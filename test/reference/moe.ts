@@ -1,7 +1,18 @@
 import type { MoeFfn } from "../../src/model/types.js";
 import type { Parameters } from "./parameters.js";
 import { project } from "./sequences.js";
-import { type Linear, type Sequence, type Vector, activate, at, linear, map, sigmoid, softmax } from "./vectors.js";
+import {
+  type Linear,
+  type Sequence,
+  type Vector,
+  activate,
+  at,
+  gateBy,
+  linear,
+  map,
+  sigmoid,
+  softmax,
+} from "./vectors.js";
 
 /** The best `chosen` experts of each token, weighed by the softmax of their scores, and the shared one. */
 export async function runMoe(
@@ -35,7 +46,7 @@ export async function runMoe(
   const expertOf = (x: Vector, expert: number): Vector => {
     const raised = linear(x, layer(up, upBias, expert));
     const middle = Float64Array.from({ length: width }, (_, i) =>
-      gated ? activate(activation, at(raised, i)) * at(raised, width + i) : activate(activation, at(raised, i)),
+      gated ? gateBy(at(raised, i), at(raised, width + i), activation, ffn.clamp) : activate(activation, at(raised, i)),
     );
     return linear(middle, layer(down, downBias, expert));
   };
@@ -60,7 +71,7 @@ export async function runMoe(
   const gates = gated ? await project(inputs, "shared.gate", [hidden, shared.width], parameters) : null;
   const middle = raised.map((x, t) =>
     map(x, (value, i) =>
-      gates === null ? activate(activation, value) : value * activate(activation, at(gates[t], i)),
+      gates === null ? activate(activation, value) : gateBy(at(gates[t], i), value, activation, shared.clamp),
     ),
   );
   const common = await project(middle, "shared.down", [shared.width, hidden], parameters);

@@ -1,4 +1,4 @@
-import type { Activation } from "../../src/model/types.js";
+import type { Activation, Clamp } from "../../src/model/types.js";
 
 /** Plain float64 arithmetic of the reference: one vector at a time. */
 
@@ -50,6 +50,17 @@ export function activate(activation: Activation, x: number): number {
     case "relu2":
       return Math.max(0, x) ** 2;
   }
+}
+
+/**
+ * What a gate makes of a value. With bounds as gpt-oss's own code has them (openai/gpt-oss, gpt_oss/torch/model.py, `swiglu`),
+ * and DeepSeek-V4's (transformers, models/deepseek_v4).
+ */
+export function gateBy(gate: number, value: number, activation: Activation, clamp: Clamp | undefined): number {
+  if (clamp === undefined) return activate(activation, gate) * value;
+  const least = Math.min(gate, clamp.limit);
+  const bounded = Math.max(-clamp.limit, Math.min(value, clamp.limit));
+  return (least / (1 + Math.exp(-clamp.slope * least))) * (bounded + clamp.shift);
 }
 
 /** Maclaurin series (Abramowitz and Stegun 7.1.5); enough terms for the small arguments of these tests. */

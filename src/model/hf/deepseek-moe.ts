@@ -1,4 +1,4 @@
-import type { Ffn } from "../types.js";
+import type { Clamp, Ffn } from "../types.js";
 import { flag, layerCount, size } from "./checks.js";
 import type { ConfigReader } from "./config-reader.js";
 import { readLayerCount } from "./decoder.js";
@@ -20,13 +20,15 @@ import type { Reader } from "./reader.js";
 export function deepseekFfn(
   config: ConfigReader,
   firstSparse = () => firstDense(config),
+  clamps: { readonly clamp?: Clamp; readonly sharedClamp?: Clamp; readonly denseClamp?: Clamp } = {},
 ): (layer: number) => readonly Ffn[] {
+  const { denseClamp, ...ofExperts } = clamps;
   const layers = readLayerCount(config);
   const frequency = config.optional("moe_layer_freq", size) ?? 1;
   const some = config.optional(["n_routed_experts", "num_local_experts", "num_experts"], size) !== null;
   const sparse = sparseLayers(config, layers, firstSparse).map((is, layer) => some && is && layer % frequency === 0);
-  const experts = sparse.some(Boolean) ? moe(config, { sharedWidth: sharedWidth(config) }) : null;
-  const plain = sparse.every(Boolean) ? null : dense(config);
+  const experts = sparse.some(Boolean) ? moe(config, { sharedWidth: sharedWidth(config), ...ofExperts }) : null;
+  const plain = sparse.every(Boolean) ? null : dense(config, denseClamp === undefined ? {} : { clamp: denseClamp });
   config.ignore("intermediate_size", "first_k_dense_replace", "moe_layer_freq");
   const chosen = (layer: number): Ffn | null => (sparse[layer] === true ? experts : plain);
   return (layer) => {

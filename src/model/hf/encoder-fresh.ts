@@ -1,6 +1,7 @@
 import type { ExtraTable, ExtraWeight, Layer } from "../types.js";
 import { className } from "./architecture.js";
 import { flag, layerCount, listOf, sizeOrZero, tokenCount } from "./checks.js";
+import { clampOfGptOss } from "./clamp.js";
 import type { ConfigReader } from "./config-reader.js";
 import { readRotary } from "./decoder.js";
 import { encoder, readBertLike } from "./encoder.js";
@@ -48,8 +49,8 @@ const readPrivacyFilter: Reader = (config) => {
       span: { kind: "window", size: config.read("sliding_window", tokenCount) + 1 },
     },
   );
-  const ffn = moe(config, { bias: true, routerBias: true, activation: "silu" });
-  config.ignore("initial_context_length", "default_n_ctx", "swiglu_limit");
+  const ffn = moe(config, { bias: true, routerBias: true, activation: "silu", ...clampOfGptOss(config) });
+  config.ignore("initial_context_length", "default_n_ctx");
   return encoder(config, {
     hidden,
     layers: listLayers(config.read("num_hidden_layers", layerCount), () => ({

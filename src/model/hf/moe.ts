@@ -1,5 +1,6 @@
 import type { Attention, Ffn, Layer, Norm, NormPlacement } from "../types.js";
 import { flag, integer, layerCountOrZero, listOf, size } from "./checks.js";
+import { clampOfGptOss } from "./clamp.js";
 import type { ConfigReader } from "./config-reader.js";
 import { full, readLayerCount } from "./decoder.js";
 import { qwenSpans } from "./dense.js";
@@ -124,9 +125,9 @@ const readGptOss: Reader = (config) => {
   const spanOf = spans(config, readLayerCount(config), (layer) =>
     layer % 2 === 0 ? "sliding_attention" : "full_attention",
   );
-  config.ignore("experts_per_token", "initial_context_length", "swiglu_limit");
+  config.ignore("experts_per_token", "initial_context_length");
   return readMoe(config, {
-    ffn: everywhere(moe(config, { bias: true, routerBias: true })),
+    ffn: everywhere(moe(config, { bias: true, routerBias: true, ...clampOfGptOss(config) })),
     attention: (layer) => ({
       bias: biasOf(config.flag("attention_bias")),
       sinks: true,

@@ -1,6 +1,7 @@
 import type {
   Attention,
   Biases,
+  Clamp,
   DenseFfn,
   Embedding,
   Extras,
@@ -84,6 +85,7 @@ export function dense(
     readonly bias?: boolean;
     readonly act?: Key;
     readonly activation?: DenseFfn["activation"];
+    readonly clamp?: Clamp;
   } = {},
 ): DenseFfn {
   return {
@@ -92,6 +94,7 @@ export function dense(
     gated: more.gated ?? true,
     activation: more.activation ?? readActivation(config, more.act ?? ["hidden_act", "hidden_activation"]),
     bias: more.bias ?? false,
+    ...(more.clamp === undefined ? {} : { clamp: more.clamp }),
   };
 }
 
@@ -138,9 +141,13 @@ function expertWidth(config: ConfigReader): number {
 /** Mixture of experts with the names that most families use. */
 export function moe(
   config: ConfigReader,
-  more: Partial<Omit<MoeFfn, "kind">> & { readonly sharedWidth?: number; readonly sharedGate?: boolean } = {},
+  more: Partial<Omit<MoeFfn, "kind">> & {
+    readonly sharedWidth?: number;
+    readonly sharedGate?: boolean;
+    readonly sharedClamp?: Clamp | undefined;
+  } = {},
 ): MoeFfn {
-  const { sharedWidth: wide = 0, sharedGate, ...given } = more;
+  const { sharedWidth: wide = 0, sharedGate, sharedClamp, ...given } = more;
   const experts = given.experts ?? config.size(expertKeys);
   const chosen = given.chosen ?? config.derived(chosenKeys, size, "assumed: the class names none", () => 1);
   if (chosen > experts) throw config.bad(chosenKeys, chosen, `expected at most the number of experts (${experts})`);
@@ -154,7 +161,15 @@ export function moe(
     ...given,
     experts,
     chosen,
-    ...(wide === 0 ? {} : { shared: { width: wide, gate: sharedGate ?? false } }),
+    ...(wide === 0
+      ? {}
+      : {
+          shared: {
+            width: wide,
+            gate: sharedGate ?? false,
+            ...(sharedClamp === undefined ? {} : { clamp: sharedClamp }),
+          },
+        }),
   };
 }
 

@@ -1,5 +1,6 @@
 import type { CompressedAttention, DeltaRule, Extras, ExtraWeight, Ffn, LatentAttention, Layer } from "../types.js";
 import { listOf, oneOf, real, sizeOrZero } from "./checks.js";
+import { clampOf } from "./clamp.js";
 import type { ConfigReader } from "./config-reader.js";
 import { readLayerCount } from "./decoder.js";
 import { deepseekFfn } from "./deepseek-moe.js";
@@ -69,7 +70,12 @@ const readDeepseekV4: Reader = (config) => {
     outputGroups: config.size("o_groups"),
     outputRank: config.size("o_lora_rank"),
   };
-  const experts = moe(config, { activation: "silu", sharedWidth: sharedWidth(config) });
+  const { clamp } = clampOf(config, "silu");
+  const experts = moe(config, {
+    activation: "silu",
+    sharedWidth: sharedWidth(config),
+    ...(clamp === undefined ? {} : { clamp, sharedClamp: clamp }),
+  });
   notePrediction(config);
   config.ignore(
     "expert_dtype",
@@ -80,7 +86,6 @@ const readDeepseekV4: Reader = (config) => {
     "scoring_func",
     "topk_method",
     "norm_topk_prob",
-    "swiglu_limit",
     "compress_rope_theta",
     "mlp_layer_types",
     "mlp_bias",
@@ -144,17 +149,10 @@ const readHyV4: Reader = (config) => {
   const types = config.perLayer("indexer_types", oneOf(["full", "shared"]), layers);
   const owns = (index: number): boolean =>
     types === null ? index < 2 || (index - 1) % 4 === 0 : types[index] === "full";
-  const ffn = deepseekFfn(config, () => 1);
+  // The reference bounds what experts that are chosen make, and no other network.
+  const ffn = deepseekFfn(config, () => 1, clampOf(config, "silu"));
   const extras = hyperConnections(hidden, streams, 2 * streams, 2, 0);
-  config.ignore(
-    "hc_magnitude",
-    "learnable_sink_init",
-    "swiglu_limit",
-    "layer_types",
-    "n_group",
-    "topk_group",
-    "norm_topk_prob",
-  );
+  config.ignore("hc_magnitude", "learnable_sink_init", "layer_types", "n_group", "topk_group", "norm_topk_prob");
   return decoder(config, {
     layers: listLayers(layers, (index) => ({
       mixers: [owns(index) ? { ...plain, indexer } : { ...plain, sharedIndexer: { chosen: indexer.chosen } }],
@@ -231,7 +229,8 @@ const readGlm5Next: Reader = (config) => {
     layers,
   );
   const attends = (index: number): boolean => (types === null ? index % 4 === 3 : types[index] !== "linear_attention");
-  const ffn = deepseekFfn(config, () => 3);
+  const { clamp } = clampOf(config, "silu");
+  const ffn = deepseekFfn(config, () => 3, clamp === undefined ? {} : { clamp, sharedClamp: clamp, denseClamp: clamp });
   const mixing = hyperConnections(hidden, streams, (2 + streams) * streams, 3, streams);
   const pooled: Extras = {
     ...mixing,
@@ -243,7 +242,6 @@ const readGlm5Next: Reader = (config) => {
     "hc_sinkhorn_iters",
     "index_kpool_always_select_tail",
     "indexer_types",
-    "swiglu_limit",
     "n_group",
     "topk_group",
     "norm_topk_prob",

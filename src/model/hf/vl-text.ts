@@ -1,5 +1,6 @@
 import type { Layer } from "../types.js";
-import { integer, listOf, oneOf, size, tokenCount } from "./checks.js";
+import { integer, listOf, oneOf, real, size, tokenCount } from "./checks.js";
+import { clampOf } from "./clamp.js";
 import { full, readLayerCount } from "./decoder.js";
 import { notePrediction } from "./prediction.js";
 import { attentionSizes, decoder, dense, listLayers, moe, rmsNorm, sharedWidth, softmax, spans } from "./parts.js";
@@ -51,15 +52,22 @@ const readMiniMaxM3: Reader = (config) => {
   } as const;
   sparse.ignoreRest();
   const width = config.size(["moe_intermediate_size", "intermediate_size"]);
-  const experts = moe(config, { width, activation: "silu", sharedWidth: config.size("shared_intermediate_size") });
-  const plain = gatedDense(config.size("dense_intermediate_size"));
+  const { clamp: bounds } = clampOf(config, "gpt-oss");
+  const slope = config.optional("swiglu_alpha", real);
+  const clamp = bounds === undefined ? {} : { clamp: { ...bounds, slope: slope ?? bounds.slope } };
+  const experts = moe(config, {
+    width,
+    activation: "silu",
+    sharedWidth: config.size("shared_intermediate_size"),
+    sharedClamp: clamp.clamp,
+    ...clamp,
+  });
+  const plain = { ...gatedDense(config.size("dense_intermediate_size")), ...clamp };
   const isSparse = (index: number): boolean =>
     types !== null ? types[index] === "sparse" : listed === null || listed[index] === 1;
   notePrediction(config);
   config.ignore(
     "rotary_dim",
-    "swiglu_alpha",
-    "swiglu_limit",
     "use_gemma_norm",
     "use_qk_norm",
     "qk_norm_type",

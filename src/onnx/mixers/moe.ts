@@ -1,7 +1,8 @@
-import type { Activation, MoeFfn, Norm } from "../../model/types.js";
+import type { MoeFfn, Norm } from "../../model/types.js";
 import type { Emitter } from "../emitter.js";
 import { elementTypes, int, string } from "../proto.js";
 import type { Around } from "./around.js";
+import { activated, addGated } from "./gated.js";
 
 /**
  * Mixture of experts. The router's best `chosen` scores are weighed by their softmax; only experts that some token chose
@@ -32,7 +33,7 @@ export function addMoe(e: Emitter, input: string, ffn: MoeFfn, { hidden, norm }:
   if (ffn.shared === undefined) return left;
   const up = e.linear("shared.up", input);
   const raised = ffn.gated
-    ? e.multiply(activated(e, ffn.activation, e.linear("shared.gate", input)), up)
+    ? addGated(e, e.linear("shared.gate", input), up, { activation: ffn.activation, clamp: ffn.shared.clamp })
     : activated(e, ffn.activation, up);
   const shared = e.linear("shared.down", raised);
   return e.add(left, ffn.shared.gate ? e.multiply(shared, e.sigmoid(e.linear("shared_gate", input))) : shared);
@@ -70,7 +71,7 @@ interface Routed {
 function addExperts(
   e: Emitter,
   { tokens, weights, experts }: Routed,
-  { gated, activation, width, bias, idle, experts: count }: MoeFfn,
+  { gated, activation, clamp, width, bias, idle, experts: count }: MoeFfn,
 ): string {
   const { builder } = e.scope;
   const [used = ""] = e.nodes("Unique", [experts], 1, { sorted: int(1) });
@@ -87,7 +88,7 @@ function addExperts(
     let raised: string;
     if (gated) {
       const [gate = "", value = ""] = e.split(up, [width, width]);
-      raised = e.multiply(activated(e, activation, gate), value);
+      raised = addGated(e, gate, value, { activation, clamp });
     } else {
       raised = activated(e, activation, up);
     }
@@ -112,21 +113,4 @@ function addIdle(e: Emitter, { tokens, weights, experts }: Routed, count: number
   const beyond = e.node("GreaterOrEqual", [experts, e.scope.builder.integers([count])]);
   const shares = e.node("Where", [beyond, weights, e.scope.builder.scalar(0)]);
   return e.multiply(tokens, e.node("ReduceSum", [shares, e.list([1])], { keepdims: int(1) }));
-}
-
-function activated(e: Emitter, activation: Activation, x: string): string {
-  switch (activation) {
-    case "silu":
-      return e.silu(x);
-    case "gelu":
-      return e.gelu(x, "none");
-    case "gelu-tanh":
-      return e.gelu(x, "tanh");
-    case "relu":
-      return e.node("Relu", [x]);
-    case "relu2": {
-      const positive = e.node("Relu", [x]);
-      return e.multiply(positive, positive);
-    }
-  }
 }

@@ -13,6 +13,7 @@ import { addLightning, addMatrixLstm, addRgLru, addShortConvolution } from "./ga
 import { addLatentAttention } from "./latent.js";
 import { addLinearAttention } from "./linear-attention.js";
 import { addMamba1, addMamba2 } from "./mamba.js";
+import { addClampedDense } from "./gated.js";
 import { addMoe } from "./moe.js";
 import { addRelativeAttention } from "./relative.js";
 import { addRwkv, addRwkv4, addRwkvFfn } from "./rwkv.js";
@@ -70,6 +71,7 @@ const lowerings: { readonly [K in Kind]?: Whole<K> } = {
     lower: addCompressedAttention,
     known: ["kind", "heads", "dim", "queryRank", "window", "outputGroups", "outputRank", "ratio", "indexer"],
   },
+  dense: { lower: addClampedDense, known: ["kind", "width", "gated", "activation", "bias", "clamp"] },
   delta: {
     lower: addDeltaRule,
     known: [
@@ -172,6 +174,7 @@ const lowerings: { readonly [K in Kind]?: Whole<K> } = {
       "routerBias",
       "latentWidth",
       "idle",
+      "clamp",
       "shared",
     ],
   },
@@ -196,6 +199,8 @@ export type WholeLowering = (input: string, scope: Scope) => string;
 export function wholeLowering(module: GraphModule, options: GraphOptions): WholeLowering | null {
   const { description, name, norm } = module;
   if (description.kind === "attention" && isPlainAttention(description)) return null;
+  // Plain networks run as their operators, with what extras do to them.
+  if (description.kind === "dense" && description.clamp === undefined) return null;
   const whole = lowerings[description.kind];
   if (whole === undefined) return null;
   const part = module.operators.some((operator) => operator.part === "attention") ? "attention" : "ffn";
