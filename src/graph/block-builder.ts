@@ -54,8 +54,9 @@ export class BlockBuilder {
     return output;
   }
 
-  build(inputs: readonly string[], output: string): Block {
+  build(inputs: readonly string[], output: string, { aside }: Pick<Block, "aside"> = {}): Block {
     return {
+      ...(aside === undefined ? {} : { aside }),
       name: this.name,
       inputs,
       output,

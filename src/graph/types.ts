@@ -280,6 +280,8 @@ export interface Block {
   readonly operators: readonly Operator[];
   /** The parts of a layer; none in other blocks. */
   readonly modules: readonly GraphModule[];
+  /** What it makes goes to the next block beside the stream, which passes unchanged. */
+  readonly aside?: true;
 }
 
 /** One execution of a block. Instances of equal layers share the block object. */

@@ -11,6 +11,8 @@ export interface Mamba1 {
   readonly bias: boolean;
   /** Norms of Δ, B and C (Jamba). */
   readonly innerNorms: boolean;
+  /** So many heads: each makes Δ, B and C of its own share of the channels (Zamba); 1 where absent. */
+  readonly heads?: number;
 }
 
 /** State space of Mamba 2 (SSD): a scalar decay per head; prefill works in chunks. */

@@ -167,6 +167,12 @@ export interface Layer {
   readonly weightsOf?: string;
   /** The mixer has no norm before it (the first layer of ModernBERT). */
   readonly withoutMixerNorm?: true;
+  /**
+   * Its parts follow each other without residuals, and what they make goes to the next layer beside the stream, which
+   * passes unchanged: that layer projects it (its extra `linear`) and reads both together, and its other extras add to
+   * what this one projects, by low rank (Zamba's shared blocks).
+   */
+  readonly aside?: true;
   /** It looks at an image and is skipped in text (Llama 3.2 Vision). */
   readonly onlyWithImage?: true;
 }

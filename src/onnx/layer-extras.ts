@@ -13,7 +13,8 @@ export const perLayerInputs = "per_layer";
 /**
  * What of a layer's extras has a place in its arithmetic, by family: RWKV's norm of the embeddings, scales of what leaves
  * a branch (DINOv2), a norm of it (A.X K1), the numbers of a learned activation (Apertus), inputs of each layer's own and
- * the norms around experts (Gemma 4), several streams (DeepSeek-V4), convolutions beside attention (ConvBERT).
+ * the norms around experts (Gemma 4), several streams (DeepSeek-V4), convolutions beside attention (ConvBERT),
+ * what a layer before made beside the stream and adapters of it (Zamba).
  */
 const readByName = {
   weights: [
@@ -37,6 +38,15 @@ const readByName = {
     "kernel",
     "convolved",
     "convolved_out",
+    "linear",
+    "ffn_adapter_down",
+    "ffn_adapter_up",
+    "query_adapter_down",
+    "query_adapter_up",
+    "key_adapter_down",
+    "key_adapter_up",
+    "value_adapter_down",
+    "value_adapter_up",
   ],
   products: ["streams_mixed", "kernel_depthwise", "convolution"],
 } as const;

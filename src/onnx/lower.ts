@@ -1,16 +1,7 @@
 import { operandsOf } from "../graph/operands.js";
-import type {
-  AttentionOperator,
-  Block,
-  BlockInstance,
-  Graph,
-  GraphModule,
-  GraphOptions,
-  LinearOperator,
-  Operator,
-  Weight,
-} from "../graph/types.js";
+import type { Block, BlockInstance, Graph, GraphModule, GraphOptions, Operator, Weight } from "../graph/types.js";
 import type { Expression } from "../math/expression.js";
+import { addAdapter, isAdapted, leaveAside, leaveEmbedded, lowerConcat, readAside } from "./aside.js";
 import { lowerFusedAttention } from "./attention-fused.js";
 import { lowerAppend, lowerMix, lowerScores } from "./attention-naive.js";
 import type { Choice } from "./choice.js";
@@ -30,6 +21,7 @@ import {
 } from "./layer-extras.js";
 import { lowerLinear } from "./linear.js";
 import { lowerNorm, lowerPlainNorm } from "./norm.js";
+import { packedProjections } from "./packed.js";
 import { ParameterLayout } from "./parameters.js";
 import { isPooler, lowerPooler } from "./pooler.js";
 import { encodeModel, int } from "./proto.js";
@@ -94,7 +86,8 @@ export function lowerGraph(graph: Graph, options: LoweringOptions): LoweredModel
   const seen = featuresOf(running[0]);
   let stream = seen === null ? ids : builder.input(inputNames.encoderFeatures, "float32", ["b", seen.bins, "frames"]);
   running.forEach((instance, index) => {
-    const result = lowerInstance(instance, String(index), stream, target);
+    const result = lowerInstance(instance, String(index), stream, target, running[index + 1]);
+    if (index === 0) leaveEmbedded(result, target);
     // A pooler beside a head reads what the head reads.
     if (isPooler(instance) && instance !== running.at(-1)) builder.output(result, "float32", ["b", 1, "pooled"]);
     else stream = result;
@@ -164,20 +157,22 @@ function lowerEncoder(
   });
 }
 
-function lowerInstance(instance: BlockInstance, index: string, stream: string, target: Target): string {
-  const { block, scope } = instance;
+function lowerInstance(
+  instance: BlockInstance,
+  index: string,
+  stream: string,
+  target: Target,
+  next?: BlockInstance,
+): string {
+  const { block } = instance;
   const { builder, layout, options } = target;
   const names = new Map<string, string>();
   const bindings = new Map<string, CacheBinding>();
   const [first, ...others] = block.inputs;
   if (others.length > 0) throw unsupported(block.name, "no lowering of blocks with more than one input");
   if (first !== undefined) names.set(first, stream);
-  const weight = (local: string): { name: string; weight: Weight } => {
-    const found = block.weights.get(local);
-    if (found === undefined) throw new Error(`block ${block.name} has no weight ${local}`);
-    return { name: `${scope}.${local}`, weight: found };
-  };
-  const context: Scope = {
+  const own: Omit<Scope, "next"> = {
+    ...namedIn(instance, layout),
     builder,
     layout,
     options,
@@ -187,11 +182,6 @@ function lowerInstance(instance: BlockInstance, index: string, stream: string, t
       return name;
     },
     fresh: (local) => `${index}.${local}`,
-    weight,
-    parameter: (local, offset = false) => layout.parameter({ ...weight(local), offset }),
-    qualified: (local) => `${scope}.${local}`,
-    width: (local) => lastSize(block.values.get(local)?.shape, local),
-    hasWeight: (local) => block.weights.has(local),
     cache: (local, kept = { kind: "all" }, hands = "all") => {
       const known = bindings.get(local);
       if (known !== undefined) return known;
@@ -205,9 +195,14 @@ function lowerInstance(instance: BlockInstance, index: string, stream: string, t
     choices: target.choices,
     latestCache: () => target.caches.findLast(({ kept }) => kept.kind === "all") ?? null,
   };
+  const following =
+    next === undefined || block.aside !== true
+      ? null
+      : { ...own, ...namedIn(next, layout), fresh: (local: string) => `${index}.next.${local}`, next: null };
+  const context: Scope = { ...own, next: following };
   if (isPooler(instance)) return lowerPooler(stream, context);
   if (isStackExtras(instance)) return lowerStackExtras(stream, block, context);
-  const packed = packedProjections(block);
+  const packed: ReturnType<typeof packedProjections> = isAdapted(context) ? new Map() : packedProjections(block);
   const skipped = new Set<Operator>([...packed.values()].flat());
   const modules = wholeModules(block, target.graph);
   const extras = extrasEmitter(context);
@@ -227,8 +222,31 @@ function lowerInstance(instance: BlockInstance, index: string, stream: string, t
       builder.from(origin, () => lowerOperator(operator, block, context, { packed, extras })),
     );
   }
+  if (block.aside === true) {
+    leaveAside(context.value(block.output), target);
+    return stream;
+  }
   if (extra === undefined) return context.value(block.output);
   return endLayer(context.value(operandsOf(extra)[0] ?? ""), block, extras, instance.layer ?? 0);
+}
+
+/** What a block's weights and values are called, and how large they are. */
+function namedIn(
+  { block, scope }: BlockInstance,
+  layout: ParameterLayout,
+): Pick<Scope, "weight" | "parameter" | "qualified" | "width" | "hasWeight"> {
+  const weight = (local: string): { name: string; weight: Weight } => {
+    const found = block.weights.get(local);
+    if (found === undefined) throw new Error(`block ${block.name} has no weight ${local}`);
+    return { name: `${scope}.${local}`, weight: found };
+  };
+  return {
+    weight,
+    parameter: (local, offset = false) => layout.parameter({ ...weight(local), offset }),
+    qualified: (local) => `${scope}.${local}`,
+    width: (local) => lastSize(block.values.get(local)?.shape, local),
+    hasWeight: (local) => block.weights.has(local),
+  };
 }
 
 function lastSize(shape: readonly Expression[] | undefined, name: string): number {
@@ -290,31 +308,6 @@ function bindCache(
   return binding;
 }
 
-/**
- * Query, key and value projections that one matrix product can do: they share their input and nobody but one fused
- * attention reads them.
- */
-function packedProjections(
-  block: Block,
-): Map<AttentionOperator, readonly [LinearOperator, LinearOperator, LinearOperator]> {
-  const readers = new Map<string, number>();
-  const linears = new Map<string, LinearOperator>();
-  for (const operator of block.operators) {
-    for (const input of operandsOf(operator)) readers.set(input, (readers.get(input) ?? 0) + 1);
-    if (operator.kind === "linear") linears.set(operator.output, operator);
-  }
-  const packed = new Map<AttentionOperator, readonly [LinearOperator, LinearOperator, LinearOperator]>();
-  for (const operator of block.operators) {
-    if (operator.kind !== "attention") continue;
-    const [query, key, value] = [operator.query, operator.key, operator.value].map((name) =>
-      readers.get(name) === 1 ? linears.get(name) : undefined,
-    );
-    if (query === undefined || key === undefined || value === undefined) continue;
-    if (query.input === key.input && key.input === value.input) packed.set(operator, [query, key, value]);
-  }
-  return packed;
-}
-
 const loweredKinds = [
   "embed",
   "linear",
@@ -328,6 +321,7 @@ const loweredKinds = [
   "elementwise",
   "last",
   "weighted",
+  "concat",
 ] as const;
 type LoweredOperator = Extract<Operator, { kind: (typeof loweredKinds)[number] }>;
 
@@ -349,9 +343,11 @@ function lowerOperator(
     case "embed":
       return lowerEmbed(operator, scope);
     case "linear":
-      return lowerLinear(operator, scope);
+      return addAdapter(operator, lowerLinear(operator, scope), scope);
     case "norm":
-      return lowerNorm(operator, scope, readStreams(extras, operator, block));
+      return lowerNorm(operator, scope, readAside(extras, operator, readStreams(extras, operator, block)));
+    case "concat":
+      return lowerConcat(operator, scope);
     case "attention":
       return lowerFusedAttention(operator, scope, packed.get(operator) ?? null);
     case "rotary":

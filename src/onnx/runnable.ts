@@ -13,7 +13,7 @@ const known = {
   embedding: ["rows", "width", "scale", "tables", "norm", "projection"],
   head: ["kind", "tied", "bias", "softcap", "transform", "pooler"],
   stack: ["kind", "name", "layers", "finalNorm", "length", "extras", "hiddenSize"],
-  layer: ["mixers", "ffns", "norm", "normPlacement", "arrangement", "weightsOf", "withoutMixerNorm", "extras"],
+  layer: ["mixers", "ffns", "norm", "normPlacement", "arrangement", "weightsOf", "withoutMixerNorm", "extras", "aside"],
   norm: ["kind", "bias", "epsilon", "offset", "plain"],
 } as const;
 

@@ -127,6 +127,8 @@ export interface Scope {
   /** Name in the model of an initializer that holds this weight. */
   parameter(local: string, offset?: boolean): string;
   hasWeight(local: string): boolean;
+  /** The block behind this one, where it has what this one's result goes to. */
+  readonly next: Scope | null;
   /** What the encoder hands to the decoder; null where there is none. */
   readonly encoder: EncoderOutput | null;
   /** Values that a layer leaves for later ones of the same stack, by what they are. */

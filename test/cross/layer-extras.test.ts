@@ -30,6 +30,24 @@ const gemma4 = {
   per_layer_config: null,
 };
 
+const zamba2 = {
+  hidden_size: 32,
+  num_hidden_layers: 6,
+  layers_block_type: ["mamba", "hybrid", "mamba", "hybrid", "hybrid", "mamba"],
+  num_attention_heads: 4,
+  num_key_value_heads: 4,
+  attention_hidden_size: 64,
+  attention_head_dim: 16,
+  intermediate_size: 40,
+  num_mem_blocks: 2,
+  adapter_rank: 3,
+  n_mamba_heads: 8,
+  mamba_headdim: 8,
+  mamba_ngroups: 2,
+  mamba_d_state: 6,
+  use_mem_rope: true,
+};
+
 const decoders: readonly ModelDescription[] = [
   tiny("gemma4_text", { ...gemma4, num_kv_shared_layers: 2, use_double_wide_mlp: true, final_logit_softcapping: 30 }),
   tiny("gemma4_text", {
@@ -96,6 +114,18 @@ const decoders: readonly ModelDescription[] = [
     zero_expert_num: 4,
     expert_ffn_hidden_size: 12,
   }),
+  tiny("zamba", {
+    ...sizes,
+    num_hidden_layers: 5,
+    layers_block_type: ["linear_attention", "hybrid", "linear_attention", "hybrid", "hybrid"],
+    num_key_value_heads: 4,
+    attention_hidden_size: 64,
+    attention_head_dim: 16,
+    mamba_dt_rank: 5,
+    mamba_d_state: 6,
+  }),
+  tiny("zamba2", zamba2),
+  tiny("zamba2", { ...zamba2, use_shared_attention_adapter: true, use_mem_rope: false }),
   tiny("ernie4_5_moe", { ...sizes, moe_num_experts: 6, moe_k: 2, moe_intermediate_size: 20, num_hidden_layers: 3 }),
 ];
 

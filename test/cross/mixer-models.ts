@@ -240,6 +240,7 @@ export const stateModels: readonly ModelDescription[] = [
   mixerModel("jetblock", { ...delta, dynamicConvolution: { rank: 3 } }, { hybrid: true }),
   mixerModel("mamba", mamba1),
   mixerModel("jamba", { ...mamba1, innerNorms: true, bias: true, convolutionBias: false }, { hybrid: true }),
+  mixerModel("zamba-mamba", { ...mamba1, heads: 3 }),
   mixerModel("mamba2", mamba2),
   mixerModel("bamba", { ...mamba2, groups: 1, bias: true, gatedNorm: false }, { hybrid: true }),
   mixerModel("lightning", { kind: "lightning", heads: 4, headDim: 8, block: 256 }, { hybrid: true }),

@@ -1,4 +1,5 @@
 import type { Attention, Norm } from "../../src/model/types.js";
+import type { Adapt } from "./aside.js";
 import { rotate } from "./rotate.js";
 import { seesBlock, seesGlobalWindow, seesStride } from "./patterns.js";
 import { choose } from "./indexer.js";
@@ -26,17 +27,19 @@ export async function runAttention(
   norm: Norm,
   hidden: number,
   parameters: Parameters,
+  adapt: Adapt = async (_side, _inputs, projected) => projected,
 ): Promise<Sequence> {
   const { heads, kvHeads, keyDim, valueDim } = mixer;
   const source = mixer.source === "encoder" ? parameters.kept.encoded : inputs;
   const widthOf = (side: "query" | "key" | "value"): number =>
-    side === "query" ? hidden : (mixer.sourceWidth ?? source[0]?.length ?? hidden);
+    side === "query" ? (mixer.inputWidth ?? hidden) : (mixer.sourceWidth ?? source[0]?.length ?? hidden);
   const project = async (side: "query" | "key" | "value" | "output", x: Sequence, from: number, to: number) => {
     const weights: Linear = {
       weight: await parameters.matrix(`${side}.weight`, to, from / (mixer.groups?.[side] ?? 1)),
       bias: mixer.bias[side] ? await parameters.vector(`${side}.bias`, to, "bias") : null,
     };
-    return x.map((vector) => groupedLinear(vector, weights, mixer.groups?.[side] ?? 1));
+    const projected = x.map((vector) => groupedLinear(vector, weights, mixer.groups?.[side] ?? 1));
+    return adapt(side, x, projected);
   };
   const turn = (vector: Vector, position: number, count: number): Vector[] =>
     split(vector, count).map((head) => rotate(head, position, mixer.rotary));

@@ -1,5 +1,6 @@
-import type { ModelDescription, Stack } from "../../src/model/types.js";
+import type { Layer, ModelDescription, Stack } from "../../src/model/types.js";
 import type { WeightSource } from "../../src/onnx/weights.js";
+import { adaptersOf, runAside } from "./aside.js";
 import { runLayer } from "./layer.js";
 import { joinStreams } from "./streams.js";
 import { Parameters, runNorm } from "./parameters.js";
@@ -57,9 +58,17 @@ export async function referenceLogits(
     if (stack.extras?.weights?.some(({ name }) => name === "final_norm") === true) {
       stream = stream.map((x) => concat([x, x]));
     }
+    const layerAt = (layer: Layer, index: number): Parameters =>
+      parameters.within(`${own}${layer.weightsOf ?? `layers.${index}`}.`);
+    parameters.kept.embedded = stream;
     for (const [index, layer] of stack.layers.entries()) {
-      const scope = `${own}${layer.weightsOf ?? `layers.${index}`}.`;
-      stream = await runLayer(stream, layer, hidden, parameters.within(scope), index);
+      if (layer.aside === true) {
+        const next = stack.layers[index + 1] ?? layer;
+        const adapt = adaptersOf(next, layerAt(next, index + 1).within("extra."));
+        parameters.kept.aside = await runAside(stream, layer, hidden, layerAt(layer, index), adapt);
+        continue;
+      }
+      stream = await runLayer(stream, layer, hidden, layerAt(layer, index), index);
     }
     if (first.length === 0) first = stream;
     if (joined !== undefined) stream = await joinStreams(stream, joined, parameters.within("extras.extra."));

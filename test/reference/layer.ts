@@ -112,7 +112,10 @@ export async function runLayer(
           result = expand(result, await together(await norm("pre", read)), weights);
           break;
         }
-        const input = layer.withoutMixerNorm === true && name === "mixer." ? result : await norm("pre", result);
+        const made = name === "mixer." ? parameters.kept.aside : null;
+        if (made !== null) parameters.kept.aside = null;
+        const read = made === null ? result : addUp(result, await project(made, "linear", [hidden, hidden], extras));
+        const input = layer.withoutMixerNorm === true && name === "mixer." ? result : await norm("pre", read);
         result = addUp(result, leaving(name, await together(input)));
         break;
       }

@@ -21,6 +21,9 @@ interface Kept {
   longest: number;
   /** What the last pooling layer pooled, and how many tokens of the text are between two of its tokens (Funnel). */
   pooled: { from: Sequence; stride: number };
+  /** The embeddings, and what a layer made beside the stream for the next one (Zamba). */
+  embedded: Sequence;
+  aside: Sequence | null;
   /** Inputs of every layer's own (Gemma 4): one vector of all layers' per position. */
   perLayer: Sequence;
 }
@@ -38,6 +41,8 @@ export class Parameters {
       chosen: [],
       places: [],
       firstValues: [],
+      embedded: [],
+      aside: null,
       perLayer: [],
       pooled: { from: [], stride: 1 },
       longest: 0,

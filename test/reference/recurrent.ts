@@ -10,7 +10,20 @@ import type {
 } from "../../src/model/types.js";
 import { type Parameters, runNorm } from "./parameters.js";
 import { addOuter, convolve, cut, decayRows, headOf, project, readState, scaled, silu, zeros } from "./sequences.js";
-import { type Sequence, type Vector, activate, at, concat, dot, map, rmsNorm, sigmoid, softplus } from "./vectors.js";
+import {
+  type Sequence,
+  type Vector,
+  activate,
+  at,
+  concat,
+  dot,
+  groupedLinear,
+  map,
+  rmsNorm,
+  sigmoid,
+  softplus,
+  split,
+} from "./vectors.js";
 
 export async function runDelta(
   inputs: Sequence,
@@ -147,19 +160,28 @@ export async function runMamba1(
   hidden: number,
   parameters: Parameters,
 ): Promise<Sequence> {
-  const { width, stateDim, timeRank, bias } = mixer;
+  const { width, stateDim, timeRank, bias, heads = 1 } = mixer;
   const entered = await project(inputs, "in", [hidden, 2 * width], parameters, bias);
   const [inner = [], gate = []] = cut(entered, [width, width]);
   const x = silu(await convolve(inner, "convolution", width, mixer.convolution, mixer.convolutionBias, parameters));
-  const selected = await project(x, "select", [width, timeRank + 2 * stateDim], parameters);
-  let [dt = [], b = [], c = []] = cut(selected, [timeRank, stateDim, stateDim]);
+  const each = timeRank + 2 * stateDim;
+  const select = { weight: await parameters.matrix("select.weight", heads * each, width / heads), bias: null };
+  const selected = x.map((v) => groupedLinear(v, select, heads));
+  /** Δ, B or C of all heads, one behind the other. */
+  const part = (from: number, size: number): Sequence =>
+    selected.map((v) => concat(split(v, heads).map((own) => own.slice(from, from + size))));
+  let [dt, b, c] = [part(0, timeRank), part(timeRank, stateDim), part(timeRank + stateDim, stateDim)];
   if (mixer.innerNorms) {
     const rms = { ...norm, kind: "rms", bias: false } as const;
     dt = await runNorm(dt, rms, timeRank, parameters.within("time_norm."));
     b = await runNorm(b, rms, stateDim, parameters.within("b_norm."));
     c = await runNorm(c, rms, stateDim, parameters.within("c_norm."));
   }
-  const delta = (await project(dt, "time", [timeRank, width], parameters, true)).map((v) => map(v, softplus));
+  const time = {
+    weight: await parameters.matrix("time.weight", width, timeRank),
+    bias: await parameters.vector("time.bias", width, "bias"),
+  };
+  const delta = dt.map((v) => map(groupedLinear(v, time, heads), softplus));
   const decay = await parameters.read("decay", [width, stateDim], "bias");
   const skip = await parameters.vector("skip", width, "bias");
   const state = zeros(width, stateDim);
@@ -167,11 +189,12 @@ export async function runMamba1(
     map(ofToken, (value, channel) => {
       const row = state[channel] ?? new Float64Array();
       const step = at(delta[t], channel);
+      const own = Math.floor(channel / (width / heads)) * stateDim;
       let sum = at(skip, channel) * value;
       row.forEach((old, s) => {
         const kept = Math.exp(-Math.exp(at(decay, channel * stateDim + s)) * step);
-        row[s] = kept * old + step * value * at(b[t], s);
-        sum += at(row, s) * at(c[t], s);
+        row[s] = kept * old + step * value * at(b[t], own + s);
+        sum += at(row, s) * at(c[t], own + s);
       });
       return sum * activate("silu", at(gate[t], channel));
     }),

@@ -59,7 +59,7 @@ export function layerBlock(layer: Layer, around: Surroundings): Block {
     stream = addBranch(block, stream, branch, layer, around);
   }
   if (layer.extras !== undefined) stream = addExtras(module("extra", "ffn"), stream, layer.extras);
-  return block.build([input], stream);
+  return block.build([input], stream, layer);
 }
 
 function branchesOf(mixers: readonly Part[], ffns: readonly Part[], arrangement: Arrangement): Branch[] {
@@ -99,6 +99,7 @@ function addBranch(block: BlockBuilder, stream: string, branch: Branch, layer: L
     result = add(`parallel_sum${index}`, [result, other]);
   });
   const leaving = after ? norm(branch.name, "post", result) : result;
+  if (layer.aside === true) return leaving;
   const sum = add("sum", [stream, leaving]);
   return layer.normPlacement === "post-residual" ? norm(branch.name, "post", sum) : sum;
 }

@@ -21,10 +21,10 @@ import { chunks } from "./linear.js";
 /** Mamba (arXiv:2312.00752): selective scan, state [width, stateDim]. */
 export function addMamba1(module: ModuleBuilder, input: string, mixer: Mamba1): string {
   const { hidden, norm, tokens } = module.around;
-  const { width, stateDim, timeRank } = mixer;
+  const { width, stateDim, timeRank, heads = 1 } = mixer;
   const entered = module.linear("in", input, hidden, 2 * width, { bias: mixer.bias });
   const convolved = module.convolution("convolution", entered, width, mixer.convolution, mixer.convolutionBias);
-  const selected = module.linear("select", convolved, width, timeRank + 2 * stateDim);
+  const selected = module.linear("select", convolved, width / heads, heads * (timeRank + 2 * stateDim));
   if (mixer.innerNorms) {
     const rms = { ...norm, kind: "rms", bias: false } as const;
     module.normalise("time_norm", selected, rms, timeRank);

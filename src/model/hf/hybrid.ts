@@ -177,22 +177,20 @@ function nemotronKinds(config: ConfigReader): (typeof kinds)[number][] {
 }
 
 /** A block of attention and network whose weights several layers use, on the stream beside the embeddings. */
-interface SharedBlock {
-  readonly attention: Mixer;
-  readonly ffn: Ffn;
-}
+type SharedBlock = Pick<Layer, "mixers" | "ffns">;
 
 /** models/zamba: one shared block; the layer's own part is a projection and Mamba. */
 const readZamba: Reader = (config) => {
   const layers = readLayerCount(config);
   const hidden = config.size("hidden_size");
   const norm = rmsNorm(config);
-  const mamba = readMamba1(config, false);
+  const mambaHeads = config.size("n_mamba_heads");
+  const mamba = { ...readMamba1(config, false), ...(mambaHeads === 1 ? {} : { heads: mambaHeads }) };
   const block = zambaBlock(config, hidden);
   const period = config.size("attn_layer_period");
   const offset = config.sizeOrZero("attn_layer_offset");
   const types = listedKinds(config, "layers_block_type", layers);
-  config.ignore("n_mamba_heads", "hidden_mamba_act");
+  config.ignore("hidden_mamba_act");
   const hybrid = (layer: number): boolean =>
     types === null ? zambaHybrid(layer, period, offset) : types[layer] === "hybrid";
   return decoder(config, {
@@ -201,7 +199,7 @@ const readZamba: Reader = (config) => {
       if (!hybrid(layer)) return [own];
       const linears = [{ name: "linear", inWidth: hidden, outWidth: hidden, bias: false }];
       return [
-        { mixers: [block.attention], ffns: [block.ffn], norm, normPlacement: "pre", weightsOf: "memory.0" },
+        { ...block, norm, normPlacement: "pre", weightsOf: "memory.0", aside: true },
         { ...own, extras: { linears } },
       ];
     }),
@@ -221,13 +219,16 @@ function zambaBlock(config: ConfigReader, hidden: number): SharedBlock {
   config.ignore("num_query_groups", "kv_channels");
   const kvHeads = config.derived("num_key_value_heads", size, "num_attention_heads", () => heads);
   const rotary = { dims: headDim, theta: 10_000, interleaved: false };
-  return {
-    attention: softmax({ heads, kvHeads, headDim }, config.flag("use_mem_rope") ? rotary : null, { inputWidth }),
-    ffn: dense(config, {
-      width: config.size(["intermediate_size", "ffn_hidden_size"]),
-      act: ["hidden_act", "hidden_activation"],
-    }),
-  };
+  const attention = softmax({ heads, kvHeads, headDim }, config.flag("use_mem_rope") ? rotary : null, {
+    inputWidth,
+    // As if heads were as wide as the stream has room for.
+    scale: (headDim / 2) ** -0.5,
+  });
+  const ffn = dense(config, {
+    width: config.size(["intermediate_size", "ffn_hidden_size"]),
+    act: ["hidden_act", "hidden_activation"],
+  });
+  return { mixers: [attention], ffns: [ffn] };
 }
 
 /** models/zamba2: several shared blocks in turn, each use with low-rank adapters of its own. */
@@ -254,7 +255,8 @@ const readZamba2: Reader = (config) => {
   const listed = new Set(config.optional("hybrid_layer_ids", listOf(integer)) ?? defaultHybridIds);
   const blocks = config.size("num_mem_blocks");
   const rank = config.size(["adapter_rank", "lora_rank"]);
-  const ffnWidth = block.ffn.kind === "dense" ? block.ffn.width : 0;
+  const [ffn] = block.ffns;
+  const ffnWidth = ffn?.kind === "dense" ? ffn.width : 0;
   const inputWidth = 2 * hidden;
   const attends = flagOr(config, ["use_shared_attention_adapter", "use_shared_attention_lora"], false);
   const adapter = (name: string, inWidth: number, outWidth: number) => [
@@ -278,7 +280,7 @@ const readZamba2: Reader = (config) => {
           : []),
       ];
       return [
-        { mixers: [block.attention], ffns: [block.ffn], norm, normPlacement: "pre", weightsOf: shared },
+        { ...block, norm, normPlacement: "pre", weightsOf: shared, aside: true },
         { ...own, extras: { linears } },
       ];
     }),

@@ -44,17 +44,17 @@ export function addMamba2(e: Emitter, input: string, mixer: Mamba2, { norm }: Ar
  * own and each of its states a decay of its own, so tokens go one by one.
  */
 export function addMamba1(e: Emitter, input: string, mixer: Mamba1, { norm }: Around): string {
-  const { width, stateDim, timeRank, convolution: kernel } = mixer;
-  const { builder } = e.scope;
+  const { width, stateDim, timeRank, heads = 1, convolution: kernel } = mixer;
   const [entered = "", gate = ""] = e.split(e.linear("in", input), [width, width]);
   const x = addConvolution(e, entered, "convolution", { width, kernel, activation: "silu" });
-  const selected = e.split(e.linear("select", x), [timeRank, stateDim, stateDim]);
+  const selected = splitSelection(e, x, mixer);
   const [dt = "", b = "", c = ""] = mixer.innerNorms
     ? ["time_norm", "b_norm", "c_norm"].map((name, i) =>
         e.rms(selected[i] ?? "", e.weight(`${name}.weight`, norm.offset), norm.epsilon),
       )
     : selected;
-  const delta = e.node("Softplus", [e.linear("time", dt)]);
+  const step = heads === 1 ? e.linear("time", dt) : e.grouped("time", e.reshape(dt, [0, 0, heads * timeRank]), heads);
+  const delta = e.node("Softplus", [step]);
   // [stateDim, width]: long rows.
   const rate = e.transpose(e.node("Neg", [e.node("Exp", [e.weight("decay")])]), [1, 0]);
   const written = e.multiply(delta, x);
@@ -63,11 +63,22 @@ export function addMamba1(e: Emitter, input: string, mixer: Mamba1, { norm }: Ar
     e.alone(e.length(x, 1)),
     [{ value: state.past, rank: 3 }],
     (index, [s = ""]) => {
-      const at = (from: string, axis: number): string =>
-        e.node("Unsqueeze", [e.node("Gather", [from, index], { axis: int(1) }), builder.integers([axis])]);
-      const decay = e.node("Exp", [e.multiply(at(delta, 1), rate)]);
-      const next = e.add(e.multiply(s, decay), e.multiply(at(b, 2), at(written, 1)));
-      return { carried: [next], stacked: [{ value: e.matmul(at(c, 1), next), rank: 3 }] };
+      const now = (from: string): string => e.node("Gather", [from, index], { axis: int(1) });
+      const row = (from: string): string => e.node("Unsqueeze", [now(from), e.list([1])]);
+      const decay = e.node("Exp", [e.multiply(row(delta), rate)]);
+      const kept = e.multiply(s, decay);
+      if (heads === 1) {
+        const next = e.add(kept, e.multiply(e.node("Unsqueeze", [now(b), e.list([2])]), row(written)));
+        return { carried: [next], stacked: [{ value: e.matmul(row(c), next), rank: 3 }] };
+      }
+      // B and C of each head, [b, heads, stateDim], beside its channels.
+      const apart = (from: string): string => e.reshape(e.transpose(now(from), [0, 2, 1]), [0, stateDim, heads, 1]);
+      const channels = (from: string, rows: number): string => e.reshape(from, [0, rows, heads, width / heads]);
+      const added = e.multiply(apart(b), channels(row(written), 1));
+      const next = e.add(kept, e.reshape(added, [0, stateDim, width]));
+      const weighed = e.multiply(apart(c), channels(next, stateDim));
+      const sum = e.node("ReduceSum", [weighed, e.list([1])], { keepdims: int(1) });
+      return { carried: [next], stacked: [{ value: e.reshape(sum, [0, 1, width]), rank: 3 }] };
     },
   );
   e.into(state.present, "Identity", [last]);
@@ -75,4 +86,11 @@ export function addMamba1(e: Emitter, input: string, mixer: Mamba1, { norm }: Ar
   const mixed = e.reshape(e.transpose(read, [1, 0, 2, 3]), [0, -1, width]);
   const summed = e.add(mixed, e.multiply(x, e.weight("skip")));
   return e.linear("out", e.multiply(summed, e.silu(gate)));
+}
+
+/** Δ before its projection, B and C: [b, n, size] each, or [b, n, heads, size]. */
+function splitSelection(e: Emitter, x: string, { timeRank, stateDim, heads = 1 }: Mamba1): string[] {
+  const sizes = [timeRank, stateDim, stateDim];
+  if (heads === 1) return e.split(e.linear("select", x), sizes);
+  return e.split(e.reshape(e.grouped("select", x, heads), [0, 0, heads, timeRank + 2 * stateDim]), sizes);
 }

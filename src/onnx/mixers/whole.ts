@@ -65,6 +65,7 @@ const lowerings: { readonly [K in Kind]?: Whole<K> } = {
       "referenceBlocks",
       "groups",
       "sharedQueryKey",
+      "inputWidth",
     ],
   },
   compressed: {
@@ -142,7 +143,7 @@ const lowerings: { readonly [K in Kind]?: Whole<K> } = {
   lightning: { lower: addLightning, known: ["kind", "heads", "headDim", "block"] },
   mamba1: {
     lower: addMamba1,
-    known: ["kind", "width", "stateDim", "convolution", "timeRank", "convolutionBias", "bias", "innerNorms"],
+    known: ["kind", "width", "stateDim", "convolution", "timeRank", "convolutionBias", "bias", "innerNorms", "heads"],
   },
   mamba2: {
     lower: addMamba2,
