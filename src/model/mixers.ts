@@ -89,6 +89,8 @@ export interface Attention {
   readonly softcap: number | null;
   /** The norm of queries and keys is a layer norm with these parts instead of an RMS norm. */
   readonly queryKeyLayerNorm?: { readonly bias: boolean };
+  /** Each head's values are RMS normed, without weights (Gemma 3n and 4). */
+  readonly valueNorm?: true;
   /** A learned score per head that takes part in the softmax (gpt-oss). */
   readonly sinks?: boolean;
   /** A projected gate on the mixture: one number per element or per head. */

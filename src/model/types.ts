@@ -29,6 +29,11 @@ export interface DenseFfn {
   readonly groups?: { readonly up: number; readonly down: number };
   /** Of a gated network; its activation is SiLU. */
   readonly clamp?: Clamp;
+  /**
+   * Few gates open: of each token's gates their mean and so many standard deviations are taken off, and what is below is
+   * none (Gemma 3n).
+   */
+  readonly cutoff?: number;
 }
 
 /** Mixture of experts: a router sends each token to `chosen` of `experts`. */

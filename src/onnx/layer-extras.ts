@@ -1,5 +1,6 @@
 import type { Block, ElementwiseOperator, Operator } from "../graph/types.js";
 import type { Extras, Layer } from "../model/types.js";
+import { addLaurel, aroundOwnInput, correct } from "./alternating.js";
 import { Emitter } from "./emitter.js";
 import { isPooling, isUnpooling, pool, unpool } from "./pooled-stacks.js";
 import { int } from "./proto.js";
@@ -14,7 +15,7 @@ export const perLayerInputs = "per_layer";
  * What of a layer's extras has a place in its arithmetic, by family: RWKV's norm of the embeddings, scales of what leaves
  * a branch (DINOv2), a norm of it (A.X K1), the numbers of a learned activation (Apertus), inputs of each layer's own and
  * the norms around experts (Gemma 4), several streams (DeepSeek-V4), convolutions beside attention (ConvBERT),
- * what a layer before made beside the stream and adapters of it (Zamba).
+ * what a layer before made beside the stream and adapters of it (Zamba), streams that alternate (Gemma 3n).
  */
 const readByName = {
   weights: [
@@ -28,6 +29,9 @@ const readByName = {
     "expert_norms",
     "stream_scales",
     "kernel_depthwise",
+    "altup_output_scale",
+    "altup_router_norm",
+    "laurel_norm",
   ],
   linears: [
     "per_layer_gate",
@@ -38,6 +42,11 @@ const readByName = {
     "kernel",
     "convolved",
     "convolved_out",
+    "altup_router",
+    "altup_prediction",
+    "altup_correction",
+    "laurel_left",
+    "laurel_right",
     "linear",
     "ffn_adapter_down",
     "ffn_adapter_up",
@@ -48,7 +57,7 @@ const readByName = {
     "value_adapter_down",
     "value_adapter_up",
   ],
-  products: ["streams_mixed", "kernel_depthwise", "convolution"],
+  products: ["streams_mixed", "altup_predicted", "kernel_depthwise", "convolution"],
 } as const;
 
 /** Extras of a layer that its lowering does not read. */
@@ -107,6 +116,8 @@ export function summands(operator: ElementwiseOperator, block: Block, e: Emitter
   if (isReversible(e)) {
     return [first, besideNothing(e, second, operator.name.replace(".sum", ""), e.scope.width(operator.output))];
   }
+  const laurel = addLaurel(e, operator, second);
+  if (laurel !== null) return laurel;
   const norm = block.modules[0]?.norm;
   const rms = (value: string, weight: string): string => e.rms(value, weight, norm?.epsilon ?? 0);
   if (operator.name === "ffns.parallel_sum0" && e.has("expert_norms")) {
@@ -142,16 +153,22 @@ export function lowerLearnedActivation(input: string, e: Emitter): string {
 }
 
 /** What a layer does to the stream last: an input of its own, gated by the stream, is projected, normed and added. */
-export function endLayer(stream: string, block: Block, e: Emitter, layer: number): string {
+export function endLayer(made: string, block: Block, e: Emitter, layer: number): string {
+  const hidden = e.scope.width(block.inputs[0] ?? "");
+  const corrected = correct(e, made, hidden);
+  const stream = corrected ?? made;
   if (!e.has("per_layer_gate.weight")) return stream;
   const all = e.scope.left.get(perLayerInputs);
   if (all === undefined) throw new Error("nothing was left for the layers");
   const width = e.scope.width("extra.per_layer_gate");
   const own = e.slice(all, 2, layer * width, (layer + 1) * width);
-  const gated = e.multiply(e.gelu(e.linear("per_layer_gate", stream), "tanh"), own);
   const norm = block.modules[0]?.norm;
   const weight = e.weight("per_layer_norm", norm?.offset);
-  return e.add(stream, e.rms(e.linear("per_layer_projection", gated), weight, norm?.epsilon ?? 0));
+  const make = (from: string): string => {
+    const gated = e.multiply(e.gelu(e.linear("per_layer_gate", from), "tanh"), own);
+    return e.rms(e.linear("per_layer_projection", gated), weight, norm?.epsilon ?? 0);
+  };
+  return corrected === null ? e.add(stream, make(stream)) : aroundOwnInput(e, stream, hidden, make);
 }
 
 /**
@@ -160,8 +177,8 @@ export function endLayer(stream: string, block: Block, e: Emitter, layer: number
  *
  * @param stream the scaled embeddings, [b, n, hidden]
  */
-export function leavePerLayerInputs(stream: string, hidden: number, epsilon: number, scope: Scope): void {
-  const e = extrasEmitter(scope);
+export function leavePerLayerInputs(stream: string, hidden: number, epsilon: number, e: Emitter): void {
+  const { scope } = e;
   const rows = scope.left.get(perLayerInputs);
   if (rows === undefined) throw new Error("the embedding left no rows for the layers");
   const width = scope.weight("extra.per_layer_norm").weight.shape[0] ?? 1;

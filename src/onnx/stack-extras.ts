@@ -2,6 +2,7 @@ import type { Extras, Layer } from "../model/types.js";
 import type { Block, BlockInstance, Operator } from "../graph/types.js";
 import { addLinear } from "./linear.js";
 import { placesTable } from "./mixers/disentangled.js";
+import { openAlternating } from "./alternating.js";
 import { lookUpAxial, lookUpPositions } from "./embed.js";
 import { extrasEmitter, leavePerLayerInputs, withoutRead } from "./layer-extras.js";
 import { float, int, ints } from "./proto.js";
@@ -71,10 +72,13 @@ export function strangeStackExtras({ weights = [], linears = [], convolutions: _
 export function strangeModelExtras({ linears = [], weights = [], ...others }: Extras): string[] {
   return strangeExtras({
     ...others,
-    linears: linears.filter(({ name }) => name !== "per_layer_projection" && name !== "join_streams"),
+    linears: linears.filter(({ name }) => !modelLinear.test(name)),
     weights: weights.filter(({ name }) => name !== "per_layer_norm" && name !== "join_scale"),
   });
 }
+
+/** Linear maps outside of all stacks that have their place. */
+const modelLinear = /^(per_layer_projection|join_streams|altup_(projection|unembedding)\d+)$/;
 
 /** What of a layer's extras its attention reads by place (DeBERTa). */
 const readByPlace = /^(position_(key|query)(_bias)?|c2p_\w+|p2c_\w+)$/;
@@ -162,9 +166,12 @@ export function lowerStackExtras(stream: string, block: Block, scope: Scope): st
   const stem = stemOf(block);
   let result = stem.length > 0 ? lowerStem(stream, stem, scope) : stream;
   const local = (name: string): string => `extra.${name}`;
-  if (scope.hasWeight(local("per_layer_projection.weight"))) {
-    leavePerLayerInputs(stream, scope.width(block.inputs[0] ?? ""), perLayerEpsilon, scope);
-    return stream;
+  const alternates = scope.hasWeight(local("altup_projection0.weight"));
+  if (alternates || scope.hasWeight(local("per_layer_projection.weight"))) {
+    const e = extrasEmitter(scope);
+    const hidden = scope.width(block.inputs[0] ?? "");
+    if (e.has("per_layer_projection.weight")) leavePerLayerInputs(stream, hidden, perLayerEpsilon, e);
+    return alternates ? openAlternating(e, stream) : stream;
   }
   if (scope.hasWeight(local("join_streams.weight"))) return openStreams(extrasEmitter(scope), stream);
   if (scope.hasWeight(local("embedding"))) {

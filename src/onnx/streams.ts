@@ -1,6 +1,7 @@
 import type { Block, NormOperator } from "../graph/types.js";
 import type { Emitter } from "./emitter.js";
 import { int, microsoft } from "./proto.js";
+import { isAlternating, readAlternating } from "./alternating.js";
 import { isReversible, readReversible } from "./reversible.js";
 
 /*
@@ -52,6 +53,7 @@ export function readStreams(e: Emitter, operator: NormOperator, block: Block): s
     return joined(e, streams, width, { weight, bias, scale });
   }
   if (isReversible(e)) return readReversible(e, streams, operator);
+  if (isAlternating(e)) return readAlternating(e, operator, block, streams);
   const branch = operator.name.replace(".pre_norm", "");
   if (!e.has(`${branch}_streams.weight`)) return streams;
   const [rows = 0, all = 0] = scope.weight(`extra.${branch}_streams.weight`).weight.shape;

@@ -72,7 +72,9 @@ export async function runAttention(
     const projected = await project(valuesFrom, source, widthOf(valuesFrom), kvHeads * valueDim);
     kept.set(mixer.span.kind, {
       keys: await prepare("key", kvHeads),
-      values: projected.map((x) => split(x, kvHeads)),
+      values: projected.map((x) =>
+        split(x, kvHeads).map((head) => (mixer.valueNorm === true ? unscaled(head, norm) : head)),
+      ),
     });
   }
   const { keys, values } = kept.get(mixer.span.kind) ?? { keys: [], values: [] };
@@ -112,6 +114,11 @@ export async function runAttention(
     ),
   );
   return project("output", await gate(mixed, inputs, mixer, hidden, parameters), heads * valueDim, hidden);
+}
+
+/** An RMS norm without weights. */
+function unscaled(x: Vector, { epsilon }: Norm): Vector {
+  return rmsNorm(x, new Float32Array(x.length).fill(1), epsilon, false);
 }
 
 async function gate(

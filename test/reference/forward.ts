@@ -1,5 +1,6 @@
 import type { Layer, ModelDescription, Stack } from "../../src/model/types.js";
 import type { WeightSource } from "../../src/onnx/weights.js";
+import { closeStreamsOf, openStreamsOf } from "./alternating.js";
 import { adaptersOf, runAside } from "./aside.js";
 import { runLayer } from "./layer.js";
 import { joinStreams } from "./streams.js";
@@ -50,7 +51,10 @@ export async function referenceLogits(
     if (!pools) {
       stream = (await runBeginning(stack, reads, features, extras)) ?? (await embed(model, parameters, reads));
     }
-    if (stack === model.stacks.at(-1)) await runPerLayer(stream, model, parameters);
+    if (stack === model.stacks.at(-1)) {
+      await runPerLayer(stream, model, parameters);
+      stream = await openStreamsOf(stream, model, parameters.within("extras.extra."));
+    }
     stream = await runStackExtras(stream, stack, extras);
     if (pools) stream = nextLength(stream, stack, first, parameters);
     const joined = model.extras?.linears?.find(({ name }) => name === "join_streams")?.outWidth;
@@ -72,6 +76,9 @@ export async function referenceLogits(
     }
     if (first.length === 0) first = stream;
     if (joined !== undefined) stream = await joinStreams(stream, joined, parameters.within("extras.extra."));
+    if (stack === model.stacks.at(-1)) {
+      stream = await closeStreamsOf(stream, model, parameters.within("extras.extra."));
+    }
     const both = stack.extras?.weights?.find(({ name }) => name === "final_norm");
     if (both !== undefined) {
       const norm = await extras.read("final_norm", both.shape, "bias");

@@ -1,4 +1,5 @@
 import type { Attention, DenseFfn, Ffn, Layer } from "../../src/model/types.js";
+import { follow, laurel, predict, streamsIn } from "./alternating.js";
 import { runMixer } from "./mixers.js";
 import { runMoe } from "./moe.js";
 import { type Parameters, runNorm } from "./parameters.js";
@@ -8,6 +9,7 @@ import { collapse, expand, streamWeights } from "./streams.js";
 import {
   type Linear,
   type Sequence,
+  type Vector,
   activate,
   addUp,
   at,
@@ -68,6 +70,8 @@ export async function runLayer(
   });
   const scales = await extra("layer_scales");
   const postNorm = await extra("post_mlp_norm");
+  const streams = streamsIn(layer.extras);
+  let predicted: Vector[][] = [];
   /** What leaves a branch before it is added. */
   const leaving = (name: string, branch: Sequence): Sequence => {
     if (scales !== null) {
@@ -123,6 +127,16 @@ export async function runLayer(
         result = addUp(result, await norm("post", await together(result)));
         break;
       case "sandwich":
+        if (streams > 1 && name === "mixer.") {
+          predicted = await predict(result, streams, hidden, extras);
+          const active = predicted.map((parts) => parts[0] ?? new Float64Array(hidden));
+          const normed = await norm("pre", active);
+          const rank = layer.extras?.linears?.find(({ name: found }) => found === "laurel_left")?.outWidth ?? 0;
+          const beside = await laurel(normed, rank, hidden, extras);
+          const attended = addUp(active, await norm("post", await together(normed)));
+          result = addUp(attended, beside).map((x) => map(x, (value) => value / Math.SQRT2));
+          break;
+        }
         result = addUp(result, leaving(name, await norm("post", await together(await norm("pre", result)))));
         break;
       case "post-residual":
@@ -155,7 +169,17 @@ export async function runLayer(
       await pass("ffns.", ffns);
       break;
   }
-  return ownInput(result, layer, hidden, extras, index);
+  if (streams === 1) return addUp(result, await ownInput(result, layer, hidden, extras, index));
+  const [first, ...others] = turned(await follow(predicted, result, hidden, extras));
+  const scaled = await extra("altup_output_scale");
+  const given = (first ?? []).map((x) => (scaled === null ? x : map(x, (value, d) => value * at(scaled, d))));
+  const own = await ownInput(given, layer, hidden, extras, index);
+  return turned([first ?? [], ...others.map((other) => addUp(other, own))]).map(concat);
+}
+
+/** From lists of tokens' streams to lists of streams' tokens, and back. */
+function turned(lists: readonly (readonly Vector[])[]): Vector[][] {
+  return (lists[0] ?? []).map((_, place) => lists.map((list) => list[place] ?? new Float64Array()));
 }
 
 /** ConvBERT's span-based dynamic convolution (arXiv:2008.02496), token by token. */
@@ -198,7 +222,7 @@ async function convolveSpans(
   return project(mixed, "convolved_out", [width, hidden], extras);
 }
 
-/** Gemma 4: an input of the layer's own, gated by the stream, projected, normed and added. */
+/** Gemma 4: an input of the layer's own, gated by the stream, projected and normed: what is added. */
 async function ownInput(
   stream: Sequence,
   { extras, norm }: Layer,
@@ -207,16 +231,15 @@ async function ownInput(
   index: number,
 ): Promise<Sequence> {
   const width = extras?.linears?.find(({ name }) => name === "per_layer_gate")?.outWidth;
-  if (width === undefined) return stream;
+  if (width === undefined) return stream.map((x) => new Float64Array(x.length));
   const gate: Linear = { weight: await parameters.matrix("per_layer_gate.weight", width, hidden), bias: null };
   const back: Linear = { weight: await parameters.matrix("per_layer_projection.weight", hidden, width), bias: null };
   const scale = await parameters.vector("per_layer_norm", hidden, "bias");
-  const added = stream.map((x, position) => {
+  return stream.map((x, position) => {
     const own = row(Float32Array.from(parameters.kept.perLayer[position] ?? []), width, index);
     const gated = map(linear(x, gate), (value, i) => activate("gelu-tanh", value) * at(own, i));
     return rmsNorm(linear(gated, back), scale, norm.epsilon, norm.offset);
   });
-  return addUp(stream, added);
 }
 
 interface Surroundings {
@@ -280,10 +303,11 @@ async function runFfn(
   const up = await weights("up", hidden, ffn.width);
   const down = await weights("down", ffn.width, hidden);
   const gate = ffn.gated ? await weights("gate", hidden, ffn.width) : null;
+  const cut = (x: Vector): Vector => (ffn.cutoff === undefined ? x : aboveOthers(x, ffn.cutoff));
   const bend = (x: number): number => (learned === null ? activate(ffn.activation, x) : xielu(x, learned));
   return inputs.map((x) => {
     const raised = groupedLinear(x, up, groupsOf("up"));
-    const gates = gate === null ? raised : linear(x, gate);
+    const gates = gate === null ? raised : cut(linear(x, gate));
     const factors = gate === null ? null : raised;
     const inner = map(gates, (value, i) =>
       factors === null || ffn.clamp === undefined
@@ -292,6 +316,13 @@ async function runFfn(
     );
     return groupedLinear(inner, down, groupsOf("down"));
   });
+}
+
+/** What is above the mean and so many standard deviations (Gemma 3n's `_gaussian_topk`). */
+function aboveOthers(x: Vector, cutoff: number): Vector {
+  const mean = x.reduce((sum, value) => sum + value, 0) / x.length;
+  const deviation = Math.sqrt(x.reduce((sum, value) => sum + (value - mean) ** 2, 0) / x.length);
+  return map(x, (value) => Math.max(0, value - mean - cutoff * deviation));
 }
 
 /** xIELU (arXiv:2411.13010), with beta = 1/2 and epsilon = −10⁻⁶ as Apertus has them. */

@@ -37,7 +37,7 @@ export function addAttention(module: ModuleBuilder, input: string, mixer: Attent
         : projectByRank(module, input, [inWidth, rank, heads * keyDim], mixer.bias.query)
       : projectByExperts(module, "query", input, [inWidth, (heads * keyDim) / experts.chosen], heads * keyDim, experts);
   let key = mixer.sharedQueryKey === true ? query : projected("key", kvHeads * keyDim, mixer.bias.key);
-  const value = mixer.keyValue === "key-is-value" ? key : projected("value", kvHeads * valueDim, mixer.bias.value);
+  let value = mixer.keyValue === "key-is-value" ? key : projected("value", kvHeads * valueDim, mixer.bias.value);
   if (mixer.queryKeyNorm !== "none") {
     const normalise = (side: "query" | "key", from: string, count: number): string => {
       const width = mixer.queryKeyNorm === "per-layer" ? count * keyDim : keyDim;
@@ -46,6 +46,9 @@ export function addAttention(module: ModuleBuilder, input: string, mixer: Attent
     };
     query = normalise("query", query, heads);
     if (mixer.keyValue !== "shared") key = normalise("key", key, kvHeads);
+  }
+  if (mixer.valueNorm === true && mixer.keyValue !== "shared") {
+    value = module.normalise("value_norm", value, { ...module.around.norm, kind: "rms", plain: true }, valueDim);
   }
   if (mixer.sinks === true) query = module.weighted("sinks", query, { sinks: [heads] });
   if (mixer.relativePositions?.own === true) {

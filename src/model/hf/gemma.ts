@@ -1,3 +1,4 @@
+import { normalQuantile } from "../../math/distributions.js";
 import type { Attention, ExtraLinear, ExtraTable, ExtraWeight, Ffn, Layer } from "../types.js";
 import { integer, real, size, sizeOrZero, tokenCount } from "./checks.js";
 import { linear } from "./beside.js";
@@ -88,6 +89,7 @@ const readGemma4: Reader = (config) => {
         span,
         scale: 1,
         keyValue,
+        valueNorm: true,
       },
     );
   };
@@ -122,6 +124,11 @@ const readGemma4: Reader = (config) => {
   });
 };
 
+/** Standard deviations above the mean where so large a share of normal numbers is below. */
+function cutoffOf(share: number): { readonly cutoff?: number } {
+  return share > 0 && share < 1 ? { cutoff: normalQuantile(share) } : {};
+}
+
 /** models/gemma3n: four streams (AltUp), a low-rank branch (Laurel), per-layer inputs, shared caches. */
 const readGemma3n: Reader = (config) => {
   const { sizes, rotary } = attentionSizes(config);
@@ -135,13 +142,11 @@ const readGemma3n: Reader = (config) => {
   const rank = config.size("laurel_rank");
   const widths = config.raw("intermediate_size");
   const listed = Array.isArray(widths) ? config.perLayer("intermediate_size", integer, layers) : null;
-  config.ignore(
-    "altup_active_idx",
-    "altup_coef_clip",
-    "altup_correct_scale",
-    "activation_sparsity_pattern",
-    "rope_local_base_freq",
-  );
+  const sparsity = config.perLayer("activation_sparsity_pattern", real, layers);
+  const active = config.optional("altup_active_idx", integer) ?? 0;
+  if (active !== 0) throw config.bad("altup_active_idx", active, "expected 0: layers work on the first stream");
+  const scalesFirst = flagOr(config, "altup_correct_scale", true);
+  config.ignore("altup_coef_clip", "rope_local_base_freq");
   const layerLinears = [
     linear("altup_correction", streams, streams, false),
     linear("altup_prediction", streams, streams * streams, false),
@@ -153,7 +158,7 @@ const readGemma3n: Reader = (config) => {
   ];
   const prediction = { name: "altup_predicted", rows: hidden, inner: streams, columns: streams };
   const layerWeights: ExtraWeight[] = [
-    { name: "altup_output_scale", shape: [hidden] },
+    { name: scalesFirst ? "altup_output_scale" : "unused_output_scale", shape: [hidden] },
     { name: "altup_router_norm", shape: [hidden] },
     { name: "laurel_norm", shape: [hidden] },
     ...(inputs?.layer.weights ?? []),
@@ -169,10 +174,17 @@ const readGemma3n: Reader = (config) => {
           bias: biasOf(config.flag("attention_bias")),
           queryKeyNorm: "per-head",
           span: spanOf[index] ?? full,
+          scale: 1,
+          valueNorm: true,
           keyValue: index >= layers - shared ? "shared" : "own",
         }),
       ],
-      ffns: [dense(config, { width: listed?.[index] ?? config.size("intermediate_size") })],
+      ffns: [
+        {
+          ...dense(config, { width: listed?.[index] ?? config.size("intermediate_size") }),
+          ...cutoffOf(sparsity?.[index] ?? 0),
+        },
+      ],
       norm,
       normPlacement: "sandwich",
       extras: { linears: layerLinears, weights: layerWeights, products: [prediction] },

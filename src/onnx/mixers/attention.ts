@@ -21,8 +21,8 @@ import type { Around } from "./around.js";
 
 /** What the lowering by operators does not know: those modules are lowered here as a whole. */
 export function isPlainAttention(mixer: Attention): boolean {
-  const { span, sinks, gate, keyValue, indexer, relativePositions, queryKeyNorm, keyDim, valueDim } = mixer;
-  const special = [sinks, gate, keyValue, indexer, relativePositions].some(
+  const { span, sinks, gate, keyValue, indexer, relativePositions, valueNorm, queryKeyNorm, keyDim, valueDim } = mixer;
+  const special = [sinks, gate, keyValue, indexer, relativePositions, valueNorm].some(
     (value) => value !== undefined && value !== false,
   );
   return span.kind === "full" && mixer.causal && !special && queryKeyNorm !== "each-head" && keyDim === valueDim;
@@ -50,6 +50,10 @@ export function addWholeAttention(e: Emitter, input: string, mixer: Attention, a
       : (["query", "key", "value"] as const).map((side) => e.grouped(side, input, groups[side]));
   const spans = convolvesSpans(e) ? addSpanConvolution(e, input, query, mixer) : null;
   if (mixer.keyValue === "key-is-value") value = key;
+  if (mixer.valueNorm === true) {
+    const apart = e.reshape(value, [0, 0, kvHeads, valueDim]);
+    value = e.reshape(e.normalised(apart, "rms", valueDim, norm.epsilon), [0, 0, kvHeads * valueDim]);
+  }
   if (mixer.queryKeyNorm !== "none") {
     query = addHeadNorm(e, "query_norm", query, heads, mixer, norm);
     key = addHeadNorm(e, "key_norm", key, kvHeads, mixer, norm);

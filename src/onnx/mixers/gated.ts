@@ -17,9 +17,19 @@ export function addGated(
   return e.multiply(bent, shift === 0 ? bounded : e.add(bounded, builder.scalar(shift)));
 }
 
-/** A dense gated network with bounds. */
-export function addClampedDense(e: Emitter, input: string, { activation, clamp }: DenseFfn): string {
-  return e.linear("down", addGated(e, e.linear("gate", input), e.linear("up", input), { activation, clamp }));
+/** A dense gated network with bounds, or one whose gates are few. */
+export function addBentDense(e: Emitter, input: string, { activation, clamp, cutoff }: DenseFfn): string {
+  const raised = e.linear("gate", input);
+  const gate = cutoff === undefined ? raised : addCutoff(e, raised, cutoff);
+  return e.linear("down", addGated(e, gate, e.linear("up", input), { activation, clamp }));
+}
+
+/** What is above the mean of a token's numbers and so many standard deviations. */
+function addCutoff(e: Emitter, x: string, cutoff: number): string {
+  const mean = (of: string): string => e.node("ReduceMean", [of, e.list([-1])]);
+  const centred = e.subtract(x, mean(x));
+  const deviation = e.node("Sqrt", [mean(e.multiply(centred, centred))]);
+  return e.node("Relu", [e.subtract(centred, e.scale(deviation, cutoff))]);
 }
 
 export function activated(e: Emitter, activation: Activation, x: string): string {

@@ -13,7 +13,7 @@ import { addLightning, addMatrixLstm, addRgLru, addShortConvolution } from "./ga
 import { addLatentAttention } from "./latent.js";
 import { addLinearAttention } from "./linear-attention.js";
 import { addMamba1, addMamba2 } from "./mamba.js";
-import { addClampedDense } from "./gated.js";
+import { addBentDense } from "./gated.js";
 import { addMoe } from "./moe.js";
 import { addRelativeAttention } from "./relative.js";
 import { addRwkv, addRwkv4, addRwkvFfn } from "./rwkv.js";
@@ -66,13 +66,14 @@ const lowerings: { readonly [K in Kind]?: Whole<K> } = {
       "groups",
       "sharedQueryKey",
       "inputWidth",
+      "valueNorm",
     ],
   },
   compressed: {
     lower: addCompressedAttention,
     known: ["kind", "heads", "dim", "queryRank", "window", "outputGroups", "outputRank", "ratio", "indexer"],
   },
-  dense: { lower: addClampedDense, known: ["kind", "width", "gated", "activation", "bias", "clamp"] },
+  dense: { lower: addBentDense, known: ["kind", "width", "gated", "activation", "bias", "clamp", "cutoff"] },
   delta: {
     lower: addDeltaRule,
     known: [
@@ -201,7 +202,7 @@ export function wholeLowering(module: GraphModule, options: GraphOptions): Whole
   const { description, name, norm } = module;
   if (description.kind === "attention" && isPlainAttention(description)) return null;
   // Plain networks run as their operators, with what extras do to them.
-  if (description.kind === "dense" && description.clamp === undefined) return null;
+  if (description.kind === "dense" && description.clamp === undefined && description.cutoff === undefined) return null;
   const whole = lowerings[description.kind];
   if (whole === undefined) return null;
   const part = module.operators.some((operator) => operator.part === "attention") ? "attention" : "ffn";
