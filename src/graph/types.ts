@@ -182,6 +182,9 @@ export interface ConvolutionOperator extends Base {
   readonly weight: string;
   readonly bias: string | null;
   readonly positions: Expression;
+  /** As a description's, at the beginning of an encoder. */
+  readonly stride?: number;
+  readonly activation?: "tanh";
 }
 /** One step of a recurrence per token: reads and writes the state once per pass, elementwise work per token. */
 export interface ScanOperator extends Base {

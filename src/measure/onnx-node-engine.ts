@@ -114,9 +114,9 @@ function feedsOf({ caches, states, inputs, features }: LoweredModel, input: Step
     { name: inputNames.depth, shape: [1], data: BigInt64Array.of(BigInt(depth)) },
   ];
   if (features !== null) {
-    const { bins, frames } = features;
-    const length = depth > 0 ? 0 : frames;
-    const data = depth > 0 ? new Float32Array(0) : (input.encoderFeatures ?? noise(batch * bins * frames));
+    const { bins, frames, each } = features;
+    const length = depth > 0 ? 0 : frames + (each * encoderIds.length) / batch;
+    const data = depth > 0 ? new Float32Array(0) : (input.encoderFeatures ?? noise(batch * bins * length));
     all.push({ name: inputNames.encoderFeatures, shape: [batch, bins, length], data });
   }
   const feeds = all.filter(({ name }) => inputs.has(name));

@@ -115,14 +115,19 @@ export interface ExtraWeight {
   readonly shape: readonly number[];
 }
 
-/** A convolution over a fixed number of positions: the stem of a sound encoder. */
+/** A convolution over positions: the stem of a sound encoder. */
 export interface ExtraConvolution {
   readonly name: string;
   readonly inWidth: number;
   readonly outWidth: number;
   readonly kernel: number;
   readonly bias: boolean;
-  readonly positions: number;
+  /** How many, or how many for each token of the stack and more of the sequence. */
+  readonly positions: number | { readonly each: number; readonly more: number };
+  /** From one position to the next, with nothing around the input; where absent, what is around keeps the positions whole. */
+  readonly stride?: number;
+  /** GELU where absent. */
+  readonly activation?: "tanh";
 }
 
 /** A product of activations per token: rows × inner × columns. */

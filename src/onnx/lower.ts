@@ -34,7 +34,8 @@ import {
   type StateBinding,
   inputNames,
 } from "./scope.js";
-import { type Features, embedsItself, featuresOf, isStackExtras, lowerStackExtras } from "./stack-extras.js";
+import { embedsItself, lowerStackExtras } from "./stack-extras.js";
+import { type Features, featuresOf, isStackExtras } from "./stem.js";
 import { readStreams } from "./streams.js";
 import { unsupported } from "./unsupported.js";
 import { wholeLowering } from "./mixers/whole.js";

@@ -1,13 +1,14 @@
 import type { Extras, Layer } from "../model/types.js";
-import type { Block, BlockInstance, Operator } from "../graph/types.js";
+import type { Block, BlockInstance } from "../graph/types.js";
 import { addLinear } from "./linear.js";
 import { placesTable } from "./mixers/disentangled.js";
 import { openAlternating } from "./alternating.js";
 import { lookUpAxial, lookUpPositions } from "./embed.js";
 import { extrasEmitter, leavePerLayerInputs, withoutRead } from "./layer-extras.js";
-import { float, int, ints } from "./proto.js";
+import { float, int } from "./proto.js";
 import { openReversible } from "./reversible.js";
 import type { Scope } from "./scope.js";
+import { isStackExtras, lowerStem, stemNorm, stemOf } from "./stem.js";
 import { openStreams } from "./streams.js";
 
 /** Epsilon of the norm behind BART's embeddings (`nn.LayerNorm`'s own). */
@@ -33,10 +34,8 @@ const runnable = [
   "positions0",
   "positions1",
   "final_norm",
+  stemNorm,
 ] as const;
-
-/** The convolution that makes a token of each patch of a picture: patches stand side by side, with nothing between. */
-const patches = "patches";
 
 /** A projection of the embeddings (FNet). */
 const projection = "embedding_projection";
@@ -95,69 +94,10 @@ function unreadByMixers(extras: Extras, mixers: Layer["mixers"]): Extras {
   return { ...extras, weights: unread(extras.weights), products: unread(extras.products) };
 }
 
-/** Whether an instance is what stands in front of a stack. */
-export function isStackExtras({ block }: BlockInstance): boolean {
-  return block.name === "extras";
-}
-
-/** What an encoder of sound or pictures reads of each sequence: bins of a spectrum, or channels of all patches' pixels. */
-export interface Features {
-  readonly bins: number;
-  readonly frames: number;
-}
-
-/** A convolution that an encoder of sound or pictures begins with. */
-type Stem = Extract<Operator, { kind: "convolution" }>;
-
-function isOfPatches({ name }: Stem): boolean {
-  return name === `extra.${patches}`;
-}
-
-function stemOf(block: Block): Stem[] {
-  return block.operators.filter((operator) => operator.kind === "convolution");
-}
-
-/** What the convolutions of an encoder's beginning read; null where it has none. */
-export function featuresOf(instance: BlockInstance | undefined): Features | null {
-  if (instance === undefined || !isStackExtras(instance)) return null;
-  const [first] = stemOf(instance.block);
-  if (first === undefined) return null;
-  const [, bins = 0, kernel = 1] = instance.block.weights.get(first.weight)?.shape ?? [];
-  return { bins, frames: first.positions.at({}) * (isOfPatches(first) ? kernel : 1) };
-}
-
 /** Whether a stack has a table of tokens, or convolutions, of its own in front. */
 export function embedsItself(instance: BlockInstance | undefined): boolean {
   if (instance === undefined || !isStackExtras(instance)) return false;
   return instance.block.weights.has("extra.embedding") || stemOf(instance.block).length > 0;
-}
-
-/**
- * Convolutions with GELU behind each; one that has fewer positions than the one before strides. One of patches stands
- * alone. [b, positions, width]
- */
-function lowerStem(input: string, stem: readonly Stem[], scope: Scope): string {
-  const { builder } = scope;
-  let result = input;
-  let before = stem[0]?.positions.at({}) ?? 0;
-  for (const convolution of stem) {
-    const { name, weight, bias, positions } = convolution;
-    const kernel = scope.weight(weight).weight.shape[2] ?? 1;
-    const side = (kernel - 1) / 2;
-    const now = positions.at({});
-    const inputs = [result, scope.parameter(weight), ...(bias === null ? [] : [scope.parameter(bias)])];
-    if (isOfPatches(convolution)) {
-      const attributes = { kernel_shape: ints([kernel]), strides: ints([kernel]) };
-      result = builder.node(scope.fresh(name), "Conv", inputs, { attributes });
-      continue;
-    }
-    const convolved = builder.node(scope.fresh(name), "Conv", inputs, {
-      attributes: { kernel_shape: ints([kernel]), pads: ints([side, side]), strides: ints([Math.round(before / now)]) },
-    });
-    result = builder.node(scope.fresh(`${name}.activated`), "Gelu", [convolved]);
-    before = now;
-  }
-  return builder.node(scope.fresh("stem"), "Transpose", [result], { attributes: { perm: ints([0, 2, 1]) } });
 }
 
 /** Learned positions added to the stream, a norm, a projection, as far as the stack has them. @returns [b, n, width] */

@@ -137,6 +137,35 @@ test("Whisper: convolutions over a spectrum, an encoder of fixed length", async 
   }
 });
 
+test("Moonshine: plain sound through convolutions, as many samples as the encoder has tokens for", async () => {
+  const sides = Object.fromEntries(
+    ["encoder", "decoder"].flatMap((side) => [
+      [`${side}_num_hidden_layers`, 2],
+      [`${side}_num_attention_heads`, 4],
+      [`${side}_num_key_value_heads`, side === "encoder" ? 4 : 2],
+    ]),
+  );
+  const model = real("moonshine", { ...sides, hidden_size: 48, intermediate_size: 40 });
+  const random = seededRandom(4);
+  for (const attention of ["fused", "naive"] as const) {
+    const engine = await open(model, attention, "all");
+    for (const [batch, pieces, m] of [
+      [1, [1], 1],
+      [1, [7, 1, 1, 4], 5],
+      [2, [3, 1, 1], 2],
+    ] as const) {
+      const n = pieces.reduce((sum: number, piece) => sum + piece, 0);
+      const sounds = Array.from({ length: batch }, () => [
+        Float64Array.from({ length: 384 * m + 511 }, () => Math.fround(random() - 0.5)),
+      ]);
+      const flat = Float32Array.from(sounds.flatMap(([sound]) => [...(sound ?? [])]));
+      const [ids, encoder] = [tokenIds(model, batch, n), tokenIds(model, batch, m)];
+      await expectAgreement(await inPieces(engine, ids, pieces, encoder, flat), model, ids, encoder, sounds);
+    }
+    await engine.close();
+  }
+});
+
 test("relative positions in several blocks of queries, whole and after what is cached, equal the reference", async () => {
   const model = real("t5", { ...t5, num_layers: 1, num_decoder_layers: 1 });
   const engine = await open(model, "fused", "all");

@@ -1,4 +1,4 @@
-import type { Layer, ModelDescription, Stack } from "../../src/model/types.js";
+import type { Extras, Layer, ModelDescription, Stack } from "../../src/model/types.js";
 import type { WeightSource } from "../../src/onnx/weights.js";
 import { closeStreamsOf, openStreamsOf } from "./alternating.js";
 import { adaptersOf, runAside } from "./aside.js";
@@ -164,15 +164,18 @@ async function runBeginning(
   }
   if ((extras?.convolutions ?? []).length === 0) return null;
   let channels = features;
-  for (const { name, inWidth, outWidth, kernel, positions, bias: biased } of extras?.convolutions ?? []) {
+  for (const { name, inWidth, outWidth, kernel, positions, bias: biased, ...more } of extras?.convolutions ?? []) {
     const weight = await parameters.read(`${name}.weight`, [outWidth, inWidth, kernel], "matrix");
     const bias = biased ? await parameters.vector(`${name}.bias`, outWidth, "bias") : null;
-    const stride = (channels[0]?.length ?? 0) / positions;
+    const from = channels[0]?.length ?? 0;
+    const count = typeof positions === "number" ? positions : (from - kernel) / (more.stride ?? 1) + 1;
+    const stride = more.stride ?? from / count;
     // Patches of a picture touch, and nothing bends what is made of them.
     const ofPatches = name === "patches";
-    const side = ofPatches ? 0 : (kernel - 1) / 2;
+    const side = ofPatches || more.stride !== undefined ? 0 : (kernel - 1) / 2;
+    const bend = (sum: number): number => (more.activation === "tanh" ? Math.tanh(sum) : activate("gelu", sum));
     channels = Array.from({ length: outWidth }, (_, out) =>
-      Float64Array.from({ length: positions }, (_unused, position) => {
+      Float64Array.from({ length: count }, (_unused, position) => {
         let sum = bias === null ? 0 : at(bias, out);
         channels.forEach((channel, input) => {
           for (let tap = 0; tap < kernel; tap += 1) {
@@ -182,13 +185,27 @@ async function runBeginning(
             }
           }
         });
-        return ofPatches ? sum : activate("gelu", sum);
+        return ofPatches ? sum : bend(sum);
       }),
     );
+    if (name === extras?.convolutions?.[0]?.name) channels = await normTogether(channels, extras, parameters);
   }
   const [first] = channels;
   return Array.from({ length: first?.length ?? 0 }, (_, position) =>
     Float64Array.from(channels, (channel) => at(channel, position)),
+  );
+}
+
+/** One norm over all channels and positions (Moonshine's `groupnorm`), where the stack has it. */
+async function normTogether(channels: Sequence, { weights = [] }: Extras, parameters: Parameters): Promise<Sequence> {
+  const shape = weights.find(({ name }) => name === "stem_norm")?.shape;
+  if (shape === undefined) return channels;
+  const both = await parameters.read("stem_norm", shape, "bias");
+  const all = concat(channels);
+  const mean = all.reduce((sum, value) => sum + value, 0) / all.length;
+  const deviation = Math.sqrt(all.reduce((sum, value) => sum + (value - mean) ** 2, 0) / all.length + 1e-5);
+  return channels.map((channel, i) =>
+    map(channel, (value) => ((value - mean) / deviation) * at(both, i) + at(both, channels.length + i)),
   );
 }
 

@@ -63,8 +63,14 @@ export function gateBy(gate: number, value: number, activation: Activation, clam
   return (least / (1 + Math.exp(-clamp.slope * least))) * (bounded + clamp.shift);
 }
 
-/** Maclaurin series (Abramowitz and Stegun 7.1.5); enough terms for the small arguments of these tests. */
+/** Maclaurin series, and a continued fraction where that would cancel (Abramowitz and Stegun 7.1.5 and 7.1.14). */
 function errorFunction(x: number): number {
+  if (x < 0) return -errorFunction(-x);
+  if (x > 3) {
+    let below = 0;
+    for (let n = 60; n > 0; n -= 1) below = n / 2 / (x + below);
+    return 1 - Math.exp(-x * x) / ((x + below) * Math.sqrt(Math.PI));
+  }
   let term = x;
   let sum = x;
   for (let n = 1; n < 200 && Math.abs(term) > 1e-18; n += 1) {

@@ -122,7 +122,8 @@ function widen(layer: Layer, block: BlockBuilder, input: string, around: Surroun
 
 /** A convolution at the beginning of an encoder. It runs with the prompt, once. */
 function addStem(module: ModuleBuilder, input: string, stem: ExtraConvolution): void {
-  const positions = Expression.constant(module.decode ? 0 : stem.positions);
+  const { stride, activation } = stem;
+  const positions = module.decode ? Expression.zero : positionsOf(stem, module.around.tokens);
   module.add({
     kind: "convolution",
     name: module.name(stem.name),
@@ -131,8 +132,16 @@ function addStem(module: ModuleBuilder, input: string, stem: ExtraConvolution): 
     weight: module.weight(`${stem.name}.weight`, [stem.outWidth, stem.inWidth, stem.kernel]),
     bias: stem.bias ? module.weight(`${stem.name}.bias`, [stem.outWidth], "bias") : null,
     positions,
+    ...(stride === undefined ? {} : { stride }),
+    ...(activation === undefined ? {} : { activation }),
     output: module.value(stem.name, stem.outWidth, positions),
   });
+}
+
+function positionsOf({ positions }: ExtraConvolution, tokens: Expression): Expression {
+  return typeof positions === "number"
+    ? Expression.constant(positions)
+    : tokens.times(positions.each).plus(positions.more);
 }
 
 /** Linear maps and small parameters beside the named parts; each linear map reads `input`. */

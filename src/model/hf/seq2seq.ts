@@ -1,4 +1,4 @@
-import type { Attention, Ffn, Norm, Stack } from "../types.js";
+import type { Attention, ExtraConvolution, Ffn, Norm, Stack } from "../types.js";
 import { purposeOf } from "./architecture.js";
 import { flag, layerCount, real, size, tokenCount } from "./checks.js";
 import type { ConfigReader } from "./config-reader.js";
@@ -20,10 +20,14 @@ const readMoonshine: Reader = (config) => {
     const headDim = Math.floor(hidden / heads);
     return {
       count: config.read(`${side}_num_hidden_layers`, layerCount),
-      attention: softmax({ heads, kvHeads, headDim }, readRotary(config, headDim), {
-        causal: side === "decoder",
-        bias: noBias,
-      }),
+      attention: softmax(
+        { heads, kvHeads, headDim },
+        { ...readRotary(config, headDim), interleaved: true },
+        {
+          causal: side === "decoder",
+          bias: noBias,
+        },
+      ),
       ffn: { kind: "dense", width, gated, activation: gated ? "silu" : "gelu", bias: true },
     };
   };
@@ -54,14 +58,8 @@ const readMoonshine: Reader = (config) => {
         ),
         finalNorm: norm,
         extras: {
-          weights: [
-            { name: "stem0", shape: [hidden, 1, 127] },
-            { name: "stem1", shape: [2 * hidden, hidden, 7] },
-            { name: "stem1_bias", shape: [2 * hidden] },
-            { name: "stem2", shape: [hidden, 2 * hidden, 3] },
-            { name: "stem2_bias", shape: [hidden] },
-            { name: "stem_norm", shape: [2, hidden] },
-          ],
+          convolutions: soundStem(hidden),
+          weights: [{ name: "stem_norm", shape: [2, hidden] }],
         },
       },
       {
@@ -79,6 +77,40 @@ const readMoonshine: Reader = (config) => {
     ],
   };
 };
+
+/** Three convolutions over plain sound, each with a stride and nothing around: 384 samples for each token, and 511 more. */
+function soundStem(hidden: number): ExtraConvolution[] {
+  return [
+    {
+      name: "stem0",
+      inWidth: 1,
+      outWidth: hidden,
+      kernel: 127,
+      bias: false,
+      stride: 64,
+      activation: "tanh",
+      positions: { each: 6, more: 7 },
+    },
+    {
+      name: "stem1",
+      inWidth: hidden,
+      outWidth: 2 * hidden,
+      kernel: 7,
+      bias: true,
+      stride: 3,
+      positions: { each: 2, more: 1 },
+    },
+    {
+      name: "stem2",
+      inWidth: 2 * hidden,
+      outWidth: hidden,
+      kernel: 3,
+      bias: true,
+      stride: 2,
+      positions: { each: 1, more: 0 },
+    },
+  ];
+}
 
 /** models/t5gemma: Gemma 2's layers in both halves. */
 const readT5Gemma: Reader = (config) => {

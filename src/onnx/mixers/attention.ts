@@ -19,13 +19,17 @@ import { addStridedAttention } from "./strided-attention.js";
 import { addSpanConvolution, convolvesSpans } from "./span-convolution.js";
 import type { Around } from "./around.js";
 
+/** ONNX Runtime's GroupQueryAttention takes heads of a multiple of so many elements. */
+const headGranule = 8;
+
 /** What the lowering by operators does not know: those modules are lowered here as a whole. */
 export function isPlainAttention(mixer: Attention): boolean {
   const { span, sinks, gate, keyValue, indexer, relativePositions, valueNorm, queryKeyNorm, keyDim, valueDim } = mixer;
   const special = [sinks, gate, keyValue, indexer, relativePositions, valueNorm].some(
     (value) => value !== undefined && value !== false,
   );
-  return span.kind === "full" && mixer.causal && !special && queryKeyNorm !== "each-head" && keyDim === valueDim;
+  const fits = keyDim === valueDim && keyDim % headGranule === 0;
+  return span.kind === "full" && mixer.causal && !special && queryKeyNorm !== "each-head" && fits;
 }
 
 /** Softmax attention with its projections, [b, n, hidden] → the same. */
@@ -101,7 +105,7 @@ export function addWholeAttention(e: Emitter, input: string, mixer: Attention, a
       ? addBiasedAttention(e, { query, ...append(e, key, value, mixer, span) }, attention, relativePositions)
       : bothWays
         ? addMultiHeadAttention(e, [query, key, value], mixer)
-        : fits && mixer.causal
+        : fits && mixer.causal && keyDim % headGranule === 0
           ? addCached(e, [query, key, value], e.scope.cache(e.local("cache"), { kind: "all" }, "new"), attention)
           : addBlockedAttention(e, { query, ...append(e, key, value, mixer, span) }, attention);
   return finish(mixed);
