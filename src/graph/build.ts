@@ -295,6 +295,7 @@ function headBlock(model: ModelDescription, options: GraphOptions): Block {
     bias: head.bias ? block.weight("bias", [rows], weights, "bias") : null,
     output: block.value("logits", shape, activations),
   });
+  if (head.rest !== undefined) new ModuleBuilder(block, "", around, "head").linear("rest", stream, head.rest, rows);
   const narrower = new ModuleBuilder(block, "tail", around, "head");
   for (const [index, tail] of (head.tails ?? []).entries()) {
     const from = tail.projected ? narrower.linear(`${index}.projection`, input, model.hiddenSize, tail.width) : stream;
@@ -320,9 +321,12 @@ function transformed(
   model: ModelDescription,
 ): { readonly stream: string; readonly width: number } {
   if (head.transform === undefined) return { stream: input, width: head.inWidth ?? model.hiddenSize };
-  const { width, bias, norm } = head.transform;
-  const projected = module.linear("projection", input, model.hiddenSize, width, { bias });
+  const { bias, norm, activation = "gelu" } = head.transform;
+  const wide = head.transform.width;
+  const width = head.inWidth ?? wide;
+  const projected = module.linear("projection", input, model.hiddenSize, wide, { bias });
   // Masked language models: projection, GELU, norm. A bare narrowing has neither.
   if (norm === null) return { stream: projected, width };
-  return { stream: module.normalise("norm", module.elementwise("activated", "gelu", [projected]), norm, width), width };
+  const activated = module.elementwise("activated", activation, [projected]);
+  return { stream: module.normalise("norm", activated, norm, wide), width };
 }

@@ -98,6 +98,7 @@ export class ModuleBuilder {
       bias: norm.bias ? this.weight(`${local}.bias`, shape, "bias") : null,
       epsilon: norm.epsilon,
       offset: norm.offset,
+      ...(norm.affine === undefined ? {} : { affine: norm.affine }),
       width,
       output,
     });

@@ -63,6 +63,8 @@ export interface NormOperator extends Base {
   readonly epsilon: number;
   /** The weight is stored as w and applied as 1 + w. */
   readonly offset: boolean;
+  /** It scales and shifts, and norms nothing. */
+  readonly affine?: true;
   /** The norm runs over groups of this many elements: hidden_size, or head_dim for a per-head norm. */
   readonly width: number;
 }

@@ -91,6 +91,8 @@ export interface Norm {
   readonly offset: boolean;
   /** No weight at all (OLMo 1). */
   readonly plain?: boolean;
+  /** It scales and shifts, and norms nothing (MobileBERT). */
+  readonly affine?: true;
 }
 
 /**
@@ -245,11 +247,19 @@ export interface Head {
   readonly bias: boolean;
   readonly softcap: number | null;
   /** Projection, activation and norm before the logits (masked language models). */
-  readonly transform?: { readonly width: number; readonly bias: boolean; readonly norm: Norm | null };
+  readonly transform?: {
+    readonly width: number;
+    readonly bias: boolean;
+    readonly norm: Norm | null;
+    /** GELU where absent. */
+    readonly activation?: Activation;
+  };
   /** A pooler is there beside the logits (BigBird, FNet); width of its projection. */
   readonly pooler?: number;
   /** Width of what it reads where it is not hidden_size. */
   readonly inWidth?: number;
+  /** So many channels more, whose weights stand beside those that are tied (MobileBERT). */
+  readonly rest?: number;
   /** Where logits of all positions are computed, so many of each (ProphetNet's predicting streams). */
   readonly streams?: number;
   /** Rows of the logits where they are not the vocabulary's. */

@@ -3,20 +3,25 @@ import { perLayerInputs } from "./layer-extras.js";
 import { int } from "./proto.js";
 import { type Scope, inputNames } from "./scope.js";
 
-/** Rows of a table: by the token; by its position for the table `positions`; the first row for `types` (one segment). */
+/**
+ * Rows of a table: by the token; by its position for the table `positions`; the first row for `types` (one segment). They are
+ * left for what stands in front of the layers.
+ */
 export function lowerEmbed(operator: EmbedOperator, scope: Scope): string {
+  const rows = lookUp(operator, scope);
+  scope.left.set(operator.table === perLayerInputs ? perLayerInputs : `embed.${operator.table}`, rows);
+  return rows;
+}
+
+function lookUp(operator: EmbedOperator, scope: Scope): string {
   const { builder } = scope;
   const output = scope.fresh(operator.output);
   const tokens = scope.value(operator.ids);
   if (operator.table === "positions") return lookUpPositions(output, tokens, operator.table, scope);
   const table = scope.parameter(operator.table);
-  if (operator.table === "types") {
-    const zeros = builder.node(`${output}.segment`, "Sub", [tokens, tokens]);
-    return builder.node(output, "Gather", [table, zeros]);
-  }
-  const rows = builder.node(output, "Gather", [table, tokens]);
-  if (operator.table === perLayerInputs) scope.left.set(perLayerInputs, rows);
-  return rows;
+  if (operator.table !== "types") return builder.node(output, "Gather", [table, tokens]);
+  const zeros = builder.node(`${output}.segment`, "Sub", [tokens, tokens]);
+  return builder.node(output, "Gather", [table, zeros]);
 }
 
 /** Rows of a table of positions for every token of `stream`, [b, n, …]. @returns [1, n, width] */

@@ -1,5 +1,6 @@
 import type { Block, ElementwiseOperator, Operator } from "../graph/types.js";
 import type { Extras, Layer } from "../model/types.js";
+import { enterBottleneck, isBottleneck, leaveBottleneck } from "./bottleneck.js";
 import { addLaurel, aroundOwnInput, correct } from "./alternating.js";
 import { Emitter } from "./emitter.js";
 import { isPooling, isUnpooling, pool, unpool } from "./pooled-stacks.js";
@@ -15,7 +16,7 @@ export const perLayerInputs = "per_layer";
  * What of a layer's extras has a place in its arithmetic, by family: RWKV's norm of the embeddings, scales of what leaves
  * a branch (DINOv2), a norm of it (A.X K1), the numbers of a learned activation (Apertus), inputs of each layer's own and
  * the norms around experts (Gemma 4), several streams (DeepSeek-V4), convolutions beside attention (ConvBERT),
- * what a layer before made beside the stream and adapters of it (Zamba), streams that alternate (Gemma 3n).
+ * what a layer before made beside the stream and adapters of it (Zamba), streams that alternate (Gemma 3n), bottlenecks (MobileBERT).
  */
 const readByName = {
   weights: [
@@ -29,6 +30,8 @@ const readByName = {
     "expert_norms",
     "stream_scales",
     "kernel_depthwise",
+    "into_norms",
+    "out_norm",
     "altup_output_scale",
     "altup_router_norm",
     "laurel_norm",
@@ -42,6 +45,10 @@ const readByName = {
     "kernel",
     "convolved",
     "convolved_out",
+    "into",
+    "into_attention",
+    "value_rest",
+    "out",
     "altup_router",
     "altup_prediction",
     "altup_correction",
@@ -94,6 +101,7 @@ export function extrasEmitter(scope: Scope): Emitter {
 /** What a block does to the stream before anything else. */
 export function beginBlock(stream: string, block: Block, e: Emitter): string {
   if (isReversible(e)) return closeReversible(e, stream, block);
+  if (isBottleneck(e)) return enterBottleneck(e, stream);
   if (isPooling(block)) return pool(e, stream);
   if (isUnpooling(block, e)) return unpool(e, stream);
   if (!e.has("pre_norm")) return stream;
@@ -154,6 +162,7 @@ export function lowerLearnedActivation(input: string, e: Emitter): string {
 
 /** What a layer does to the stream last: an input of its own, gated by the stream, is projected, normed and added. */
 export function endLayer(made: string, block: Block, e: Emitter, layer: number): string {
+  if (isBottleneck(e)) return leaveBottleneck(e, made);
   const hidden = e.scope.width(block.inputs[0] ?? "");
   const corrected = correct(e, made, hidden);
   const stream = corrected ?? made;

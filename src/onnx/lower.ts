@@ -4,6 +4,7 @@ import type { Expression } from "../math/expression.js";
 import { addAdapter, isAdapted, leaveAside, leaveEmbedded, lowerConcat, readAside } from "./aside.js";
 import { lowerFusedAttention } from "./attention-fused.js";
 import { lowerAppend, lowerMix, lowerScores } from "./attention-naive.js";
+import { lowerWideHead } from "./bottleneck.js";
 import type { Choice } from "./choice.js";
 import { ModelBuilder, type Origin } from "./builder.js";
 import type { Emitter } from "./emitter.js";
@@ -344,6 +345,11 @@ function lowerOperator(
     case "embed":
       return lowerEmbed(operator, scope);
     case "linear":
+      if (operator.name === "lm_head" && scope.hasWeight("rest.weight")) {
+        return lowerWideHead(scope.value(operator.input), block, extras, scope);
+      }
+      // The head's product has it in already.
+      if (operator.name === "rest_projection") return scope.value("logits");
       return addAdapter(operator, lowerLinear(operator, scope), scope);
     case "norm":
       return lowerNorm(operator, scope, readAside(extras, operator, readStreams(extras, operator, block)));

@@ -13,6 +13,10 @@ export function lowerNorm(operator: NormOperator, scope: Scope, input: string): 
   }
   const lastWidth = scope.width(operator.input);
   const weight = scope.parameter(operator.weight, operator.offset);
+  if (operator.affine === true && operator.bias !== null) {
+    const scaled = builder.node(`${output}.scaled`, "Mul", [input, weight]);
+    return builder.node(output, "Add", [scaled, scope.parameter(operator.bias)]);
+  }
   const apply = (from: string, to: string): string => {
     const attributes = { axis: int(-1), epsilon: float(operator.epsilon) };
     if (operator.norm === "layer") {

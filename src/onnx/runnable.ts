@@ -14,7 +14,7 @@ const known = {
   head: ["kind", "tied", "bias", "softcap", "transform", "pooler"],
   stack: ["kind", "name", "layers", "finalNorm", "length", "extras", "hiddenSize"],
   layer: ["mixers", "ffns", "norm", "normPlacement", "arrangement", "weightsOf", "withoutMixerNorm", "extras", "aside"],
-  norm: ["kind", "bias", "epsilon", "offset", "plain"],
+  norm: ["kind", "bias", "epsilon", "offset", "plain", "affine"],
 } as const;
 
 /**
@@ -44,12 +44,13 @@ function textOnly(model: ModelDescription): ModelDescription {
 
 function missingParts(model: ModelDescription): string[] {
   const layers = new Set(model.stacks.flatMap((stack) => stack.layers));
+  const joinsNeighbours = model.extras?.linears?.some(({ name }) => name === "neighbours") === true;
   const ownInputs = model.extras?.linears?.some(({ name }) => name === "per_layer_projection") === true;
   return [
     ...strangeModelExtras(model.extras ?? {}).map((name) => `extras.${name}`),
     ...strange("embedding", model.embedding, known.embedding),
     ...(model.embedding.tables ?? []).flatMap(({ name, width }) =>
-      ((name === "positions" || name === "types") && width === model.embedding.width) ||
+      ((name === "positions" || name === "types") && (width === model.embedding.width || joinsNeighbours)) ||
       (name === perLayerInputs && ownInputs)
         ? []
         : [`embedding table ${name}`],
@@ -72,6 +73,7 @@ function knownOfHead({ head, hiddenSize, stacks }: ModelDescription): string[] {
   const both = stacks.at(-1)?.extras?.weights?.some(({ name }) => name === "final_norm") === true;
   return [
     ...(head.kind === "pooler" ? ["rows"] : []),
+    ...(head.rest === undefined ? [] : ["inWidth", "rest"]),
     ...(both && head.inWidth === 2 * hiddenSize && head.transform === undefined ? ["inWidth"] : []),
   ];
 }

@@ -3,6 +3,7 @@ import type { Block, BlockInstance } from "../graph/types.js";
 import { addLinear } from "./linear.js";
 import { placesTable } from "./mixers/disentangled.js";
 import { openAlternating } from "./alternating.js";
+import { joinNeighbours } from "./bottleneck.js";
 import { lookUpAxial, lookUpPositions } from "./embed.js";
 import { extrasEmitter, leavePerLayerInputs, withoutRead } from "./layer-extras.js";
 import { float, int } from "./proto.js";
@@ -72,12 +73,14 @@ export function strangeModelExtras({ linears = [], weights = [], ...others }: Ex
   return strangeExtras({
     ...others,
     linears: linears.filter(({ name }) => !modelLinear.test(name)),
-    weights: weights.filter(({ name }) => name !== "per_layer_norm" && name !== "join_scale"),
+    weights: weights.filter(({ name }) => !modelWeight.test(name)),
   });
 }
 
 /** Linear maps outside of all stacks that have their place. */
-const modelLinear = /^(per_layer_projection|join_streams|altup_(projection|unembedding)\d+)$/;
+const modelLinear = /^(per_layer_projection|join_streams|neighbours|altup_(projection|unembedding)\d+)$/;
+
+const modelWeight = /^(per_layer_norm|join_scale|embedding_norm)$/;
 
 /** What of a layer's extras its attention reads by place (DeBERTa). */
 const readByPlace = /^(position_(key|query)(_bias)?|c2p_\w+|p2c_\w+)$/;
@@ -113,6 +116,7 @@ export function lowerStackExtras(stream: string, block: Block, scope: Scope): st
     if (e.has("per_layer_projection.weight")) leavePerLayerInputs(stream, hidden, perLayerEpsilon, e);
     return alternates ? openAlternating(e, stream) : stream;
   }
+  if (scope.hasWeight(local("neighbours.weight"))) return joinNeighbours(extrasEmitter(scope), stream);
   if (scope.hasWeight(local("join_streams.weight"))) return openStreams(extrasEmitter(scope), stream);
   if (scope.hasWeight(local("embedding"))) {
     const table = scope.parameter(local("embedding"));

@@ -44,6 +44,17 @@ function reformer(keys: object): ModelDescription {
   });
 }
 
+function mobileBert(purpose: string): ModelDescription {
+  return tiny("mobilebert", {
+    architectures: [`MobileBertFor${purpose}`],
+    hidden_size: 40,
+    embedding_size: 24,
+    intra_bottleneck_size: 16,
+    true_hidden_size: 16,
+    num_feedforward_networks: 3,
+  });
+}
+
 describe.each([
   ["BERT: learned positions, segments, norms after the residual, a transform before the logits", real("bert", 128, 2)],
   ["ModernBERT: rotary positions, norms before, one without, windows that look both ways", real("modernbert", 128, 4)],
@@ -79,6 +90,8 @@ describe.each([
       output_groups: 2,
     }),
   ],
+  ["MobileBERT: bottlenecks, neighbours, norms that norm nothing, a head wider than its table", mobileBert("MaskedLM")],
+  ["MobileBERT's pooler", mobileBert("Model")],
   ["ConvBERT: convolutions beside attention", tiny("convbert", { embedding_size: 32, conv_kernel_size: 5 })],
   ["FNet: Fourier transforms, a projection of the embeddings", tiny("fnet")],
   [

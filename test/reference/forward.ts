@@ -1,6 +1,7 @@
 import type { Extras, Layer, ModelDescription, Stack } from "../../src/model/types.js";
 import type { WeightSource } from "../../src/onnx/weights.js";
 import { closeStreamsOf, openStreamsOf } from "./alternating.js";
+import { joinNeighbours, runBottleneck } from "./bottleneck.js";
 import { adaptersOf, runAside } from "./aside.js";
 import { runLayer } from "./layer.js";
 import { joinStreams } from "./streams.js";
@@ -72,7 +73,9 @@ export async function referenceLogits(
         parameters.kept.aside = await runAside(stream, layer, hidden, layerAt(layer, index), adapt);
         continue;
       }
-      stream = await runLayer(stream, layer, hidden, layerAt(layer, index), index);
+      const narrow = layer.extras?.linears?.some(({ name }) => name === "into_attention") === true;
+      const run = narrow ? runBottleneck : runLayer;
+      stream = await run(stream, layer, hidden, layerAt(layer, index), index);
     }
     if (first.length === 0) first = stream;
     if (joined !== undefined) stream = await joinStreams(stream, joined, parameters.within("extras.extra."));
@@ -88,21 +91,28 @@ export async function referenceLogits(
       stream = await runNorm(stream, stack.finalNorm, hidden, parameters.within(`${own}final_norm.norm.`));
     }
   }
-  const { kind, tied, bias, softcap, transform } = model.head;
+  const { kind, tied, bias, softcap, transform, rest } = model.head;
   if (kind === "none") return stream;
   if (kind === "pooler") return pooled(stream, model.hiddenSize, model.head.rows ?? model.hiddenSize, parameters);
   let width = model.head.inWidth ?? model.hiddenSize;
   if (transform !== undefined) {
     const inside = parameters.within(tied ? "embedding.transform." : "head.transform.");
     stream = await transformed(stream, transform, model.hiddenSize, inside);
-    width = transform.width;
+    width = model.head.inWidth ?? transform.width;
   }
   const scope = parameters.within(tied ? "embedding." : "head.");
   const head: Linear = {
     weight: await scope.matrix(tied ? "table" : "weight", model.vocabularySize, width),
     bias: bias ? await scope.vector("bias", model.vocabularySize, "bias") : null,
   };
-  return stream.map((x) => map(linear(x, head), (logit) => (softcap === null ? logit : cap(logit, softcap))));
+  // Channels beyond those of a narrower table have rows of their own.
+  const beyond = rest === undefined ? null : await scope.matrix("rest.weight", model.vocabularySize, rest);
+  return stream.map((x) => {
+    const near = linear(x.slice(0, width), head);
+    const logits =
+      beyond === null ? near : (addUp([near], [linear(x.slice(width), { weight: beyond, bias: null })])[0] ?? near);
+    return map(logits, (logit) => (softcap === null ? logit : cap(logit, softcap)));
+  });
 }
 
 /** Funnel: means of neighbours where a stack pools, else what was pooled repeated and added to the first stack's. */
@@ -126,6 +136,8 @@ async function embed(model: ModelDescription, parameters: Parameters, ids: reado
   const { rows, width, scale, tables = [], norm, projection } = model.embedding;
   const table = await parameters.matrix("embedding.table", rows, width);
   let stream: Sequence = ids.map((id) => row(table, width, id));
+  const neighbours = model.extras?.linears?.find(({ name }) => name === "neighbours");
+  if (neighbours !== undefined) return joinNeighbours(stream, model, parameters);
   for (const { name, rows: count, width: own } of tables) {
     const extra = await parameters.matrix(`embedding.${name}`, count, own);
     if (name === "per_layer") {
@@ -285,7 +297,7 @@ async function pooled(stream: Sequence, hidden: number, width: number, parameter
 /** What stands before the logits of masked language models: projection, GELU, norm. */
 async function transformed(
   stream: Sequence,
-  { width, bias, norm }: NonNullable<ModelDescription["head"]["transform"]>,
+  { width, bias, norm, activation = "gelu" }: NonNullable<ModelDescription["head"]["transform"]>,
   hidden: number,
   parameters: Parameters,
 ): Promise<Sequence> {
@@ -295,6 +307,6 @@ async function transformed(
   };
   const projected = stream.map((x) => linear(x, weights));
   if (norm === null) return projected;
-  const activated = projected.map((x) => map(x, (value) => activate("gelu", value)));
+  const activated = projected.map((x) => map(x, (value) => activate(activation, value)));
   return runNorm(activated, norm, width, parameters.within("norm."));
 }

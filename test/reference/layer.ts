@@ -288,7 +288,7 @@ async function runAnyFfn(
   }
 }
 
-async function runFfn(
+export async function runFfn(
   inputs: Sequence,
   ffn: DenseFfn,
   hidden: number,

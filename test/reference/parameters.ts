@@ -81,6 +81,8 @@ export async function runNorm(inputs: Sequence, norm: Norm, width: number, param
       ? new Float32Array(width).fill(1)
       : await parameters.vector("weight", width, norm.offset ? "zero" : "one");
   const bias = norm.bias ? await parameters.vector("bias", width, "bias") : null;
+  if (norm.affine === true)
+    return inputs.map((x) => map(x, (value, i) => value * at(weight, i) + at(bias ?? weight, i)));
   return inputs.map((x) => {
     const mean = norm.kind === "layer" ? x.reduce((sum, value) => sum + value, 0) / width : 0;
     const normed = rmsNorm(

@@ -1,6 +1,6 @@
-import type { Extras, Head, Layer, Norm } from "../types.js";
+import type { Activation, Head, Layer, Norm } from "../types.js";
 import { purposeOf } from "./architecture.js";
-import { layerCount, sizeOrZero, tokenCount } from "./checks.js";
+import { layerCount, sizeOrZero, text, tokenCount } from "./checks.js";
 import type { ConfigReader } from "./config-reader.js";
 import { readDtypes, shareEqual } from "./decoder.js";
 import { allBias, dense, listLayers, softmax } from "./parts.js";
@@ -21,13 +21,12 @@ const readMobileBert: Reader = (config) => {
   const types = config.optional("type_vocab_size", sizeOrZero) ?? 0;
   if (inner % heads !== 0) throw config.bad("num_attention_heads", heads, `expected a divisor of ${inner}`);
   const norm: Norm = { kind: "layer", bias: true, epsilon: config.real("layer_norm_eps"), offset: false };
+  const network = dense(config, { gated: false, bias: true });
   const headDim = inner / heads;
   const layer: Layer = {
     mixers: [softmax({ heads, kvHeads: heads, headDim }, null, { causal: false, bias: allBias })],
-    ffns: Array.from({ length: config.size("num_feedforward_networks") }, () =>
-      dense(config, { gated: false, bias: true }),
-    ),
-    norm,
+    ffns: Array.from({ length: config.size("num_feedforward_networks") }, () => network),
+    norm: { ...norm, affine: true },
     normPlacement: "post-residual",
     extras: {
       linears: [
@@ -58,8 +57,11 @@ const readMobileBert: Reader = (config) => {
       ],
       projection: { bias: true },
     },
-    head: headOf(logits, narrow),
-    extras: extrasOf(hidden, narrow, vocabularySize, logits),
+    head: logits ? headOf(hidden, narrow, norm, network.activation) : pooler,
+    extras: {
+      linears: [{ name: "neighbours", inWidth: 2 * narrow, outWidth: hidden, bias: false }],
+      weights: [{ name: "embedding_norm", shape: [2, hidden] }],
+    },
     stacks: [
       {
         kind: "encoder",
@@ -73,24 +75,18 @@ const readMobileBert: Reader = (config) => {
   };
 };
 
-/** The tied head reads the first `narrow` of the stream's channels; the rest has a projection of its own. */
-function headOf(logits: boolean, narrow: number): Head {
-  return logits
-    ? { kind: "lm", tied: true, bias: true, softcap: null, inWidth: narrow }
-    : { kind: "pooler", tied: false, bias: true, softcap: null };
-}
+const pooler: Head = { kind: "pooler", tied: false, bias: true, softcap: null };
 
-function extrasOf(hidden: number, narrow: number, vocabularySize: number, logits: boolean): Extras {
-  const trigrams = { name: "neighbours", inWidth: 2 * narrow, outWidth: hidden, bias: false };
-  const norm = { name: "embedding_norm", shape: [2, hidden] };
-  if (!logits) return { linears: [trigrams], weights: [norm] };
+/** The tied head reads the first `narrow` of the stream's channels; the rest has a projection of its own. */
+function headOf(hidden: number, narrow: number, norm: Norm, activation: Activation): Head {
   return {
-    linears: [
-      trigrams,
-      { name: "transform", inWidth: hidden, outWidth: hidden, bias: true },
-      { name: "logits_rest", inWidth: hidden - narrow, outWidth: vocabularySize, bias: false },
-    ],
-    weights: [norm, { name: "transform_norm", shape: [2, hidden] }],
+    kind: "lm",
+    tied: true,
+    bias: true,
+    softcap: null,
+    transform: { width: hidden, bias: true, norm, activation },
+    inWidth: narrow,
+    rest: hidden - narrow,
   };
 }
 
@@ -102,7 +98,9 @@ function refuseOthers(config: ConfigReader): void {
     if (found !== value)
       throw config.bad(key, found, `expected ${value}: another form of MobileBERT is not understood`);
   }
-  config.ignore("true_hidden_size", "normalization_type", "classifier_activation");
+  const norms = config.read("normalization_type", text);
+  if (norms !== "no_norm") throw config.bad("normalization_type", norms, 'expected "no_norm"');
+  config.ignore("true_hidden_size", "classifier_activation");
 }
 
 export const mobileBertReaders: Readonly<Record<string, Reader>> = { mobilebert: readMobileBert };

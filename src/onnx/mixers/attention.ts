@@ -1,4 +1,5 @@
 import type { Attention, Norm } from "../../model/types.js";
+import { projectAround } from "../bottleneck.js";
 import { addCachedAttention } from "../cached-attention.js";
 import type { Emitter } from "../emitter.js";
 import type { Rows } from "../group-query.js";
@@ -50,7 +51,7 @@ export function addWholeAttention(e: Emitter, input: string, mixer: Attention, a
   const { groups } = mixer;
   let [query = "", key = "", value = ""] =
     groups === undefined
-      ? e.split(e.linears(sides, input), widths)
+      ? (projectAround(e, widths) ?? e.split(e.linears(sides, input), widths))
       : (["query", "key", "value"] as const).map((side) => e.grouped(side, input, groups[side]));
   const spans = convolvesSpans(e) ? addSpanConvolution(e, input, query, mixer) : null;
   if (mixer.keyValue === "key-is-value") value = key;
