@@ -89,6 +89,11 @@ export interface Attention {
   readonly softcap: number | null;
   /** The norm of queries and keys is a layer norm with these parts instead of an RMS norm. */
   readonly queryKeyLayerNorm?: { readonly bias: boolean };
+  /**
+   * Queries and keys are projected from tokens that were filtered with those before them, through a narrower width and back
+   * (Yuan 2, arXiv:2311.15786).
+   */
+  readonly filter?: { readonly width: number };
   /** Each head's values are RMS normed, without weights (Gemma 3n and 4). */
   readonly valueNorm?: true;
   /** A learned score per head that takes part in the softmax (gpt-oss). */

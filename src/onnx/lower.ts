@@ -204,7 +204,7 @@ function lowerInstance(
   const context: Scope = { ...own, next: following };
   if (isPooler(instance)) return lowerPooler(stream, context);
   if (isStackExtras(instance)) return lowerStackExtras(stream, block, context);
-  const packed: ReturnType<typeof packedProjections> = isAdapted(context) ? new Map() : packedProjections(block);
+  const packed = packedProjections(block, isAdapted(context));
   const skipped = new Set<Operator>([...packed.values()].flat());
   const modules = wholeModules(block, target.graph);
   const extras = extrasEmitter(context);

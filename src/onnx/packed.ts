@@ -7,6 +7,8 @@ import type { AttentionOperator, Block, LinearOperator } from "../graph/types.js
  */
 export function packedProjections(
   block: Block,
+  /** Whether something is added to each projection alone. */
+  adapted: boolean,
 ): Map<AttentionOperator, readonly [LinearOperator, LinearOperator, LinearOperator]> {
   const readers = new Map<string, number>();
   const linears = new Map<string, LinearOperator>();
@@ -15,6 +17,7 @@ export function packedProjections(
     if (operator.kind === "linear") linears.set(operator.output, operator);
   }
   const packed = new Map<AttentionOperator, readonly [LinearOperator, LinearOperator, LinearOperator]>();
+  if (adapted) return packed;
   for (const operator of block.operators) {
     if (operator.kind !== "attention") continue;
     const [query, key, value] = [operator.query, operator.key, operator.value].map((name) =>

@@ -44,6 +44,7 @@ export const attentionModels: readonly ModelDescription[] = [
   attentionModel("gate-per-head", { gate: "per-head" }, { gate: "per-head", span: { kind: "window", size: 7 } }),
   attentionModel("norm-each-head", { queryKeyNorm: "each-head" }),
   attentionModel("key-is-value", { keyValue: "key-is-value" }),
+  attentionModel("yuan-2", { filter: { width: 10 } }),
   attentionModel("heads-of-12", { keyDim: 12, valueDim: 12, rotary: { dims: 10, theta: 10_000, interleaved: true } }),
   attentionModel("narrow-values", { valueDim: 4 }, { valueDim: 4, span: { kind: "window", size: 5 } }),
   attentionModel("wide-values", { valueDim: 12, kvHeads: 4 }, { valueDim: 12, kvHeads: 1, sinks: true }),

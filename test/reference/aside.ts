@@ -1,11 +1,8 @@
 import type { Layer } from "../../src/model/types.js";
 import { runAttention } from "./attention.js";
-import { type Parameters, runNorm } from "./parameters.js";
+import { type Adapt, type Parameters, runNorm } from "./parameters.js";
 import { project } from "./sequences.js";
 import { type Sequence, activate, addUp, at, concat, map } from "./vectors.js";
-
-/** Low-rank adapters of the layer that owns them: what is added to a projection of that name, or nothing. */
-export type Adapt = (side: string, inputs: Sequence, projected: Sequence) => Promise<Sequence>;
 
 export function adaptersOf({ extras }: Layer, parameters: Parameters): Adapt {
   return async (side, inputs, projected) => {

@@ -1,9 +1,8 @@
 import type { Attention, Norm } from "../../src/model/types.js";
-import type { Adapt } from "./aside.js";
 import { rotate } from "./rotate.js";
 import { seesBlock, seesGlobalWindow, seesStride } from "./patterns.js";
 import { choose } from "./indexer.js";
-import { type Parameters, runNorm } from "./parameters.js";
+import { type Adapt, type Parameters, runNorm } from "./parameters.js";
 import {
   type Linear,
   type Sequence,
@@ -44,7 +43,8 @@ export async function runAttention(
   const turn = (vector: Vector, position: number, count: number): Vector[] =>
     split(vector, count).map((head) => rotate(head, position, mixer.rotary));
   const prepare = async (side: "query" | "key", count: number): Promise<Vector[][]> => {
-    const projected = await project(side, side === "key" ? source : inputs, widthOf(side), count * keyDim);
+    const from = filteredInputs ?? (side === "key" ? source : inputs);
+    const projected = await project(side, from, widthOf(side), count * keyDim);
     if (mixer.queryKeyNorm === "none") return projected.map((x, position) => turn(x, position, count));
     const perHead = mixer.queryKeyNorm === "per-head" || mixer.queryKeyNorm === "each-head";
     const width = perHead ? keyDim : count * keyDim;
@@ -65,6 +65,8 @@ export async function runAttention(
     );
     return normed.map((parts, position) => turn(concat(parts), position, count));
   };
+  const filteredInputs =
+    mixer.filter === undefined ? null : await filtered(inputs, mixer.filter.width, norm, hidden, parameters);
   const queries = await prepare("query", heads);
   const kept = parameters.kept.keysAndValues;
   if (mixer.keyValue !== "shared") {
@@ -114,6 +116,33 @@ export async function runAttention(
     ),
   );
   return project("output", await gate(mixed, inputs, mixer, hidden, parameters), heads * valueDim, hidden);
+}
+
+/** Each token with the one before, twice, through a narrower width (Yuan 2's `LocalizedFiltering`). */
+async function filtered(
+  inputs: Sequence,
+  width: number,
+  norm: Norm,
+  hidden: number,
+  parameters: Parameters,
+): Promise<Sequence> {
+  const pass = async (x: Sequence, name: string, from: number, to: number): Promise<Sequence> => {
+    const weights = {
+      weight: await parameters.matrix(`${name}.weight`, to, 2 * from),
+      bias: await parameters.vector(`${name}.bias`, to, "bias"),
+    };
+    return x.map((own, t) => linear(concat([x[t - 1] ?? new Float64Array(from), own]), weights));
+  };
+  const up = await pass(await pass(inputs, "filter_down", hidden, width), "filter_up", width, hidden);
+  const scale = await parameters.vector("filter_norm.weight", hidden, norm.offset ? "zero" : "one");
+  return up.map((x, t) =>
+    rmsNorm(
+      map(x, (value, i) => value + at(inputs[t], i)),
+      scale,
+      norm.epsilon,
+      norm.offset,
+    ),
+  );
 }
 
 /** An RMS norm without weights. */

@@ -70,7 +70,7 @@ export async function runLayer(
   });
   const scales = await extra("layer_scales");
   const postNorm = await extra("post_mlp_norm");
-  const streams = streamsIn(layer.extras);
+  const count = streamsIn(layer.extras);
   let predicted: Vector[][] = [];
   /** What leaves a branch before it is added. */
   const leaving = (name: string, branch: Sequence): Sequence => {
@@ -127,9 +127,9 @@ export async function runLayer(
         result = addUp(result, await norm("post", await together(result)));
         break;
       case "sandwich":
-        if (streams > 1 && name === "mixer.") {
-          predicted = await predict(result, streams, hidden, extras);
-          const active = predicted.map((parts) => parts[0] ?? new Float64Array(hidden));
+        if (count > 1 && name === "mixer.") {
+          predicted = await predict(result, count, hidden, extras);
+          const active = predicted.map(([first]) => first ?? new Float64Array(hidden));
           const normed = await norm("pre", active);
           const rank = layer.extras?.linears?.find(({ name: found }) => found === "laurel_left")?.outWidth ?? 0;
           const beside = await laurel(normed, rank, hidden, extras);
@@ -169,7 +169,7 @@ export async function runLayer(
       await pass("ffns.", ffns);
       break;
   }
-  if (streams === 1) return addUp(result, await ownInput(result, layer, hidden, extras, index));
+  if (count === 1) return addUp(result, await ownInput(result, layer, hidden, extras, index));
   const [first, ...others] = turned(await follow(predicted, result, hidden, extras));
   const scaled = await extra("altup_output_scale");
   const given = (first ?? []).map((x) => (scaled === null ? x : map(x, (value, d) => value * at(scaled, d))));

@@ -28,6 +28,9 @@ interface Kept {
   perLayer: Sequence;
 }
 
+/** A projection of that name with what low-rank adapters add to it, or without. */
+export type Adapt = (side: string, inputs: Sequence, projected: Sequence) => Promise<Sequence>;
+
 /** Reads parameters by name, below a prefix. */
 export class Parameters {
   constructor(

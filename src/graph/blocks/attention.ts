@@ -2,6 +2,7 @@ import { Expression, b, ceilDivide, m, min, n } from "../../math/expression.js";
 import type { Attention, Norm } from "../../model/types.js";
 import type { ModuleBuilder } from "../module.js";
 import type { AttentionShape } from "../types.js";
+import { addFilter } from "./filter.js";
 import { addIndexer } from "./indexer.js";
 import { addScoresAndMix } from "./naive.js";
 
@@ -26,6 +27,7 @@ export function addAttention(module: ModuleBuilder, input: string, mixer: Attent
       ? module.linear(side, input, sourceWidth / (mixer.groups?.[side] ?? 1), width, { bias, tokens: sourceTokens })
       : weightsOnly(module, mixer, side, sourceWidth, width, bias, sourceTokens);
 
+  if (mixer.filter !== undefined) addFilter(module, input, inWidth, mixer.filter.width);
   const experts = mixer.projectionExperts;
   const rank = mixer.queryRank;
   let query =

@@ -186,18 +186,7 @@ const readYuan: Reader = (config) => {
   );
   const hidden = config.size("hidden_size");
   if (hidden % 2 !== 0) throw config.bad("hidden_size", hidden, "expected an even number: filters halve it");
-  const half = hidden / 2;
-  return readDense(config, {
-    layer: {
-      extras: {
-        linears: [
-          { name: "filter_down", inWidth: 2 * hidden, outWidth: half, bias: true },
-          { name: "filter_up", inWidth: 2 * half, outWidth: hidden, bias: true },
-        ],
-        weights: [{ name: "filter_norm", shape: [hidden] }],
-      },
-    },
-  });
+  return readDense(config, { attention: { filter: { width: hidden / 2 } } });
 };
 
 /** Phi-3-small: biases everywhere, a gated GELU network; every second layer attends to blocks only. */

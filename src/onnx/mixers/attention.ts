@@ -14,6 +14,7 @@ import { addChosenAttention } from "./chosen-attention.js";
 import { addCrossAttention } from "./cross-attention.js";
 import { addIndexer } from "./indexer.js";
 import { addDisentangledAttention } from "./disentangled.js";
+import { addFilter } from "./filter.js";
 import { addHeadNorm } from "./head-norm.js";
 import { addBiasedAttention } from "./relative-positions.js";
 import { addStridedAttention } from "./strided-attention.js";
@@ -25,8 +26,9 @@ const headGranule = 8;
 
 /** What the lowering by operators does not know: those modules are lowered here as a whole. */
 export function isPlainAttention(mixer: Attention): boolean {
-  const { span, sinks, gate, keyValue, indexer, relativePositions, valueNorm, queryKeyNorm, keyDim, valueDim } = mixer;
-  const special = [sinks, gate, keyValue, indexer, relativePositions, valueNorm].some(
+  const { span, sinks, gate, keyValue, indexer, relativePositions, valueNorm, filter, queryKeyNorm, keyDim, valueDim } =
+    mixer;
+  const special = [sinks, gate, keyValue, indexer, relativePositions, valueNorm, filter].some(
     (value) => value !== undefined && value !== false,
   );
   const fits = keyDim === valueDim && keyDim % headGranule === 0;
@@ -51,7 +53,7 @@ export function addWholeAttention(e: Emitter, input: string, mixer: Attention, a
   const { groups } = mixer;
   let [query = "", key = "", value = ""] =
     groups === undefined
-      ? (projectAround(e, widths) ?? e.split(e.linears(sides, input), widths))
+      ? projectedFrom(e, input, mixer, sides, widths, norm)
       : (["query", "key", "value"] as const).map((side) => e.grouped(side, input, groups[side]));
   const spans = convolvesSpans(e) ? addSpanConvolution(e, input, query, mixer) : null;
   if (mixer.keyValue === "key-is-value") value = key;
@@ -110,6 +112,22 @@ export function addWholeAttention(e: Emitter, input: string, mixer: Attention, a
           ? addCached(e, [query, key, value], e.scope.cache(e.local("cache"), { kind: "all" }, "new"), attention)
           : addBlockedAttention(e, { query, ...append(e, key, value, mixer, span) }, attention);
   return finish(mixed);
+}
+
+/** Queries, keys and values of one input, or queries and keys of another than values. */
+function projectedFrom(
+  e: Emitter,
+  input: string,
+  { filter }: Attention,
+  sides: readonly string[],
+  widths: readonly number[],
+  norm: Norm,
+): string[] {
+  const around = projectAround(e, widths);
+  if (around !== null) return around;
+  if (filter === undefined) return e.split(e.linears(sides, input), widths);
+  const both = e.split(e.linears(["query", "key"], addFilter(e, input, norm)), widths.slice(0, 2));
+  return [...both, e.linear("value", input)];
 }
 
 /** Attention over the keys and values that an earlier layer with the same span has: queries alone are projected here. */

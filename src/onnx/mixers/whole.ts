@@ -67,6 +67,7 @@ const lowerings: { readonly [K in Kind]?: Whole<K> } = {
       "sharedQueryKey",
       "inputWidth",
       "valueNorm",
+      "filter",
     ],
   },
   compressed: {
