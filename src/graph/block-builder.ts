@@ -19,8 +19,8 @@ export class BlockBuilder {
     return name;
   }
 
-  weight(name: string, shape: readonly number[], dtype: Dtype, init: Weight["init"]): string {
-    this.weights.set(name, { shape, dtype, init });
+  weight(name: string, shape: readonly number[], dtype: Dtype, init: Weight["init"], firstRow?: number): string {
+    this.weights.set(name, { shape, dtype, init, ...(firstRow === undefined ? {} : { firstRow }) });
     return name;
   }
 

@@ -193,13 +193,14 @@ function embeddingBlock(model: ModelDescription, around: Surroundings): Block {
     tableWidth: number,
     output: string,
     lookups = 1,
+    firstRow?: number,
   ): string =>
     block.add({
       kind: "embed",
       name,
       part: "embedding",
       ids: "ids",
-      table: block.weight(table, [tableRows, tableWidth], model.dtypes.weights, "matrix"),
+      table: block.weight(table, [tableRows, tableWidth], model.dtypes.weights, "matrix", firstRow),
       output: block.value(output, [b, n, Expression.constant(lookups * tableWidth)], activations),
     });
   let stream = lookUp("embed", "table", rows, width, "embedded");
@@ -211,6 +212,7 @@ function embeddingBlock(model: ModelDescription, around: Surroundings): Block {
       table.width,
       `${table.name}.embedded`,
       table.lookups,
+      table.firstRow,
     );
     if (table.width === width && table.lookups === undefined)
       stream = module.elementwise(`${table.name}.added`, "add", [stream, found]);

@@ -49,8 +49,8 @@ export class ModuleBuilder {
     return this.block.value(this.name(local), this.shape(width, tokens), this.around.dtypes.activations);
   }
 
-  weight(local: string, shape: readonly number[], init: Weight["init"] = "matrix"): string {
-    return this.block.weight(this.name(local), shape, this.around.dtypes.weights, init);
+  weight(local: string, shape: readonly number[], init: Weight["init"] = "matrix", firstRow?: number): string {
+    return this.block.weight(this.name(local), shape, this.around.dtypes.weights, init, firstRow);
   }
 
   add(operator: Operator): string {

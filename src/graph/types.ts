@@ -20,6 +20,8 @@ export interface Weight {
   readonly operands?: Dtype;
   /** How synthetic values are drawn: a matrix with the fan-in's scale, ones (norms), or small noise (biases). */
   readonly init: "matrix" | "one" | "zero" | "bias";
+  /** Of a table of positions: the row that the first one has; 0 where absent. */
+  readonly firstRow?: number;
 }
 
 /** Keys and values kept across steps. */

@@ -115,6 +115,8 @@ export interface ExtraLinear {
 export interface ExtraWeight {
   readonly name: string;
   readonly shape: readonly number[];
+  /** Of a table of positions: the row that the first one has (BART: 2); 0 where absent. */
+  readonly firstRow?: number;
 }
 
 /** A convolution over positions: the stem of a sound encoder. */
@@ -157,6 +159,8 @@ export interface Extras {
     readonly dilation?: number;
   }[];
   readonly weights?: readonly ExtraWeight[];
+  /** Sines and cosines of its position, counted from `first`, are added to each token (M2M-100, Pegasus-X). */
+  readonly sinusoids?: { readonly first: number };
 }
 
 /**
@@ -226,6 +230,8 @@ export interface ExtraTable {
   readonly width: number;
   /** Rows that are looked up per token; one where absent. */
   readonly lookups?: number;
+  /** Of a table of positions: the row that the first one has (OPT: 2); 0 where absent. */
+  readonly firstRow?: number;
 }
 
 export interface Embedding {

@@ -1,4 +1,5 @@
 import type { EmbedOperator } from "../graph/types.js";
+import type { Emitter } from "./emitter.js";
 import { perLayerInputs } from "./layer-extras.js";
 import { int } from "./proto.js";
 import { type Scope, inputNames } from "./scope.js";
@@ -26,8 +27,9 @@ function lookUp(operator: EmbedOperator, scope: Scope): string {
 
 /** Rows of a table of positions for every token of `stream`, [b, n, …]. @returns [1, n, width] */
 export function lookUpPositions(output: string, stream: string, table: string, scope: Scope): string {
-  const rows = scope.weight(table).weight.shape[0] ?? 1;
-  return scope.builder.node(output, "Gather", [scope.parameter(table), positions(output, stream, rows, scope)]);
+  const { shape, firstRow = 0 } = scope.weight(table).weight;
+  const places = positions(output, stream, { rows: shape[0] ?? 1, first: firstRow }, scope);
+  return scope.builder.node(output, "Gather", [scope.parameter(table), places]);
 }
 
 /**
@@ -37,7 +39,7 @@ export function lookUpPositions(output: string, stream: string, table: string, s
 export function lookUpAxial(output: string, stream: string, tables: readonly [string, string], scope: Scope): string {
   const { builder } = scope;
   const [rows = 1, columns = 1] = tables.map((table) => scope.weight(table).weight.shape[0]);
-  const places = positions(output, stream, rows * columns, scope);
+  const places = positions(output, stream, { rows: rows * columns, first: 0 }, scope);
   const parts = (["Div", "Mod"] as const).map((op, side) => {
     const index = builder.node(`${output}.index.${side}`, op, [places, builder.integers([columns])]);
     return builder.node(`${output}.part.${side}`, "Gather", [scope.parameter(tables[side] ?? ""), index]);
@@ -45,8 +47,29 @@ export function lookUpAxial(output: string, stream: string, tables: readonly [st
   return builder.node(output, "Concat", parts, { attributes: { axis: int(2) } });
 }
 
-/** Positions c … c + n − 1, [1, n]. Beyond the table they stay at its end: the times hold, the answers would not. */
-function positions(name: string, tokens: string, rows: number, { builder }: Scope): string {
+/**
+ * Sines of every token's position times frequencies from 1 to 1/10000, then the cosines (arXiv:1706.03762, as fairseq and
+ * transformers' M2M-100 order them). @returns [1, n, width]
+ */
+export function addSinusoids(e: Emitter, stream: string, width: number, first: number): string {
+  const { builder } = e.scope;
+  const half = Math.floor(width / 2);
+  const places = positions(e.fresh("sinusoids"), stream, { rows: 2 ** 53, first }, e.scope);
+  const rates = Array.from({ length: half }, (_, i) => 10_000 ** (-i / Math.max(1, half - 1)));
+  const angles = e.multiply(e.node("Unsqueeze", [e.toFloat(places), e.list([2])]), builder.floats(rates));
+  return e.concat([e.node("Sin", [angles]), e.node("Cos", [angles])], 2);
+}
+
+/**
+ * Positions c … c + n − 1, counted from `first`, [1, n]. Beyond the table they stay at its end: the times hold, the answers
+ * would not.
+ */
+function positions(
+  name: string,
+  tokens: string,
+  { rows, first }: { readonly rows: number; readonly first: number },
+  { builder }: Scope,
+): string {
   const depth = builder.input(inputNames.depth, "int64", [1]);
   const count = builder.node(`${name}.count`, "Shape", [tokens], { attributes: { start: int(1), end: int(2) } });
   const fresh = builder.node(`${name}.fresh`, "Range", [
@@ -54,7 +77,8 @@ function positions(name: string, tokens: string, rows: number, { builder }: Scop
     builder.node(`${name}.n`, "Squeeze", [count]),
     builder.integer(1),
   ]);
-  const all = builder.node(`${name}.positions`, "Add", [fresh, depth]);
+  const start = first === 0 ? depth : builder.node(`${name}.start`, "Add", [depth, builder.integers([first])]);
+  const all = builder.node(`${name}.positions`, "Add", [fresh, start]);
   const inside = builder.node(`${name}.inside`, "Min", [all, builder.integers([rows - 1])]);
   return builder.node(`${name}.row`, "Unsqueeze", [inside, builder.integers([0])]);
 }

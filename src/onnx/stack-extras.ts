@@ -4,7 +4,7 @@ import { addLinear } from "./linear.js";
 import { placesTable } from "./mixers/disentangled.js";
 import { openAlternating } from "./alternating.js";
 import { joinNeighbours } from "./bottleneck.js";
-import { lookUpAxial, lookUpPositions } from "./embed.js";
+import { addSinusoids, lookUpAxial, lookUpPositions } from "./embed.js";
 import { extrasEmitter, leavePerLayerInputs, withoutRead } from "./layer-extras.js";
 import { float, int } from "./proto.js";
 import { openReversible } from "./reversible.js";
@@ -51,15 +51,21 @@ const unused = /^(mask|mask_token|sinusoids|unused_\w+|global_projections|global
 /** What of a layer's extras running it would need and cannot do. */
 export function strangeExtras({ weights = [], ...others }: Extras): string[] {
   return [
-    ...Object.entries(others).flatMap(([name, list]: [string, readonly unknown[]]) =>
-      list.length === 0 ? [] : [name],
+    ...Object.entries(others).flatMap(([name, list]: [string, unknown]) =>
+      Array.isArray(list) && list.length === 0 ? [] : [name],
     ),
     ...weights.flatMap(({ name }) => (unused.test(name) ? [] : [name])),
   ];
 }
 
 /** The same of what stands in front of a stack. */
-export function strangeStackExtras({ weights = [], linears = [], convolutions: _stem, ...others }: Extras): string[] {
+export function strangeStackExtras({
+  weights = [],
+  linears = [],
+  convolutions: _stem,
+  sinusoids: _positions,
+  ...others
+}: Extras): string[] {
   const known: readonly string[] = runnable;
   return strangeExtras({
     ...others,
@@ -129,6 +135,12 @@ export function lowerStackExtras(stream: string, block: Block, scope: Scope): st
   if (scope.hasWeight(local("positions"))) {
     const rows = lookUpPositions(scope.fresh("positions"), result, local("positions"), scope);
     result = builder.node(scope.fresh("placed"), "Add", [result, rows]);
+  }
+  const sinusoids = block.operators.find((operator) => operator.name === local("sinusoids"));
+  if (sinusoids?.kind === "elementwise") {
+    const e = extrasEmitter(scope);
+    const width = scope.width(sinusoids.output);
+    result = e.add(result, addSinusoids(e, result, width, sinusoids.parameter ?? 0));
   }
   if (scope.hasWeight(local("positions0"))) {
     const [rows, columns] = [local("positions0"), local("positions1")] as const;

@@ -127,7 +127,7 @@ function withHidden(model: ModelDescription, wanted: number): ModelDescription {
     tables.some(({ name }) => name === "positions0") ||
     products.some(({ name }) => name !== "streams_mixed") ||
     linears.some(({ name }) => !scaledLinears.test(name)) ||
-    Object.values(others).some((list: readonly unknown[]) => list.length > 0);
+    Object.values(others).some((list: unknown) => Array.isArray(list) && list.length > 0);
   const unknown =
     fixed(model.extras) ||
     model.stacks.some(
@@ -151,7 +151,8 @@ function withHidden(model: ModelDescription, wanted: number): ModelDescription {
       inWidth: own(linear.inWidth),
       outWidth: own(linear.outWidth),
     }));
-    const weights = extras.weights?.map(({ name, shape }) => ({
+    const weights = extras.weights?.map(({ name, shape, ...more }) => ({
+      ...more,
       name,
       shape: shape.map((size, axis) =>
         size === model.hiddenSize && !(axis === 0 && name === "positions") ? wanted : size,

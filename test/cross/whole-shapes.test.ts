@@ -59,6 +59,7 @@ describe.each([
   ["BERT: learned positions, segments, norms after the residual, a transform before the logits", real("bert", 128, 2)],
   ["ModernBERT: rotary positions, norms before, one without, windows that look both ways", real("modernbert", 128, 4)],
   ["ALBERT: one set of weights for all layers, a narrow embedding", real("albert", 128, 3)],
+  ["RoBERTa: positions behind the padding's", tiny("roberta", { max_position_embeddings: 30 })],
   ["MPNet: one table of relative positions", tiny("mpnet")],
   ["RoFormer: rotary positions", tiny("roformer")],
   [
@@ -150,6 +151,7 @@ function manyPlaces(): ModelDescription {
 describe("decoders of other shapes", () => {
   test.each([
     ["GPT-2: learned positions that go on from the cache", real("gpt2", 128, 2)],
+    ["OPT: positions that begin at the third row", tiny("opt", { ffn_dim: 48, word_embed_proj_dim: 32 })],
     ["one cache for two layers", parseVariant("share-kv").apply(smallModel({ ...small, name: "cla" }))],
     [
       "one cache for three, two KV heads",

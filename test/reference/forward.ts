@@ -138,7 +138,7 @@ async function embed(model: ModelDescription, parameters: Parameters, ids: reado
   let stream: Sequence = ids.map((id) => row(table, width, id));
   const neighbours = model.extras?.linears?.find(({ name }) => name === "neighbours");
   if (neighbours !== undefined) return joinNeighbours(stream, model, parameters);
-  for (const { name, rows: count, width: own } of tables) {
+  for (const { name, rows: count, width: own, firstRow = 0 } of tables) {
     const extra = await parameters.matrix(`embedding.${name}`, count, own);
     if (name === "per_layer") {
       parameters.kept.perLayer = ids.map((id) => row(extra, own, id));
@@ -146,7 +146,7 @@ async function embed(model: ModelDescription, parameters: Parameters, ids: reado
     }
     stream = addUp(
       stream,
-      ids.map((_, position) => row(extra, width, name === "positions" ? position : 0)),
+      ids.map((_, position) => row(extra, width, name === "positions" ? position + firstRow : 0)),
     );
   }
   if (norm !== undefined) stream = await runNorm(stream, norm, width, parameters.within("embedding.position.norm."));
@@ -238,6 +238,15 @@ async function runPerLayer(stream: Sequence, { extras, hiddenSize }: ModelDescri
   });
 }
 
+/** Sines of a position times frequencies from 1 to 1/10000, then the cosines (transformers, models/m2m_100). */
+function sinusoid(position: number, width: number): Float64Array {
+  const half = width / 2;
+  return Float64Array.from({ length: width }, (_, i) => {
+    const angle = position * Math.exp((-Math.log(10_000) * (i % half)) / (half - 1));
+    return i < half ? Math.sin(angle) : Math.cos(angle);
+  });
+}
+
 /** Positions of the stack's own, and a norm behind them: its weight, then its bias. */
 async function runStackExtras(stream: Sequence, { extras }: Stack, parameters: Parameters): Promise<Sequence> {
   const tokens = async (name: string): Promise<Sequence> => {
@@ -258,10 +267,15 @@ async function runStackExtras(stream: Sequence, { extras }: Stack, parameters: P
     };
     result = result.map((x) => linear(x, projection));
   }
-  for (const { name, shape } of extras?.weights ?? []) {
+  if (extras?.sinusoids !== undefined) {
+    const { first } = extras.sinusoids;
+    result = result.map((x, i) => addUp([x], [sinusoid(i + first, x.length)])[0] ?? x);
+  }
+  for (const { name, shape, firstRow = 0 } of extras?.weights ?? []) {
     const width = shape.at(-1) ?? 0;
     const weight = await parameters.read(name, shape, "bias");
-    if (name === "positions") result = result.map((x, i) => map(x, (value, j) => value + at(weight, i * width + j)));
+    if (name === "positions")
+      result = result.map((x, i) => map(x, (value, j) => value + at(weight, (i + firstRow) * width + j)));
     if (name === "positions0") {
       const columns = extras?.weights?.find((own) => own.name === "positions1")?.shape ?? [];
       const [across = 1, depth = 1] = columns;

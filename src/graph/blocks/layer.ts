@@ -144,6 +144,9 @@ function positionsOf({ positions }: ExtraConvolution, tokens: Expression): Expre
     : tokens.times(positions.each).plus(positions.more);
 }
 
+/** Name of the operator that adds sines and cosines of positions. */
+const sinusoids = "sinusoids";
+
 /** Linear maps and small parameters beside the named parts; each linear map reads `input`. */
 export function addExtras(module: ModuleBuilder, input: string, extras: Extras): string {
   for (const linear of extras.linears ?? []) {
@@ -161,6 +164,12 @@ export function addExtras(module: ModuleBuilder, input: string, extras: Extras):
     module.convolution(name, input, width, kernel, bias, dilation);
   }
   for (const convolution of extras.convolutions ?? []) addStem(module, input, convolution);
+  const placed =
+    extras.sinusoids === undefined ? input : module.elementwise(sinusoids, "add", [input], extras.sinusoids.first);
   const weights = Object.fromEntries((extras.weights ?? []).map(({ name, shape }) => [name, shape]));
-  return Object.keys(weights).length === 0 ? input : module.weighted("weights", input, weights);
+  const result = Object.keys(weights).length === 0 ? placed : module.weighted("weights", placed, weights);
+  for (const { name, shape, firstRow } of extras.weights ?? []) {
+    if (firstRow !== undefined) module.weight(name, shape, "bias", firstRow);
+  }
+  return result;
 }

@@ -4,6 +4,7 @@ import type {
   ExtraConvolution,
   ExtraProduct,
   ExtraWeight,
+  Extras,
   Ffn,
   Head,
   Layer,
@@ -24,6 +25,8 @@ interface BartTraits {
   readonly placement: Layer["normPlacement"];
   /** Rows of each half's table of learned positions; null where sinusoids are worked out. */
   readonly positions: number | null;
+  /** The row, or the number, of the first position: 2 where those before stand for padding. */
+  readonly firstPosition?: number;
   readonly embeddingNorm: boolean;
   readonly finalNorm: boolean;
   readonly keyBias: boolean;
@@ -97,7 +100,7 @@ function readBart(config: ConfigReader, traits: BartTraits): ReaderResult {
     ...(weights.length === 0 ? {} : { extras: { weights, ...(products.length === 0 ? {} : { products }) } }),
   });
   const positions = (rows: number | null, norms: boolean): ExtraWeight[] => [
-    ...(rows === null ? [] : [{ name: "positions", shape: [rows, hidden] }]),
+    ...(rows === null ? [] : [{ name: "positions", shape: [rows, hidden], ...firstRowOf(traits) }]),
     ...(norms ? [{ name: "embedding_norm", shape: [2, hidden] }] : []),
   ];
   const decoderStack: Stack = {
@@ -110,7 +113,10 @@ function readBart(config: ConfigReader, traits: BartTraits): ReaderResult {
       ),
     ),
     finalNorm: traits.finalNorm ? norm : null,
-    extras: { weights: positions(targetPositions(config, traits), traits.embeddingNorm) },
+    extras: {
+      weights: positions(targetPositions(config, traits), traits.embeddingNorm),
+      ...sinusoidsOf(targetPositions(config, traits), traits),
+    },
   };
   const head: Head = {
     kind: purposeOf(config) === "bare" ? "none" : "lm",
@@ -149,9 +155,18 @@ function readBart(config: ConfigReader, traits: BartTraits): ReaderResult {
     extras: {
       weights: traits.encoder?.weights ?? positions(traits.positions, traits.embeddingNorm),
       convolutions: traits.encoder?.convolutions ?? [],
+      ...((traits.encoder?.convolutions ?? []).length > 0 ? {} : sinusoidsOf(traits.positions, traits)),
     },
   };
   return { ...result, stacks: [encoderStack, decoderStack] };
+}
+
+function firstRowOf({ firstPosition }: BartTraits): Pick<ExtraWeight, "firstRow"> {
+  return firstPosition === undefined ? {} : { firstRow: firstPosition };
+}
+
+function sinusoidsOf(rows: number | null, { firstPosition = 0 }: BartTraits): Pick<Extras, "sinusoids"> {
+  return rows === null ? { sinusoids: { first: firstPosition } } : {};
 }
 
 function targetPositions(config: ConfigReader, traits: BartTraits): number | null {
@@ -191,7 +206,7 @@ const readNllbMoe: Reader = (config) => {
   config.ignore("batch_prioritized_routing", "expert_capacity", "moe_eval_capacity_token_fraction", "router_dtype");
   config.ignore("moe_token_dropout", "normalize_router_prob_before_dropping", "router_ignore_padding_tokens");
   config.ignore("second_expert_policy");
-  const result = readBart(config, { ...bart, placement: "pre", finalNorm: true });
+  const result = readBart(config, { ...bart, placement: "pre", finalNorm: true, firstPosition: 2 });
   return {
     ...result,
     stacks: result.stacks.map((stack) => ({
@@ -283,7 +298,7 @@ const readFsmt: Reader = (config) => {
   const target = config.read("tgt_vocab_size", tokenCount);
   const rows = positionRows(config) + 2;
   config.ignore("langs", "src_vocab_size", "tgt_vocab_size");
-  const result = readBart(config.with({ vocab_size: target }), { ...bart, positions: rows });
+  const result = readBart(config.with({ vocab_size: target }), { ...bart, positions: rows, firstPosition: 2 });
   const table = { name: "source_embedding", shape: [source, result.hiddenSize] };
   const tied = config.raw("tie_word_embeddings") !== false && config.flag("tie_word_embeddings");
   return {
@@ -298,12 +313,14 @@ const readFsmt: Reader = (config) => {
 };
 
 export const bartReaders: Readonly<Record<string, Reader>> = {
-  bart: (config) => readBart(config, { ...bart, positions: positionRows(config) + 2, embeddingNorm: true }),
+  bart: (config) =>
+    readBart(config, { ...bart, positions: positionRows(config) + 2, firstPosition: 2, embeddingNorm: true }),
   mbart: (config) =>
     readBart(config, {
       ...bart,
       placement: "pre",
       positions: positionRows(config) + 2,
+      firstPosition: 2,
       embeddingNorm: true,
       finalNorm: true,
     }),
@@ -312,11 +329,12 @@ export const bartReaders: Readonly<Record<string, Reader>> = {
     config.ignore("prompt_length", "prompt_mid_dim");
     if (config.flag("use_prompt"))
       throw config.bad("use_prompt", true, "only false is understood: prompts are not read");
-    return readBart(config, { ...bart, positions: positionRows(config) + 2, embeddingNorm: true });
+    return readBart(config, { ...bart, positions: positionRows(config) + 2, firstPosition: 2, embeddingNorm: true });
   },
-  plbart: (config) => readBart(config, { ...bart, positions: positionRows(config) + 2, embeddingNorm: true }),
+  plbart: (config) =>
+    readBart(config, { ...bart, positions: positionRows(config) + 2, firstPosition: 2, embeddingNorm: true }),
   "blenderbot-small": (config) => readBart(config, { ...bart, positions: positionRows(config), embeddingNorm: true }),
-  m2m_100: (config) => readBart(config, { ...bart, placement: "pre", finalNorm: true }),
+  m2m_100: (config) => readBart(config, { ...bart, placement: "pre", finalNorm: true, firstPosition: 2 }),
   marian: (config) => readBart(config, { ...bart, positions: positionRows(config) }),
   pegasus: (config) =>
     readBart(config, { ...bart, placement: "pre", positions: positionRows(config), finalNorm: true }),

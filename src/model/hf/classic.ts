@@ -169,7 +169,7 @@ const readOpt: Reader = (config) => {
     embedding: {
       ...result.embedding,
       width,
-      tables: [{ name: "positions", rows: positions, width: hiddenSize }],
+      tables: [{ name: "positions", rows: positions, width: hiddenSize, firstRow: 2 }],
       ...(narrow ? { projection: { bias: false } } : {}),
     },
     head: { ...result.head, ...(narrow ? { transform: { width, bias: false, norm: null } } : {}) },

@@ -83,6 +83,8 @@ interface BertTraits {
   readonly attention: (plain: Attention, index: number) => Attention;
   /** Rows that the table of positions has beyond max_position_embeddings. */
   readonly positionOffset: number;
+  /** Row of the first position. */
+  readonly firstRow: number;
   /** Heads, where the config names none. */
   readonly heads: number;
 }
@@ -113,6 +115,7 @@ export function readBertLike(config: ConfigReader, differences: Partial<BertTrai
       name: "positions",
       rows: config.read("max_position_embeddings", tokenCount) + (differences.positionOffset ?? 0),
       width,
+      ...(differences.firstRow === undefined ? {} : { firstRow: differences.firstRow }),
     });
   if (wanted.includes("types") && types > 0) tables.push({ name: "types", rows: types, width });
   config.ignore(
@@ -169,6 +172,9 @@ function readJinaBert(config: ConfigReader, form: string): ReaderResult {
     layer: () => ({ ffns: [ffn], extras: { weights: [{ name: "ffn_bias", shape: [hidden] }] } }),
   });
 }
+
+/** models/roberta and its kin: positions stand behind the padding's, whose token is 1. */
+const readRoberta: Reader = (config) => readBertLike(config, { firstRow: 2 });
 
 /** models/ernie: BERT with optional task types. */
 const readErnie: Reader = (config) => {
@@ -229,9 +235,9 @@ const readAlbert: Reader = (config) => {
 
 export const encoderReaders: Readonly<Record<string, Reader>> = {
   bert: readBert,
-  roberta: (config) => readBertLike(config),
-  "xlm-roberta": (config) => readBertLike(config),
-  camembert: (config) => readBertLike(config),
+  roberta: readRoberta,
+  "xlm-roberta": readRoberta,
+  camembert: readRoberta,
   ernie: readErnie,
   distilbert: readDistilBert,
   electra: readElectra,
