@@ -94,6 +94,13 @@ export interface Attention {
    * (Yuan 2, arXiv:2311.15786).
    */
   readonly filter?: { readonly width: number };
+  /**
+   * So many tokens of the stack's own (its extra `global_tokens`) are seen by all and see all; what they cost stands in the
+   * layer's extras (Pegasus-X).
+   */
+  readonly globals?: number;
+  /** Chunks begin half a chunk earlier. */
+  readonly staggered?: true;
   /** Each head's values are RMS normed, without weights (Gemma 3n and 4). */
   readonly valueNorm?: true;
   /** A learned score per head that takes part in the softmax (gpt-oss). */

@@ -4,6 +4,7 @@ import { enterBottleneck, isBottleneck, leaveBottleneck } from "./bottleneck.js"
 import { addLaurel, aroundOwnInput, correct } from "./alternating.js";
 import { Emitter } from "./emitter.js";
 import { isPooling, isUnpooling, pool, unpool } from "./pooled-stacks.js";
+import { hasGlobals, passGlobals } from "./mixers/global-tokens.js";
 import { int } from "./proto.js";
 import { besideNothing, closeReversible, isReversible } from "./reversible.js";
 import type { Scope } from "./scope.js";
@@ -12,11 +13,27 @@ import { writeStreams } from "./streams.js";
 /** Name under which the embedding leaves an input of every layer's own (Gemma 4), [b, n, layers·width]. */
 export const perLayerInputs = "per_layer";
 
+/** What global tokens do in each layer, and tokens with them. */
+const ofGlobals = [
+  "global_query",
+  "global_key",
+  "global_value",
+  "global_output",
+  "global_up",
+  "global_down",
+  "global_scores",
+  "global_mix",
+  "tokens_to_global",
+  "tokens_from_global",
+  "global_to_tokens",
+  "global_from_tokens",
+] as const;
+
 /**
  * What of a layer's extras has a place in its arithmetic, by family: RWKV's norm of the embeddings, scales of what leaves
  * a branch (DINOv2), a norm of it (A.X K1), the numbers of a learned activation (Apertus), inputs of each layer's own and
  * the norms around experts (Gemma 4), several streams (DeepSeek-V4), convolutions beside attention (ConvBERT),
- * what a layer before made beside the stream and adapters of it (Zamba), streams that alternate (Gemma 3n), bottlenecks (MobileBERT).
+ * what a layer before made beside the stream and adapters of it (Zamba), streams that alternate (Gemma 3n), bottlenecks (MobileBERT), global tokens (Pegasus-X).
  */
 const readByName = {
   weights: [
@@ -30,6 +47,7 @@ const readByName = {
     "expert_norms",
     "stream_scales",
     "kernel_depthwise",
+    "global_norm",
     "into_norms",
     "out_norm",
     "altup_output_scale",
@@ -64,7 +82,7 @@ const readByName = {
     "value_adapter_down",
     "value_adapter_up",
   ],
-  products: ["streams_mixed", "altup_predicted", "kernel_depthwise", "convolution"],
+  products: ["streams_mixed", "altup_predicted", "kernel_depthwise", "convolution", ...ofGlobals],
 } as const;
 
 /** Extras of a layer that its lowering does not read. */
@@ -163,6 +181,11 @@ export function lowerLearnedActivation(input: string, e: Emitter): string {
 /** What a layer does to the stream last: an input of its own, gated by the stream, is projected, normed and added. */
 export function endLayer(made: string, block: Block, e: Emitter, layer: number): string {
   if (isBottleneck(e)) return leaveBottleneck(e, made);
+  if (hasGlobals(e)) {
+    const network = block.modules.find(({ description }) => description.kind === "dense");
+    if (network?.description.kind === "dense") passGlobals(e, network.description, network.norm);
+    return made;
+  }
   const hidden = e.scope.width(block.inputs[0] ?? "");
   const corrected = correct(e, made, hidden);
   const stream = corrected ?? made;

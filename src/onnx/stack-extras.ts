@@ -7,6 +7,7 @@ import { joinNeighbours } from "./bottleneck.js";
 import { addSinusoids, lookUpAxial, lookUpPositions } from "./embed.js";
 import { extrasEmitter, leavePerLayerInputs, withoutRead } from "./layer-extras.js";
 import { float, int } from "./proto.js";
+import { leaveGlobals } from "./mixers/global-tokens.js";
 import { openReversible } from "./reversible.js";
 import type { Scope } from "./scope.js";
 import { isStackExtras, lowerStem, stemNorm, stemOf } from "./stem.js";
@@ -35,6 +36,7 @@ const runnable = [
   "positions0",
   "positions1",
   "final_norm",
+  "global_tokens",
   stemNorm,
 ] as const;
 
@@ -148,6 +150,7 @@ export function lowerStackExtras(stream: string, block: Block, scope: Scope): st
     result = builder.node(scope.fresh("placed"), "Add", [result, found]);
   }
   if (scope.hasWeight(local("final_norm"))) result = openReversible(extrasEmitter(scope), result);
+  if (scope.hasWeight(local("global_tokens"))) leaveGlobals(extrasEmitter(scope), result);
   if (scope.hasWeight(local("registers"))) {
     const count = scope.hasWeight(local("class_token")) ? (scope.weight(local("class_token")).weight.shape[0] ?? 0) : 0;
     const parts = [`${scope.fresh("registers")}.before`, `${scope.fresh("registers")}.after`] as const;

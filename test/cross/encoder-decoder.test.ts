@@ -54,6 +54,10 @@ const models: readonly (readonly [string, ModelDescription])[] = [
   ["M2M100: embeddings times the root of their width", real("m2m_100", bart)],
   ["LED: Longformer's encoder", real("led", { ...bart, attention_window: 8 })],
   ["T5Gemma: halves of two widths, a table of tokens for each", t5gemma()],
+  [
+    "Pegasus-X: blocks of the encoder, staggered in every second layer, and global tokens",
+    real("pegasus_x", { ...bart, num_global_tokens: 3, block_size: 4 }),
+  ],
   ["Pegasus: no norm behind the positions", real("pegasus", bart)],
 ];
 

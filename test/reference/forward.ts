@@ -3,6 +3,7 @@ import type { WeightSource } from "../../src/onnx/weights.js";
 import { closeStreamsOf, openStreamsOf } from "./alternating.js";
 import { joinNeighbours, runBottleneck } from "./bottleneck.js";
 import { adaptersOf, runAside } from "./aside.js";
+import { runWithGlobals } from "./global-tokens.js";
 import { runLayer } from "./layer.js";
 import { joinStreams } from "./streams.js";
 import { Parameters, runNorm } from "./parameters.js";
@@ -63,6 +64,12 @@ export async function referenceLogits(
     if (stack.extras?.weights?.some(({ name }) => name === "final_norm") === true) {
       stream = stream.map((x) => concat([x, x]));
     }
+    const globals = stack.extras?.weights?.find(({ name }) => name === "global_tokens");
+    if (globals !== undefined) {
+      const table = await extras.read("global_tokens", globals.shape, "bias");
+      const rows = Array.from({ length: globals.shape[0] ?? 0 }, (_, place) => row(table, hidden, place));
+      stream = [...rows, ...stream];
+    }
     const layerAt = (layer: Layer, index: number): Parameters =>
       parameters.within(`${own}${layer.weightsOf ?? `layers.${index}`}.`);
     parameters.kept.embedded = stream;
@@ -74,9 +81,10 @@ export async function referenceLogits(
         continue;
       }
       const narrow = layer.extras?.linears?.some(({ name }) => name === "into_attention") === true;
-      const run = narrow ? runBottleneck : runLayer;
+      const run = globals !== undefined ? runWithGlobals : narrow ? runBottleneck : runLayer;
       stream = await run(stream, layer, hidden, layerAt(layer, index), index);
     }
+    stream = stream.slice(globals?.shape[0] ?? 0);
     if (first.length === 0) first = stream;
     if (joined !== undefined) stream = await joinStreams(stream, joined, parameters.within("extras.extra."));
     if (stack === model.stacks.at(-1)) {

@@ -271,7 +271,7 @@ const readPegasusX: Reader = (config) => {
     perSequence: true,
   });
   const perToken = (name: string): ExtraProduct => ({ name, rows, inner: hidden, columns: 1 });
-  config.ignore("stagger_local_blocks");
+  const staggers = flagOr(config, "stagger_local_blocks", true);
   return readBart(config, {
     ...bart,
     placement: "pre",
@@ -279,7 +279,12 @@ const readPegasusX: Reader = (config) => {
     bare: true,
     encoder: { length: encoderLength, weights: [{ name: "global_tokens", shape: [rows, hidden] }], convolutions: [] },
     decoderPositions: null,
-    encoderAttention: () => ({ span: { kind: "chunk", size: block }, referenceBlocks: { block, keys: block } }),
+    encoderAttention: (layer) => ({
+      span: { kind: "chunk", size: block },
+      referenceBlocks: { block, keys: block },
+      globals: rows,
+      ...(staggers && layer % 2 === 1 ? { staggered: true } : {}),
+    }),
     encoderWeights: [{ name: "global_norm", shape: [2, hidden] }],
     encoderProducts: [
       ...["query", "key", "value", "output"].map((part) => perSequence(`global_${part}`, hidden, hidden)),

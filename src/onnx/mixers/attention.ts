@@ -15,6 +15,7 @@ import { addCrossAttention } from "./cross-attention.js";
 import { addIndexer } from "./indexer.js";
 import { addDisentangledAttention } from "./disentangled.js";
 import { addFilter } from "./filter.js";
+import { addGlobalAttention } from "./global-tokens.js";
 import { addHeadNorm } from "./head-norm.js";
 import { addBiasedAttention } from "./relative-positions.js";
 import { addStridedAttention } from "./strided-attention.js";
@@ -41,6 +42,10 @@ export function addWholeAttention(e: Emitter, input: string, mixer: Attention, a
   const { heads, kvHeads, keyDim, valueDim, span } = mixer;
   if (mixer.source === "encoder") return addCrossAttention(e, input, mixer, around);
   if (mixer.keyValue === "shared") return addSharedAttention(e, input, mixer, norm, naive);
+  if (mixer.globals !== undefined) {
+    if (span.kind !== "chunk") throw unsupported(e.name, `no lowering of global tokens beside a ${span.kind} span`);
+    return addGlobalAttention(e, input, mixer, span.size, norm);
+  }
   if (span.kind === "buckets") {
     const query = e.linear("query", input);
     const key = mixer.sharedQueryKey === true ? query : e.linear("key", input);

@@ -68,6 +68,8 @@ const lowerings: { readonly [K in Kind]?: Whole<K> } = {
       "inputWidth",
       "valueNorm",
       "filter",
+      "globals",
+      "staggered",
     ],
   },
   compressed: {
