@@ -99,8 +99,11 @@ function addStack(
     index += 1;
   }
   if (mixing !== null) instances.push({ ...mixing(null), ...role });
+  const last = main && options.head === "last" && model.head.kind === "lm" && stack.kind === "decoder";
+  if (stack.finalNorm === null && last) {
+    instances.push({ block: lastBlock(around), scope: `${own}last`, layer: null, ...role });
+  }
   if (stack.finalNorm !== null) {
-    const last = main && options.head === "last" && model.head.kind === "lm" && stack.kind === "decoder";
     instances.push({ block: finalNormBlock(stack, around, last), scope: `${own}final_norm`, layer: null, ...role });
   }
   return index;
@@ -242,19 +245,27 @@ function extrasBlock(extras: NonNullable<ModelDescription["extras"]>, around: Su
 /** Norms one position each, so the last position may be picked before the norm. */
 function finalNormBlock(stack: Stack, around: Surroundings, last: boolean): Block {
   const block = new BlockBuilder("final_norm");
-  const width = Expression.constant(around.hidden);
-  const input = block.value("x", [b, around.tokens, width], around.dtypes.activations);
-  const kept = last
-    ? block.add({
-        kind: "last",
-        name: "last_position",
-        part: "head",
-        input,
-        output: block.value("last", [b, Expression.one, width], around.dtypes.activations),
-      })
-    : input;
+  const input = block.value("x", [b, around.tokens, Expression.constant(around.hidden)], around.dtypes.activations);
+  const kept = last ? keepLast(block, input, around) : input;
   const module = new ModuleBuilder(block, "", around, "norm");
   return block.build([input], module.normalise("norm", kept, stack.finalNorm ?? around.norm, around.hidden));
+}
+
+/** The last position of a stack without a norm at its end. */
+function lastBlock(around: Surroundings): Block {
+  const block = new BlockBuilder("last");
+  const input = block.value("x", [b, around.tokens, Expression.constant(around.hidden)], around.dtypes.activations);
+  return block.build([input], keepLast(block, input, around));
+}
+
+function keepLast(block: BlockBuilder, input: string, { hidden, dtypes }: Surroundings): string {
+  return block.add({
+    kind: "last",
+    name: "last_position",
+    part: "head",
+    input,
+    output: block.value("last", [b, Expression.one, Expression.constant(hidden)], dtypes.activations),
+  });
 }
 
 /** A projection of one position: the sentence vector of BERT. */

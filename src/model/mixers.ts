@@ -116,6 +116,11 @@ export interface Attention {
    * one key of its own (ProphetNet's predicting streams, arXiv:2001.04063).
    */
   readonly streams?: number;
+  /**
+   * Scores by distance to the key are projected from each query's token (the layer's extra `relative_positions`), a number
+   * per head and bucket; buckets are those of `relativePositions`.
+   */
+  readonly projectedPositions?: { readonly buckets: number; readonly reach: number };
   /** Every query meets every key so often, with different values (differential attention); once where absent. */
   readonly passes?: number;
   /** One softmax over the own sequence and the encoder's output, which the same projections read (T5Gemma 2). */

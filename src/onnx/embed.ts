@@ -1,8 +1,10 @@
 import type { EmbedOperator } from "../graph/types.js";
 import type { Emitter } from "./emitter.js";
-import { perLayerInputs } from "./layer-extras.js";
 import { int } from "./proto.js";
 import { type Scope, inputNames } from "./scope.js";
+
+/** Name under which the embedding leaves an input of every layer's own (Gemma 4), [b, n, layers·width]. */
+export const perLayerInputs = "per_layer";
 
 /**
  * Rows of a table: by the token; by its position for the table `positions`; the first row for `types` (one segment). They are
@@ -25,10 +27,10 @@ function lookUp(operator: EmbedOperator, scope: Scope): string {
   return builder.node(output, "Gather", [table, zeros]);
 }
 
-/** Rows of a table of positions for every token of `stream`, [b, n, …]. @returns [1, n, width] */
-export function lookUpPositions(output: string, stream: string, table: string, scope: Scope): string {
+/** Rows of a table of positions, or of those `ahead`, for every token of `stream`, [b, n, …]. @returns [1, n, width] */
+export function lookUpPositions(output: string, stream: string, table: string, scope: Scope, ahead = 0): string {
   const { shape, firstRow = 0 } = scope.weight(table).weight;
-  const places = positions(output, stream, { rows: shape[0] ?? 1, first: firstRow }, scope);
+  const places = positions(output, stream, { rows: shape[0] ?? 1, first: firstRow + ahead }, scope);
   return scope.builder.node(output, "Gather", [scope.parameter(table), places]);
 }
 

@@ -2,16 +2,28 @@ import type { Block, ElementwiseOperator, Operator } from "../graph/types.js";
 import type { Extras, Layer } from "../model/types.js";
 import { enterBottleneck, isBottleneck, leaveBottleneck } from "./bottleneck.js";
 import { addLaurel, aroundOwnInput, correct } from "./alternating.js";
+import { perLayerInputs } from "./embed.js";
 import { Emitter } from "./emitter.js";
 import { isPooling, isUnpooling, pool, unpool } from "./pooled-stacks.js";
 import { hasGlobals, passGlobals } from "./mixers/global-tokens.js";
+import { closePredicting } from "./mixers/predicting.js";
 import { int } from "./proto.js";
 import { besideNothing, closeReversible, isReversible } from "./reversible.js";
 import type { Scope } from "./scope.js";
 import { writeStreams } from "./streams.js";
 
-/** Name under which the embedding leaves an input of every layer's own (Gemma 4), [b, n, layers·width]. */
-export const perLayerInputs = "per_layer";
+/** What predicting streams do in each layer beside attention. */
+const ofStreams = [
+  "stream_query",
+  "stream_key",
+  "stream_value",
+  "stream_output",
+  "stream_cross_query",
+  "stream_cross_output",
+  "stream_positions",
+  "stream_up",
+  "stream_down",
+] as const;
 
 /** What global tokens do in each layer, and tokens with them. */
 const ofGlobals = [
@@ -33,7 +45,7 @@ const ofGlobals = [
  * What of a layer's extras has a place in its arithmetic, by family: RWKV's norm of the embeddings, scales of what leaves
  * a branch (DINOv2), a norm of it (A.X K1), the numbers of a learned activation (Apertus), inputs of each layer's own and
  * the norms around experts (Gemma 4), several streams (DeepSeek-V4), convolutions beside attention (ConvBERT),
- * what a layer before made beside the stream and adapters of it (Zamba), streams that alternate (Gemma 3n), bottlenecks (MobileBERT), global tokens (Pegasus-X).
+ * what a layer before made beside the stream and adapters of it (Zamba), streams that alternate (Gemma 3n), bottlenecks (MobileBERT), global tokens (Pegasus-X), predicting streams (ProphetNet).
  */
 const readByName = {
   weights: [
@@ -64,6 +76,7 @@ const readByName = {
     "convolved",
     "convolved_out",
     "into",
+    "relative_positions",
     "into_attention",
     "value_rest",
     "out",
@@ -82,7 +95,7 @@ const readByName = {
     "value_adapter_down",
     "value_adapter_up",
   ],
-  products: ["streams_mixed", "altup_predicted", "kernel_depthwise", "convolution", ...ofGlobals],
+  products: ["streams_mixed", "altup_predicted", "kernel_depthwise", "convolution", ...ofGlobals, ...ofStreams],
 } as const;
 
 /** Extras of a layer that its lowering does not read. */
@@ -116,9 +129,15 @@ export function extrasEmitter(scope: Scope): Emitter {
   return new Emitter(scope, "extra", "residual");
 }
 
+function closeStreams(e: Emitter, stream: string, block: Block): string {
+  return isReversible(e) ? closeReversible(e, stream, block) : stream;
+}
+
 /** What a block does to the stream before anything else. */
 export function beginBlock(stream: string, block: Block, e: Emitter): string {
-  if (isReversible(e)) return closeReversible(e, stream, block);
+  if (block.name === "last" || block.name === "head")
+    return closePredicting(e, closeStreams(e, stream, block), block.name === "last");
+  if (isReversible(e)) return stream;
   if (isBottleneck(e)) return enterBottleneck(e, stream);
   if (isPooling(block)) return pool(e, stream);
   if (isUnpooling(block, e)) return unpool(e, stream);

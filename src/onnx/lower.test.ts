@@ -102,7 +102,7 @@ describe("runnableGraph refuses by name what is only priced", () => {
     [
       "extras.linears",
       modelOf([plain], {
-        extras: { linears: [{ name: "altup_projection0", inWidth: 64, outWidth: 64, bias: false }] },
+        extras: { linears: [{ name: "self_conditioning_gate", inWidth: 64, outWidth: 64, bias: false }] },
       }),
     ],
   ])("%s", (part, model) => {

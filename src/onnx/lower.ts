@@ -1,12 +1,22 @@
 import { operandsOf } from "../graph/operands.js";
-import type { Block, BlockInstance, Graph, GraphModule, GraphOptions, Operator, Weight } from "../graph/types.js";
-import type { Expression } from "../math/expression.js";
+import type {
+  Block,
+  BlockInstance,
+  Graph,
+  GraphModule,
+  GraphOptions,
+  NormOperator,
+  Operator,
+  Weight,
+} from "../graph/types.js";
 import { addAdapter, isAdapted, leaveAside, leaveEmbedded, lowerConcat, readAside } from "./aside.js";
 import { lowerFusedAttention } from "./attention-fused.js";
 import { lowerAppend, lowerMix, lowerScores } from "./attention-naive.js";
 import { lowerWideHead } from "./bottleneck.js";
+import { bindCache, bindState, lastSize } from "./bindings.js";
 import type { Choice } from "./choice.js";
 import { ModelBuilder, type Origin } from "./builder.js";
+import { addToDepth, beginDepth, isDepth, lowerDepth, readDepth } from "./depth.js";
 import type { Emitter } from "./emitter.js";
 import { lowerEmbed } from "./embed.js";
 import { lowerElementwise } from "./elementwise.js";
@@ -171,7 +181,8 @@ function lowerInstance(
   const names = new Map<string, string>();
   const bindings = new Map<string, CacheBinding>();
   const [first, ...others] = block.inputs;
-  if (others.length > 0) throw unsupported(block.name, "no lowering of blocks with more than one input");
+  if (others.length > 0 && !isDepth(block))
+    throw unsupported(block.name, "no lowering of blocks with more than one input");
   if (first !== undefined) names.set(first, stream);
   const own: Omit<Scope, "next"> = {
     ...namedIn(instance, layout),
@@ -198,12 +209,14 @@ function lowerInstance(
     latestCache: () => target.caches.findLast(({ kept }) => kept.kind === "all") ?? null,
   };
   const following =
-    next === undefined || block.aside !== true
+    next === undefined || (block.aside !== true && !isDepth(next.block))
       ? null
       : { ...own, ...namedIn(next, layout), fresh: (local: string) => `${index}.next.${local}`, next: null };
   const context: Scope = { ...own, next: following };
   if (isPooler(instance)) return lowerPooler(stream, context);
   if (isStackExtras(instance)) return lowerStackExtras(stream, block, context);
+  if (isDepth(block)) return lowerDepth(stream, block, context);
+  beginDepth(stream, context);
   const packed = packedProjections(block, isAdapted(context));
   const skipped = new Set<Operator>([...packed.values()].flat());
   const modules = wholeModules(block, target.graph);
@@ -251,12 +264,6 @@ function namedIn(
   };
 }
 
-function lastSize(shape: readonly Expression[] | undefined, name: string): number {
-  const size = shape?.at(-1);
-  if (size === undefined) throw new Error(`${name} has no last dimension`);
-  return size.at({});
-}
-
 interface WholeModule {
   readonly module: GraphModule;
   readonly lower: (input: string, scope: Scope) => string;
@@ -271,43 +278,6 @@ function wholeModules(block: Block, options: GraphOptions): Map<Operator, WholeM
     if (first !== undefined && lower !== null) found.set(first, { module, lower });
   }
   return found;
-}
-
-function bindState(shape: readonly number[], { builder, states }: Target): StateBinding {
-  const past = builder.input(`past.state.${states.length}`, "float32", ["b", ...shape]);
-  const binding = { past, present: `present.state.${states.length}`, shape };
-  states.push(binding);
-  return binding;
-}
-
-function bindCache(
-  block: Block,
-  local: string,
-  { kept, hands }: Pick<CacheBinding, "kept" | "hands">,
-  { builder, caches }: Target,
-): CacheBinding {
-  const cache = block.caches.get(local);
-  if (cache === undefined) throw new Error(`block ${block.name} has no cache ${local}`);
-  const kvHeads = cache.key.shape[1]?.at({}) ?? 0;
-  const keyDim = lastSize(cache.key.shape, local);
-  const valueDim = lastSize(cache.value.shape, local);
-  const name = (when: string, side: string): string => `${when}.${caches.length}.${side}`;
-  const whole = kept.kind === "all" && hands === "all";
-  const tokens = whole ? "c" : name("past", "tokens");
-  const binding: CacheBinding = {
-    past: {
-      key: builder.input(name("past", "key"), "float32", ["b", kvHeads, tokens, keyDim]),
-      value: builder.input(name("past", "value"), "float32", ["b", kvHeads, tokens, valueDim]),
-    },
-    kept,
-    hands,
-    present: { key: name("present", "key"), value: name("present", "value") },
-    kvHeads,
-    keyDim,
-    valueDim,
-  };
-  caches.push(binding);
-  return binding;
 }
 
 const loweredKinds = [
@@ -332,6 +302,11 @@ function isLowered(operator: Operator): operator is LoweredOperator {
   return kinds.includes(operator.kind);
 }
 
+/** What a norm reads: the stream, or what the layer's extras, the layer before or mixtures over depth make of it. */
+function readBy(operator: NormOperator, block: Block, scope: Scope, extras: Emitter): string {
+  return readDepth(operator, readAside(extras, operator, readStreams(extras, operator, block)), scope);
+}
+
 function lowerOperator(
   operator: Operator,
   block: Block,
@@ -352,7 +327,7 @@ function lowerOperator(
       if (operator.name === "rest_projection") return scope.value("logits");
       return addAdapter(operator, lowerLinear(operator, scope), scope);
     case "norm":
-      return lowerNorm(operator, scope, readAside(extras, operator, readStreams(extras, operator, block)));
+      return lowerNorm(operator, scope, readBy(operator, block, scope, extras));
     case "concat":
       return lowerConcat(operator, scope);
     case "attention":
@@ -370,7 +345,10 @@ function lowerOperator(
     case "elementwise":
       if (isLearnedActivation(operator, extras))
         return lowerLearnedActivation(scope.value(operator.inputs[0] ?? ""), extras);
-      if (operator.part === "residual") return builder.node(output, "Add", summands(operator, block, extras));
+      if (operator.part === "residual") {
+        const parts = addToDepth(operator, output, scope) ?? summands(operator, block, extras);
+        return builder.node(output, parts.length === 1 ? "Identity" : "Add", parts);
+      }
       return lowerElementwise(operator, scope);
     case "weighted":
       return lowerPlainNorm(operator, scope);

@@ -3,7 +3,8 @@ import type { Graph, GraphOptions } from "../graph/types.js";
 import type { Arrangement, Ffn, Layer, Mixer, ModelDescription, Stack } from "../model/types.js";
 import { patternOf } from "./mixers/block-patterns.js";
 import { missingInModule } from "./mixers/whole.js";
-import { misplacedExtras, perLayerInputs } from "./layer-extras.js";
+import { perLayerInputs } from "./embed.js";
+import { misplacedExtras } from "./layer-extras.js";
 import { poolsStacks } from "./pooled-stacks.js";
 import { strangeExtras, strangeModelExtras, strangeStackExtras, unreadExtras } from "./stack-extras.js";
 import { unsupported } from "./unsupported.js";
@@ -12,7 +13,7 @@ import { unsupported } from "./unsupported.js";
 const known = {
   embedding: ["rows", "width", "scale", "tables", "norm", "projection"],
   head: ["kind", "tied", "bias", "softcap", "transform", "pooler"],
-  stack: ["kind", "name", "layers", "finalNorm", "length", "extras", "hiddenSize"],
+  stack: ["kind", "name", "layers", "finalNorm", "length", "extras", "hiddenSize", "depthBlock"],
   layer: ["mixers", "ffns", "norm", "normPlacement", "arrangement", "weightsOf", "withoutMixerNorm", "extras", "aside"],
   norm: ["kind", "bias", "epsilon", "offset", "plain", "affine"],
 } as const;
@@ -73,6 +74,7 @@ function knownOfHead({ head, hiddenSize, stacks }: ModelDescription): string[] {
   const both = stacks.at(-1)?.extras?.weights?.some(({ name }) => name === "final_norm") === true;
   return [
     ...(head.kind === "pooler" ? ["rows"] : []),
+    ...(head.kind === "lm" ? ["streams"] : []),
     ...(head.rest === undefined ? [] : ["inWidth", "rest"]),
     ...(both && head.inWidth === 2 * hiddenSize && head.transform === undefined ? ["inWidth"] : []),
   ];

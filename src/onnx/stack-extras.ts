@@ -8,6 +8,7 @@ import { addSinusoids, lookUpAxial, lookUpPositions } from "./embed.js";
 import { extrasEmitter, leavePerLayerInputs, withoutRead } from "./layer-extras.js";
 import { float, int } from "./proto.js";
 import { leaveGlobals } from "./mixers/global-tokens.js";
+import { openPredicting } from "./mixers/predicting.js";
 import { openReversible } from "./reversible.js";
 import type { Scope } from "./scope.js";
 import { isStackExtras, lowerStem, stemNorm, stemOf } from "./stem.js";
@@ -37,6 +38,7 @@ const runnable = [
   "positions1",
   "final_norm",
   "global_tokens",
+  "stream_embeddings",
   stemNorm,
 ] as const;
 
@@ -134,7 +136,9 @@ export function lowerStackExtras(stream: string, block: Block, scope: Scope): st
     result = builder.node(scope.fresh("scaled"), "Mul", [rows, builder.scalar(Math.sqrt(width))]);
   }
   if (scope.hasWeight(local("class_token"))) result = addTokens("class_token", result, "", scope);
-  if (scope.hasWeight(local("positions"))) {
+  if (scope.hasWeight(local("stream_embeddings"))) {
+    result = openPredicting(extrasEmitter(scope), result);
+  } else if (scope.hasWeight(local("positions"))) {
     const rows = lookUpPositions(scope.fresh("positions"), result, local("positions"), scope);
     result = builder.node(scope.fresh("placed"), "Add", [result, rows]);
   }

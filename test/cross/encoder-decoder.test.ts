@@ -25,6 +25,19 @@ const bart = {
   decoder_ffn_dim: 40,
 };
 
+const prophetNet = {
+  architectures: ["ProphetNetForConditionalGeneration"],
+  hidden_size: 32,
+  num_encoder_layers: 2,
+  num_decoder_layers: 2,
+  num_encoder_attention_heads: 4,
+  num_decoder_attention_heads: 4,
+  encoder_ffn_dim: 48,
+  decoder_ffn_dim: 40,
+  num_buckets: 6,
+  relative_max_distance: 12,
+};
+
 /** Gemma 2's layers in both halves, small. */
 function t5gemma(): ModelDescription {
   const config = readConfigFile("class-defaults", "t5gemma.json");
@@ -54,6 +67,7 @@ const models: readonly (readonly [string, ModelDescription])[] = [
   ["M2M100: embeddings times the root of their width", real("m2m_100", bart)],
   ["LED: Longformer's encoder", real("led", { ...bart, attention_window: 8 })],
   ["T5Gemma: halves of two widths, a table of tokens for each", t5gemma()],
+  ["ProphetNet: streams that predict one and two tokens ahead", real("prophetnet", prophetNet)],
   [
     "Pegasus-X: blocks of the encoder, staggered in every second layer, and global tokens",
     real("pegasus_x", { ...bart, num_global_tokens: 3, block_size: 4 }),
@@ -170,13 +184,18 @@ test("Moonshine: plain sound through convolutions, as many samples as the encode
   }
 });
 
-test("relative positions in several blocks of queries, whole and after what is cached, equal the reference", async () => {
-  const model = real("t5", { ...t5, num_layers: 1, num_decoder_layers: 1 });
-  const engine = await open(model, "fused", "all");
-  const ids = tokenIds(model, 1, 141);
-  const encoder = tokenIds(model, 1, 150);
-  for (const pieces of [[141], [5, 1, 135]]) {
-    await expectAgreement(await inPieces(engine, ids, pieces, encoder), model, ids, encoder);
-  }
-  await engine.close();
-});
+test.each([
+  ["T5", real("t5", { ...t5, num_layers: 1, num_decoder_layers: 1 })],
+  ["ProphetNet", real("prophetnet", { ...prophetNet, num_encoder_layers: 1, num_decoder_layers: 1 })],
+])(
+  "%s: positions in several blocks of queries, whole and after what is cached, equal the reference",
+  async (_, model) => {
+    const engine = await open(model, "fused", "all", { positions: 150 });
+    const ids = tokenIds(model, 1, 141);
+    const encoder = tokenIds(model, 1, 150);
+    for (const pieces of [[141], [5, 1, 135]]) {
+      await expectAgreement(await inPieces(engine, ids, pieces, encoder), model, ids, encoder);
+    }
+    await engine.close();
+  },
+);

@@ -4,6 +4,7 @@ import type { Engine } from "../../src/measure/onnx-node-engine.js";
 import { readConfig } from "../../src/model/hf/read-config.js";
 import type { ModelDescription } from "../../src/model/types.js";
 import { scaled } from "../../src/variants/scale.js";
+import { smallModel } from "./shapes.js";
 import { expectAgreement, inPieces, longest, open, tokenIds } from "./execute.js";
 
 /** A family's own config with small sizes, as its reader describes it. */
@@ -47,6 +48,15 @@ const zamba2 = {
   mamba_d_state: 6,
   use_mem_rope: true,
 };
+
+/** Blocks of two layers that later ones look back at, the last of them of one layer. */
+function lookingBack(): ModelDescription {
+  const model = smallModel(
+    { name: "depth", hidden: 32, heads: 4, kvHeads: 2, headDim: 8, ffn: 48, layers: 5, vocabulary: 50 },
+    { secondLayer: { span: { kind: "window", size: 4 } } },
+  );
+  return { ...model, stacks: model.stacks.map((stack) => ({ ...stack, depthBlock: 2 })) };
+}
 
 const decoders: readonly ModelDescription[] = [
   tiny("gemma4_text", { ...gemma4, num_kv_shared_layers: 2, use_double_wide_mlp: true, final_logit_softcapping: 30 }),
@@ -137,6 +147,7 @@ const decoders: readonly ModelDescription[] = [
     mamba_dt_rank: 5,
     mamba_d_state: 6,
   }),
+  lookingBack(),
   tiny("zamba2", zamba2),
   tiny("zamba2", { ...zamba2, use_shared_attention_adapter: true, use_mem_rope: false }),
   tiny("ernie4_5_moe", { ...sizes, moe_num_experts: 6, moe_k: 2, moe_intermediate_size: 20, num_hidden_layers: 3 }),

@@ -341,5 +341,6 @@ export const expertsModels: readonly ModelDescription[] = [
     bias: true,
     clamp: { limit: 0.3, slope: 1.702, shift: 1 },
   }),
+  expertsModel("moe-latent-normed", { latentWidth: 16, latentNorm: true }),
   expertsModel("moe-latent", { latentWidth: 16, shared: { width: 10, gate: false } }),
 ];

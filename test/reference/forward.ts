@@ -3,8 +3,10 @@ import type { WeightSource } from "../../src/onnx/weights.js";
 import { closeStreamsOf, openStreamsOf } from "./alternating.js";
 import { joinNeighbours, runBottleneck } from "./bottleneck.js";
 import { adaptersOf, runAside } from "./aside.js";
+import { runDepth } from "./depth.js";
 import { runWithGlobals } from "./global-tokens.js";
 import { runLayer } from "./layer.js";
+import { runPredicting } from "./predicting.js";
 import { joinStreams } from "./streams.js";
 import { Parameters, runNorm } from "./parameters.js";
 import {
@@ -57,6 +59,10 @@ export async function referenceLogits(
       await runPerLayer(stream, model, parameters);
       stream = await openStreamsOf(stream, model, parameters.within("extras.extra."));
     }
+    if (stack.extras?.weights?.some(({ name }) => name === "stream_embeddings") === true) {
+      stream = await runPredicting(stream, stack, hidden, parameters);
+      continue;
+    }
     stream = await runStackExtras(stream, stack, extras);
     if (pools) stream = nextLength(stream, stack, first, parameters);
     const joined = model.extras?.linears?.find(({ name }) => name === "join_streams")?.outWidth;
@@ -70,10 +76,11 @@ export async function referenceLogits(
       const rows = Array.from({ length: globals.shape[0] ?? 0 }, (_, place) => row(table, hidden, place));
       stream = [...rows, ...stream];
     }
+    if (stack.depthBlock !== undefined) stream = await runDepth(stream, stack, hidden, parameters);
     const layerAt = (layer: Layer, index: number): Parameters =>
       parameters.within(`${own}${layer.weightsOf ?? `layers.${index}`}.`);
     parameters.kept.embedded = stream;
-    for (const [index, layer] of stack.layers.entries()) {
+    for (const [index, layer] of stack.depthBlock === undefined ? stack.layers.entries() : []) {
       if (layer.aside === true) {
         const next = stack.layers[index + 1] ?? layer;
         const adapt = adaptersOf(next, layerAt(next, index + 1).within("extra."));

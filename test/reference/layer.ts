@@ -252,7 +252,7 @@ interface Surroundings {
   readonly activation: Float32Array | null;
 }
 
-async function runAnyFfn(
+export async function runAnyFfn(
   inputs: Sequence,
   ffn: Ffn,
   hidden: number,
@@ -272,7 +272,7 @@ async function runAnyFfn(
     case "rwkv4-ffn":
       return runRwkvFfn(inputs, ffn, hidden, parameters);
     case "moe": {
-      if (norms === null) return runMoe(inputs, ffn, hidden, parameters);
+      if (norms === null) return runMoe(inputs, ffn, hidden, parameters, null, layer.norm);
       const channels = await extras.vector("router_scale", hidden, "bias");
       const ofRouter = before.map((x) =>
         rmsNorm(

@@ -1,5 +1,5 @@
-import type { MoeFfn } from "../../src/model/types.js";
-import type { Parameters } from "./parameters.js";
+import type { MoeFfn, Norm } from "../../src/model/types.js";
+import { type Parameters, runNorm } from "./parameters.js";
 import { project } from "./sequences.js";
 import {
   type Linear,
@@ -22,6 +22,8 @@ export async function runMoe(
   parameters: Parameters,
   /** What the router reads where that is something else, and a factor on the weight of each expert (Gemma 4). */
   apart: { readonly ofRouter: Sequence; readonly experts: Float32Array } | null = null,
+  /** Of the layer: what a norm of what the experts made takes its epsilon from. */
+  norm: Norm | null = null,
 ): Promise<Sequence> {
   const { experts, chosen, width, gated, activation, bias, latentWidth, shared } = ffn;
   const inner = latentWidth ?? hidden;
@@ -65,7 +67,11 @@ export async function runMoe(
     });
     return sum;
   });
-  const left = latentWidth === undefined ? routed : await project(routed, "latent_out", [inner, hidden], parameters);
+  const made =
+    ffn.latentNorm === true && norm !== null
+      ? await runNorm(routed, { ...norm, kind: "rms", bias: false }, inner, parameters.within("latent_norm."))
+      : routed;
+  const left = latentWidth === undefined ? routed : await project(made, "latent_out", [inner, hidden], parameters);
   if (shared === undefined) return left;
   const raised = await project(inputs, "shared.up", [hidden, shared.width], parameters);
   const gates = gated ? await project(inputs, "shared.gate", [hidden, shared.width], parameters) : null;

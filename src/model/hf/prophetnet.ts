@@ -45,8 +45,15 @@ const readProphetNet: Reader = (config) => {
     { name: "unused_cross_bias", shape: [4, hidden] },
     { name: "unused_cross_norm", shape: [2, hidden] },
   ];
-  const own: Attention = { ...decoder.attention, streams };
-  const crossing: Attention = { ...own, source: "encoder", causal: false };
+  const own: Attention = {
+    ...decoder.attention,
+    streams,
+    projectedPositions: {
+      buckets: config.size("num_buckets"),
+      reach: config.size("relative_max_distance"),
+    },
+  };
+  const crossing: Attention = { ...decoder.attention, streams, source: "encoder", causal: false };
   const crosses = only !== "decoder" && across;
   const decoderLayer: Layer = {
     mixers: crosses ? [own, crossing] : [own],
@@ -66,7 +73,11 @@ const readProphetNet: Reader = (config) => {
     },
   };
   const table = (more: readonly ExtraWeight[] = []): Extras => ({
-    weights: [{ name: "positions", shape: [rows, hidden] }, { name: "embedding_norm", shape: [2, hidden] }, ...more],
+    weights: [
+      { name: "positions", shape: [rows, hidden], firstRow: 1 },
+      { name: "embedding_norm", shape: [2, hidden] },
+      ...more,
+    ],
   });
   config.note(
     `${streams} predicting streams pass every layer with the tokens; only the first one's logits choose a token`,
@@ -81,7 +92,7 @@ const readProphetNet: Reader = (config) => {
       `of more than ${mostExactStreams} streams some keys are counted that they do not see: a little too much`,
     );
   }
-  config.ignore("disable_ngram_loss", "eps", "relative_max_distance");
+  config.ignore("disable_ngram_loss", "eps");
   const result = {
     ...shared(config, hidden),
     contextLength: rows,

@@ -17,6 +17,7 @@ import { addDisentangledAttention } from "./disentangled.js";
 import { addFilter } from "./filter.js";
 import { addGlobalAttention } from "./global-tokens.js";
 import { addHeadNorm } from "./head-norm.js";
+import { addPredictingAttention } from "./predicting.js";
 import { addBiasedAttention } from "./relative-positions.js";
 import { addStridedAttention } from "./strided-attention.js";
 import { addSpanConvolution, convolvesSpans } from "./span-convolution.js";
@@ -29,7 +30,7 @@ const headGranule = 8;
 export function isPlainAttention(mixer: Attention): boolean {
   const { span, sinks, gate, keyValue, indexer, relativePositions, valueNorm, filter, queryKeyNorm, keyDim, valueDim } =
     mixer;
-  const special = [sinks, gate, keyValue, indexer, relativePositions, valueNorm, filter].some(
+  const special = [sinks, gate, keyValue, indexer, relativePositions, valueNorm, filter, mixer.streams].some(
     (value) => value !== undefined && value !== false,
   );
   const fits = keyDim === valueDim && keyDim % headGranule === 0;
@@ -42,6 +43,9 @@ export function addWholeAttention(e: Emitter, input: string, mixer: Attention, a
   const { heads, kvHeads, keyDim, valueDim, span } = mixer;
   if (mixer.source === "encoder") return addCrossAttention(e, input, mixer, around);
   if (mixer.keyValue === "shared") return addSharedAttention(e, input, mixer, norm, naive);
+  if (mixer.streams !== undefined) {
+    return addPredictingAttention(e, input, mixer, (key, value) => append(e, key, value, mixer, { kind: "full" }));
+  }
   if (mixer.globals !== undefined) {
     if (span.kind !== "chunk") throw unsupported(e.name, `no lowering of global tokens beside a ${span.kind} span`);
     return addGlobalAttention(e, input, mixer, span.size, norm);

@@ -29,7 +29,9 @@ export function addMoe(e: Emitter, input: string, ffn: MoeFfn, { hidden, norm }:
   const worked = addExperts(e, choices, ffn);
   const routed = ffn.idle === undefined ? worked : e.add(worked, addIdle(e, choices, ffn.experts));
   const back = e.node("Reshape", [routed, e.node("Shape", [entered])]);
-  const left = latentWidth === undefined ? back : e.linear("latent_out", back);
+  const weighed =
+    ffn.latentNorm === true ? e.rms(back, e.weight("latent_norm.weight", norm.offset), norm.epsilon) : back;
+  const left = latentWidth === undefined ? weighed : e.linear("latent_out", weighed);
   if (ffn.shared === undefined) return left;
   const up = e.linear("shared.up", input);
   const raised = ffn.gated

@@ -192,6 +192,7 @@ export const defaultsMimoV2Flash: ClassDefaults = {
     use_bottleneck_attention: false,
     key_query_shared_bottleneck: true,
     num_feedforward_networks: 4,
+    normalization_type: "no_norm",
     tie_word_embeddings: true,
   },
   modernbert: {

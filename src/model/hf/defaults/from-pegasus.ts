@@ -104,6 +104,7 @@ export const defaultsPegasus: ClassDefaults = {
     tie_word_embeddings: true,
     ngram: 2,
     num_buckets: 32,
+    relative_max_distance: 128,
     num_encoder_layers: 12,
     num_encoder_attention_heads: 16,
     num_decoder_attention_heads: 16,
