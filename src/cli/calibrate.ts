@@ -4,7 +4,7 @@ import { percent, seconds, si, significant, tokens } from "../base/format.js";
 import type { Dtype } from "../base/units.js";
 import { nodeAccess } from "../files/node.js";
 import { engineNames } from "../hardware/engine.js";
-import { plainName } from "../hardware/names.js";
+import { plainName } from "../base/names.js";
 import type { DeviceRecord } from "../hardware/record.js";
 import { loadModel } from "../model/load.js";
 import type { FileType } from "../model/storage.js";

@@ -11,7 +11,7 @@ import type { FittedEngine } from "./fitted.js";
 import { quantisedToInt8, tiledQuantised, unpackedTo16 } from "./ggml.js";
 import { ggmlKernels } from "./kernel-lookup.js";
 import { type Bits, bitsOf } from "./kernel-formats.js";
-import { nearestNames } from "./names.js";
+import { nearestNames } from "../base/names.js";
 import { peakPerJoule, powerLimit } from "./power.js";
 import { type DeviceClass, type DeviceRecord, deviceClasses } from "./record.js";
 

@@ -17,8 +17,12 @@ test("a built-in name needs neither files nor network, nor the right capital let
   expect((await loadModel("smollm2-135m", offline)).name).toBe("SmolLM2-135M");
 });
 
-test("a name that is nowhere is refused with the built-in names", async () => {
-  await expect(loadModel("SmolLM9", offline)).rejects.toThrow(/SmolLM9: no such file or folder.*SmolLM2-135M/);
+test("a name that is nowhere is refused with the nearest built-in names before all of them, a path without any", async () => {
+  await expect(loadModel("SmolLM3-135M", offline)).rejects.toThrow(
+    /^SmolLM3-135M: no such file or folder, nor a built-in model: perhaps SmolLM2-135M, SmolLM3-3B.*\? \(SmolLM2-135M, /,
+  );
+  await expect(loadModel("./config.json", offline)).rejects.toThrow(/^\.\/config\.json: no such file or folder$/);
+  await expect(loadModel("nowhere.gguf", offline)).rejects.toThrow(/^nowhere\.gguf: no such file or folder$/);
 });
 
 test("a hub model is read over the network", async () => {

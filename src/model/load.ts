@@ -1,4 +1,5 @@
 import { NsquaredError, badInput } from "../base/errors.js";
+import { nearestNames } from "../base/names.js";
 import type { Access } from "../files/access.js";
 import { type OpenBeside, beside } from "../files/beside.js";
 import { type ByteSource, readText } from "../files/byte-source.js";
@@ -29,7 +30,7 @@ const longestConfig = 16 * 1024 * 1024;
 export async function loadModel(location: string, access: Access, options: ReadOptions = {}): Promise<LoadedModel> {
   const builtIn = builtInModel(location);
   if (builtIn !== null) return builtIn;
-  const { source, name } = await locate(location, access, `a built-in model (${builtInNames().join(", ")})`);
+  const { source, name } = await locate(location, access, alternativesTo(location));
   const open = beside(source.name, access);
   const format = await formatOf(source);
   if (format === "safetensors" || format === "safetensors-index") {
@@ -51,6 +52,14 @@ export async function loadModel(location: string, access: Access, options: ReadO
   const model = await readWritten(source, name, options, open);
   const local = !isAddress(source.name) && isConfig(source);
   return local ? withWeights(model, await countedBeside(open)) : model;
+}
+
+/** What a place that is nowhere may have been meant for: a built-in model, unless it is plainly a path. */
+function alternativesTo(location: string): string {
+  if (/[\\/]|\.(?:json|gguf|ya?ml|safetensors)$/i.test(location)) return "";
+  const near = nearestNames(location, builtInNames());
+  const guess = near.length === 0 ? "" : `: perhaps ${near.join(", ")}?`;
+  return `a built-in model${guess} (${builtInNames().join(", ")})`;
 }
 
 /** A config says enough by itself: weights beside it that cannot be counted are worth a note only. */

@@ -1,6 +1,6 @@
 import Papa from "papaparse";
 import { badInput } from "../base/errors.js";
-import { plainName } from "../hardware/names.js";
+import { plainName } from "../base/names.js";
 import type { DeviceRecord } from "../hardware/record.js";
 import {
   type KernelRow,

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { deviceRecordSchema } from "../record.js";
-import { plainName } from "../names.js";
+import { plainName } from "../../base/names.js";
 import { devices, findDevice } from "./devices.js";
 
 describe("the device catalog", () => {

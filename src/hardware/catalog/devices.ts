@@ -1,5 +1,5 @@
 import { badInput } from "../../base/errors.js";
-import { nearestNames, plainName } from "../names.js";
+import { nearestNames, plainName } from "../../base/names.js";
 import type { DeviceRecord } from "../record.js";
 import { type DataSheet, recordOf } from "./data-sheet.js";
 import { machineSheets } from "./machines.js";

@@ -17,7 +17,7 @@ export function editDistance(from: string, to: string): number {
   return last[to.length] ?? 0;
 }
 
-/** Case, spaces and punctuation do not matter in a device's name. */
+/** Case, spaces and punctuation do not matter in the name of a device, an engine or a model. */
 export function plainName(name: string): string {
   return name.toLowerCase().replace(/[^a-z0-9]/g, "");
 }
