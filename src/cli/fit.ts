@@ -120,6 +120,12 @@ Examples:
         emit(io, options.json, document, () => scenariosText(document));
         return;
       }
+      if (paths.length === 0 && only === undefined) {
+        throw badInput("no-samples", {
+          key: "files",
+          expected: "name a run or samples, or a measured point with --point 512=2s",
+        });
+      }
       const set =
         points.length > 0 ? setOfPoints(points, paths, options.phase) : await readSamples(paths, given(options));
       await fitAndShow(set, chooseSeries(set, options), options, io);

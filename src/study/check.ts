@@ -114,15 +114,25 @@ function comparable(current: SampleSet, baseline: SampleSet): CheckDocument["war
 
 function sharedPhases(current: SampleSet, baseline: SampleSet, asked: MeasuredPhase | undefined): MeasuredPhase[] {
   if (asked !== undefined) return [asked];
-  const usable = (set: SampleSet) => set.series.filter(({ lengths }) => lengths > 1).map(({ phase }) => phase);
-  const there = new Set(usable(baseline));
-  const shared = [...new Set(usable(current))].filter((phase) => there.has(phase));
+  const usable = (set: SampleSet): ReadonlySet<MeasuredPhase> => {
+    const phases = new Set(set.series.filter(({ lengths }) => lengths > 1).map(({ phase }) => phase));
+    if (phases.size > 0) return phases;
+    throw badInput("one-length", {
+      where: set.path,
+      key: "lengths",
+      found: set.series[0]?.lengths ?? 0,
+      expected: "coefficients need samples of two lengths at least, better four",
+    });
+  };
+  const here = usable(current);
+  const there = usable(baseline);
+  const shared = [...here].filter((phase) => there.has(phase));
   if (shared.length > 0) return shared;
   throw badInput("nothing-to-check", {
     where: current.path,
     key: "phase",
-    found: usable(current).join(", "),
-    expected: `a phase that the baseline has with two lengths or more: ${[...there].join(", ") || "it has none"}`,
+    found: [...here].join(", "),
+    expected: `a phase that the baseline has with two lengths or more: ${[...there].join(", ")}`,
   });
 }
 

@@ -192,7 +192,7 @@ describe("nsquared fit refuses", () => {
   test("a phase that is not there, a single length, and no file at all", async () => {
     await bad([runFile, "--phase", "decode"], /phase is "decode"; it has prefill over length, 6 lengths/);
     await bad([file("one.csv", "n,seconds\n512,1\n512,1.1\n")], /all 2 samples have this one length/);
-    await bad([], /expected a run file of nsquared, a CSV/);
-    await bad([join(folder.path, "nowhere.csv")], /nowhere.csv: no such file/);
+    await bad([], /files is missing; name a run or samples, or a measured point with --point 512=2s/);
+    await bad([join(folder.path, "nowhere.csv")], /nowhere.csv: no such file; expected a run or samples/);
   });
 });

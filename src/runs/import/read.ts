@@ -1,9 +1,10 @@
-import { createReadStream } from "node:fs";
+import { createReadStream, existsSync } from "node:fs";
 import { stat } from "node:fs/promises";
 import { resolve } from "node:path";
 import { createInterface } from "node:readline";
 import Papa from "papaparse";
 import { badInput, show } from "../../base/errors.js";
+import { journalPathOf } from "../journal.js";
 import { mergeRuns } from "../merge.js";
 import { systemCode } from "../output.js";
 import { largestRunBytes, readRun } from "../read.js";
@@ -349,7 +350,7 @@ export async function readSamples(paths: readonly string[], options: ImportOptio
       where: paths.join(", "),
       key: "samples",
       found: 0,
-      expected: notes.length === 0 ? "at least one timed step" : `at least one; ${notes[0]?.message ?? ""}`,
+      expected: `no timed step in it; ${notes[0]?.message ?? "expected a run or samples, a row each"}`,
     });
   }
   return {
@@ -373,7 +374,10 @@ async function kindOfFile(path: string): Promise<Kind> {
   } catch (error) {
     const code = systemCode(error);
     // A run that was never sealed has its journal beside the path that was asked for; readRun finds it.
-    if (code === "ENOENT") return "run";
+    if (code === "ENOENT" && existsSync(journalPathOf(path))) return "run";
+    if (code === "ENOENT") {
+      throw badInput("file-not-found", { where: path, expected: "no such file; expected a run or samples" });
+    }
     if (code === null) throw error;
     throw badInput("file-unreadable", { where: path, expected: `cannot be read: ${code}` });
   }
