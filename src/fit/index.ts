@@ -13,7 +13,7 @@ export { type LawKind, lawKinds } from "./law.js";
 export type { LengthAt } from "./length-at.js";
 export type { Bimodality } from "./bimodality.js";
 export { type JointFit, type JointPoint, type JointPrediction, fitJoint } from "./joint.js";
-export { type NextLength, type NextOptions, nextLengths } from "./next-lengths.js";
+export { type NextLength, type NextOptions, nextLengths, planLengths } from "./next-lengths.js";
 export type { Noise, Outlier } from "./noise.js";
 export {
   type Efficiency,

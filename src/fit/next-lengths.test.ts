@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { normalDeviate, seededRandom } from "../base/random.js";
 import { fitLaw } from "./fit-law.js";
-import { nextLengths } from "./next-lengths.js";
+import { nextLengths, planLengths } from "./next-lengths.js";
 
 const law = (n: number) => 0.02 + 1e-4 * n + 5e-9 * n * n;
 
@@ -64,5 +64,46 @@ describe("the next lengths worth measuring", () => {
 
   test("bad options are refused", () => {
     expect(() => nextLengths(fitLaw(first), { target: -1, seconds: 1 })).toThrow(/target is -1/);
+  });
+});
+
+describe("the plan for a whole time", () => {
+  const fit = fitLaw(samples([128, 256, 512, 1024, 2048], 3, 1));
+  const target = 32_768;
+  const plan = (seconds: number) => planLengths(fit, { target, seconds });
+  const width = (chosen: readonly { readonly halfWidth: number }[]) => chosen.at(-1)?.halfWidth ?? Number.NaN;
+
+  test("keeps to the time, and knows the target better than the cheapest steps do", () => {
+    for (const seconds of [2, 10, 30, 120, 600]) {
+      const chosen = plan(seconds);
+      expect(chosen.reduce((sum, one) => sum + one.seconds, 0)).toBeLessThanOrEqual(seconds);
+      expect(new Set(chosen.map(({ n }) => n)).size).toBe(chosen.length);
+      const options = { target, seconds, repeats: 1 };
+      expect(width(planLengths(fit, options))).toBeLessThanOrEqual(1.02 * width(nextLengths(fit, options)));
+    }
+  });
+
+  test("spends all the time it is given: four times as much halves the interval", () => {
+    expect(width(plan(120)) / width(plan(30))).toBeLessThan(0.6);
+    expect(width(plan(480)) / width(plan(120))).toBeLessThan(0.6);
+  });
+
+  test("no single length with all the time tells more", () => {
+    for (const n of [1024, 2048, 4096, 8192, 16_384, 32_768]) {
+      const alone = planLengths(fit, { target, seconds: 60, longest: n, repeats: 1 });
+      expect(width(plan(60))).toBeLessThanOrEqual(1.03 * width(alone));
+    }
+  });
+
+  test("a new length is measured three times where the time allows, and what brings most comes first", () => {
+    const chosen = plan(60);
+    const known = new Set(fit.residuals.map(({ n }) => n));
+    for (const { n, repeats } of chosen) if (!known.has(n)) expect(repeats).toBeGreaterThanOrEqual(3);
+    const widths = chosen.map(({ halfWidth }) => halfWidth);
+    expect([...widths].sort((a, b) => b - a)).toEqual(widths);
+  });
+
+  test("is empty where the time is too short for any", () => {
+    expect(plan(1e-3)).toEqual([]);
   });
 });

@@ -3,13 +3,12 @@ import {
   type Coefficients,
   type FitOptions,
   type LawFit,
-  type NextLength,
   type PhysicalCurve,
   type PhysicalFit,
   type Point,
   fitLaw,
   fitPhysical,
-  nextLengths,
+  planLengths,
 } from "../fit/index.js";
 import { type Run, cachedBefore, isUsable, lengthOf } from "../runs/schema.js";
 import type { FitDocument } from "./documents/fit.js";
@@ -167,7 +166,7 @@ export function fitDocumentAbout(subject: FitSubject, fit: RunFit, questions: Fi
       return { n, seconds, low, high, factor, canTell };
     }),
     ...(limit === undefined ? {} : { limit: { seconds: limit, ...chosen.lengthAt(limit) } }),
-    ...(next === undefined ? {} : { next: { ...next, lengths: worthMeasuring(nextLengths(blind, next)) } }),
+    ...(next === undefined ? {} : { next: { ...next, lengths: planLengths(blind, next) } }),
     residuals: chosen.residuals.map((residual) => ({ ...residual })),
     candidates: blind.candidates.map(({ kind, deltaAicc, weight, rejected }) => ({
       kind,
@@ -177,25 +176,6 @@ export function fitDocumentAbout(subject: FitSubject, fit: RunFit, questions: Fi
     })),
     warnings: [...(subject.warnings ?? []), ...warningsOf(fit)],
   };
-}
-
-/** A further length that narrows the interval by less than this share of what is left is not worth its time. */
-const leastGain = 0.02;
-
-/** The plan up to where it stops helping, each length once with all its repeats. */
-function worthMeasuring(plan: readonly NextLength[]): NextLength[] {
-  const final = plan.at(-1)?.halfWidth ?? 0;
-  const enough = plan.findIndex((one) => one.halfWidth <= final * (1 + leastGain));
-  const merged = new Map<number, NextLength>();
-  for (const one of plan.slice(0, enough + 1)) {
-    const before = merged.get(one.n);
-    merged.set(one.n, {
-      ...one,
-      repeats: one.repeats + (before?.repeats ?? 0),
-      seconds: one.seconds + (before?.seconds ?? 0),
-    });
-  }
-  return [...merged.values()].sort((left, right) => right.halfWidth - left.halfWidth);
 }
 
 /** What is to be doubted about the law that is shown; the blind law's doubts do not touch a physical one. */
