@@ -132,7 +132,7 @@ export function samplesDocument(
   if (set.run === null && series.points.length < series.count) {
     notes.push({
       code: "samples-thinned",
-      message: `${series.points.length} of ${series.count} samples stand for all: at most 2,000 of each length, drawn at random`,
+      message: `${series.points.length.toLocaleString("en-US")} of ${series.count.toLocaleString("en-US")} samples stand for all, as many of each length, drawn at random`,
     });
   }
   if (others.length > 0) {

@@ -24,6 +24,8 @@ export interface Collected {
 
 /** Repeats of one length beyond which a random sample of them stands for all (Vitter 1985, algorithm R). */
 const mostRepeats = 2000;
+/** Samples kept in all; where very many lengths have very many repeats each keeps fewer of them. */
+const mostKept = 2 ** 18;
 /** Cells beyond which lengths are put together while reading, and how much two of one group may differ then. */
 const mostCells = 16_384;
 const cellGroup = 1.01;
@@ -37,6 +39,9 @@ interface Kept {
   n: number;
   depth: number;
   count: number;
+  /** Sums over all observations, of which the means say where the cell lies: lengths that were put together differ. */
+  logN: number;
+  depths: number;
   seconds: number[];
   /** When each of them was measured; NaN where that is not known. */
   at: number[];
@@ -57,6 +62,8 @@ export function createCollector(): Collector {
   const random = seededRandom(1);
   let cells = new Map<string, Kept>();
   let together = false;
+  let cap = mostRepeats;
+  let kept = 0;
   const identity = new Map<string, { value: string; where: string }>();
   const notes = new Map<string, Warning>();
   const units = new Set<string>();
@@ -67,22 +74,44 @@ export function createCollector(): Collector {
 
   const put = (cell: Kept, seconds: number, at: number): void => {
     cell.count += 1;
-    const place = cell.seconds.length < mostRepeats ? cell.seconds.length : Math.floor(random() * cell.count);
-    if (place >= mostRepeats) return;
+    const place = cell.seconds.length < cap ? cell.seconds.length : Math.floor(random() * cell.count);
+    if (place >= cap) return;
+    if (place === cell.seconds.length) kept += 1;
     cell.seconds[place] = seconds;
     cell.at[place] = at;
   };
 
+  /** Halves what each length keeps: a random sample of a random sample is one. */
+  const thin = (): void => {
+    cap >>= 1;
+    kept = 0;
+    for (const cell of cells.values()) {
+      while (cell.seconds.length > cap) {
+        const place = Math.floor(random() * cell.seconds.length);
+        cell.seconds[place] = cell.seconds.at(-1) ?? Number.NaN;
+        cell.at[place] = cell.at.at(-1) ?? Number.NaN;
+        cell.seconds.pop();
+        cell.at.pop();
+      }
+      kept += cell.seconds.length;
+    }
+  };
+
   const putTogether = (): void => {
     together = true;
+    kept = 0;
     const coarse = new Map<string, Kept>();
     for (const cell of cells.values()) {
       const moved = { ...cell, n: grouped(cell.n, cellGroup), depth: grouped(cell.depth, cellGroup) };
       const key = keyOf(moved);
       const there = coarse.get(key);
-      if (there === undefined) coarse.set(key, moved);
-      else {
+      if (there === undefined) {
+        coarse.set(key, moved);
+        kept += moved.seconds.length;
+      } else {
         there.count += cell.count - cell.seconds.length;
+        there.logN += cell.logN;
+        there.depths += cell.depths;
         cell.seconds.forEach((seconds, index) => {
           put(there, seconds, cell.at[index] ?? Number.NaN);
         });
@@ -115,13 +144,16 @@ export function createCollector(): Collector {
       const key = keyOf({ phase, batch, n, depth });
       let cell = cells.get(key);
       if (cell === undefined) {
-        cell = { phase, batch, n, depth, count: 0, seconds: [], at: [], spreads: [] };
+        cell = { phase, batch, n, depth, count: 0, logN: 0, depths: 0, seconds: [], at: [], spreads: [] };
         cells.set(key, cell);
       }
+      cell.logN += Math.log(observation.n);
+      cell.depths += observation.depth;
       put(cell, seconds, observation.at ?? Number.NaN);
       if (observation.spread !== undefined && cell.spreads.length < mostRepeats) cell.spreads.push(observation.spread);
       count += 1;
       if (!together && cells.size > mostCells) putTogether();
+      if (kept > mostKept) thin();
     },
     identify: (field, value, where) => {
       const text = value.trim();
@@ -185,17 +217,22 @@ function seriesOf(cells: readonly Kept[]): Series[] {
     .map(({ one }) => one);
 }
 
+/** Where a cell's samples lie on an axis. */
+function placeOf(cell: Kept, axis: Series["axis"]): number {
+  const depth = cell.depths / cell.count;
+  if (cell.phase === "decode") return Math.max(1, depth);
+  // The logarithm of one length and back would not be quite that length.
+  const mean = Math.exp(cell.logN / cell.count);
+  const n = Math.abs(mean / cell.n - 1) < 1e-9 ? cell.n : mean;
+  return axis === "length" ? n : depth + n;
+}
+
 function series(cells: readonly Kept[], axis: Series["axis"]): Series {
   const [first] = cells;
   const phase = first?.phase ?? "prefill";
-  const at = (cell: Kept): number => {
-    if (phase === "decode") return Math.max(1, cell.depth);
-    return axis === "length" ? cell.n : cell.depth + cell.n;
-  };
-  const lengths = new Set(cells.map(at));
-  const place = placesOf([...lengths]);
-  const points: SeriesPoint[] = cells.flatMap((cell) => {
-    const n = place.get(at(cell)) ?? at(cell);
+  const places = placesOf(cells.map((cell) => ({ length: placeOf(cell, axis), weight: cell.seconds.length })));
+  const points: SeriesPoint[] = cells.flatMap((cell, i) => {
+    const n = places[i] ?? 1;
     return cell.seconds.map((seconds, index) => {
       const when = cell.at[index] ?? Number.NaN;
       return { n, seconds, ...(Number.isNaN(when) ? {} : { at: when }) };
@@ -209,16 +246,26 @@ function series(cells: readonly Kept[], axis: Series["axis"]): Series {
     batch: first?.batch ?? 1,
     points,
     count: cells.reduce((sum, cell) => sum + cell.count, 0),
-    lengths: new Set(place.values()).size,
+    lengths: new Set(places).size,
     spread:
       spreads.length === 0 ? null : Math.sqrt(spreads.reduce((sum, value) => sum + value * value, 0) / spreads.length),
   };
 }
 
-/** Where each length stands in the fit: itself, or the mean of its neighbours where there are too many for a law. */
-function placesOf(lengths: readonly number[]): Map<number, number> {
-  if (lengths.length <= mostLengths) return new Map(lengths.map((length) => [length, length]));
-  const logs = lengths.map(Math.log).sort((left, right) => left - right);
-  const ratio = Math.exp(((logs.at(-1) ?? 0) - (logs[0] ?? 0)) / (mostLengths - 1));
-  return new Map(lengths.map((length) => [length, grouped(length, Math.max(ratio, cellGroup))]));
+/**
+ * Where each length stands in the fit: itself, or where there are too many for a law the (geometric) mean of its neighbours,
+ * at which their mean time is that of a curve that is straight among them.
+ */
+function placesOf(lengths: readonly { readonly length: number; readonly weight: number }[]): number[] {
+  const distinct = [...new Set(lengths.map(({ length }) => length))].sort((left, right) => left - right);
+  if (distinct.length <= mostLengths) return lengths.map(({ length }) => length);
+  const ratio = ((distinct.at(-1) ?? 1) / (distinct[0] ?? 1)) ** (1 / (mostLengths - 1));
+  const groupOf = (length: number) => grouped(length, Math.max(ratio, cellGroup));
+  const groups = new Map<number, { logs: number; weight: number }>();
+  for (const { length, weight } of lengths) {
+    const { logs, weight: before } = groups.get(groupOf(length)) ?? { logs: 0, weight: 0 };
+    groups.set(groupOf(length), { logs: logs + weight * Math.log(length), weight: before + weight });
+  }
+  const means = new Map([...groups].map(([group, { logs, weight }]) => [group, Math.exp(logs / weight)]));
+  return lengths.map(({ length }) => means.get(groupOf(length)) ?? length);
 }

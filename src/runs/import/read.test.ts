@@ -90,7 +90,28 @@ describe("tables", () => {
     expect(series[0]?.count).toBe(60_000);
     expect(series[0]?.lengths).toBeLessThanOrEqual(257);
     expect(notes.map(({ code }) => code)).toEqual(["lengths-grouped"]);
-    for (const { n, seconds } of series[0]?.points ?? []) expect(Math.abs((seconds * 1000) / n - 1)).toBeLessThan(0.03);
+    const points = series[0]?.points ?? [];
+    for (const { n, seconds } of points) expect(Math.abs((seconds * 1000) / n - 1)).toBeLessThan(0.03);
+    // A group of lengths stands where its samples have their mean, so that no group lies beside the curve.
+    const logs = new Map<number, number[]>();
+    for (const { n, seconds } of points) logs.set(n, [...(logs.get(n) ?? []), Math.log((seconds * 1000) / n)]);
+    for (const group of logs.values()) {
+      expect(Math.abs(group.reduce((sum, value) => sum + value, 0) / group.length)).toBeLessThan(1e-6);
+    }
+  });
+
+  test("very many repeats of very many lengths are thinned evenly, and their means stay what they are", async () => {
+    const rows = ["n,ms"];
+    for (let i = 0; i < 400_000; i += 1)
+      rows.push(`${(i % 200) + 1},${(i % 200) + 1 + (Math.floor(i / 200) % 3) - 1 + 5}`);
+    const { series } = await read(rows.join("\n"));
+    const points = series[0]?.points ?? [];
+    expect(series[0]?.count).toBe(400_000);
+    expect(points).toHaveLength(200_000);
+    expect(new Set(points.map(({ n }) => n)).size).toBe(200);
+    const of100 = points.filter(({ n }) => n === 100).map(({ seconds }) => seconds * 1000);
+    expect(of100).toHaveLength(1000);
+    expect(of100.reduce((sum, value) => sum + value, 0) / 1000).toBeCloseTo(105, 0);
   });
 
   test("repeats beyond two thousand are drawn at random, and all are counted", async () => {
@@ -124,12 +145,17 @@ describe("what cannot be right is refused in one line", () => {
     ['{"n":128,', /content is .*JSON that ends/],
     ["hello", /content is "hello"; expected a run file of nsquared, a CSV/],
     ["", /expected a run file/],
+    ["n,seconds\n", /samples is 0; no timed step in it; expected a run or samples, a row each/],
     ['{"a":1}\n{"a":2}\n', /columns is "a"/],
     ['{"a":1, "b":2}', /keys is "a, b"; expected a run file/],
     ["# by hand\n\nn,seconds\n128,0\n", /^f:4: time is 0/],
   ])("%j", async (text, message) => {
     expect(await refused(text)).toMatch(message);
   });
+});
+
+test("a file that is not there was wanted as a run or as samples", async () => {
+  await expect(readSamples(["nowhere.csv"])).rejects.toThrow(/^nowhere\.csv: no such file; expected a run or samples$/);
 });
 
 describe("our own runs", () => {
