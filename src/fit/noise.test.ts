@@ -41,6 +41,18 @@ describe("pooled noise", () => {
     expect(Math.abs((centre?.logSeconds ?? 0) - Math.log(512e-4))).toBeLessThan(0.04);
   });
 
+  test.each([16, 39, 43, 44])("two late samples of eighteen do not pass for a large noise (seed %i)", (seed) => {
+    const points = samples([128, 256, 512, 1024, 2048, 4096], 3, 0.05, seed);
+    const late = new Map([
+      [4, 1.5],
+      [13, 1.6],
+    ]);
+    const spoilt = points.map((point, i) => ({ ...point, seconds: point.seconds * (late.get(i) ?? 1) }));
+    const pooled = poolNoise(groupByLength(spoilt), 0.03);
+    expect(pooled.outliers.map(({ n }) => n)).toEqual([256, 2048]);
+    expect(pooled.noise.relative).toBeLessThan(0.08);
+  });
+
   test("without repeats the noise is the assumed one and says so", () => {
     const { noise } = poolNoise(groupByLength(samples([128, 256, 512], 1, 0.01, 4)), 0.05);
     expect(noise).toMatchObject({ relative: 0.05, assumed: true, degreesOfFreedom: Infinity });

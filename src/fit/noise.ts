@@ -77,10 +77,25 @@ interface Scale {
   readonly located: readonly Located[];
   readonly degreesOfFreedom: number;
   readonly logLikelihood: number;
+  /**
+   * Log likelihood of the noise with the centres integrated out (Laplace): a smaller noise is not more likely for passing
+   * through one sample of each length and calling the others outliers.
+   */
+  readonly evidence: number;
 }
 
 function total(values: readonly Located[], of: (one: Located) => number): number {
   return values.reduce((sum, one) => sum + of(one), 0);
+}
+
+/** Noises that are started from, over the first scale, which one outlier of three repeats may have made far too large. */
+const starts = [1, 0.25];
+
+/** Noise and centres of lengths that are equally noisy: of what is found from each start the most likely. */
+function evenScale(repeated: readonly (readonly number[])[], first: number): Scale {
+  const factors = repeated.map(() => 1);
+  const found = starts.map((part) => scaleFrom(repeated, factors, Math.max(leastNoise, part * first)));
+  return found.reduce((best, one) => (one.evidence > best.evidence ? one : best));
 }
 
 /**
@@ -88,7 +103,7 @@ function total(values: readonly Located[], of: (one: Located) => number): number
  *
  * @param factors noise of each length over the common one
  */
-function scaleOf(repeated: readonly (readonly number[])[], factors: readonly number[], start: number): Scale {
+function scaleFrom(repeated: readonly (readonly number[])[], factors: readonly number[], start: number): Scale {
   const factor = (index: number) => factors[index] ?? 1;
   const locateAll = (sigma: number) => repeated.map((values, i) => locate(values, sigma * factor(i)));
   let sigma = start;
@@ -106,7 +121,12 @@ function scaleOf(repeated: readonly (readonly number[])[], factors: readonly num
     0,
     total(located, (one) => one.weight - 1),
   );
-  return { sigma, located, degreesOfFreedom, logLikelihood: total(located, (one) => one.logLikelihood) };
+  const logLikelihood = total(located, (one) => one.logLikelihood);
+  const integrated = located.reduce(
+    (sum, { weight }, i) => sum + Math.log((sigma * factor(i)) / Math.sqrt(Math.max(1, weight))),
+    0,
+  );
+  return { sigma, located, degreesOfFreedom, logLikelihood, evidence: logLikelihood + integrated };
 }
 
 /** Growths that are tried beside 0, and how much better one must explain the samples: p < 0.01 for one parameter. */
@@ -130,7 +150,7 @@ function growthOf(
   let promising = false;
   const attempt = (growth: number) => {
     const factors = ratios.map((ratio) => ratio ** growth);
-    const scale = scaleOf(repeated, factors, even.sigma);
+    const scale = scaleFrom(repeated, factors, even.sigma);
     const gain = 2 * share * (scale.logLikelihood - even.logLikelihood);
     promising ||= gain > hopeful;
     if (gain > clearlyBetter && scale.logLikelihood > best.scale.logLikelihood) best = { growth, scale };
@@ -157,12 +177,7 @@ export function poolNoise(groups: readonly LengthGroup[], assumedNoise: number):
   const repeated = arrays.filter((values) => values.length > 1);
   const reference = Math.exp(groups.reduce((sum, group) => sum + Math.log(group.n), 0) / groups.length);
   const ratios = groups.filter((group) => group.logSeconds.length > 1).map((group) => group.n / reference);
-  const start = Math.max(leastNoise, firstScale(repeated));
-  const even = scaleOf(
-    repeated,
-    repeated.map(() => 1),
-    start,
-  );
+  const even = evenScale(repeated, firstScale(repeated));
   const { growth, scale } = growthOf(repeated, ratios, even);
   const { sigma, located, degreesOfFreedom } = scale;
   const noise: Noise =
