@@ -1,9 +1,10 @@
 // Coverage of the fit's intervals on data with known laws, as the table of docs/statistics.md.
 //
-//   npm run simulate -- [--sets 2000] [--write] [--law quadratic] [--workers 1]
+//   npm run simulate -- [--sets 2000] [--write] [--law quadratic] [--workers 1] [--rows rows.jsonl]
 //
-// Needs a build (dist). --write puts the table into docs/statistics.md.
-import { readFileSync, writeFileSync } from "node:fs";
+// Needs a build (dist). --write puts the table into docs/statistics.md. --rows keeps each cell in a file as soon as it is
+// known and takes over those that are there, so that the table may be made in parts: of one state of the code.
+import { appendFileSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
@@ -215,6 +216,21 @@ function tableOf(rows, sets) {
   return [...summary, "", ...[head, rule, ...lines].map((cells) => `| ${cells.join(" | ")} |`)].join("\n");
 }
 
+/**
+ * Cells of a file that an earlier part of the same table wrote.
+ *
+ * @param {string | undefined} file @returns {Row[]}
+ */
+function rowsOf(file) {
+  if (file === undefined || !existsSync(file)) return [];
+  /** JSON knows no infinity. @param {string} key @param {unknown} value */
+  const revive = (key, value) =>
+    value === null && ["laws", "answers", "apart"].includes(key) ? Number.POSITIVE_INFINITY : value;
+  return readFileSync(file, "utf8")
+    .split("\n")
+    .flatMap((line) => (line === "" ? [] : [/** @type {Row} */ (JSON.parse(line, revive))]));
+}
+
 async function main() {
   const { values } = parseArgs({
     options: {
@@ -222,6 +238,7 @@ async function main() {
       write: { type: "boolean", default: false },
       law: { type: "string" },
       workers: { type: "string" },
+      rows: { type: "string" },
     },
   });
   const sets = Number(values.sets);
@@ -239,15 +256,20 @@ async function main() {
   }
   const wanted = jobs.filter((job) => values.law === undefined || job.name === values.law);
   const workers = Number(values.workers ?? availableParallelism());
-  /** @type {Row[]} */
-  const rows = [];
+  const order = new Map(wanted.map((job, position) => [JSON.stringify([job.name, job.cell]), position]));
+  /** @param {Row} row */
+  const place = (row) => order.get(JSON.stringify([row.name, row.cell]));
+  const rows = rowsOf(values.rows).filter((row) => place(row) !== undefined);
+  const known = new Set(rows.map(place));
+  const open = wanted.filter((_job, position) => !known.has(position));
   await Promise.all(
     Array.from({ length: workers }, (_, index) => {
-      const mine = wanted.filter((_job, position) => position % workers === index);
+      const mine = open.filter((_job, position) => position % workers === index);
       return new Promise((resolve, reject) => {
         const worker = new Worker(fileURLToPath(import.meta.url), { workerData: mine });
         worker.on("message", (/** @type {Row} */ row) => {
           rows.push(row);
+          if (values.rows !== undefined) appendFileSync(values.rows, `${JSON.stringify(row)}\n`);
           process.stderr.write(`\r${rows.length} of ${wanted.length} cells`);
         });
         worker.on("error", reject);
@@ -256,10 +278,7 @@ async function main() {
     }),
   );
   process.stderr.write("\n");
-  const order = new Map(wanted.map((job, position) => [JSON.stringify([job.name, job.cell]), position]));
-  /** @param {Row} row */
-  const place = (row) => order.get(JSON.stringify([row.name, row.cell])) ?? 0;
-  rows.sort((left, right) => place(left) - place(right));
+  rows.sort((left, right) => (place(left) ?? 0) - (place(right) ?? 0));
   const table = tableOf(rows, sets);
   if (!values.write) {
     process.stdout.write(`${table}\n`);
