@@ -80,6 +80,16 @@ export function chooseSeries(set: SampleSet, choice: SeriesChoice = {}): Series 
       expected: there === "" ? "no usable samples there" : `it has ${there}`,
     });
   }
+  const alike = set.series.filter(({ phase, batch }) => phase === series.phase && batch === series.batch);
+  if (series.lengths < 2 && alike.length > 1) {
+    throw badInput("one-length", {
+      where: set.path,
+      key: `${series.phase} lengths`,
+      found: alike.length,
+      expected:
+        "no two samples differ in their new tokens alone or their cached ones alone, so there is no sweep to fit",
+    });
+  }
   if (series.lengths < 2) {
     throw badInput("one-length", {
       where: set.path,

@@ -5,6 +5,8 @@ import type { FitDocument } from "./documents/fit.js";
 /** Beyond the deepest measured depth the law is told at these multiples of it. */
 const deeper = [2, 4];
 const parameterCount = 4;
+/** Lengths and depths that are shown; those between say nothing else. */
+const mostShown = 8;
 
 /** All prefills of a file by both of their lengths: each pair once, whichever sweep it is told by. */
 function pointsOf({ series }: Pick<SampleSet, "series">, batch: number): JointPoint[] {
@@ -27,6 +29,13 @@ function distinct(values: readonly number[]): number[] {
   return [...new Set(values)].sort((left, right) => left - right);
 }
 
+/** At most some of the values, evenly over their order, the first and the last among them. */
+function thinned(values: readonly number[]): number[] {
+  if (values.length <= mostShown) return [...values];
+  const stride = (values.length - 1) / (mostShown - 1);
+  return Array.from({ length: mostShown }, (_, i) => values[Math.round(i * stride)] ?? 0);
+}
+
 /**
  * The law of prefills over new and cached tokens together; null where the samples have one depth, or too few pairs of
  * lengths to tell it.
@@ -43,7 +52,7 @@ export function jointDocument(
   if (lengths.length < 2 || depths.length < 2 || cells <= parameterCount) return null;
   const fit: JointFit = fitJoint(points, options);
   const deepest = depths.at(-1) ?? 0;
-  const asked = options.at ?? lengths;
+  const asked = options.at ?? thinned(lengths);
   const { constant, linear, quadratic, perCached } = fit.coefficients;
   return {
     expression: fit.expression,
@@ -56,7 +65,9 @@ export function jointDocument(
     samples: fit.samples,
     discrepancy: fit.discrepancy,
     predictions: asked.flatMap((n) =>
-      [...depths, ...deeper.map((factor) => factor * deepest)].map((cached) => ({ ...fit.predict(n, cached) })),
+      [...thinned(depths), ...deeper.map((factor) => factor * deepest)].map((cached) => ({
+        ...fit.predict(n, cached),
+      })),
     ),
     residuals: fit.residuals.map((residual) => ({ ...residual })),
   };

@@ -29,6 +29,19 @@ function underLoad(collector: Collector, concurrency: number | null | undefined)
   collector.note("under-load", `${load}: such times contain queueing and are not those of a single request`);
 }
 
+/** New and cached tokens of a prompt. What the prefix cache had was not computed: it is no length of the prefill but its depth. */
+function promptOf(n: number, cached: number | null | undefined, collector: Collector): { n: number; depth: number } {
+  // The last token is computed even where all are cached.
+  const depth = Math.min(cached ?? 0, n - 1);
+  if (depth > 0) {
+    collector.note(
+      "prompts-cached",
+      "the prefix cache had tokens of some prompts: those count as cached before the prefill, the others as its length",
+    );
+  }
+  return { n: n - depth, depth };
+}
+
 /** Results of `vllm bench serve --save-result`, each request apart with `--save-detailed` (vllm/benchmarks/serve.py). */
 const vllmServe: RecordFormat = {
   name: "vllm-bench-serve",
@@ -114,6 +127,8 @@ const guideRequest = z.object({
   /** Unix seconds. */
   request_start_time: z.number().nullish(),
   prompt_tokens: count.nullish(),
+  /** Those of the prompt that the server had in its prefix cache. */
+  cached_tokens: count.nullish(),
   output_tokens: count.nullish(),
   time_to_first_token_ms: z.number().nullish(),
   inter_token_latency_ms: z.number().nullish(),
@@ -198,7 +213,8 @@ const guideLlm: RecordFormat = {
         }
         const start = request.request_start_time;
         const moment = start == null ? {} : { at: start };
-        collector.add({ phase: "prefill", n, depth: 0, batch: 1, seconds: ttft / 1000, ...moment }, at);
+        const prompt = promptOf(n, request.cached_tokens, collector);
+        collector.add({ phase: "prefill", ...prompt, batch: 1, seconds: ttft / 1000, ...moment }, at);
         const itl = request.inter_token_latency_ms;
         const generated = request.output_tokens ?? 0;
         if (itl != null && itl > 0 && generated > 1) {
@@ -294,7 +310,8 @@ function readPerfRecord(record: unknown, collector: Collector, where: string): v
   collector.unit(`time_to_first_token in ${ttft.unit}`);
   const seconds = perfSeconds(ttft.value, ttft.unit, where);
   const moment = start === undefined ? {} : { at: start / 1e9 };
-  collector.add({ phase: "prefill", n: n.value, depth: 0, batch: 1, seconds, ...moment }, where);
+  const prompt = promptOf(n.value, value("usage_prompt_cache_read_tokens")?.value, collector);
+  collector.add({ phase: "prefill", ...prompt, batch: 1, seconds, ...moment }, where);
   const itl = value("inter_token_latency");
   const generated = value("output_sequence_length")?.value ?? 0;
   if (itl !== null && generated > 1) {

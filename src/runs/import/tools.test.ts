@@ -213,4 +213,53 @@ describe("serving benchmarks", () => {
     expect(summary.series[0]?.points).toEqual([{ n: 550, seconds: 0.25 }]);
     expect(summary.series[0]?.spread).toBeCloseTo(0.02, 9);
   });
+
+  test("GuideLLM and AIPerf: what the prefix cache had of a prompt is its depth, not its length", async () => {
+    const cells = [
+      [512, 256],
+      [512, 256],
+      [1024, 512],
+      [1024, null],
+    ] as const;
+    const report = {
+      benchmarks: [
+        {
+          config: { strategy: { type_: "synchronous" } },
+          requests: {
+            successful: cells.map(([prompt_tokens, cached_tokens]) => ({
+              prompt_tokens,
+              cached_tokens,
+              output_tokens: 1,
+              time_to_first_token_ms: 100,
+            })),
+          },
+        },
+      ],
+    };
+    const records = cells.map(([prompt, cached]) => ({
+      metadata: { benchmark_phase: "profiling" },
+      metrics: {
+        input_sequence_length: { value: prompt, unit: "tokens" },
+        ...(cached === null ? {} : { usage_prompt_cache_read_tokens: { value: cached, unit: "tokens" } }),
+        time_to_first_token: { value: 100, unit: "ms" },
+      },
+      error: null,
+    }));
+    for (const text of [JSON.stringify(report), records.map((record) => JSON.stringify(record)).join("\n")]) {
+      const { series, notes } = await read(text);
+      // 256 and 512 new tokens at depths of their own; 1024 after none.
+      expect(series.map(({ axis, fixed, points }) => [axis, fixed, points.map(({ n }) => n)])).toEqual([
+        ["length", 0, [1024]],
+        ["length", 256, [256, 256]],
+        ["length", 512, [512]],
+      ]);
+      expect(notes.map(({ code }) => code)).toContain("prompts-cached");
+    }
+    const all = { prompt_tokens: 64, cached_tokens: 64, output_tokens: 1, time_to_first_token_ms: 10 };
+    const whole = {
+      benchmarks: [{ requests: { successful: [all, { ...all, prompt_tokens: 128, cached_tokens: 127 }] } }],
+    };
+    const { series } = await read(JSON.stringify(whole));
+    expect(series.map(({ axis, fixed, lengths }) => [axis, fixed, lengths])).toEqual([["depth", 1, 2]]);
+  });
 });
