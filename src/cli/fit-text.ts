@@ -9,6 +9,9 @@ const widestPlot = 100;
 /** Points of a drawn curve. */
 const curvePoints = 60;
 
+/** An end that is further than this factor from the value says nothing; its digits would only look as if they did. */
+const furthestEnd = 1000;
+
 export interface FitTextOptions {
   readonly style: Style;
   readonly columns: number;
@@ -22,7 +25,11 @@ function plotOf(document: FitDocument, fit: RunFit, { style, columns }: FitTextO
   const end = Math.max(to, ...document.extrapolation.map(({ n }) => n));
   const at = Array.from({ length: curvePoints }, (_, i) => from * (end / from) ** (i / (curvePoints - 1)));
   const predicted = at.map((n) => law.predict(n));
-  const line = (pick: "seconds" | "low" | "high") => predicted.map((one) => ({ n: one.n, seconds: one[pick] }));
+  const line = (pick: "seconds" | "low" | "high") =>
+    predicted.flatMap((one) => {
+      const factor = one[pick] / one.seconds;
+      return Math.max(factor, 1 / factor) > furthestEnd ? [] : [{ n: one.n, seconds: one[pick] }];
+    });
   return terminalPlot(
     {
       lines: [
@@ -88,6 +95,8 @@ export function fitText(document: FitDocument, fit: RunFit, options: FitTextOpti
     unit,
   ];
   const variable = variableOf(document);
+  // Of a line that was asked for there is no square to speak of.
+  const open = quadratic.value > 0 || quadratic.high > 0;
   const bound = (value: number | null): string => (value === null ? "any length" : tokens(Math.round(value)));
   const lines = [
     ...header(document),
@@ -97,7 +106,7 @@ export function fitText(document: FitDocument, fit: RunFit, options: FitTextOpti
       [
         coefficient("constant", "s", constant),
         coefficient("linear", "s/token", linear),
-        coefficient("quadratic", "s/token²", quadratic),
+        ...(open ? [coefficient("quadratic", "s/token²", quadratic)] : []),
       ],
     ),
   ];
@@ -153,7 +162,7 @@ export function fitText(document: FitDocument, fit: RunFit, options: FitTextOpti
       document.extrapolation.map((point) => [
         tokens(point.n),
         seconds(point.seconds),
-        `${seconds(point.low)} – ${seconds(point.high)}`,
+        intervalText(point),
         significant(point.factor),
         point.canTell ? "" : "can't tell",
       ]),
@@ -168,6 +177,11 @@ export function fitText(document: FitDocument, fit: RunFit, options: FitTextOpti
   }
   if (document.warnings.length > 0) lines.push("", ...document.warnings.map(({ message }) => `warning: ${message}`));
   return lines.join("\n");
+}
+
+function intervalText({ seconds: value, low, high }: { seconds: number; low: number; high: number }): string {
+  const least = low * furthestEnd < value ? "0 s" : seconds(low);
+  return `${least} – ${high > value * furthestEnd ? "any time" : seconds(high)}`;
 }
 
 /** Prefills that continue: the law over new and cached tokens, and what it says of each pair. */

@@ -57,7 +57,7 @@ function repeats({ pooled }: WarningInput): FitWarning[] {
 /** Further than this many times the longest length nobody asks for. */
 const furthestAsked = 256;
 
-function identifiability({ coefficients, settles, pooled, weak, to }: WarningInput): FitWarning[] {
+function identifiability({ coefficients, settles, pooled, judged, weak, to }: WarningInput): FitWarning[] {
   const result: FitWarning[] = [];
   const from = pooled.centres[0]?.n ?? to;
   if (pooled.centres.length < 4) {
@@ -67,7 +67,9 @@ function identifiability({ coefficients, settles, pooled, weak, to }: WarningInp
       message: `only ${count} lengths: no law can be checked against them, measure at least 4`,
     });
   }
-  if (coefficients !== null && coefficients.quadratic.low <= 0) {
+  // A line that was asked for leaves no square open.
+  const asked = judged.some(({ law }) => law.kind === "quadratic");
+  if (asked && coefficients !== null && coefficients.quadratic.low <= 0) {
     const advice =
       settles === null ? "no length within reach would settle it" : `measure up to about ${tokens(settles)}`;
     const range = `${tokens(from)} … ${tokens(to)}`;

@@ -101,6 +101,21 @@ describe("nsquared fit", () => {
     expect(out).toMatch(/quadratic\s+32 s/);
   });
 
+  test("a line that was asked for leaves no square open", async () => {
+    const points = ["--point", "8k=0.68s", "--point", "16k=1.5s", "--point", "32k=3.68s"];
+    const { out } = await command(["fit", ...points, "--law", "linear"]);
+    expect(out).not.toMatch(/quadratic +0|not identifiable/);
+    const fit = fitDocument.parse(await json(["fit", ...points, "--law", "linear"]));
+    expect(fit.warnings.map(({ code }) => code)).not.toContain("not-identifiable");
+  });
+
+  test("an interval that says nothing is not written out", async () => {
+    const { out } = await command(["fit", "--point", "512=2ms", "--point", "1k=3s"]);
+    expect(out).toMatch(/0 s – any time/);
+    expect(out).not.toMatch(/e\+\d+ days/);
+    expect(out).toMatch(/10 s ┤/);
+  });
+
   test("several points are fitted with a noise that is printed", async () => {
     const fit = fitDocument.parse(
       await json(["fit", "--point", "8k=0.68s", "--point", "16k=1.5s", "--point", "32k=3.68s", "--at", "64k"]),
@@ -192,6 +207,15 @@ describe("nsquared fit refuses", () => {
   test("a phase that is not there, a single length, and no file at all", async () => {
     await bad([runFile, "--phase", "decode"], /phase is "decode"; it has prefill over length, 6 lengths/);
     await bad([file("one.csv", "n,seconds\n512,1\n512,1.1\n")], /all 2 samples have this one length/);
+    const apart = [
+      [256, 16],
+      [512, 40],
+      [900, 70],
+    ].map(([n, cached]) => `${n},${cached},1`);
+    await bad(
+      [file("apart.csv", ["n,n_cached,seconds", ...apart].join("\n"))],
+      /prefill lengths is 3; no two samples differ in their new tokens alone/,
+    );
     await bad([], /files is missing; name a run or samples, or a measured point with --point 512=2s/);
     await bad([join(folder.path, "nowhere.csv")], /nowhere.csv: no such file; expected a run or samples/);
   });
