@@ -19,7 +19,7 @@ const reach = 8;
  * @property {readonly string[]} [within] laws beside those of its kind that have it as a special case
  * @property {"length" | "depth"} [axis] what the length is; new tokens where it is left out
  * @property {PhysicalCurve} [curve] for the physical law: its factors are drawn anew for each data set
- * @typedef {import("../src/fit/physical.js").PhysicalCurve} PhysicalCurve
+ * @typedef {import("../src/fit/physical-curve.js").PhysicalCurve} PhysicalCurve
  */
 
 /**

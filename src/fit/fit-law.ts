@@ -2,6 +2,7 @@ import { once } from "../base/once.js";
 import { badInput } from "../base/errors.js";
 import { studentQuantile } from "../math/distributions.js";
 import { holdOut, type HoldOut } from "./hold-out.js";
+import { defaultLevel, defaultNoise, widestUseful } from "./defaults.js";
 import type { Drift } from "./drift.js";
 import { exponentOf, smoothSpan } from "./exponent.js";
 import { type InformedLaw, informedLaw } from "./informed.js";
@@ -12,6 +13,7 @@ import { type Bimodality, bimodalityOf } from "./bimodality.js";
 import { type Noise, type Outlier, type Pooled, noiseAt, poolNoise } from "./noise.js";
 import { groupByLength, type Point } from "./points.js";
 import { type Coefficients, coefficientsOf, type Crossover, crossoverOf, settlingLength } from "./polynomial.js";
+import { type Residual, residualsOf } from "./residual.js";
 import { reasonAgainst, selectLaw } from "./select.js";
 import { type FitWarning, warningsOf } from "./warnings.js";
 import { weakGroundOf } from "./weak-ground.js";
@@ -66,17 +68,6 @@ export interface Candidate {
   readonly rejected: string | null;
 }
 
-export interface Residual {
-  readonly n: number;
-  /** Robust centre of the samples at n. */
-  readonly seconds: number;
-  /** The law at n. */
-  readonly law: number;
-  /** seconds over law. */
-  readonly ratio: number;
-  readonly samples: number;
-}
-
 /**
  * A law with everything that is known about it. Plain data but for the three pure functions at the end; `candidates` and
  * `warnings`, which need every law fitted once more without the longest lengths, are made when they are first asked for.
@@ -120,11 +111,6 @@ export interface LawFit {
   /** The length at which the typical time passes `seconds`. */
   readonly lengthAt: (seconds: number) => LengthAt;
 }
-
-const defaultNoise = 0.03;
-const defaultLevel = 0.95;
-/** An interval wider than this factor says nothing that helps. */
-const widestUseful = 4;
 
 function checked(options: FitOptions): { kinds: readonly LawKind[]; assumedNoise: number; level: number } {
   const { laws = lawKinds, assumedNoise = defaultNoise, level = defaultLevel } = options;
@@ -313,10 +299,7 @@ export function fitLaw(points: readonly Point[], options: FitOptions = {}): LawF
       canTell: high <= widestUseful * low && (weak === null || n <= weak.reliable),
     };
   };
-  const residuals = pooled.centres.map(({ n, logSeconds, count }): Residual => {
-    const measured = Math.exp(logSeconds);
-    return { n, seconds: measured, law: law.seconds(n), ratio: measured / law.seconds(n), samples: count };
-  });
+  const residuals = residualsOf(pooled.centres, law.seconds);
   const held = once(() => holdOut(pooled, kinds));
   const candidates = once(() => candidatesOf(judged, selected, held()));
   const warnings = once(() =>

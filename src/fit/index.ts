@@ -6,7 +6,6 @@ export {
   fitLaw,
   type LawFit,
   type LawPrediction,
-  type Residual,
 } from "./fit-law.js";
 export type { HoldOut } from "./hold-out.js";
 export { type LawKind, lawKinds } from "./law.js";
@@ -18,13 +17,13 @@ export type { Noise, Outlier } from "./noise.js";
 export {
   type Efficiency,
   fitPhysical,
-  type PhysicalComponent,
-  type PhysicalCurve,
   type PhysicalFit,
   type PhysicalOptions,
   type PhysicalPrediction,
 } from "./physical.js";
+export type { PhysicalComponent, PhysicalCurve } from "./physical-curve.js";
 export type { Point } from "./points.js";
 export type { Coefficients, Crossover, Estimate } from "./polynomial.js";
 export { type KnownShape, type Scenario, scenariosOf } from "./scenarios.js";
+export type { Residual } from "./residual.js";
 export type { FitWarning, FitWarningCode } from "./warnings.js";

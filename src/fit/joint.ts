@@ -2,6 +2,7 @@ import { badInput } from "../base/errors.js";
 import { scientific } from "../base/format.js";
 import { fisherUpperTail, studentQuantile } from "../math/distributions.js";
 import { type BasisFit, extremesOf, fitBasis } from "./basis-fit.js";
+import { defaultLevel, defaultNoise } from "./defaults.js";
 import { discrepancyOf, levelError, misfitLevel, observationsOf } from "./judge.js";
 import { type Centre, type Noise, poolNoise } from "./noise.js";
 import type { LengthGroup } from "./points.js";
@@ -61,8 +62,6 @@ export interface JointFit {
 const rowOf = (n: number, cached: number): readonly number[] => [1, n, n * n + 2 * n * cached, cached];
 const names = ["", "·n", "·(n² + 2·n·c)", "·c"];
 const parameterCount = 4;
-const defaultNoise = 0.03;
-const defaultLevel = 0.95;
 
 interface Cell {
   readonly n: number;
