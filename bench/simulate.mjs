@@ -1,9 +1,9 @@
 // Coverage of the fit's intervals on data with known laws, as the table of docs/statistics.md.
 //
-//   npm run simulate -- [--sets 2000] [--write] [--law quadratic] [--workers 1] [--rows rows.jsonl]
+//   npm run simulate -- [--sets 2000] [--write] [--law quadratic] [--workers 1] [--rows rows.jsonl [--cells 4]]
 //
 // Needs a build (dist). --write puts the table into docs/statistics.md. --rows keeps each cell in a file as soon as it is
-// known and takes over those that are there, so that the table may be made in parts: of one state of the code.
+// known and takes over those that are there, so that the table may be made in parts, --cells at a time: of one state of the code.
 import { appendFileSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
@@ -239,6 +239,7 @@ async function main() {
       law: { type: "string" },
       workers: { type: "string" },
       rows: { type: "string" },
+      cells: { type: "string" },
     },
   });
   const sets = Number(values.sets);
@@ -261,7 +262,8 @@ async function main() {
   const place = (row) => order.get(JSON.stringify([row.name, row.cell]));
   const rows = rowsOf(values.rows).filter((row) => place(row) !== undefined);
   const known = new Set(rows.map(place));
-  const open = wanted.filter((_job, position) => !known.has(position));
+  const missing = wanted.filter((_job, position) => !known.has(position));
+  const open = missing.slice(0, Number(values.cells ?? missing.length));
   await Promise.all(
     Array.from({ length: workers }, (_, index) => {
       const mine = open.filter((_job, position) => position % workers === index);
@@ -278,6 +280,7 @@ async function main() {
     }),
   );
   process.stderr.write("\n");
+  if (open.length < missing.length) return;
   rows.sort((left, right) => (place(left) ?? 0) - (place(right) ?? 0));
   const table = tableOf(rows, sets);
   if (!values.write) {
