@@ -160,8 +160,11 @@ function verdictOf(worse: boolean, beyondMachine: boolean): CheckFinding["verdic
  */
 function atBaseSpeed({ value, low, high }: Estimate, machine: MachineChange, level: number): Estimate {
   const speed = Math.max(1, Math.exp(machine.log));
-  const reach = Math.exp(studentQuantile((1 + level) / 2, machine.degreesOfFreedom) * machine.error);
-  return { value: value / speed, low: low / speed / reach, high: (high / speed) * reach };
+  const reach = studentQuantile((1 + level) / 2, machine.degreesOfFreedom) * machine.error;
+  // Two independent errors: the estimate's own and the machine's, as in differenceOf.
+  const end = (bound: number, sign: number) =>
+    bound > 0 && value > 0 ? value * Math.exp(sign * Math.hypot(Math.log(bound / value), reach)) : bound;
+  return { value: value / speed, low: end(low, -1) / speed, high: end(high, 1) / speed };
 }
 
 const powers = [
