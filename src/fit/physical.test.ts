@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { NsquaredError } from "../base/errors.js";
 import { normalDeviate, seededRandom } from "../base/random.js";
-import { fitPhysical, type PhysicalCurve } from "./physical.js";
+import { fitPhysical } from "./physical.js";
+import type { PhysicalCurve } from "./physical-curve.js";
 
 const gemm = { name: "gemm", seconds: (n: number) => 5e-4 * n, logSpread: 0.2 };
 const attention = { name: "attention", seconds: (n: number) => 9e-8 * n * n, logSpread: 0.3 };

@@ -60,7 +60,7 @@ describe("a config that cannot be right is refused with file, key, value and wha
   });
 
   test("nothing there", async () => {
-    await refuses(["describe", join(folder.path, "nowhere.json")], "nowhere.json", "SmolLM2-135M");
+    await refuses(["describe", join(folder.path, "nowhere.json")], "nowhere.json", "no such file or folder");
   });
 });
 
