@@ -1,12 +1,13 @@
 import { once } from "../base/once.js";
 import { badInput } from "../base/errors.js";
 import { studentQuantile } from "../math/distributions.js";
+import { averagedRange, averageWeights, informedAverage } from "./average.js";
 import { holdOut, type HoldOut } from "./hold-out.js";
 import { defaultLevel, defaultNoise, widestUseful } from "./defaults.js";
 import type { Drift } from "./drift.js";
 import { exponentOf, smoothSpan } from "./exponent.js";
 import { type InformedLaw, informedLaw } from "./informed.js";
-import { averagedRange, averageWeights, informedAverage, type JudgedLaw, judgeLaws, observationsOf } from "./judge.js";
+import { type JudgedLaw, judgeLaws, observationsOf } from "./judge.js";
 import { type LawKind, lawKinds } from "./law.js";
 import { type LengthAt, lengthAtOf } from "./length-at.js";
 import { type Bimodality, bimodalityOf } from "./bimodality.js";
