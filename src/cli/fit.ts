@@ -182,8 +182,7 @@ async function fitAndShow(set: SampleSet, series: Series, options: Options, io: 
     ...(options.level === undefined ? {} : { level: options.level }),
     ...(curve === null ? {} : { curve }),
   });
-  const subject = physical === null ? undefined : { model: physical.model.name, device: physical.device?.name ?? null };
-  const document = samplesDocument(set, series, fit, questionsOf(options, fit.blind.range.to), subject);
+  const document = samplesDocument(set, series, fit, questionsOf(options, fit.blind.range.to), physical);
   emit(io, options.json, document, () =>
     fitText(document, fit, {
       style: styleFor(io, io.outIsTerminal),

@@ -42,7 +42,11 @@ function json(text: string, where: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    throw badInput("run-not-json", { where, found: text.slice(0, 40), expected: "expected JSON" });
+    throw badInput("run-not-json", {
+      where,
+      found: text.slice(0, 40),
+      expected: "expected JSON of a run; other samples are for nsquared fit, check and explain",
+    });
   }
 }
 

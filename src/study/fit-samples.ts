@@ -5,13 +5,14 @@ import { scenariosOf } from "../fit/index.js";
 import type { DeviceRecord } from "../hardware/record.js";
 import type { ModelDescription } from "../model/types.js";
 import type { Axis, SampleSet, Series } from "../runs/import/types.js";
+import { beyondWarnings, type Known } from "./beyond.js";
 import { costOfModel } from "./cost.js";
 import type { FitDocument, ScenariosDocument } from "./documents/fit.js";
 import {
+  defaultFactors,
   fitDocumentAbout,
   fitPoints,
   type FitQuestions,
-  type FitSubject,
   type RunFit,
   type RunFitOptions,
 } from "./fit.js";
@@ -126,13 +127,17 @@ export function curveOfSeries(
   return device === null ? curveOnUnknown(model, execution, series) : curveOfSweep(model, device, execution, series);
 }
 
-/** A fit of samples from anywhere as one plain document. */
+/**
+ * A fit of samples from anywhere as one plain document.
+ *
+ * @param known the model whose operators the physical law is of, and the device
+ */
 export function samplesDocument(
   set: SampleSet,
   series: Series,
   fit: RunFit,
   questions: FitQuestions,
-  physical?: FitSubject["physical"],
+  known: Known | null = null,
 ): FitDocument {
   // Of our own runs the phases are no surprise; samples of the same phase that were left out are.
   const others = set.series
@@ -152,13 +157,18 @@ export function samplesDocument(
       message: `fitted ${seriesName(series)}; also there: ${shown}${others.length > 3 ? ` and ${others.length - 3} more` : ""} (--phase, --axis, --batch, --fixed)`,
     });
   }
+  const { axis, fixed, batch, count, phase } = series;
+  if (known !== null) {
+    const { to } = fit.blind.range;
+    const furthest = Math.max(...(questions.at ?? defaultFactors.map((factor) => factor * to)));
+    notes.push(...beyondWarnings(known, batch, to, furthest));
+  }
   const subject = {
     path: set.path,
-    model: set.model ?? physical?.model ?? "unnamed model",
+    model: set.model ?? known?.model.name ?? "unnamed model",
     warnings: notes,
-    ...(physical === undefined ? {} : { physical }),
+    ...(known === null ? {} : { physical: { model: known.model.name, device: known.device?.name ?? null } }),
   };
-  const { axis, fixed, batch, count, phase } = series;
   const { level, noise } = fit.blind;
   const joint = jointDocument(set, batch, {
     level,
@@ -181,15 +191,13 @@ export function samplesDocument(
   return { ...fitDocumentAbout({ ...subject, source }, fit, questions), ...together };
 }
 
-const defaultScenarioFactors = [2, 4, 8];
-
 /** One point is no fit: every assumption's answer, side by side. */
 export function scenariosDocumentOf(
   point: { readonly n: number; readonly seconds: number },
   at: readonly number[] | undefined,
   model: ModelDescription | null,
 ): ScenariosDocument {
-  const lengths = at ?? defaultScenarioFactors.map((factor) => factor * point.n);
+  const lengths = at ?? defaultFactors.map((factor) => factor * point.n);
   const shapes: KnownShape[] = model === null ? [] : [flopMix(model, [point.n, ...lengths])];
   return {
     schema: "nsquared/scenarios@1",

@@ -99,7 +99,8 @@ export function fitPoints(phase: MeasuredPhase, points: readonly Point[], option
   };
 }
 
-const factors = [2, 4, 8];
+/** Multiples of the longest length that are told where no length is asked for. */
+export const defaultFactors = [2, 4, 8] as const;
 
 /** What a fit is about, for its document. */
 export interface FitSubject {
@@ -161,7 +162,7 @@ export function fitDocumentAbout(subject: FitSubject, fit: RunFit, questions: Fi
     crossover: crossoverOf(polynomial.crossover),
     ...(physical !== null || blind.average === null ? {} : { average: blind.average.map((one) => ({ ...one })) }),
     exponents: lengths.map((n) => ({ n, exponent: chosen.exponent(n) })),
-    extrapolation: (at ?? factors.map((factor) => factor * to)).map((n) => {
+    extrapolation: (at ?? defaultFactors.map((factor) => factor * to)).map((n) => {
       const { seconds, low, high, factor, canTell } = chosen.predict(n);
       return { n, seconds, low, high, factor, canTell };
     }),

@@ -173,6 +173,20 @@ describe("nsquared fit", () => {
     expect(known.law.operators?.device).toBe("H100-SXM5-80GB");
   });
 
+  test("warns of what the model and the device know to end before the lengths asked for", async () => {
+    const codes = async (model: string, at: string, device = "unknown") => {
+      const words = ["fit", csvFile, "--model", model, "--on", device, "--at", at];
+      return fitDocument.parse(await json(words)).warnings.map(({ code }) => code);
+    };
+    expect(await codes("SmolLM2-135M", "8k")).not.toContain("context-passed");
+    expect(await codes("SmolLM2-135M", "16k")).toContain("context-passed");
+    // A window of 4,096 tokens: at the longest length measured it begins to tell.
+    expect(await codes("Mistral-7B-v0.1", "8k")).toContain("window-passed");
+    expect(await codes("Mistral-7B-v0.3", "8k")).not.toContain("window-passed");
+    expect(await codes("Llama-3.1-8B", "64k", "rtx4090")).toContain("memory-limit");
+    expect(await codes("Llama-3.1-8B", "64k", "h100")).not.toContain("memory-limit");
+  });
+
   test("depth is an axis of its own", async () => {
     const rows = ["n,depth,seconds"];
     for (const depth of [0, 4096, 8192, 16384]) rows.push(`512,${depth},${1 + depth / 8192}`);
