@@ -263,10 +263,10 @@ async function main() {
   const rows = rowsOf(values.rows).filter((row) => place(row) !== undefined);
   const known = new Set(rows.map(place));
   const missing = wanted.filter((_job, position) => !known.has(position));
-  const open = missing.slice(0, Number(values.cells ?? missing.length));
+  const next = missing.slice(0, Number(values.cells ?? missing.length));
   await Promise.all(
     Array.from({ length: workers }, (_, index) => {
-      const mine = open.filter((_job, position) => position % workers === index);
+      const mine = next.filter((_job, position) => position % workers === index);
       return new Promise((resolve, reject) => {
         const worker = new Worker(fileURLToPath(import.meta.url), { workerData: mine });
         worker.on("message", (/** @type {Row} */ row) => {
@@ -280,7 +280,7 @@ async function main() {
     }),
   );
   process.stderr.write("\n");
-  if (open.length < missing.length) return;
+  if (next.length < missing.length) return;
   rows.sort((left, right) => (place(left) ?? 0) - (place(right) ?? 0));
   const table = tableOf(rows, sets);
   if (!values.write) {
