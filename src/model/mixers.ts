@@ -208,6 +208,11 @@ export interface CompressedAttention {
   readonly outputRank: number;
   /** Tokens per compressed key; 0 where the layer has a window only. */
   readonly ratio: number;
+  /**
+   * The last dimensions of queries and keys are rotated, a compressed key by the place of its first token, and those of the
+   * mixture back; each head's queries are RMS normed before, without weights. None of it where absent.
+   */
+  readonly rotary?: Rotary;
   /** Chooses among the compressed keys, which then overlap and take twice the width. */
   readonly indexer: { readonly heads: number; readonly dim: number; readonly chosen: number } | null;
 }

@@ -50,7 +50,8 @@ const projection = "embedding_projection";
  * table of sinusoids behind rotary positions, the projections that Longformer's global tokens have of their own, biases
  * by which routers keep experts equally busy.
  */
-const unused = /^(mask|mask_token|sinusoids|unused_\w+|global_projections|global_biases|router_bias|expert_bias)$/;
+const unused =
+  /^(mask|mask_token|end_of_image|sinusoids|unused_\w+|global_projections|global_biases|router_bias|expert_bias)$/;
 
 /** What of a layer's extras running it would need and cannot do. */
 export function strangeExtras({ weights = [], ...others }: Extras): string[] {

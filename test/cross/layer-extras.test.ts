@@ -94,6 +94,7 @@ const decoders: readonly ModelDescription[] = [
     index_n_heads: 3,
     index_head_dim: 6,
     index_topk: 2,
+    qk_rope_head_dim: 4,
     sliding_window: 4,
     n_routed_experts: 6,
     num_local_experts: 6,

@@ -174,6 +174,13 @@ export const compressedModels: readonly ModelDescription[] = [
   mixerModel("window-of-plain-keys", { ...compressed, ratio: 0 }),
   mixerModel("groups-of-4", compressed),
   mixerModel("groups-of-3", { ...compressed, ratio: 3, window: 5, outputGroups: 4 }, { hybrid: true }),
+  mixerModel("turned-groups", { ...compressed, rotary: { dims: 4, theta: 100, interleaved: true } }),
+  mixerModel("turned-chosen-groups", {
+    ...compressed,
+    ratio: 2,
+    rotary: { dims: 6, theta: 100, interleaved: true },
+    indexer: { heads: 3, dim: 6, chosen: 3 },
+  }),
   mixerModel("overlapping-groups", { ...compressed, ratio: 2, indexer: { heads: 3, dim: 6, chosen: 20 } }),
   mixerModel("chosen-groups", { ...compressed, ratio: 2, indexer: { heads: 3, dim: 6, chosen: 3 } }),
   mixerModel("chosen-single-groups", { ...compressed, ratio: 3, window: 1, indexer: { heads: 2, dim: 4, chosen: 1 } }),

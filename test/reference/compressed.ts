@@ -1,7 +1,8 @@
 import type { CompressedAttention, Norm } from "../../src/model/types.js";
 import { type Parameters, runNorm } from "./parameters.js";
+import { rotate } from "./rotate.js";
 import { project } from "./sequences.js";
-import { type Sequence, type Vector, at, concat, dot, linear, softmax, split } from "./vectors.js";
+import { type Sequence, type Vector, at, concat, dot, linear, rmsNorm, softmax, split } from "./vectors.js";
 
 /** DeepSeek-V4: a window of plain keys and compressed keys in one softmax with sinks; keys are values. */
 export async function runCompressed(
@@ -15,12 +16,25 @@ export async function runCompressed(
   const rms: Norm = { ...norm, kind: "rms", bias: false };
   const down = await project(inputs, "query_down", [hidden, queryRank], parameters);
   const latent = await runNorm(down, rms, queryRank, parameters.within("query_norm."));
-  const queries = (await project(latent, "query", [queryRank, heads * dim], parameters)).map((x) => split(x, heads));
+  const { rotary } = mixer;
+  /** The last dimensions turned, or back. */
+  const turn = (x: Vector, position: number): Vector =>
+    rotary === undefined
+      ? x
+      : concat([x.slice(0, x.length - rotary.dims), rotate(x.slice(x.length - rotary.dims), position, rotary)]);
+  const plain = (x: Vector): Vector =>
+    rotary === undefined ? x : rmsNorm(x, new Float32Array(x.length).fill(1), norm.epsilon, false);
+  const queries = (await project(latent, "query", [queryRank, heads * dim], parameters)).map((x, t) =>
+    split(x, heads).map((head) => turn(plain(head), t)),
+  );
   const projected = await project(inputs, "key", [hidden, dim], parameters);
-  const keys = await runNorm(projected, rms, dim, parameters.within("key_norm."));
+  const keys = (await runNorm(projected, rms, dim, parameters.within("key_norm."))).map(turn);
   const sinks = await parameters.vector("sinks", heads, "bias");
-  const compress = (name: string, width: number): Promise<Sequence> =>
-    groupKeys(inputs, { dim: width, ratio, overlapping: indexer !== null }, rms, hidden, parameters.within(name));
+  const compress = async (name: string, width: number): Promise<Sequence> => {
+    const sizes = { dim: width, ratio, overlapping: indexer !== null };
+    const groups = await groupKeys(inputs, sizes, rms, hidden, parameters.within(name));
+    return groups.map((x, group) => turn(x, group * ratio));
+  };
   const far = ratio === 0 ? [] : await compress("compressor.", dim);
   const visible = (position: number): number => (ratio === 0 ? 0 : Math.floor((position + 1) / ratio));
   const seen: number[][] = inputs.map((_, position) => Array.from({ length: visible(position) }, (__, group) => group));
@@ -30,7 +44,7 @@ export async function runCompressed(
     const asked = await project(latent, "query", [queryRank, indexer.heads * indexer.dim], own);
     const weights = await project(inputs, "weights", [hidden, indexer.heads], own);
     seen.forEach((groups, position) => {
-      const byHead = split(asked[position] ?? new Float64Array(), indexer.heads);
+      const byHead = split(asked[position] ?? new Float64Array(), indexer.heads).map((x) => turn(x, position));
       const score = (group: number): number =>
         byHead.reduce((sum, q, j) => sum + at(weights[position], j) * Math.max(0, dot(q, small[group])), 0);
       const scores = new Map(groups.map((group) => [group, score(group)]));
@@ -44,9 +58,10 @@ export async function runCompressed(
         const near = keys.slice(Math.max(0, position - window + 1), position + 1);
         const all: Vector[] = [...near, ...(seen[position] ?? []).map((group) => far[group] ?? new Float64Array(dim))];
         const shares = softmax([...all.map((key) => dot(query, key) / Math.sqrt(dim)), at(sinks, head)]);
-        return Float64Array.from({ length: dim }, (_, d) =>
-          all.reduce((sum, key, i) => sum + at(shares, i) * at(key, d), 0),
+        const sum = Float64Array.from({ length: dim }, (_, d) =>
+          all.reduce((total, key, i) => total + at(shares, i) * at(key, d), 0),
         );
+        return turn(sum, -position);
       }),
     ),
   );

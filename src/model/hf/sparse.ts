@@ -1,8 +1,17 @@
-import type { CompressedAttention, DeltaRule, Extras, ExtraWeight, Ffn, LatentAttention, Layer } from "../types.js";
+import type {
+  CompressedAttention,
+  DeltaRule,
+  Extras,
+  ExtraWeight,
+  Ffn,
+  LatentAttention,
+  Layer,
+  Rotary,
+} from "../types.js";
 import { listOf, oneOf, real, sizeOrZero } from "./checks.js";
 import { clampOf } from "./clamp.js";
 import type { ConfigReader } from "./config-reader.js";
-import { readLayerCount } from "./decoder.js";
+import { readLayerCount, readRotary } from "./decoder.js";
 import { deepseekFfn } from "./deepseek-moe.js";
 import { readIndexer, readLatent } from "./latent.js";
 import { notePrediction } from "./prediction.js";
@@ -70,6 +79,7 @@ const readDeepseekV4: Reader = (config) => {
     outputGroups: config.size("o_groups"),
     outputRank: config.size("o_lora_rank"),
   };
+  const turns = rotariesOf(config, base.dim, indexer.dim);
   const { clamp } = clampOf(config, "silu");
   const experts = moe(config, {
     activation: "silu",
@@ -82,11 +92,9 @@ const readDeepseekV4: Reader = (config) => {
     "hc_sinkhorn_iters",
     "num_hash_layers",
     "num_key_value_heads",
-    "qk_rope_head_dim",
     "scoring_func",
     "topk_method",
     "norm_topk_prob",
-    "compress_rope_theta",
     "mlp_layer_types",
     "mlp_bias",
     "layer_types",
@@ -99,7 +107,14 @@ const readDeepseekV4: Reader = (config) => {
     layers: listLayers(layers, (index): Layer => {
       const ratio = ratios[index] ?? 0;
       return {
-        mixers: [{ ...base, ratio, indexer: ratio > 0 && ratio <= smallRatio ? indexer : null }],
+        mixers: [
+          {
+            ...base,
+            ratio,
+            indexer: ratio > 0 && ratio <= smallRatio ? indexer : null,
+            rotary: ratio === 0 ? turns.window : turns.compressed,
+          },
+        ],
         ffns: [experts],
         norm,
         normPlacement: "pre",
@@ -110,6 +125,21 @@ const readDeepseekV4: Reader = (config) => {
     extras: joinStreams(hidden, streams),
   });
 };
+
+/** Layers with a window alone turn by `rope_theta`, the others by a base of their own and further than in training. */
+function rotariesOf(config: ConfigReader, dim: number, indexDim: number): Record<"window" | "compressed", Rotary> {
+  const dims = config.size("qk_rope_head_dim");
+  const most = Math.min(dim, indexDim);
+  if (dims > most || dims % 2 !== 0)
+    throw config.bad("qk_rope_head_dim", dims, `expected an even number up to ${most}`);
+  const { theta, scaling } = readRotary(config, dim);
+  const far = config.derived("compress_rope_theta", real, "class default", () => 160_000);
+  if (!(far > 0)) throw config.bad("compress_rope_theta", far, "expected a number above 0");
+  return {
+    window: { dims, theta, interleaved: true },
+    compressed: { dims, theta: far, interleaved: true, ...(scaling === undefined ? {} : { scaling }) },
+  };
+}
 
 /** Layers that compress up to this many tokens into one have an indexer; those that compress more do without. */
 const smallRatio = 16;

@@ -1,4 +1,4 @@
-import type { CompressedAttention, Norm } from "../../model/types.js";
+import type { CompressedAttention, Norm, Rotary } from "../../model/types.js";
 import type { Emitter } from "../emitter.js";
 import { masked } from "../masked.js";
 import { int } from "../proto.js";
@@ -8,6 +8,7 @@ import { cutMask, windowMask } from "./blocked-attention.js";
 import { gather } from "./chosen-attention.js";
 import { evenBlocks } from "./even-blocks.js";
 import { addIndexScores } from "./indexer.js";
+import { anglesAt, turnLast } from "./trailing-rotary.js";
 
 /** Queries of a block at most. */
 const mostRows = 128;
@@ -29,7 +30,8 @@ interface Met {
 /**
  * Attention of DeepSeek-V4, [b, n, hidden] → the same: a window of plain keys and compressed keys of whole groups of
  * tokens before, in one softmax with a sink per head. A key is its own value, and all heads share it. Where an indexer
- * chooses among the compressed keys, each query gathers its own. Positions are those of the description: it has none.
+ * chooses among the compressed keys, each query gathers its own. The last dimensions are rotated, and those of the mixture,
+ * whose keys are values, back.
  */
 export function addCompressedAttention(
   e: Emitter,
@@ -37,25 +39,34 @@ export function addCompressedAttention(
   mixer: CompressedAttention,
   { norm, naive }: Around,
 ): string {
-  const { heads, dim, window, ratio, indexer, outputGroups, outputRank } = mixer;
+  const { heads, dim, window, ratio, indexer, outputGroups, outputRank, rotary } = mixer;
   const { offset, epsilon } = norm;
   const latent = e.rms(e.linear("query_down", input), e.weight("query_norm.weight", offset), epsilon);
+  const places = rotary === undefined ? null : placesOf(e, input);
+  const angles = rotary === undefined || places === null ? null : anglesAt(e, rotary, places);
+  const turned = (x: string, count: number, width: number): string =>
+    angles === null ? x : turnLast(e, x, [count, width], angles);
   const key = e.rms(e.linear("key", input), e.weight("key_norm.weight", offset), epsilon);
-  const groups = { ratio, overlapping: indexer !== null };
+  const groups = { ratio, overlapping: indexer !== null, rotary };
+  const asked = e.linear("query", latent);
+  const apartQuery = e.reshape(asked, [0, 0, heads, dim]);
+  const normedQuery =
+    angles === null ? asked : e.reshape(e.normalised(apartQuery, "rms", dim, epsilon), [0, 0, heads * dim]);
   const met: Met = {
-    query: e.linear("query", latent),
-    near: remember(e, "window.cache", key, { kind: "last", tokens: window - 1 }),
+    query: turned(normedQuery, heads, dim),
+    near: remember(e, "window.cache", turned(key, 1, dim), { kind: "last", tokens: window - 1 }),
     far: ratio === 0 ? null : compressed(e, input, norm, { name: "compressor", cache: "far.cache", dim, ...groups }),
     index:
       indexer === null
         ? null
         : {
-            queries: e.linear("indexer.query", latent),
+            queries: turned(e.linear("indexer.query", latent), indexer.heads, indexer.dim),
             keys: compressed(e, input, norm, { name: "indexer", cache: "indexer.cache", dim: indexer.dim, ...groups }),
             weights: e.linear("indexer.weights", input),
           },
   };
-  const mixed = addBlocks(e, met, mixer, naive);
+  const blocks = addBlocks(e, met, mixer, naive);
+  const mixed = angles === null ? blocks : turnLast(e, blocks, [heads, dim], angles, true);
   // Each group of heads is projected by its own part of the weight.
   const width = (heads * dim) / outputGroups;
   const apart = e.transpose(e.reshape(mixed, [0, 0, outputGroups, width]), [0, 2, 1, 3]);
@@ -85,6 +96,14 @@ interface Groups {
   readonly ratio: number;
   /** A key is made of two groups: of one half of each token's numbers in the group before, of the other in its own. */
   readonly overlapping: boolean;
+  readonly rotary: Rotary | undefined;
+}
+
+/** Positions of the tokens of a pass, int64 [n]. */
+function placesOf(e: Emitter, input: string): string {
+  const { builder } = e.scope;
+  const depth = builder.input(inputNames.depth, "int64", [1]);
+  return e.add(e.node("Range", [builder.integer(0), e.alone(e.length(input, 1)), builder.integer(1)]), depth);
 }
 
 /**
@@ -129,7 +148,11 @@ function compressed(e: Emitter, input: string, norm: Norm, sizes: Groups): strin
   const shares = e.node("Softmax", [gates], { axis: int(2) });
   const sums = e.node("ReduceSum", [e.multiply(keys, shares), e.list([2])], { keepdims: int(0) });
   const normed = e.rms(sums, e.weight(`${name}.norm.weight`, norm.offset), norm.epsilon);
-  return remember(e, sizes.cache, normed, { kind: "grouped", ratio });
+  if (sizes.rotary === undefined) return remember(e, sizes.cache, normed, { kind: "grouped", ratio });
+  const counted = e.node("Range", [builder.integer(0), e.alone(groups), builder.integer(1)]);
+  const starts = e.multiply(e.add(counted, e.node("Div", [depth, group])), group);
+  const turned = turnLast(e, normed, [1, dim], anglesAt(e, sizes.rotary, starts));
+  return remember(e, sizes.cache, turned, { kind: "grouped", ratio });
 }
 
 /** Queries block by block, [b, n, heads·dim]. */

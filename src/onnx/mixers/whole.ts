@@ -76,7 +76,7 @@ const lowerings: { readonly [K in Kind]?: Whole<K> } = {
   },
   compressed: {
     lower: addCompressedAttention,
-    known: ["kind", "heads", "dim", "queryRank", "window", "outputGroups", "outputRank", "ratio", "indexer"],
+    known: ["kind", "heads", "dim", "queryRank", "window", "outputGroups", "outputRank", "ratio", "indexer", "rotary"],
   },
   dense: { lower: addBentDense, known: ["kind", "width", "gated", "activation", "bias", "clamp", "cutoff"] },
   delta: {
