@@ -27,7 +27,8 @@ export function scaled(model: ModelDescription, { layers, hidden, vocabulary }: 
   let result = model;
   if (layers !== undefined) result = withLayers(result, layers);
   if (hidden !== undefined && hidden !== model.hiddenSize) result = withHidden(textAlone(result), hidden);
-  if (vocabulary !== undefined) result = withVocabulary(result, vocabulary);
+  // An encoder of pictures has none.
+  if (vocabulary !== undefined && result.embedding.rows > 0) result = withVocabulary(result, vocabulary);
   return result;
 }
 

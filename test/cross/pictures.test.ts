@@ -1,8 +1,9 @@
-import { describe, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { readConfigFile } from "../reference/data.js";
 import { seededRandom } from "../../src/base/random.js";
 import { readConfig } from "../../src/model/hf/read-config.js";
 import type { ModelDescription } from "../../src/model/types.js";
+import { scaled } from "../../src/variants/scale.js";
 import { expectAgreement, inPieces, open, tokenIds } from "./execute.js";
 
 const sizes = {
@@ -46,4 +47,8 @@ describe.each([
     }
     await engine.close();
   });
+});
+
+test("a vocabulary that is asked for changes nothing where there is none", () => {
+  expect(scaled(tiny("vit"), { vocabulary: 1000 })).toEqual(tiny("vit"));
 });
