@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { gemmSeconds, interpolateStream } from "./calibrated.js";
+import { gemmSeconds, interpolateStream, unevenness } from "./calibrated.js";
 
 describe("interpolateStream", () => {
   const at = interpolateStream([
@@ -37,5 +37,17 @@ describe("gemmSeconds", () => {
       ),
       { seed: 1 },
     );
+  });
+});
+
+describe("unevenness", () => {
+  test("is the share by which the busiest thread has more than an equal part", () => {
+    expect(unevenness(3, 2)).toBeCloseTo(4 / 3, 12);
+    expect(unevenness(9, 2)).toBeCloseTo(10 / 9, 12);
+    expect(unevenness(3, 4)).toBeCloseTo(4 / 3, 12);
+  });
+
+  test("is 1 where all get the same, and where one product is cut into a piece for each thread", () => {
+    expect([unevenness(8, 2), unevenness(1, 6), unevenness(2, 4), unevenness(5, 1)]).toEqual([1, 1, 1, 1]);
   });
 });

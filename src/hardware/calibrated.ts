@@ -42,6 +42,18 @@ export function gemmSeconds(weight: number, compute: number, overlap: number): n
   return large * (1 + (Math.min(weight, compute) / large) ** overlap) ** (1 / overlap);
 }
 
+const bytesOfWeight = bytesPerElement("float32");
+
+/**
+ * How many times as long a batch of equal products takes as it would with all threads busy to the end. ONNX Runtime cuts
+ * a product into pieces only as far as there are more threads than products, and deals what it has: of three products on
+ * two threads, one thread gets two. Naive attention has one product per KV head.
+ */
+export function unevenness(products: number, threads: number): number {
+  const pieces = products * Math.max(1, Math.floor(threads / products));
+  return (Math.ceil(pieces / threads) * threads) / pieces;
+}
+
 /** Which measured stream stands for an elementwise function. Activations differ little beside moving their bytes. */
 const streamOf: Record<ElementwiseFunction, StreamKind> = {
   add: "add",
@@ -107,8 +119,17 @@ export function calibratedTime(
     case "attention":
       return { ...attentionTime(operator, calibration, setting), class: operators, overhead };
     case "scores":
-    case "mix":
-      return withProducts(streamed("scale", moved), cost.attentionFlops, calibration.batchedPerMac, setting);
+    case "mix": {
+      const uneven = unevenness((values.b ?? 1) * operator.kvHeads, calibration.attention.threads);
+      const perMac = calibration.batchedPerMac * uneven;
+      const time = withProducts(streamed("scale", moved), cost.attentionFlops, perMac, setting);
+      if (operator.kind === "scores") return time;
+      // Each weight is multiplied once per dimension of a head.
+      const weights = cost.attentionFlops.times(bytesOfWeight / (2 * operator.valueDim)).compile(variable, values);
+      const spill = interpolateSpill(calibration.streams.scale);
+      const passes = calibration.batchedPasses * uneven;
+      return { ...time, work: (length) => time.work(length) + weights(length) * spill(workingSet(length)) * passes };
+    }
     case "softmax":
       return streamed("softmax", moved);
     case "norm":

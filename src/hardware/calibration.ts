@@ -76,7 +76,7 @@ const spreadsSchema = z.strictObject({
 });
 
 /** Goes up where models run other kernels than a calibration has timed, or it times them, or reads its times, in another way. */
-export const planRevision = 4;
+export const planRevision = 5;
 
 const measurementSchema = z.strictObject({
   /** What was timed, in the words of the micro-model: `matmul m=128 k=640 n=1792 length=4`. */
@@ -107,8 +107,13 @@ export const calibrationSchema = z.strictObject({
     .min(1)
     .max(2 ** 40),
   gemm: gemmSchema,
-  /** Matrix products of two activations, one per head: naive attention's. Seconds per multiply-add. */
+  /** Matrix products of two activations, naive attention's, on threads that are all busy. Seconds per multiply-add. */
   batchedPerMac: z.number().positive().max(1),
+  /**
+   * Times that the mixture reads its weights from memory beyond once, where they leave the caches: bytes of weights · (s − s₀) ·
+   * this, s as for `gemm`.
+   */
+  batchedPasses: z.number().min(0).max(100).default(0),
   attention: attentionSchema,
   decodeAttention: attentionSchema,
   streams: z.strictObject({

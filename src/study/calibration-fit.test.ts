@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { gemmSeconds } from "../hardware/calibrated.js";
+import { gemmSeconds, unevenness } from "../hardware/calibrated.js";
 import { attentionCoefficients, attentionFeatures } from "../hardware/calibrated-attention.js";
 import type { Micro } from "../onnx/micro.js";
 import { type FittedRates, fitCalibration } from "./calibration-fit.js";
@@ -30,6 +30,8 @@ const truth = {
     perCachedDim: 3e-10,
     perCall: 1e-5,
   },
+  perProductMac: 1.3e-11,
+  passes: 1.5,
   fast: 1e-11,
   slow: 6e-11,
 };
@@ -47,8 +49,15 @@ function each(micro: Micro): number {
       const { m, k, n } = micro;
       return truth.perOperator + gemmSeconds(k * n * 4 * perWeightByte, m * k * n * perMac, overlap);
     }
-    case "product":
-      return truth.gemm.perMac * micro.batch * micro.rows * micro.inner * micro.columns;
+    case "product": {
+      const { batch, rows, inner, columns } = micro;
+      const written = 4 * batch * rows * columns;
+      const alive = written + 4 * batch * inner * (rows + columns);
+      const mixed = inner > columns ? 4 * batch * rows * inner : 0;
+      const again = mixed * (perByte(alive) - truth.fast) * truth.passes;
+      const busy = truth.perProductMac * batch * rows * inner * columns + again;
+      return busy * unevenness(batch, truth.attention.threads) + Math.max(written, mixed) * perByte(alive);
+    }
     case "attention": {
       const { heads, kvHeads, headDim, n, depth, batch } = micro;
       const rates = n === 1 ? truth.decode : truth.attention;
@@ -82,12 +91,21 @@ const timed = (size: "full" | "quick", seconds = each) =>
     .flatMap(({ cells }) => cells)
     .map((micro) => ({ micro, seconds: truth.perRun + chainLength(micro) * seconds(micro) }));
 
+test("products of two activations are told apart from how five threads share them", () => {
+  const shared = (micro: Micro): number =>
+    micro.kind === "product" ? each(micro) * unevenness(micro.batch, 5) : each(micro);
+  const { batchedPerMac } = fitCalibration(timed("quick", shared), 5);
+  expect(batchedPerMac / truth.perProductMac).toBeCloseTo(1, 1);
+});
+
 describe.each(["full", "quick"] as const)("a %s calibration of a machine that follows the laws", (size) => {
   const rates = fitCalibration(timed(size), truth.attention.threads);
 
   test("finds its rates", () => {
     expect(rates.gemm.perMac).toBeCloseTo(truth.gemm.perMac, 12);
     expect(rates.gemm.perWeightByte / truth.gemm.perWeightByte).toBeCloseTo(1, 1);
+    expect(rates.batchedPerMac / truth.perProductMac).toBeCloseTo(1, 1);
+    expect(Math.abs(rates.batchedPasses / truth.passes - 1)).toBeLessThan(0.1);
     expect(rates.perOperator).toBeCloseTo(truth.perOperator, 8);
     expect(rates.perRun).toBeCloseTo(truth.perRun, 6);
     expect(rates.spreads.gemm).toBeLessThan(0.12);

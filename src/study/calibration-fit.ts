@@ -1,5 +1,5 @@
 import type { Seconds } from "../base/units.js";
-import { gemmSeconds, interpolateSpill, interpolateStream } from "../hardware/calibrated.js";
+import { gemmSeconds, interpolateSpill, interpolateStream, unevenness } from "../hardware/calibrated.js";
 import { type AttentionSizes, attentionFeatures } from "../hardware/calibrated-attention.js";
 import type { AttentionRates, Calibration, GemmRates, Stream, StreamKind } from "../hardware/calibration.js";
 import { nonNegativeLeastSquares } from "../math/least-squares.js";
@@ -16,7 +16,15 @@ export interface Timed {
 /** The rates of a calibration, without what names the machine. */
 export type FittedRates = Pick<
   Calibration,
-  "gemm" | "batchedPerMac" | "attention" | "decodeAttention" | "streams" | "perOperator" | "perRun" | "spreads"
+  | "gemm"
+  | "batchedPerMac"
+  | "batchedPasses"
+  | "attention"
+  | "decodeAttention"
+  | "streams"
+  | "perOperator"
+  | "perRun"
+  | "spreads"
 >;
 
 type Of<Kind extends Micro["kind"]> = Extract<Micro, { kind: Kind }>;
@@ -116,7 +124,12 @@ function fitStream(timed: readonly Timed[], kind: StreamKind, { perOperator, per
     // Where the overhead is nearly all of it, a tenth is left: what is known is only that it is small.
     return [{ workingSet, secondsPerByte: Math.max(own, seconds / length / 10) / moved }];
   });
-  return chosen.sort((a, b) => a.workingSet - b.workingSet);
+  const sorted = chosen.sort((a, b) => a.workingSet - b.workingSet);
+  // A byte of a smaller working set takes no longer than one of a larger: what says so was disturbed.
+  return sorted.map(({ workingSet }, i) => ({
+    workingSet,
+    secondsPerByte: Math.min(...sorted.slice(i).map((point) => point.secondsPerByte)),
+  }));
 }
 
 const overlaps = [1, 1.25, 1.5, 1.75, 2, 2.5, 3, 4, 8, 16];
@@ -276,13 +289,32 @@ function leastOf<Candidate, Made>(
   return found;
 }
 
-function fitProducts(timed: readonly Timed[], copy: (workingSet: number) => number): number {
-  const rates = ofKind(timed, "product").map(({ micro, each }) => {
-    const { batch, rows, inner, columns } = micro;
-    const written = batch * rows * columns * bytesOfFloat;
-    return Math.max(each - written * copy(written), each / 4) / (batch * rows * inner * columns);
+function fitProducts(
+  timed: readonly Timed[],
+  scale: Stream,
+  threads: number,
+): Pick<FittedRates, "batchedPerMac" | "batchedPasses"> {
+  const [copy, spill] = [interpolateStream(scale), interpolateSpill(scale)];
+  const cells = ofKind(timed, "product").map(({ micro: { batch, rows, inner, columns }, each }) => {
+    const bytes = (of: number, by: number): number => batch * of * by * bytesOfFloat;
+    const [left, right, written] = [bytes(rows, inner), bytes(inner, columns), bytes(rows, columns)];
+    const alive = left + right + written;
+    // Of many columns it makes scores; of few it mixes by them.
+    const mixed = inner > columns ? left : 0;
+    const uneven = unevenness(batch, threads);
+    const streamed = Math.max(mixed, written) * copy(alive);
+    return {
+      features: [batch * rows * inner * columns * uneven, mixed * spill(alive) * uneven],
+      rest: Math.max(each - streamed, each / 4),
+    };
   });
-  return Math.exp(rates.reduce((sum, rate) => sum + Math.log(rate), 0) / Math.max(1, rates.length));
+  const { beta } = fitRelative(
+    cells.map(({ features }) => features),
+    cells.map(({ rest }) => rest),
+  );
+  const [batchedPerMac = 0, passes = 0] = beta;
+  if (!(batchedPerMac > 0)) throw new Error("no product of two activations was timed");
+  return { batchedPerMac, batchedPasses: Math.min(passes, mostPasses) };
 }
 
 /**
@@ -294,7 +326,7 @@ const leastSpread = { products: 0.08, attention: 0.1, vector: 0.2, overhead: 0.4
 /**
  * The rates of the machine that took these times.
  *
- * @param threads that attention deals its rows to
+ * @param threads that attention deals its rows to, and a batch of products its members
  */
 export function fitCalibration(timed: readonly Timed[], threads: number): FittedRates {
   const overheads = fitOverheads(timed);
@@ -307,7 +339,6 @@ export function fitCalibration(timed: readonly Timed[], threads: number): Fitted
     norm: stream("norm"),
     softmax: stream("softmax"),
   };
-  const copy = interpolateStream(streams.scale);
   const gemm = fitGemm(timed, interpolateSpill(streams.scale), perOperator);
   const attention = fitAttention(timed, ({ n }) => n > 1, {
     threads,
@@ -323,7 +354,7 @@ export function fitCalibration(timed: readonly Timed[], threads: number): Fitted
   });
   return {
     gemm: gemm.rates,
-    batchedPerMac: fitProducts(timed, copy),
+    ...fitProducts(timed, streams.scale, threads),
     attention: attention.rates,
     decodeAttention: decode.rates,
     streams,

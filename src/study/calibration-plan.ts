@@ -59,6 +59,10 @@ function rowwise(kind: "norm" | "softmax", width: number, rows: readonly number[
   return { cells: rows.map((count) => ({ kind, rows: count, width, length })) };
 }
 
+function product(batch: number, rows: number, inner: number, columns: number): Micro {
+  return { kind: "product", batch, rows, inner, columns };
+}
+
 const powers = (...exponents: readonly number[]): number[] => exponents.map((exponent) => 2 ** exponent);
 
 /**
@@ -100,8 +104,9 @@ export function calibrationPlan(size: Size): CalibrationGroup[] {
     rowwise("norm", 1024, full ? [4, 32, 128, 512, 1024] : [4, 128, 1024]),
     rowwise("norm", 16_384, full ? [128, 256, 512, 1024] : [256, 1024]),
     rowwise("softmax", 1024, full ? [32, 128, 512, 1024, 4096, 16_384] : [128, 1024, 16_384]),
-    { cells: [{ kind: "product", batch: 8, rows: 256, inner: 64, columns: 256 }] },
-    { cells: [{ kind: "product", batch: 6, rows: 256, inner: 128, columns: 256 }] },
+    { cells: [product(8, 256, 64, 256), product(6, 256, 128, 256)] },
+    // Scores that leave every cache, and their mixture.
+    { cells: [product(2, 4096, 64, 4096), product(2, 4096, 4096, 64)] },
   ];
 }
 
