@@ -312,9 +312,9 @@ function fitProducts(
     cells.map(({ features }) => features),
     cells.map(({ rest }) => rest),
   );
-  const [batchedPerMac = 0, passes = 0] = beta;
+  const [batchedPerMac = 0, batchedPasses = 0] = beta;
   if (!(batchedPerMac > 0)) throw new Error("no product of two activations was timed");
-  return { batchedPerMac, batchedPasses: Math.min(passes, mostPasses) };
+  return { batchedPerMac, batchedPasses: Math.min(batchedPasses, mostPasses) };
 }
 
 /**
