@@ -182,13 +182,15 @@ function engineLines(record: DeviceRecord): string[] {
   });
 }
 
-/** A line per round on standard error. */
+/** A line per quarter of a round on standard error. */
 export function roundLines(io: Io): (progress: CalibrateProgress) => void {
   let last = 0;
-  return ({ round, elapsedSeconds }) => {
-    if (round === last) return;
-    last = round;
-    say(io, `  round ${round}, ${seconds(elapsedSeconds)} so far`);
+  return ({ round, done, total, elapsedSeconds }) => {
+    const quarter = Math.floor((4 * done) / total);
+    const reached = 4 * round + quarter;
+    if (reached === last) return;
+    last = reached;
+    say(io, `  round ${round}, ${percent(quarter / 4)} of its kernels, ${seconds(elapsedSeconds)} so far`);
   };
 }
 

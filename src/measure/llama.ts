@@ -1,7 +1,7 @@
 import { badInput, NsquaredError } from "../base/errors.js";
 import { seededRandom } from "../base/random.js";
 import type { Seconds } from "../base/units.js";
-import { type Cell, cellKey, type RuntimeInfo } from "../runs/schema.js";
+import { type Cell, cellKey, cellText, type RuntimeInfo } from "../runs/schema.js";
 import { type LlamaEngine, type LlamaOptions, openLlama } from "./llama-binding.js";
 import type { Outcome, RunContext, Runner } from "./runner.js";
 
@@ -123,7 +123,7 @@ class LlamaRunner implements Runner {
   private assertCell(cell: Cell): void {
     if (this.closed) throw new NsquaredError("runner-closed", "the runner is closed");
     const { contextLength, sequences } = this.options;
-    const where = cellKey(cell);
+    const where = cellText(cell);
     if (cell.n + cell.depth > contextLength) {
       const expected = `at most ${contextLength}, which this runner was opened for`;
       throw badInput("length", { where, key: "length", found: cell.n + cell.depth, expected });

@@ -9,7 +9,7 @@ import { openingBytes, passBytes } from "../onnx/memory.js";
 import { runnableGraph } from "../onnx/runnable.js";
 import type { WeightFormat } from "../onnx/scope.js";
 import { type WeightSource, syntheticWeights } from "../onnx/weights.js";
-import { type Cell, cellKey, encoderLengthOption } from "../runs/schema.js";
+import { type Cell, cellKey, cellText, encoderLengthOption } from "../runs/schema.js";
 import { cacheFiller, fillStates } from "./onnx-node-cache.js";
 import { type Engine, openEngine, type Step } from "./onnx-node-engine.js";
 import { type MicroSession, openMicro } from "./onnx-node-micro.js";
@@ -216,7 +216,7 @@ class OnnxNodeRunner implements Runner {
 
   /** @throws NsquaredError where the runtime or the memory cannot do the cell */
   private assertCell(cell: Cell): void {
-    const where = cellKey(cell);
+    const where = cellText(cell);
     const { attention, maxLength } = this.options;
     if (cell.n + cell.depth > maxLength) {
       throw badInput("length", {

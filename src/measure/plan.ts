@@ -1,5 +1,5 @@
 import { badInput, type ErrorDetails } from "../base/errors.js";
-import { type Cell, cellKey, type Plan, planSchema, type Sample } from "../runs/schema.js";
+import { type Cell, cellKey, cellText, type Plan, planSchema, type Sample } from "../runs/schema.js";
 import { distinctCells } from "./order.js";
 import type { Capabilities, Runner } from "./runner.js";
 
@@ -37,7 +37,7 @@ function refusal(cell: Cell, runner: string, { phases, maxLength, maxBatch }: Ca
 export function assertSupported(cells: readonly Cell[], runner: Pick<Runner, "name" | "capabilities">): void {
   for (const cell of cells) {
     const refused = refusal(cell, runner.name, runner.capabilities);
-    if (refused !== null) throw badInput("cell-unsupported", { where: cellKey(cell), ...refused });
+    if (refused !== null) throw badInput("cell-unsupported", { where: cellText(cell), ...refused });
   }
 }
 

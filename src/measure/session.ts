@@ -1,5 +1,5 @@
 import type { Seconds } from "../base/units.js";
-import { type Cell, cellKey, type Plan, type Sample, type Warning } from "../runs/schema.js";
+import { type Cell, cellKey, cellText, type Plan, type Sample, type Warning } from "../runs/schema.js";
 import type { Clock } from "./clock.js";
 import { createEstimator, type Estimator } from "./estimate.js";
 import type { ProgressEvent } from "./progress.js";
@@ -98,7 +98,7 @@ export class Session {
   async leaveOutForTime(cells: readonly Cell[]): Promise<void> {
     if (cells.length === 0) return;
     for (const cell of cells) this.#leftOut.add(cellKey(cell));
-    const shown = cells.slice(0, 20).map(cellKey);
+    const shown = cells.slice(0, 20).map(cellText);
     const names = [...shown, ...(cells.length > shown.length ? [`${cells.length - shown.length} more`] : [])].join(
       "; ",
     );
@@ -141,7 +141,10 @@ export class Session {
     this.#failures.set(key, count);
     if (count < mostFailures || this.#leftOut.has(key)) return;
     this.#leftOut.add(key);
-    await this.warn("cell-failed", `${key} failed ${count} times in a row and was not tried again: ${reason}`);
+    await this.warn(
+      "cell-failed",
+      `${cellText(cell)} failed ${count} times in a row and was not tried again: ${reason}`,
+    );
   }
 
   /** Tells the listener what is about to happen; `current` null at the end. */

@@ -110,8 +110,8 @@ describe("other reasons to doubt", () => {
     const samples = await samplesOf(1, 2, { fail: ({ n }) => (n === 4096 ? "out of memory" : null) });
     const warnings = assess({ samples, plan: { cells, reference, repeat: 2 }, machine: quiet });
     const message = (wanted: string): string | undefined => warnings.find(({ code }) => code === wanted)?.message;
-    expect(message("few-repeats")).toContain("fewer than 3 repeats of prefill n=128 depth=0 batch=1");
-    expect(message("not-measured")).toContain("n=4096");
+    expect(message("few-repeats")).toContain("fewer than 3 repeats of prefill of 128 tokens");
+    expect(message("not-measured")).toContain("prefill of 4k tokens");
     expect(message("rejected-samples")).toContain("out of memory");
   });
 

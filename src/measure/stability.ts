@@ -5,6 +5,7 @@ import { hasTrend, theilSenSlope } from "../math/trend.js";
 import {
   type Cell,
   cellKey,
+  cellText,
   isUsable,
   type Machine,
   type Plan,
@@ -140,8 +141,8 @@ function warmingUpWarning(groups: Groups): Warning[] {
 function countWarnings({ samples, plan }: Evidence, groups: Groups): Warning[] {
   const warnings: Warning[] = [];
   const usable = (cell: Cell): number => groups.get(cellKey(cell))?.length ?? 0;
-  const empty = plan.cells.filter((cell) => usable(cell) === 0).map(cellKey);
-  const few = plan.cells.filter((cell) => usable(cell) > 0 && usable(cell) < thresholds.repeats).map(cellKey);
+  const empty = plan.cells.filter((cell) => usable(cell) === 0).map(cellText);
+  const few = plan.cells.filter((cell) => usable(cell) > 0 && usable(cell) < thresholds.repeats).map(cellText);
   if (empty.length > 0) {
     warnings.push({ code: "not-measured", message: `no usable sample of ${listed(empty)}` });
   }

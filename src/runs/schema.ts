@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { tokens } from "../base/format.js";
 
 /** What one sample timed; docs/definitions.md has the formula of each. */
 export const phases = ["prefill", "decode", "decode-uncached", "reference"] as const;
@@ -95,10 +96,19 @@ export function cachedBefore({ phase, depth }: Pick<Cell, "phase" | "depth">): n
   return phase === "decode" ? 0 : depth;
 }
 
-/** A text that is equal for equal cells: a key for maps and messages. */
+/** A text that is equal for equal cells: a key for maps. */
 export function cellKey(cell: Cell): string {
   const of = cell.variant === undefined ? "" : `${cell.variant}: `;
   return `${of}${cell.phase} n=${cell.n} depth=${cell.depth} batch=${cell.batch}`;
+}
+
+/** A cell in words: `prefill of 1k tokens after 8k cached, batch 4`. */
+export function cellText({ variant, phase, n, depth, batch }: Cell): string {
+  const of = variant === undefined ? "" : `${variant}: `;
+  if (phase === "reference") return `${of}the reference workload`;
+  const what = phase === "decode" && n === 1 ? "decode" : `${phase} of ${tokens(n)} tokens`;
+  const cached = depth === 0 ? "" : ` after ${tokens(depth)} cached`;
+  return `${of}${what}${cached}${batch === 1 ? "" : `, batch ${batch}`}`;
 }
 
 /** Under which the options of a run's runtime state the tokens of an encoder's input, where they were set. */

@@ -17,7 +17,7 @@ import type { WeightFormat } from "../onnx/scope.js";
 import type { LoadedModel } from "../model/stored.js";
 import type { ModelDescription } from "../model/types.js";
 import { contentDigest } from "../runs/digest.js";
-import { type Cell, type Phase, type Run, type RunHeader, type Warning, cellKey } from "../runs/schema.js";
+import { type Cell, type Phase, type Run, type RunHeader, type Warning, cellText } from "../runs/schema.js";
 import type { Scaling } from "../variants/scale.js";
 import { hasEncoderLength } from "./cost.js";
 import { assertMergeable, remainderOf } from "./resume.js";
@@ -262,7 +262,7 @@ function assertEachFits(
   const resident = residentBytes(parameters);
   const encoder = encoderLength === undefined ? {} : { encoder: encoderLength };
   for (const cell of cells) {
-    assertFits(cellKey(cell), resident + passBytes(graph, { ...cell, ...encoder }), available, advice);
+    assertFits(cellText(cell), resident + passBytes(graph, { ...cell, ...encoder }), available, advice);
   }
 }
 
