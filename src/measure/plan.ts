@@ -1,5 +1,5 @@
 import { badInput, type ErrorDetails } from "../base/errors.js";
-import { type Cell, cellKey, cellText, type Plan, planSchema, type Sample } from "../runs/schema.js";
+import { type Cell, cellText, type Plan, planSchema, type Sample } from "../runs/schema.js";
 import { distinctCells } from "./order.js";
 import type { Capabilities, Runner } from "./runner.js";
 
