@@ -60,6 +60,14 @@ export interface MoeFfn {
   readonly latentNorm?: true;
   /** The router is a network of this width (Zaya). */
   readonly routerWidth?: number;
+  /** How scores become the weights of what the chosen experts make: their softmax where absent. */
+  readonly router?: {
+    /** Softmax over all choices, or each score by itself. */
+    readonly scores: "softmax" | "sigmoid" | "sqrtsoftplus";
+    /** The chosen ones' weights are divided by their sum. */
+    readonly normalised: boolean;
+    readonly scale: number;
+  };
   /** Of the experts that are chosen. */
   readonly clamp?: Clamp;
   /** Expert that every token passes: its width, and whether a scalar gate weighs it. */

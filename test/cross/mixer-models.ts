@@ -348,6 +348,10 @@ export const expertsModels: readonly ModelDescription[] = [
     bias: true,
     clamp: { limit: 0.3, slope: 1.702, shift: 1 },
   }),
+  expertsModel("moe-sigmoid", { router: { scores: "sigmoid", normalised: true, scale: 2.5 } }),
+  expertsModel("moe-sqrtsoftplus", { router: { scores: "sqrtsoftplus", normalised: true, scale: 1.5 }, idle: 2 }),
+  expertsModel("moe-of-all", { router: { scores: "softmax", normalised: false, scale: 16 }, chosen: 3 }),
+  expertsModel("moe-scaled", { router: { scores: "softmax", normalised: true, scale: 3 } }),
   expertsModel("moe-latent-normed", { latentWidth: 16, latentNorm: true }),
   expertsModel("moe-latent", { latentWidth: 16, shared: { width: 10, gate: false } }),
 ];

@@ -12,6 +12,7 @@ import {
   map,
   sigmoid,
   softmax,
+  softplus,
 } from "./vectors.js";
 
 /** The best `chosen` experts of each token, weighed by the softmax of their scores, and the shared one. */
@@ -56,7 +57,11 @@ export async function runMoe(
   const routed = entered.map((x, t) => {
     const own = [...(scores[t] ?? [])].map((score, expert) => ({ score, expert }));
     const best = own.sort((a, b) => b.score - a.score).slice(0, chosen);
-    const shares = softmax(best.map(({ score }) => score));
+    const shares = sharesOf(
+      own.map(({ score }) => score),
+      best.map(({ score }) => score),
+      ffn.router,
+    );
     const weights = best.map(({ expert }, i) => at(shares, i) * (apart === null ? 1 : at(apart.experts, expert)));
     const sum = new Float64Array(inner);
     best.forEach(({ expert }, i) => {
@@ -85,4 +90,18 @@ export async function runMoe(
   return left.map((x, t) =>
     map(x, (value, i) => value + at(common[t], i) * (gate === null ? 1 : sigmoid(at(gate[t], 0)))),
   );
+}
+
+/** Weights of the chosen scores (transformers: models/deepseek_v2, deepseek_v3 and deepseek_v4, the routers). */
+function sharesOf(all: readonly number[], chosen: readonly number[], router: MoeFfn["router"]): number[] {
+  if (router === undefined) return softmax(chosen);
+  const total = softmax(all);
+  const weight = (score: number): number => {
+    if (router.scores === "sigmoid") return sigmoid(score);
+    if (router.scores === "sqrtsoftplus") return Math.sqrt(softplus(score));
+    return total[all.indexOf(score)] ?? 0;
+  };
+  const weights = chosen.map(weight);
+  const sum = router.normalised ? weights.reduce((before, value) => before + value, 0) : 1;
+  return weights.map((value) => (value / sum) * router.scale);
 }

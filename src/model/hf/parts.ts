@@ -12,7 +12,7 @@ import type {
   Rotary,
   Span,
 } from "../types.js";
-import { flag, oneOf, size, sizeOrZero, tokenCount } from "./checks.js";
+import { flag, oneOf, real, size, sizeOrZero, text, tokenCount } from "./checks.js";
 import type { ConfigReader, Key } from "./config-reader.js";
 import {
   full,
@@ -158,6 +158,7 @@ export function moe(
     activation: given.activation ?? readActivation(config, ["hidden_act", "hidden_activation"]),
     bias: false,
     routerBias: false,
+    ...routerOf(config),
     ...given,
     experts,
     chosen,
@@ -171,6 +172,19 @@ export function moe(
           },
         }),
   };
+}
+
+/** Families whose code takes the sigmoid, whatever the file says. */
+const sigmoidFamilies = new Set(["deepseek_v3", "deepseek_v32", "dots1", "glm4_moe", "kimi_linear"]);
+
+/** What files and classes of DeepSeek's kin say of how scores become weights. */
+function routerOf(config: ConfigReader): Pick<MoeFfn, "router"> {
+  const own = sigmoidFamilies.has(config.family) ? "sigmoid" : null;
+  const named = own ?? config.peek("scoring_func", text);
+  const scores = named === "sigmoid" || named === "sqrtsoftplus" ? named : "softmax";
+  const normalised = config.peek("norm_topk_prob", flag) ?? true;
+  const scale = config.peek("routed_scaling_factor", real) ?? 1;
+  return scores === "softmax" && normalised && scale === 1 ? {} : { router: { scores, normalised, scale } };
 }
 
 /** Width of DeepSeek-style shared experts: their number times the width of one. */

@@ -5,24 +5,18 @@ import type { Around } from "./around.js";
 import { activated, addGated } from "./gated.js";
 
 /**
- * Mixture of experts. The router's best `chosen` scores are weighed by their softmax; only experts that some token chose
+ * Mixture of experts. The router's best `chosen` scores become weights; only experts that some token chose
  * run, each over its own tokens. The expert that every token passes is added, with a sigmoid gate where it has one.
  */
 export function addMoe(e: Emitter, input: string, ffn: MoeFfn, { hidden, norm }: Around): string {
   const { chosen, latentWidth } = ffn;
   const inner = latentWidth ?? hidden;
   const apart = normedApart(e, hidden, norm);
-  const [scores = "", experts = ""] = e.nodes(
-    "TopK",
-    [e.linear("router", apart?.scored ?? input), e.list([chosen])],
-    2,
-    {
-      axis: int(-1),
-    },
-  );
+  const raw = e.linear("router", apart?.scored ?? input);
+  const [scores = "", experts = ""] = e.nodes("TopK", [raw, e.list([chosen])], 2, { axis: int(-1) });
   const entered = latentWidth === undefined ? (apart?.entered ?? input) : e.linear("latent_in", input);
   const tokens = e.reshape(entered, [-1, inner]);
-  const shares = e.softmax(scores);
+  const shares = sharesOf(e, { raw, scores, experts }, ffn.router);
   const scaled = apart === null ? shares : e.multiply(shares, e.node("Gather", [apart.scale, experts]));
   const weights = e.reshape(scaled, [-1, chosen]);
   const choices = { tokens, weights, experts: e.reshape(experts, [-1, chosen]) };
@@ -39,6 +33,26 @@ export function addMoe(e: Emitter, input: string, ffn: MoeFfn, { hidden, norm }:
     : activated(e, ffn.activation, up);
   const shared = e.linear("shared.down", raised);
   return e.add(left, ffn.shared.gate ? e.multiply(shared, e.sigmoid(e.linear("shared_gate", input))) : shared);
+}
+
+/** Weights of the chosen experts, by what they scored among all. */
+function sharesOf(
+  e: Emitter,
+  { raw, scores, experts }: Readonly<Record<"raw" | "scores" | "experts", string>>,
+  router: MoeFfn["router"],
+): string {
+  if (router === undefined) return e.softmax(scores);
+  const each = ((): string => {
+    if (router.scores === "sigmoid") return e.sigmoid(scores);
+    if (router.scores === "sqrtsoftplus") return e.node("Sqrt", [e.node("Softplus", [scores])]);
+    return router.normalised
+      ? e.softmax(scores)
+      : e.node("GatherElements", [e.softmax(raw), experts], { axis: int(-1) });
+  })();
+  // The softmax of the chosen alone adds up to 1 as it is.
+  const sums = router.normalised && router.scores !== "softmax";
+  const shares = sums ? e.node("Div", [each, e.node("ReduceSum", [each, e.list([-1])], { keepdims: int(1) })]) : each;
+  return e.scale(shares, router.scale);
 }
 
 /**

@@ -179,6 +179,7 @@ const lowerings: { readonly [K in Kind]?: Whole<K> } = {
       "activation",
       "bias",
       "routerBias",
+      "router",
       "latentWidth",
       "latentNorm",
       "idle",
