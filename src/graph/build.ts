@@ -3,6 +3,7 @@ import type { Head, Layer, ModelDescription, Stack } from "../model/types.js";
 import { BlockBuilder } from "./block-builder.js";
 import { depthBlock, sitesOfLayer, sitesOfOutput } from "./blocks/depth.js";
 import { addExtras, layerBlock } from "./blocks/layer.js";
+import { probeBlock } from "./blocks/probe.js";
 import { ModuleBuilder, type Surroundings } from "./module.js";
 import { asStored } from "./storage/as-stored.js";
 import type { Block, BlockInstance, Graph, GraphOptions } from "./types.js";
@@ -51,6 +52,11 @@ function buildNew(model: ModelDescription, chosen: GraphOptions): Graph {
   }
   if (model.head.kind === "pooler" || model.head.pooler !== undefined) {
     instances.push({ block: poolerBlock(model, around), scope: "pooler", layer: null });
+  }
+  if (model.head.probe !== undefined) {
+    const stack = model.stacks.at(-1);
+    const whole = surroundings(model, chosen, stack);
+    instances.push({ block: probeBlock(model.head.probe, whole), scope: "probe", layer: null });
   }
   if (model.head.kind === "lm") {
     instances.push({

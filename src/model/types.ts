@@ -268,6 +268,8 @@ export interface Head {
     /** GELU where absent. */
     readonly activation?: Activation;
   };
+  /** One vector of the whole picture: a learned token asks all others, then passes a network of this width (SigLIP). */
+  readonly probe?: { readonly heads: number; readonly width: number; readonly activation: Activation };
   /** A pooler is there beside the logits (BigBird, FNet); width of its projection. */
   readonly pooler?: number;
   /** Width of what it reads where it is not hidden_size. */

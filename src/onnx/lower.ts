@@ -35,6 +35,7 @@ import { lowerNorm, lowerPlainNorm } from "./norm.js";
 import { packedProjections } from "./packed.js";
 import { ParameterLayout } from "./parameters.js";
 import { isPooler, lowerPooler } from "./pooler.js";
+import { isProbe, lowerProbe } from "./probe.js";
 import { encodeModel, int } from "./proto.js";
 import { lowerRotary } from "./rotary-embedding.js";
 import {
@@ -214,6 +215,7 @@ function lowerInstance(
       : { ...own, ...namedIn(next, layout), fresh: (local: string) => `${index}.next.${local}`, next: null };
   const context: Scope = { ...own, next: following };
   if (isPooler(instance)) return lowerPooler(stream, context);
+  if (isProbe(instance)) return lowerProbe(stream, instance, context);
   if (isStackExtras(instance)) return lowerStackExtras(stream, block, context);
   if (isDepth(block)) return lowerDepth(stream, block, context);
   beginDepth(stream, context);

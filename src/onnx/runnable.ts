@@ -12,7 +12,7 @@ import { unsupported } from "./unsupported.js";
 /** What may be there, per part of a description, for the graph to compute what the model computes. */
 const known = {
   embedding: ["rows", "width", "scale", "tables", "norm", "projection"],
-  head: ["kind", "tied", "bias", "softcap", "transform", "pooler"],
+  head: ["kind", "tied", "bias", "softcap", "transform", "pooler", "probe"],
   stack: ["kind", "name", "layers", "finalNorm", "length", "extras", "hiddenSize", "depthBlock"],
   layer: ["mixers", "ffns", "norm", "normPlacement", "arrangement", "weightsOf", "withoutMixerNorm", "extras", "aside"],
   norm: ["kind", "bias", "epsilon", "offset", "plain", "affine"],

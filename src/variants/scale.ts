@@ -214,6 +214,15 @@ function withHidden(model: ModelDescription, wanted: number): ModelDescription {
         ...(head.transform === undefined
           ? {}
           : { transform: { ...head.transform, width: narrow ? head.transform.width : width(head.transform.width) } }),
+        ...(head.probe === undefined
+          ? {}
+          : {
+              probe: {
+                ...head.probe,
+                heads: scaler.heads(head.probe.heads, model.hiddenSize / head.probe.heads),
+                width: scaler.width(head.probe.width),
+              },
+            }),
         ...(head.inWidth === undefined ? {} : { inWidth: width(head.inWidth) }),
         ...(head.pooler === undefined ? {} : { pooler: width(head.pooler) }),
       },

@@ -31,6 +31,7 @@ describe.each([
   ["ViT: a class token, a pooler", tiny("vit")],
   ["DINOv2: scales of what leaves a branch", tiny("dinov2")],
   ["DINOv2 with registers", withRegisters(tiny("dinov2"))],
+  ["SigLIP: a learned token that asks all others", tiny("siglip_vision_model")],
   ["CLIP: a norm in front", tiny("clip_vision_model")],
 ])("%s", (_, model) => {
   test.each(["fused", "naive"] as const)("equals the reference with %s attention", async (attention) => {

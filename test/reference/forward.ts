@@ -6,6 +6,7 @@ import { adaptersOf, runAside } from "./aside.js";
 import { runDepth } from "./depth.js";
 import { runWithGlobals } from "./global-tokens.js";
 import { runLayer } from "./layer.js";
+import { runProbe } from "./probe.js";
 import { runPredicting } from "./predicting.js";
 import { joinStreams } from "./streams.js";
 import { Parameters, runNorm } from "./parameters.js";
@@ -107,6 +108,8 @@ export async function referenceLogits(
     }
   }
   const { kind, tied, bias, softcap, transform, rest } = model.head;
+  const { probe } = model.head;
+  if (probe !== undefined) return runProbe(stream, probe, model, parameters.within("probe.probe."));
   if (kind === "none") return stream;
   if (kind === "pooler") return pooled(stream, model.hiddenSize, model.head.rows ?? model.hiddenSize, parameters);
   let width = model.head.inWidth ?? model.hiddenSize;

@@ -60,20 +60,15 @@ export function readVitLike(
   });
   const ffn: DenseFfn = { ...dense(config, { width, gated: false, bias: true }), ...more.ffn };
   config.ignore("encoder_stride", "projection_dim", "pooler_output_size", "pooler_act", "vision_use_head");
-  const probe: ExtraWeight[] = [
-    { name: "probe", shape: [hidden] },
-    { name: "probe_attention", shape: [4 * hidden + 4, hidden] },
-    { name: "probe_norm", shape: [2, hidden] },
-    { name: "probe_ffn", shape: [2 * width * hidden + width + hidden] },
-  ];
   const probed = kind === "siglip_vision_model" && flagOr(config, "vision_use_head", true);
   return {
     hiddenSize: hidden,
     vocabularySize: 0,
     contextLength: tokens,
     embedding: { rows: 0, width: hidden, scale: null },
-    head:
-      (more.pooler ?? isVit)
+    head: probed
+      ? { kind: "none", tied: true, bias: false, softcap: null, probe: { heads, width, activation: ffn.activation } }
+      : (more.pooler ?? isVit)
         ? { kind: "pooler", tied: false, bias: true, softcap: null, rows: hidden }
         : { kind: "none", tied: true, bias: false, softcap: null },
     stacks: [
@@ -90,7 +85,7 @@ export function readVitLike(
           })),
         ),
         finalNorm: more.finalNorm === false ? null : norm,
-        extras: { convolutions: [patches], weights: [...weights, ...(more.weights ?? []), ...(probed ? probe : [])] },
+        extras: { convolutions: [patches], weights: [...weights, ...(more.weights ?? [])] },
       },
     ],
     dtypes: readDtypes(config),
