@@ -1,7 +1,7 @@
 import type { Micro } from "../onnx/micro.js";
 
 /**
- * Longest sequence, in tokens, that a calibration times, as the attention of two heads and as two products only: from shorter ones
+ * Longest sequence, in tokens, that a calibration times, as the attention of two heads and as few products only: from shorter ones
  * nothing tells what every pair costs from what every row does, nor what activations cost that leave the caches. Wide tensors
  * stand for long ones elsewhere.
  */
