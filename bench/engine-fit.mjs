@@ -8,7 +8,7 @@ import { chunks, groups, logOf, ofDevice, ofModel, ofSource, passOf, total } fro
 /** @typedef {import("./timed-run.mjs").Rates} Rates */
 /** @typedef {{common: number, classes: number}} Stated standard deviation of log seconds common to all classes, and what share of the classes' own counts */
 /** @typedef {Record<"prefill" | "decode" | "batched", Stated>} Spreads `batched`: decode of several sequences */
-/** @typedef {{engine: string, class: string, bits: string, rows: number, factors: number[], perStep: number, sustained: number, spreads: () => Spreads}} EngineFit */
+/** @typedef {{engine: string, class: string, bits: string, rows: number, lengths: [from: number, to: number], factors: number[], perStep: number, sustained: number, spreads: () => Spreads}} EngineFit */
 
 /** Engines whose own kernels the tables timed: products and attention can hardly differ from them; the rest can. */
 const ownKernels = new Set(["vllm", "sglang", "tensorrt-llm"]);
@@ -47,7 +47,7 @@ const rest = 0.15;
 const wholeDevice = new Set(["gemm", "attention", "gemv"]);
 const fewestOfDevice = 8;
 
-/** @typedef {Omit<EngineFit, "rows" | "spreads" | keyof Rates>} About */
+/** @typedef {Omit<EngineFit, "rows" | "lengths" | "spreads" | keyof Rates>} About */
 
 /**
  * Rows' weights: each device counts alike, however many rows it has, and a model on it as the root of its number. Where one
@@ -111,7 +111,13 @@ function fitGroup(rows, about, parent, sustainedOf = null) {
     },
     { start: start.slice(0, free), spread: spread.slice(0, free), soft: 0.15 },
   );
-  return { ...about, rows: rows.length, ...split(theta) };
+  return { ...about, rows: rows.length, lengths: lengthsOf(rows), ...split(theta) };
+}
+
+/** New tokens of the shortest run, and the longest context: what the runs cover. @param {Timed[]} rows @returns {[from: number, to: number]} */
+function lengthsOf(rows) {
+  const from = Math.min(...rows.map(({ run }) => run.n));
+  return [from, Math.max(...rows.map(({ run }) => run.depth + run.n))];
 }
 
 const folds = 5;

@@ -35,12 +35,14 @@ for (const fit of fits) {
 }
 if (values.write === true) {
   const short = (/** @type {number} */ value) => Number(value.toPrecision(3));
-  const lines = fits.map(({ engine, class: name, bits, rows: count, factors, perStep, sustained, spreads }) => {
-    const { prefill, decode, batched } = spreads();
-    const stated = [prefill, decode, batched].map(({ common, classes }) => [short(common), short(classes)]);
-    const step = short(perStep * 1e6);
-    return `  ${JSON.stringify([engine, name, bits, count, stated, step, factors.map(short), short(sustained)])},\n`;
-  });
+  const lines = fits.map(
+    ({ engine, class: name, bits, rows: count, lengths, factors, perStep, sustained, spreads }) => {
+      const { prefill, decode, batched } = spreads();
+      const stated = [prefill, decode, batched].map(({ common, classes }) => [short(common), short(classes)]);
+      const step = short(perStep * 1e6);
+      return `  ${JSON.stringify([engine, name, bits, count, lengths, stated, step, factors.map(short), short(sustained)])},\n`;
+    },
+  );
   writeFileSync(
     new URL("../src/hardware/engine-fits.ts", import.meta.url),
     `import type { EngineRow } from "./engine-rows.js";

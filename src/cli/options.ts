@@ -63,17 +63,23 @@ const shortNames: Record<string, Dtype> = {
 
 /** A number format by its short or long name. */
 export function dtype(text: string): Dtype {
+  return plainDtype(text) ?? refuse([]);
+}
+
+function plainDtype(text: string): Dtype | undefined {
   const wanted = text.toLowerCase();
-  const found = shortNames[wanted] ?? dtypes.find((name) => name === wanted);
-  if (found === undefined) {
-    throw new InvalidArgumentError(`expected one of ${[...Object.keys(shortNames), ...dtypes].join(", ")}.`);
-  }
-  return found;
+  return shortNames[wanted] ?? dtypes.find((name) => name === wanted);
 }
 
 /** A number format, or a GGUF file type in any case. */
 function weightFormat(text: string): Dtype | FileType {
-  return fileTypes.find((name) => name === text.toUpperCase()) ?? dtype(text);
+  return fileTypes.find((name) => name === text.toUpperCase()) ?? plainDtype(text) ?? refuse(fileTypes);
+}
+
+/** @throws InvalidArgumentError with the short names, and what else would do */
+function refuse(others: readonly string[]): never {
+  const plain = [...Object.keys(shortNames), ...dtypes.filter((name) => name.startsWith("int"))];
+  throw new InvalidArgumentError(`expected one of ${[...plain, ...others].join(", ")}.`);
 }
 
 /** `--dtype`, where a GGUF file type will do too. */

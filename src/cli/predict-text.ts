@@ -58,11 +58,18 @@ function headline(document: PredictDocument): string {
   return `${document.name} on ${on} (${how.join("; ")}): ${basisText(document)}; ${percent(document.level)} intervals`;
 }
 
-function basisText({ data, device }: Pick<PredictDocument, "data" | "device">): string {
+function basisText({ data, device, engine }: Pick<PredictDocument, "data" | "device" | "engine">): string {
   const to = data.range === null ? "" : ` up to ${tokens(data.range.to)} tokens`;
-  if (data.basis === "calibrated") return `calibrated on this machine${to}`;
-  if (data.basis === "class") return "from its data sheet and what devices of its class reach";
-  return `${data.basis}${to === "" ? "" : `, ${device}${to}`}`;
+  switch (data.basis) {
+    case "calibrated":
+      return `calibrated on this machine${to}`;
+    case "kernels":
+      return `calibrated on kernels of ${device}${to}`;
+    case "end-to-end":
+      return `calibrated on runs of ${engine}${to}`;
+    case "class":
+      return "from its data sheet and what devices of its class reach";
+  }
 }
 
 function pointsTable({ points, parallel }: PredictDocument, style: Style): string {

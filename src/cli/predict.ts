@@ -85,7 +85,7 @@ export const setUpPredict: SetUp = (command, io, setExitCode, words) => {
     .addOption(
       new Option(
         "--engine <engines>",
-        `runtime: ${engineNames.join(", ")}; several with commas between for a table (default: what people mostly run on the device)`,
+        `runtime: ${engineNames.join(", ")}; several with commas between for a table (default: llama.cpp for GGUF types; else vllm on GPUs and accelerators, llama.cpp on Apple's and on processors)`,
       ).argParser(names),
     )
     .addOption(lengthsOption("lengths to predict at"))
@@ -165,7 +165,10 @@ Examples:
   nsquared predict Llama-3.1-8B --on rtx4090 --engine vllm,llama.cpp-cuda --lengths 2k,8k
   nsquared predict Llama-3.1-8B --on all --lengths 8k,64k --request 8k:256 --sort energy
   nsquared calibrate && nsquared predict SmolLM2-135M --on local
-  nsquared predict ./config.json --on my-device.json --json`,
+  nsquared predict ./config.json --on my-device.json --json
+
+Devices:
+${wrapped(catalog.map(({ name }) => name))}`,
     )
     .action(async (location: string, options: Options) => {
       const model = await loadModel(location, nodeAccess(), { allowPartial: options.allowPartial === true });
@@ -198,6 +201,18 @@ Examples:
       if (options.mustFit === true && !document.rows.some(({ memory }) => memory.fits)) setExitCode(exitCodes.gate);
     });
 };
+
+/** Names with commas between, in lines as wide as the rest of the help. */
+function wrapped(all: readonly string[]): string {
+  const lines: string[] = [];
+  for (const name of all) {
+    const last = lines.at(-1);
+    if (last === undefined || last.length + name.length > helpWidth) lines.push(`  ${name}`);
+    else lines[lines.length - 1] = `${last}, ${name}`;
+  }
+  return lines.join(",\n");
+}
+const helpWidth = 76;
 
 /** What reads tables is loaded only here, too. */
 async function traceOf(path: string): Promise<Trace> {

@@ -14,6 +14,11 @@ export interface CompiledCost {
   readonly degree: number;
   /** Whether none of these depends on the variable. */
   readonly fixed: boolean;
+  /** c₀, c₁, … of its FLOPs and of its bytes, where they are polynomials. */
+  readonly polynomials: {
+    readonly matmulFlops: readonly number[] | null;
+    readonly movedBytes: readonly number[] | null;
+  };
   /** c₀, c₁, … of the moved bytes of what multiplies nothing and waits for nothing, where they are a polynomial. */
   readonly streamed: readonly number[] | null;
 }
@@ -84,7 +89,10 @@ export function compiledCost(row: OperatorCost, { variable, values }: Setting): 
   const key = `${variable} ${values.n ?? ""} ${values.c ?? ""} ${values.m ?? ""} ${values.b ?? ""}`;
   let compiled = settings.get(key);
   if (compiled === undefined) {
-    const polynomials = [matmulFlops, moved, rows, steps].map((one) => one.polynomial(variable, values));
+    const [ofFlops, ofBytes, ...others] = [matmulFlops, moved, rows, steps].map((one) =>
+      one.polynomial(variable, values),
+    );
+    const polynomials = { matmulFlops: ofFlops ?? null, movedBytes: ofBytes ?? null };
     const streams = matmulFlops.isZero && steps === Expression.one;
     compiled = {
       matmulFlops: matmulFlops.compile(variable, values),
@@ -92,8 +100,9 @@ export function compiledCost(row: OperatorCost, { variable, values }: Setting): 
       rows: rows.compile(variable, values),
       steps: steps.compile(variable, values),
       degree: (matmulFlops.isZero ? moved : matmulFlops).growth(variable).power,
-      fixed: polynomials.every((one) => one?.length === 1),
-      streamed: streams ? (polynomials[1] ?? null) : null,
+      fixed: [ofFlops, ofBytes, ...others].every((one) => one?.length === 1),
+      polynomials,
+      streamed: streams ? polynomials.movedBytes : null,
     };
     if (settings.size >= mostSettings) settings.clear();
     settings.set(key, compiled);

@@ -9,7 +9,8 @@ import { computeDtype } from "./roofline.js";
  * What predicted seconds rest on. `calibrated`: kernels measured on this very machine. `kernels`: published kernel timings
  * of this device. `end-to-end`: those of its class, corrected by published runs of the engine. `class`: its class alone.
  */
-export type DataBasis = "calibrated" | "kernels" | "end-to-end" | "class";
+export const dataBases = ["calibrated", "kernels", "end-to-end", "class"] as const;
+export type DataBasis = (typeof dataBases)[number];
 
 export function dataOf(
   device: DeviceRecord,
@@ -32,5 +33,5 @@ export function dataOf(
   if (products.basis === "kernels" && attention.basis === "kernels") {
     return { basis: "kernels", range: { from: 1, to: attention.longest ?? 1 } };
   }
-  return { basis: engine.basis === "end-to-end" ? "end-to-end" : "class", range: null };
+  return engine.basis === "end-to-end" ? { basis: "end-to-end", range: engine.range } : { basis: "class", range: null };
 }

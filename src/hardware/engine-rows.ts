@@ -11,6 +11,8 @@ export type EngineRow = readonly [
   devices: string,
   bits: Bits | "any",
   runs: number,
+  /** New tokens of the shortest run, and the longest context of any. */
+  lengths: readonly [from: number, to: number],
   /** Of prefill, and of decode of one sequence and of several: the spread common to all classes, and the share of the classes' own that counts. */
   spreads: readonly [prefill: Stated, decode: Stated, batched: Stated],
   perStep: number,

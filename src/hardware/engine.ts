@@ -44,6 +44,8 @@ export interface Engine {
   readonly slowProducts: number;
   /** Seconds of a forward pass that belong to no kernel: scheduling, sampling, the host. */
   readonly perStep: Seconds;
+  /** Seconds that the host takes to start what the graph launches once, while the device computes; 0 where it is not in the way. */
+  readonly hostPerLaunch: Seconds;
   /** Number format that a product runs in where the engine casts; null for the operands' own. */
   readonly operandsOf: (row: OperatorCost) => Dtype | null;
   /** Whether 16-bit products add up in 16 bits, which GeForce cards do at twice the rate. */
@@ -60,6 +62,8 @@ export interface Engine {
   readonly source: string;
   /** `end-to-end`: fitted to published runs of this engine. `kernels`: of kernels alone. */
   readonly basis: "end-to-end" | "kernels" | "calibrated";
+  /** Lengths of the published runs behind it; null where there are none. */
+  readonly range: { readonly from: number; readonly to: number } | null;
 }
 
 /** Standard deviation of the logarithm of whole passes: one for all, and the share of the classes' own spreads that counts. */
@@ -188,8 +192,14 @@ function timedAttention(name: EngineName, device: DeviceRecord): Engine["attenti
   return timed("fused", device.name) || !timed("naive", "any") ? "fused" : "naive";
 }
 
-/** Seconds per kernel that PyTorch's eager mode adds on the host, over those of captured graphs. */
+/** Seconds between kernels of PyTorch's eager mode, over those of captured graphs. */
 const eagerOverhead = 2;
+/**
+ * Seconds that Python and PyTorch's dispatcher take for one launch of the graph, which is several kernels there (a norm alone is
+ * six). Llama-2-7B in PyTorch takes 39.2 ms per token on an A100, limited by the host (pytorch.org/blog/accelerating-generative-ai-2,
+ * 30 November 2023: 25.5 tokens/s); the graph of such a step launches 452 times.
+ */
+const eagerHost = 0.0392 / 452;
 /** Spread of published end-to-end prefills over the roofline of their models (10th/90th percentile 1.6/3.7). */
 const unknownSpread = 0.3;
 
@@ -209,6 +219,7 @@ function profileOf(name: EngineName, device: DeviceRecord, bits: Bits, attention
     .find(({ row: found }) => found !== undefined);
   const row = timed?.row;
   const eager = name === "hf-eager" || name === "hf-sdpa";
+  const hosted = eager && gpus.some((one) => one === device.class);
   if (row === undefined) {
     return {
       name,
@@ -216,12 +227,14 @@ function profileOf(name: EngineName, device: DeviceRecord, bits: Bits, attention
       factors: eager ? { overhead: eagerOverhead } : {},
       slowProducts: 1,
       perStep: 0,
+      hostPerLaunch: hosted ? eagerHost : 0,
       logSpreads: allPasses(unknownSpread),
-      source: `${about}; no published runs: derived from kernels`,
+      source: `${about}; derived from kernels${hosted ? ", the host's time from one published decode step" : ""}: no published runs`,
       basis: "kernels",
+      range: null,
     };
   }
-  const [engine, devices, width, runs, [prefill, decode, batched], perStep, values, sustained] = row;
+  const [engine, devices, width, runs, [from, to], [prefill, decode, batched], perStep, values, sustained] = row;
   const borrowed = timed !== undefined && timed.builds !== attention;
   const format =
     width !== "any" || engineRows.some((one) => one[0] === engine && one[2] === bits) ? 0 : otherBitsSpread;
@@ -235,6 +248,7 @@ function profileOf(name: EngineName, device: DeviceRecord, bits: Bits, attention
     factors: { ...factors, gemm: 1, lookup: factors["vector"] ?? 1 },
     slowProducts: (factors["gemm"] ?? 1) * powerLimit(peakPerJoule(device), sustained),
     perStep: perStep / 1e6,
+    hostPerLaunch: 0,
     logSpreads: {
       prefill: spreadOf(prefill, own, format),
       decode: spreadOf(decode, own, format),
@@ -242,6 +256,7 @@ function profileOf(name: EngineName, device: DeviceRecord, bits: Bits, attention
     },
     source: `${about}; fitted to ${runs} published runs${builds}${where}`,
     basis: "end-to-end",
+    range: { from, to },
   };
 }
 
@@ -261,7 +276,7 @@ const runsOn: Readonly<Record<EngineName, readonly DeviceClass[]>> = {
   "hf-sdpa": deviceClasses,
   "llama.cpp-cuda": gpus,
   "llama.cpp-metal": ["apple-gpu"],
-  "llama.cpp-cpu": ["cpu", "apple-gpu"],
+  "llama.cpp-cpu": ["cpu"],
   mlx: ["apple-gpu"],
   onnxruntime: [...gpus, "cpu"],
 };
@@ -286,8 +301,8 @@ function engineNamed(name: string, device: DeviceRecord, bits: Bits, asked: Engi
     throw badInput("engine-device", {
       where: "--engine",
       key: "engine",
-      found: `${known} on a ${device.class}`,
-      expected: `one of ${engineNames.filter((one) => runsOn[one].includes(device.class)).join(", ")}`,
+      found: known,
+      expected: `it does not run on ${device.name} (${device.class}); ${engineNames.filter((one) => runsOn[one].includes(device.class)).join(", ")} do`,
     });
   }
   const profile = profiles.get(key) ?? profileOf(known, device, bits, attention);
@@ -307,6 +322,11 @@ function usualEngine(device: DeviceClass): EngineName {
   if (device === "apple-gpu") return "llama.cpp-metal";
   if (device === "cpu") return "llama.cpp-cpu";
   return "vllm";
+}
+
+/** The build of llama.cpp that runs GGUF files on a class of devices; null where there is none. */
+export function engineOfFiles(device: DeviceClass): EngineName | null {
+  return engineNames.find((name) => name.startsWith("llama.cpp") && runsOn[name].includes(device)) ?? null;
 }
 
 const plainDtypes = { weights: "bfloat16", activations: "bfloat16" } as const;
@@ -334,11 +354,13 @@ export function engineOf(
       factors: {},
       slowProducts: 1,
       perStep: 0,
+      hostPerLaunch: 0,
       // A shared machine moved by about this between calibrating and measuring: docs/performance.md.
       logSpreads: allPasses(0.1),
       memory: calibration.engine === "onnxruntime" ? onnxMemory : plainMemory,
       source: "calibrated on kernels of this engine on this machine",
       basis: "calibrated",
+      range: null,
     };
   }
   const sampled = device.fitted?.engines ?? [];

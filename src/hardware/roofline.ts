@@ -17,6 +17,8 @@ const sameWidth: Partial<Record<Dtype, readonly Dtype[]>> = {
 };
 /** Extra standard deviation of log seconds where the number behind them is uncertain. */
 const uncertainSpread = 0.1;
+/** Of these, that such a number is taken to be off by at most. */
+const deviationsOfDoubt = 2;
 
 /**
  * The dtype a device computes in when asked for one: that, its sibling of the same width, or the next wider one it has.
@@ -70,13 +72,13 @@ function operandDtype(
  */
 export function rooflineTime(row: OperatorCost, device: DeviceRecord, setting: Setting, engine: Engine): OperatorTime {
   const operators = classOf(row, setting);
-  const dtype = operandDtype(row, device, setting.operands ?? null, engine.operandsOf(row));
-  const found = kernelTime(row, device, setting, engine, operators, computeDtype(device, dtype));
+  const dtype = productDtype(row, device, setting, engine);
+  const found = kernelTime(row, device, setting, engine, operators, dtype);
   const factor = engine.factors[operators] ?? 1;
   const { matmulFlops, movedBytes, steps, fixed, streamed } = compiledCost(row, setting);
   const launches = found.overhead * (engine.factors.overhead ?? 1);
   const perByte = 1 / device.bandwidth.value;
-  const perFlop = 1 / productPeak(row, device, engine, computeDtype(device, dtype));
+  const perFlop = 1 / productPeak(row, device, engine, dtype);
   // A curve, its interval and its split ask for the same length after each other.
   let at = Number.NaN;
   let [peak, memory, seconds]: [Seconds, Seconds, Seconds] = [0, 0, 0];
@@ -101,6 +103,29 @@ export function rooflineTime(row: OperatorCost, device: DeviceRecord, setting: S
     },
     fixed,
     streamed: streamed !== null && isStream(operators) ? scaled(streamed, found, factor, perByte) : null,
+  };
+}
+
+/** The format that a device computes an operator in. */
+function productDtype(row: OperatorCost, device: DeviceRecord, { operands }: Setting, engine: Engine): Dtype {
+  return computeDtype(device, operandDtype(row, device, operands ?? null, engine.operandsOf(row)));
+}
+
+/**
+ * FLOP/s and bytes/s that a device's data sheet lets no kernel beat, where it is sure; where it is not, as much more as the
+ * interval of an uncertain number allows.
+ */
+export function mostOf(
+  row: OperatorCost,
+  device: DeviceRecord,
+  setting: Setting,
+  engine: Engine,
+): { readonly flops: number; readonly bytes: number } {
+  const dtype = productDtype(row, device, setting, engine);
+  const doubt = (uncertain: boolean): number => (uncertain ? Math.exp(deviationsOfDoubt * uncertainSpread) : 1);
+  return {
+    flops: productPeak(row, device, engine, dtype) * doubt(peakOf(device, dtype).uncertain),
+    bytes: device.bandwidth.value * doubt(device.bandwidth.uncertain),
   };
 }
 

@@ -4,7 +4,8 @@ import { type OperatorClass, operatorClasses } from "../hardware/efficiency.js";
 import type { DeviceRecord } from "../hardware/record.js";
 import { classSpread } from "../hardware/time.js";
 import type { ModelDescription } from "../model/types.js";
-import { type Interval, logNormalInterval } from "./interval.js";
+import { type Interval, logNormalInterval, notBelow } from "./interval.js";
+import { leastSeconds } from "./least.js";
 import type { CurveOperator, Pass } from "./operators.js";
 import { type CurvePhase, type Plan, type PlanOptions, makePlan } from "./plan.js";
 import { type Schedule, decodePass, defaultSchedule, prefillPass } from "./schedule.js";
@@ -38,6 +39,8 @@ export interface Curve extends Pass {
   readonly commonSpread: number;
   readonly seconds: (length: number) => Seconds;
   readonly interval: (length: number) => Interval;
+  /** Seconds that the data sheet lets nothing beat: no interval goes below. */
+  readonly least: (length: number) => Seconds;
   /** Local exponent d log T / d log length. */
   readonly exponent: (length: number) => number;
 }
@@ -61,10 +64,16 @@ export function predictCurve(
 export function curveOf(plan: Plan, phase: CurvePhase, schedule: Partial<Schedule> = {}): Curve {
   const chosen = { ...defaultSchedule, ...schedule };
   const pass = phase === "prefill" ? prefillPass(plan, chosen) : decodePass(plan, chosen);
-  return curveOfPass(plan, phase, pass, chosen.batch);
+  return curveOfPass(plan, phase, pass, chosen.batch, leastSeconds(plan, phase, chosen));
 }
 
-export function curveOfPass(plan: Plan, phase: CurvePhase, pass: Pass, batch = 1): Curve {
+export function curveOfPass(
+  plan: Plan,
+  phase: CurvePhase,
+  pass: Pass,
+  batch = 1,
+  least: Curve["least"] = () => 0,
+): Curve {
   const { operators, outside, stepsFrom, secondsOf, atOnce } = pass;
   const works = worksOf(operators);
   const fewer = once(() => worksOf(atOnce?.operators ?? operators));
@@ -92,8 +101,9 @@ export function curveOfPass(plan: Plan, phase: CurvePhase, pass: Pass, batch = 1
     seconds,
     interval: (length) => {
       for (let k = 0; k < components.length; k += 1) parts[k] = components[k]?.seconds(length) ?? 0;
-      return spreadOut(parts, spreads, commonSpread);
+      return spreadOut(parts, spreads, commonSpread, least(length));
     },
+    least,
     exponent: (length) => {
       const by = stepsFrom !== undefined && length * stepped > stepsFrom ? stepped : smooth;
       return Math.log(seconds(length * by) / seconds(length / by)) / (2 * Math.log(by));
@@ -104,8 +114,15 @@ export function curveOfPass(plan: Plan, phase: CurvePhase, pass: Pass, batch = 1
 /**
  * The interval of a sum of parts, each uncertain by a factor of its own and all by a common one: the variance of the
  * logarithm is Σ (shareₖ·sₖ)² + s².
+ *
+ * @param least seconds that nothing beats
  */
-export function spreadOut(parts: readonly number[], logSpreads: readonly number[], common: number): Interval {
+export function spreadOut(
+  parts: readonly number[],
+  logSpreads: readonly number[],
+  common: number,
+  least: Seconds,
+): Interval {
   let total = 0;
   for (const part of parts) total += part;
   let variance = common * common;
@@ -113,7 +130,7 @@ export function spreadOut(parts: readonly number[], logSpreads: readonly number[
     const own = total === 0 ? 0 : ((parts[k] ?? 0) / total) * (logSpreads[k] ?? 0);
     variance += own * own;
   }
-  return logNormalInterval(total, Math.sqrt(variance));
+  return notBelow(logNormalInterval(total, Math.sqrt(variance)), least);
 }
 
 /** Seconds of an operator with the overhead of starting it. */

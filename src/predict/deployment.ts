@@ -2,9 +2,9 @@ import { badInput } from "../base/errors.js";
 import { once } from "../base/once.js";
 import type { Dtype } from "../base/units.js";
 import type { GraphOptions } from "../graph/types.js";
-import { type Engine, engineOf } from "../hardware/engine.js";
+import { type Engine, engineOf, engineOfFiles } from "../hardware/engine.js";
 import type { DeviceRecord } from "../hardware/record.js";
-import type { FileType } from "../model/storage.js";
+import { type FileType, fileTypes } from "../model/storage.js";
 import type { ModelDescription } from "../model/types.js";
 import { type Parallelism, noParallelism } from "../variants/shard.js";
 import { type Curve, curveOf } from "./curve.js";
@@ -21,7 +21,7 @@ export interface DeploymentOptions extends Formats, Schedule {
   readonly interconnect: number | null;
   /** Tokens of an encoder's input; as many as the length where null. */
   readonly encoderLength: number | null;
-  /** Runtime that runs it; the measured one, or what people mostly run on the device, where null. */
+  /** Runtime that runs it; where null the measured one, llama.cpp for the types of GGUF files, or what people mostly run on the device. */
   readonly engineName: string | null;
 }
 
@@ -41,8 +41,17 @@ export function deploymentOptions(
   device: DeviceRecord,
   options: Partial<DeploymentOptions>,
 ): DeploymentOptions {
-  const engine = engineOf(device, options.engineName ?? null);
-  return { ...defaultDeployment, attention: engine.attention, chunk: chunkOf(model, engine), ...options };
+  const engineName = options.engineName ?? fileEngine(model, device, options.dtype ?? null);
+  const engine = engineOf(device, engineName);
+  return { ...defaultDeployment, attention: engine.attention, chunk: chunkOf(model, engine), ...options, engineName };
+}
+
+/** What runs weights in a GGUF file's types, where nothing was measured on the device; null for other weights. */
+function fileEngine(model: ModelDescription, device: DeviceRecord, dtype: Formats["dtype"]): string | null {
+  const kind = model.storage?.kind;
+  const filed = dtype === null ? kind === "file-type" || kind === "gguf" : fileTypes.some((type) => type === dtype);
+  const measured = device.calibration !== null || (device.fitted?.engines.length ?? 0) > 0;
+  return filed && !measured ? engineOfFiles(device.class) : null;
 }
 
 /** Tokens of a prefill that an engine computes at once unless told otherwise; null for all. */

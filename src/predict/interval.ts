@@ -20,3 +20,8 @@ export function logNormalInterval(seconds: number, logSpread: number): Interval 
 export function delayed({ seconds, low, high }: Interval, by: number): Interval {
   return { seconds: seconds + by, low: low + by, high: high + by };
 }
+
+/** The same where nothing is shorter than that: what lay below held no true value. */
+export function notBelow({ seconds, low, high }: Interval, least: number): Interval {
+  return { seconds, low: Math.min(seconds, Math.max(low, least)), high };
+}

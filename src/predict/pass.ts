@@ -1,3 +1,4 @@
+import type { Seconds } from "../base/units.js";
 import type { OperatorCost } from "../cost/table.js";
 import type { Operator } from "../graph/types.js";
 import type { OperatorTime, Setting } from "../hardware/operator-time.js";
@@ -6,6 +7,8 @@ import { perPass, timeOperators } from "../hardware/time.js";
 import { communications } from "./communication.js";
 import { type CurveOperator, type Execution, type Pass, type PassSetting, operatorOf, valuesOf } from "./operators.js";
 import type { Plan } from "./plan.js";
+import { sumOf } from "./sums.js";
+import { worksOf } from "./works.js";
 
 /** Operators whose work is pairs of queries and keys: with the sequence split over devices each does its share. */
 const overPairs: ReadonlySet<Operator["kind"]> = new Set(["attention", "scores", "softmax", "mix", "index"]);
@@ -33,8 +36,29 @@ export function timePass(plan: Plan, setting: PassSetting): Pass {
     }
     return operatorOf(row.operator.name, row.operator.part, execution, row.times);
   });
+  const all = [...operators, ...communications(plan, setting, operators)];
   const outside = perPass(plan.device, plan.engine);
-  return { operators: [...operators, ...communications(plan, setting, operators)], outside: () => outside };
+  const host = hostSeconds(plan, rows);
+  if (host === 0) return { operators: all, outside: () => outside };
+  const devices = sumOf(
+    worksOf(all).map(
+      ({ work, overhead }) =>
+        (length) =>
+          work(length) + overhead(length),
+    ),
+  );
+  // The host runs ahead: what the device computes meanwhile takes no longer for it.
+  return { operators: all, outside: (length) => outside + Math.max(0, host - devices(length)) };
+}
+
+/** Seconds in which the host starts all kernels of a pass, where it is in the way; attention counts alike however it is computed. */
+function hostSeconds({ engine }: Plan, rows: readonly OperatorCost[]): Seconds {
+  if (engine.hostPerLaunch === 0) return 0;
+  const launches = rows.map(({ operator: { kind, part }, cost, times }) => {
+    if (part !== "attention") return times * cost.launches;
+    return kind === "attention" || kind === "mix" ? times : 0;
+  });
+  return engine.hostPerLaunch * launches.reduce((sum, one) => sum + one, 0);
 }
 
 /** @param scale devices that share the length @param parts devices that share the work */

@@ -18,6 +18,7 @@ export function roughSum(seconds: (length: number) => number, from: number, coun
 export class Tally {
   private readonly seconds = new Map<OperatorClass, { seconds: number; logSpread: number }>();
   private common = 0;
+  private least = 0;
 
   /** One pass of that length, `times` over. */
   add(curve: Curve, length: number, times = 1): this {
@@ -36,6 +37,7 @@ export class Tally {
 
   private addEach(curve: Curve, sum: (seconds: (length: number) => number) => number): this {
     this.common = Math.max(this.common, curve.commonSpread);
+    this.least += sum(curve.least);
     for (const { name, seconds, logSpread } of curve.components) {
       const known = this.seconds.get(name);
       const added = sum(seconds);
@@ -51,6 +53,7 @@ export class Tally {
       all.map(({ seconds }) => seconds),
       all.map(({ logSpread }) => logSpread),
       this.common,
+      this.least,
     );
   }
 }

@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
+import { devices } from "../../src/hardware/catalog/devices.js";
 import type { PredictDocument, PredictTableDocument } from "../../src/study/documents/predict.js";
 import { command, temporaryFolder } from "./harness.js";
 
@@ -31,11 +32,34 @@ async function refuses(words: readonly string[], ...wanted: (string | RegExp)[])
   expect(code).toBe(2);
 }
 
+test("nsquared predict --help lists every device that an unknown one is sent to it for", async () => {
+  const { out } = await command(["predict", "--help"]);
+  const text = out.replaceAll(/\s+/g, " ");
+  for (const { name } of devices) expect(text).toContain(name);
+});
+
+describe("nsquared predict names its data", () => {
+  test.each<[string, string[], PredictDocument["data"], RegExp]>([
+    ["kernels", ["--on", "h100"], { basis: "kernels", range: { from: 1, to: 16_384 } }, /kernels of H100.* up to 16k/],
+    [
+      "runs",
+      ["--on", "rtx3090", "--engine", "llama.cpp-cuda"],
+      { basis: "end-to-end", range: { from: 256, to: 8192 } },
+      /runs of llama.cpp-cuda up to .*k tokens/,
+    ],
+    ["a data sheet", ["--on", "epyc-9654"], { basis: "class", range: null }, /from its data sheet/],
+  ])("%s", async (_name, options, data, headline) => {
+    const words = ["predict", "Llama-3.1-8B", ...options, "--lengths", "2k"];
+    expect((await predicted(...words)).data).toEqual(data);
+    expect((await command(words)).out).toMatch(headline);
+  });
+});
+
 describe("nsquared predict refuses", () => {
   test.each<[string, string[], (string | RegExp)[]]>([
     ["an unknown device, with the nearest names", ["--on", "h1000"], ["h1000", "perhaps", "h100"]],
     ["an unknown engine, with the nearest names", ["--engine", "vlm"], ["vlm", "perhaps vllm"]],
-    ["an engine without kernels for the device", ["--engine", "mlx"], ["mlx on a datacenter-gpu", "one of vllm"]],
+    ["an engine without kernels for the device", ["--engine", "mlx"], ["mlx", "does not run on H100", "vllm, "]],
     ["devices that do not divide the heads", ["--tp", "3"], ["--tp", "3", "32 heads", "1, 2, 4, 8"]],
     ["devices between two numbers of KV heads", ["--tp", "32", "--cp", "0"], ["--cp", "0"]],
     ["stages that do not divide the layers", ["--pp", "5"], ["--pp", "5", "32 layers"]],
@@ -48,7 +72,8 @@ describe("nsquared predict refuses", () => {
     ["a request without an answer", ["--request", "4k"], ["--request", "4k:512"]],
     ["a request of no tokens", ["--request", "4k:0"], ["--request", "0"]],
     ["a conversation without turns", ["--turns", "0x500:200"], ["--turns", "10x500:200"]],
-    ["an unknown number format", ["--dtype", "fp12"], ["--dtype", "fp12"]],
+    ["an unknown number format", ["--dtype", "fp12"], ["--dtype", "fp12", "bf16", "Q4_K_M"]],
+    ["a GGUF type of the cache", ["--kv-dtype", "Q4_K_M"], ["--kv-dtype", /expected one of fp64, .*, int4\.\n/]],
     ["an unknown latency", ["--limit", "lag<5s"], ["--limit", "ttft<5s"]],
     ["a latency without a unit that is one", ["--limit", "ttft<5parsecs"], ["--limit"]],
     ["negative power", ["--power", "-3"], ["--power", "above 0"]],

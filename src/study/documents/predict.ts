@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { dataBases } from "../../hardware/data.js";
 import { amount, atLength, atLengthInterval, modelFacts } from "./common.js";
 
 const interval = z.object({ seconds: amount, low: amount, high: amount });
@@ -92,7 +93,7 @@ export const predictDocument = modelFacts.extend({
     interconnect: z.object({ name: z.string(), bandwidth: amount }).nullable(),
   }),
   data: z.object({
-    basis: z.string(),
+    basis: z.enum(dataBases),
     range: z.object({ from: amount, to: amount }).nullable(),
   }),
   /** Share of true values that the intervals are meant to hold. */
@@ -193,7 +194,7 @@ export const predictTableDocument = modelFacts.extend({
       tokensPerSecond: amount.nullable(),
       /** Of the request where one is asked for, else of the prefill. */
       expense,
-      basis: z.string(),
+      basis: z.enum(dataBases),
     }),
   ),
   /** Devices that cannot run it this way, with the reason. */
