@@ -9,6 +9,19 @@ describe("the device catalog", () => {
     expect(Object.keys(device.peaks).length).toBeGreaterThan(0);
   });
 
+  test.each(devices)(
+    "$name: what one source alone says is uncertain, and each number says where it is from",
+    (device) => {
+      const numbers = [...Object.values(device.peaks), device.bandwidth];
+      for (const { source, uncertain } of numbers) {
+        expect(source).toMatch(/\S/);
+        const sources = source.split(/; | as /);
+        if (sources.length < 2) expect(uncertain).toBe(true);
+        if (sources.every((one) => /recalled|derived/.test(one))) expect(uncertain).toBe(true);
+      }
+    },
+  );
+
   test("gives no name or alias to two devices", () => {
     const names = devices.flatMap((device) => [...new Set([device.name, ...device.aliases].map(plainName))]);
     expect(new Set(names).size).toBe(names.length);

@@ -13,7 +13,7 @@ export const rtxSheets: readonly DataSheet[] = [
     link: ["PCIe5 x16", 63],
     watts: 600,
     source: "aiconfigurator@095f58a5 systems/*.yaml",
-    checked: ["peaks", "bandwidth"],
+    checked: [],
   },
   {
     name: "RTX PRO 6000 Blackwell",

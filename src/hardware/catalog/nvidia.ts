@@ -53,8 +53,9 @@ export const nvidiaSheets: readonly DataSheet[] = [
     bandwidth: 933,
     link: ["PCIe4 x16/NVLink", 31],
     watts: 165,
-    source: "aiconfigurator@095f58a5 systems/*.yaml",
-    checked: ["peaks", "bandwidth"],
+    source:
+      "aiconfigurator@095f58a5 systems/*.yaml; 16-bit peak as calwoo.github.io/notes (NVIDIA GPU Hardware) has it",
+    checked: ["peaks"],
   },
   {
     name: "A40",
@@ -120,8 +121,8 @@ export const nvidiaSheets: readonly DataSheet[] = [
     bandwidth: 300,
     link: ["PCIe4 x16", 31],
     watts: 72,
-    source: "aiconfigurator@095f58a5 systems/*.yaml",
-    checked: ["peaks", "bandwidth"],
+    source: "aiconfigurator@095f58a5 systems/*.yaml; peaks within 4 % of hmc-tech.com/gpu/nvidia-l4-vs-nvidia-a40",
+    checked: ["peaks"],
   },
   {
     name: "L20",
@@ -224,8 +225,9 @@ export const nvidiaSheets: readonly DataSheet[] = [
     bandwidth: 4000,
     link: ["NVLink4 / C2C 450", 450],
     watts: 900,
-    source: "stas00/ml-engineering@744d01e compute/accelerator+network README",
-    checked: ["peaks", "bandwidth"],
+    source:
+      "stas00/ml-engineering@744d01e compute/accelerator+network README; peaks are the H100-SXM5-80GB's, the same chip (aiconfigurator@095f58a5 systems/*.yaml)",
+    checked: ["peaks"],
   },
   {
     name: "B200-SXM-180GB",
@@ -251,7 +253,7 @@ export const nvidiaSheets: readonly DataSheet[] = [
     link: ["NVLink5", 900],
     watts: 1100,
     source: "aiconfigurator@095f58a5 systems/*.yaml",
-    checked: ["peaks", "bandwidth"],
+    checked: [],
   },
   {
     name: "GB200 (per GPU)",

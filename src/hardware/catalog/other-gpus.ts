@@ -65,7 +65,8 @@ export const acceleratorSheets: readonly DataSheet[] = [
     bandwidth: 5300,
     link: ["XGMI", 448],
     watts: 750,
-    source: "stas00/ml-engineering@744d01e compute/accelerator+network README",
+    source:
+      "stas00/ml-engineering@744d01e compute/accelerator+network README; emergentmind.com/topics/amd-mi300x-gpu (bandwidth) and jaredwatkins.com/research/ai-accelerators/amd-instinct/mi300-series (1.3 and 2.6 PFLOPS)",
     checked: ["peaks", "bandwidth"],
   },
   {
@@ -78,7 +79,8 @@ export const acceleratorSheets: readonly DataSheet[] = [
     bandwidth: 6000,
     link: ["XGMI", 448],
     watts: 1000,
-    source: "stas00/ml-engineering@744d01e compute/accelerator+network README",
+    source:
+      "stas00/ml-engineering@744d01e compute/accelerator+network README; wiaix.com/amd-instincttm-mi325x-accelerators (bandwidth); peaks are the MI300X's, the same chip",
     checked: ["peaks", "bandwidth"],
   },
   {
@@ -91,7 +93,8 @@ export const acceleratorSheets: readonly DataSheet[] = [
     bandwidth: 8000,
     link: ["XGMI", 535.5],
     watts: 1400,
-    source: "stas00/ml-engineering@744d01e compute/accelerator+network README",
+    source:
+      "stas00/ml-engineering@744d01e compute/accelerator+network README; world-today-news.com 7253162 (ISSCC 2026: 5 PFLOPS of float8) and aiwiki.ai/wiki/amd_instinct_mi355x (bandwidth)",
     checked: ["peaks", "bandwidth"],
   },
   {
@@ -170,7 +173,7 @@ export const acceleratorSheets: readonly DataSheet[] = [
     link: ["PCIe5 x8", 28.4],
     watts: 200,
     source: "aiconfigurator@095f58a5 systems/*.yaml",
-    checked: ["peaks", "bandwidth"],
+    checked: [],
   },
   {
     name: "Intel Arc B580",
@@ -208,7 +211,8 @@ export const acceleratorSheets: readonly DataSheet[] = [
     bandwidth: 2460,
     link: ["RoCE 24x100G", 300],
     watts: 600,
-    source: "stas00/ml-engineering@744d01e compute/accelerator+network README",
+    source:
+      "stas00/ml-engineering@744d01e compute/accelerator+network README; pcguia.pt 2024/04 (432 TFLOPS of bfloat16, 2.45 TB/s)",
     checked: ["peaks", "bandwidth"],
   },
   {
@@ -221,8 +225,9 @@ export const acceleratorSheets: readonly DataSheet[] = [
     bandwidth: 3700,
     link: ["RoCE 24x200G", 600],
     watts: 900,
-    source: "stas00/ml-engineering@744d01e compute/accelerator+network README",
-    checked: ["peaks", "bandwidth"],
+    source:
+      "stas00/ml-engineering@744d01e compute/accelerator+network README; pcguia.pt 2024/04 (bandwidth; 1835 TFLOPS there)",
+    checked: ["bandwidth"],
   },
   {
     name: "TPU v4",
@@ -247,7 +252,7 @@ export const acceleratorSheets: readonly DataSheet[] = [
     memory: 16,
     bandwidth: 820,
     link: ["ICI 2D torus", 100],
-    source: "stas00/ml-engineering@744d01e compute/accelerator+network README",
+    source: "stas00/ml-engineering@744d01e compute/accelerator+network README; cloud.google.com/tpu/docs/v5e",
     checked: ["peaks", "bandwidth"],
   },
   {
@@ -259,7 +264,7 @@ export const acceleratorSheets: readonly DataSheet[] = [
     memory: 95,
     bandwidth: 2760,
     link: ["ICI 3D torus", 300],
-    source: "stas00/ml-engineering@744d01e compute/accelerator+network README",
+    source: "stas00/ml-engineering@744d01e compute/accelerator+network README; aiwiki.ai/wiki/google_tpu_v5p",
     checked: ["peaks", "bandwidth"],
   },
   {
@@ -298,7 +303,8 @@ export const acceleratorSheets: readonly DataSheet[] = [
     bandwidth: 2900,
     link: ["NeuronLink 3", 640],
     watts: 500,
-    source: "stas00/ml-engineering@744d01e compute/accelerator+network README",
+    source:
+      "stas00/ml-engineering@744d01e compute/accelerator+network README; Tom's Hardware, December 2024 (16 chips: 20.8 PFLOPS of float8, 46 TB/s)",
     checked: ["peaks", "bandwidth"],
   },
   {
