@@ -5,7 +5,14 @@
  * @param share from 0, the smallest, to 1, the largest
  */
 export function quantile(values: readonly number[], share: number): number {
-  const sorted = values.toSorted((left, right) => left - right);
+  return quantileOfSorted(
+    values.toSorted((left, right) => left - right),
+    share,
+  );
+}
+
+/** The same of values that ascend. */
+export function quantileOfSorted(sorted: readonly number[], share: number): number {
   const place = share * (sorted.length - 1);
   const low = sorted[Math.floor(place)] ?? Number.NaN;
   const high = sorted[Math.ceil(place)] ?? low;

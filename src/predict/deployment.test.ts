@@ -11,6 +11,7 @@ import { type DeploymentOptions, deploy } from "./deployment.js";
 import { reachOf } from "./latency.js";
 import { memoryOfStages } from "./memory.js";
 import { predict } from "./predict.js";
+import { quantile } from "../math/quantile.js";
 import { conversationTime, requestTimes, traceTime } from "./requests.js";
 
 const config = (name: string): ModelDescription => readConfig(readConfigFile("configs", `${name}.json`), name, name);
@@ -297,6 +298,8 @@ describe("a trace of lengths", () => {
         (requests) => {
           const { prefill, total } = traceTime(deployment, requests);
           expect(prefill.ratio).toBeGreaterThan(1 - 1e-9);
+          const each = requests.map(({ input }) => deployment.prefill.seconds(input));
+          expect(prefill.percentiles.p90).toBeCloseTo(quantile(each, 0.9), 12);
           expect(prefill.percentiles.p50).toBeLessThanOrEqual(prefill.percentiles.p99);
           const sum = requests.reduce((all, { input }) => all + deployment.prefill.seconds(input), 0);
           expect(prefill.mean.seconds / (sum / requests.length)).toBeCloseTo(1, 9);

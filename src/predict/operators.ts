@@ -4,6 +4,13 @@ import type { OperatorClass } from "../hardware/efficiency.js";
 import type { Bound } from "../hardware/operator-time.js";
 import type { CurvePhase, Plan } from "./plan.js";
 
+export type Timed = (length: number) => Seconds;
+
+/** A number as a function that is it at every length. */
+export function functionOf(value: Seconds | Timed): Timed {
+  return typeof value === "number" ? () => value : value;
+}
+
 /** One execution of an operator: what equal operators share. */
 export interface Execution {
   /** Executions of a pass with the same text take the same seconds. */

@@ -1,4 +1,5 @@
 import { badInput } from "../base/errors.js";
+import { quantileOfSorted } from "../math/quantile.js";
 import { type Curve, curveOfPass } from "./curve.js";
 import { type Deployment, deploy, hasEncoder } from "./deployment.js";
 import type { Interval } from "./interval.js";
@@ -193,8 +194,8 @@ export function traceTime(deployment: Deployment, requests: readonly Request[]):
 }
 
 function summary(seconds: readonly number[], tally: Tally, ofMeanLength: Interval): TraceSeconds {
-  const sorted = [...seconds].sort((a, b) => a - b);
-  const at = (share: number): number => sorted[Math.min(sorted.length - 1, Math.ceil(share * sorted.length) - 1)] ?? 0;
+  const sorted = seconds.toSorted((a, b) => a - b);
+  const at = (share: number): number => quantileOfSorted(sorted, share);
   const mean = tally.interval();
   return {
     mean,
