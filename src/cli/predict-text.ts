@@ -1,4 +1,5 @@
 import { bytes, percent, seconds, significant, si, tokens } from "../base/format.js";
+import { dataText } from "../hardware/data.js";
 import { type Style, plainStyle, table } from "../report/table.js";
 import type { PredictDocument } from "../study/documents/predict.js";
 
@@ -55,21 +56,7 @@ function headline(document: PredictDocument): string {
   const how = [document.engine, formats, `batch ${document.batch}`, ...split];
   if (document.depth > 0) how.push(`after ${tokens(document.depth)} cached tokens`);
   const on = devices === 1 ? document.device : `${devices} × ${document.device}`;
-  return `${document.name} on ${on} (${how.join("; ")}): ${basisText(document)}; ${percent(document.level)} intervals`;
-}
-
-function basisText({ data, device, engine }: Pick<PredictDocument, "data" | "device" | "engine">): string {
-  const to = data.range === null ? "" : ` up to ${tokens(data.range.to)} tokens`;
-  switch (data.basis) {
-    case "calibrated":
-      return `calibrated on this machine${to}`;
-    case "kernels":
-      return `calibrated on kernels of ${device}${to}`;
-    case "end-to-end":
-      return `calibrated on runs of ${engine}${to}`;
-    case "class":
-      return "from its data sheet and what devices of its class reach";
-  }
+  return `${document.name} on ${on} (${how.join("; ")}): ${dataText(document.data, document.device, document.engine)}; ${percent(document.level)} intervals`;
 }
 
 function pointsTable({ points, parallel }: PredictDocument, style: Style): string {

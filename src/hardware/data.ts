@@ -1,3 +1,4 @@
+import { tokens } from "../base/format.js";
 import type { Dtype } from "../base/units.js";
 import type { Engine } from "./engine.js";
 import { kernelOn } from "./kernel-lookup.js";
@@ -12,11 +13,13 @@ import { computeDtype } from "./roofline.js";
 export const dataBases = ["calibrated", "kernels", "end-to-end", "class"] as const;
 export type DataBasis = (typeof dataBases)[number];
 
-export function dataOf(
-  device: DeviceRecord,
-  engine: Engine,
-  dtype: Dtype,
-): { readonly basis: DataBasis; readonly range: { readonly from: number; readonly to: number } | null } {
+/** What seconds rest on, and the lengths that were measured for it; null for a data sheet. */
+export interface Data {
+  readonly basis: DataBasis;
+  readonly range: { readonly from: number; readonly to: number } | null;
+}
+
+export function dataOf(device: DeviceRecord, engine: Engine, dtype: Dtype): Data {
   const { calibration } = device;
   if (calibration !== null && engine.basis === "calibrated") {
     return { basis: "calibrated", range: { from: 1, to: calibration.longest } };
@@ -34,4 +37,16 @@ export function dataOf(
     return { basis: "kernels", range: { from: 1, to: attention.longest ?? 1 } };
   }
   return engine.basis === "end-to-end" ? { basis: "end-to-end", range: engine.range } : { basis: "class", range: null };
+}
+
+/** The same in words. */
+export function dataText({ basis, range }: Data, device: string, engine: string): string {
+  const to = range === null ? "" : ` up to ${tokens(range.to)} tokens`;
+  const words: Readonly<Record<DataBasis, string>> = {
+    calibrated: `calibrated on this machine${to}`,
+    kernels: `calibrated on kernels of ${device}${to}`,
+    "end-to-end": `calibrated on runs of ${engine}${to}`,
+    class: "from its data sheet and what devices of its class reach",
+  };
+  return words[basis];
 }

@@ -3,7 +3,7 @@ import type { Bytes, Dtype } from "../base/units.js";
 import { costLaw, crossover, halfOf } from "../cost/law.js";
 import { priceGraph } from "../cost/table.js";
 import { buildGraph } from "../graph/build.js";
-import { type DataBasis, dataOf } from "../hardware/data.js";
+import { type Data, dataOf } from "../hardware/data.js";
 import type { Engine } from "../hardware/engine.js";
 import type { DeviceRecord } from "../hardware/record.js";
 import type { FileType } from "../model/storage.js";
@@ -63,8 +63,7 @@ export interface Prediction {
   /** Of the weights, in one word. */
   readonly dtype: Dtype | FileType;
   readonly deployment: Deployment;
-  /** What the seconds rest on, and the lengths that were measured for it; null for a data sheet. */
-  readonly data: { readonly basis: DataBasis; readonly range: { from: number; to: number } | null };
+  readonly data: Data;
   /** Share of true values that the intervals are meant to hold. */
   readonly level: number;
   readonly points: readonly PredictedPoint[];

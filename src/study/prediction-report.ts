@@ -1,5 +1,6 @@
-import { significant } from "../base/format.js";
+import { seconds, si, significant, tokens } from "../base/format.js";
 import { version } from "../base/version.js";
+import { dataText } from "../hardware/data.js";
 import type { DeviceRecord } from "../hardware/record.js";
 import { weightFormat } from "../model/storage.js";
 import type { ModelDescription } from "../model/types.js";
@@ -7,7 +8,8 @@ import type { Curve } from "../predict/curve.js";
 import { type Prediction, predict } from "../predict/predict.js";
 import type { Fact, PhaseReport, ReportData } from "../report/data.js";
 import { contextWarnings } from "./measure.js";
-import type { PredictModelOptions } from "./predict.js";
+import type { PredictDocument } from "./documents/predict.js";
+import { type PredictModelOptions, predictModel } from "./predict.js";
 import { crossing, deviceFacts, geometric, modelFacts, partsPoint } from "./report-parts.js";
 
 /** Everything a report says about a prediction that nobody has measured. */
@@ -31,7 +33,12 @@ export function predictionReport(
     prediction: {
       device: plan.devices > 1 ? `${plan.devices} × ${device.name}` : device.name,
       engine: prediction.engine.name,
-      facts: [...deploymentFacts(prediction), ...deviceFacts(device)],
+      facts: [
+        { label: "Rests on", value: dataText(prediction.data, device.name, prediction.engine.name) },
+        ...askedFacts(predictModel(model, device, options)),
+        ...deploymentFacts(prediction),
+        ...deviceFacts(device),
+      ],
     },
     phases: [
       phaseReport("prefill", prediction, curves.prefill, drawn),
@@ -88,6 +95,45 @@ function phaseReport(
     joint: null,
     profile: null,
   };
+}
+
+/** What was asked for beside the curves: latencies, a request, a conversation, a trace. */
+function askedFacts({ limits, request, conversation, trace }: PredictDocument): Fact[] {
+  const both = ({ seconds: value, low, high }: { seconds: number; low: number; high: number }): string =>
+    `${seconds(value)} (${seconds(low)} – ${seconds(high)})`;
+  const end = (n: number | null): string => (n === null ? "any length" : tokens(n));
+  const paid = ({ joules, cost }: { joules: number | null; cost: number | null }): string =>
+    `${joules === null ? "" : `, ${si(joules, "J")}`}${cost === null ? "" : `, price ${significant(cost)}`}`;
+  return [
+    ...limits.latency.map(({ limit, n, low, high }) => ({
+      label: limit,
+      value: `up to ${end(n)} tokens, surely ${end(low)}, perhaps ${end(high)}`,
+    })),
+    ...(request === null
+      ? []
+      : [
+          {
+            label: `Request of ${tokens(request.input)} in, ${tokens(request.output)} out`,
+            value: `${both(request.total)}${paid(request.expense)}; first token after ${both(request.ttft ?? request.prefill)}`,
+          },
+        ]),
+    ...(conversation === null
+      ? []
+      : [
+          {
+            label: `Conversation of ${conversation.turns.length} turns`,
+            value: `${both(conversation.total)}${paid(conversation.expense)}; without a prefix cache ${both(conversation.totalUncached)}`,
+          },
+        ]),
+    ...(trace === null
+      ? []
+      : [
+          {
+            label: `Trace of ${trace.requests} requests, on average`,
+            value: `${both((trace.total ?? trace.prefill).mean)}${paid(trace.expense)}`,
+          },
+        ]),
+  ];
 }
 
 function deploymentFacts({ deployment }: Prediction): Fact[] {

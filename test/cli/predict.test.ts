@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
+import { significant, tokens } from "../../src/base/format.js";
 import { devices } from "../../src/hardware/catalog/devices.js";
 import type { PredictDocument, PredictTableDocument } from "../../src/study/documents/predict.js";
 import { command, temporaryFolder } from "./harness.js";
@@ -282,4 +283,18 @@ test("nsquared predict --html writes one page that names model, device and engin
     expect(page).toContain(text);
   }
   expect(page).not.toMatch(/(?:src|href)="https?:/);
+});
+
+test("nsquared predict --html says what its seconds rest on, and answers what was asked beside the curves", async () => {
+  const path = join(folder.path, "asked.html");
+  const asked = ["--request", "4k:512", "--turns", "3x500:200", "--limit", "tpot<20ms", "--price", "2"];
+  const { request, limits } = await predicted(...llama, ...asked);
+  const { code } = await command([...llama, ...asked, "--html", path]);
+  expect(code).toBe(0);
+  const page = readFileSync(path, "utf8");
+  expect(page).toContain("calibrated on kernels of H100-SXM5-80GB up to 16k tokens");
+  expect(page).toContain("Request of 4k in, 512 out");
+  expect(page).toContain(`price ${significant(request?.expense.cost ?? Number.NaN)}`);
+  expect(page).toContain("Conversation of 3 turns");
+  expect(page).toContain(`up to ${tokens(limits.latency[0]?.n ?? Number.NaN)} tokens, surely`);
 });
