@@ -1,5 +1,6 @@
 import { badInput } from "../base/errors.js";
-import { tokens } from "../base/format.js";
+import { significant, tokens } from "../base/format.js";
+import { median } from "../math/median.js";
 import type { KnownShape, PhysicalCurve } from "../fit/index.js";
 import { scenariosOf } from "../fit/index.js";
 import type { DeviceRecord } from "../hardware/record.js";
@@ -96,10 +97,16 @@ export function chooseSeries(set: SampleSet, choice: SeriesChoice = {}): Series 
       where: set.path,
       key: `${series.phase} lengths`,
       found: series.points[0]?.n ?? 0,
-      expected: `all ${series.count} samples have this one length; a law needs at least two, better four`,
+      expected: `all ${series.count} samples have this one length; a law needs at least two, better four; for what one may mean: ${asPoint(series)}`,
     });
   }
   return series;
+}
+
+/** The one length of a series as a point of the command line, at its median time. */
+function asPoint({ points }: Series): string {
+  const seconds = median(points.map((point) => point.seconds));
+  return `--point ${Math.round(points[0]?.n ?? 0)}=${significant(seconds * 1000)}ms`;
 }
 
 /** Below this a spread that a file states is not believed for all that differs between its lengths. */

@@ -220,7 +220,10 @@ describe("nsquared fit refuses", () => {
 
   test("a phase that is not there, a single length, and no file at all", async () => {
     await bad([runFile, "--phase", "decode"], /phase is "decode"; it has prefill over length, 6 lengths/);
-    await bad([file("one.csv", "n,seconds\n512,1\n512,1.1\n")], /all 2 samples have this one length/);
+    await bad(
+      [file("one.csv", "n,seconds\n512,1\n512,1.1\n")],
+      /all 2 samples have this one length; .*: --point 512=1050ms/,
+    );
     const apart = [
       [256, 16],
       [512, 40],
