@@ -285,18 +285,27 @@ const aiPerf: RecordFormat = {
   },
 };
 
-/** When the last request of a file ended, in nanoseconds. */
-const busyUntil = new WeakMap<Collector, number>();
+interface Span {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** When the requests that were read last ran, in nanoseconds. A file has them as they were worked through, not as they began. */
+const lately = new WeakMap<Collector, Span[]>();
+const mostLately = 64;
+
+/** Whether a request ran while one of those read before it did. */
+function overlaps(span: Span, collector: Collector): boolean {
+  const before = lately.get(collector) ?? [];
+  lately.set(collector, [...before.slice(1 - mostLately), span]);
+  return before.some(({ start, end }) => span.start < end && start < span.end);
+}
 
 function readPerfRecord(record: unknown, collector: Collector, where: string): void {
   const { metadata, metrics, error } = parsed(perfRecord, record, "AIPerf", where);
   if (metadata?.benchmark_phase === "warmup") return;
   const { request_start_ns: start, request_end_ns: end } = metadata ?? {};
-  if (start !== undefined && end !== undefined) {
-    const busy = busyUntil.get(collector) ?? 0;
-    if (start < busy) underLoad(collector, null);
-    busyUntil.set(collector, Math.max(busy, end));
-  }
+  if (start !== undefined && end !== undefined && overlaps({ start, end }, collector)) underLoad(collector, null);
   const value = (name: string): { value: number; unit: string } | null => {
     const found = metrics[name];
     return found === undefined || typeof found.value !== "number" ? null : { value: found.value, unit: found.unit };

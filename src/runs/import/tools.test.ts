@@ -197,6 +197,8 @@ describe("serving benchmarks", () => {
     const moments = await read([during(1.5, 2, 128), during(3, 4, 512)].map((one) => JSON.stringify(one)).join("\n"));
     expect(moments.series[0]?.points.map(({ at }) => at)).toEqual([1.5, 3]);
     expect(await timed(during(1, 3, 128), during(2, 4, 512))).toContain("under-load");
+    expect(await timed(during(3, 4, 128), during(1, 2, 512), during(5, 6, 512))).not.toContain("under-load");
+    expect(await timed(during(5, 8, 128), during(1, 2, 512), during(6, 7, 512))).toContain("under-load");
     expect(series[0]?.points).toEqual([
       { n: 128, seconds: 0.1 },
       { n: 512, seconds: 0.3 },
