@@ -141,7 +141,7 @@ describe("what does not fit this machine is refused before it is allocated", () 
   test("naive scores", async () => {
     await refusesAfterOpening(
       ["measure", good, "--attention", "naive", "--lengths", "1M"],
-      /n=1048576.*memory needed is "\d.*available/,
+      /prefill of 1M tokens.*memory needed is "\d.*available/,
     );
   });
 });
