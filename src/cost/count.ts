@@ -4,7 +4,7 @@ import { Expression, b, distinctExperts, log2, n } from "../math/expression.js";
 import type { Block, ElementwiseFunction, Operator, Value } from "../graph/types.js";
 import type { Conventions } from "./conventions.js";
 import { elementCount, storedBytesPerElement } from "./parameters.js";
-import { attentionPairs, rectanglePairs, touchedKeys } from "./pairs.js";
+import { addedKeys, attentionPairs, rectanglePairs, touchedKeys } from "./pairs.js";
 import { type Cost, cost } from "./types.js";
 
 /** Elementary operations per element; transcendental functions count as one, as hardware counters see them as a few. */
@@ -110,16 +110,17 @@ export function count(operator: Operator, block: Block, conventions: Conventions
       const kvElement = cacheBytesPerElement(block, operator.cache);
       const cached = lengths === undefined ? touchedKeys(operator.span).minus(n) : (lengths.earlier ?? Expression.zero);
       const kvWidth = kvHeads * (operator.valueInKey === true ? keyDim : keyDim + valueDim);
-      const rotated = operator.rotary === null ? 0 : rotaryFlops * (heads + kvHeads) * operator.rotary.dims;
+      const turned = (lengths?.queries ?? n).times(heads).plus((lengths?.keys ?? n).times(kvHeads));
+      const rotation = turned.times(rotaryFlops * (operator.rotary?.dims ?? 0)).times(b);
       return cost({
         matmulFlops: flops,
         attentionFlops: flops,
-        vectorFlops: pairs.times(heads * softmaxFlops).plus(b.times(n).times(rotated)),
+        vectorFlops: pairs.times(heads * softmaxFlops).plus(rotation),
         readBytes: valueBytes(operator.query)
           .plus(valueBytes(operator.key))
           .plus(operator.valueInKey === true ? 0 : valueBytes(operator.value))
           .plus(b.times(cached).times(kvWidth * kvElement)),
-        writtenBytes: writtenBytes.plus(b.times(lengths?.keys ?? n).times(kvWidth * kvElement)),
+        writtenBytes: writtenBytes.plus(b.times(lengths?.keys ?? addedKeys(operator.span)).times(kvWidth * kvElement)),
         launches: 1,
       });
     }
@@ -172,7 +173,7 @@ export function count(operator: Operator, block: Block, conventions: Conventions
         attentionFlops: flops,
         vectorFlops: pairs.times(heads),
         readBytes: valueBytes(operator.input).plus(b.times(touchedKeys(span)).times(dim * kvElement)),
-        writtenBytes: writtenBytes.plus(b.times(n).times(dim * kvElement)),
+        writtenBytes: writtenBytes.plus(b.times(addedKeys(span)).times(dim * kvElement)),
         launches: 2,
       });
     }

@@ -1,6 +1,6 @@
 import type { Affine } from "../math/affine.js";
 import { Expression, atMost, c, ceilDivide, floorDivide, min, mod, n } from "../math/expression.js";
-import type { KeySpan } from "../model/types.js";
+import type { CompressedSpan, KeySpan } from "../model/types.js";
 import type { AttentionShape } from "../graph/types.js";
 import type { Conventions } from "./conventions.js";
 
@@ -19,7 +19,7 @@ export function attentionPairs(span: KeySpan, causal: boolean, conventions: Conv
   return visibleUpTo(span, { n: 1, c: 1 }).minus(visibleUpTo(span, { c: 1 }));
 }
 
-/** Keys one decode step reads per head, and so the cache rows a step touches: visible(c + 1) in closed form. */
+/** V(x) = Σ_{i ≤ x} visible(i) in closed form. */
 function visibleUpTo(span: KeySpan, length: Partial<Affine>): Expression {
   const all = Expression.affine({ constant: 0, n: 0, c: 0, m: 0, b: 0, ...length });
   switch (span.kind) {
@@ -66,11 +66,26 @@ export function touchedKeys(span: KeySpan): Expression {
     case "chunk":
       return n.plus(mod({ c: 1 }, span.size));
     case "compressed":
-      return span.chosen === null ? floorDivide({ n: 1, c: 1 }, span.ratio) : n.plus(min({ c: 1 }, span.chosen));
+      return touchedGroups(span);
     case "chosen":
       // What one query chose; many queries of a long prompt choose differently and may touch more.
       return n.plus(min({ c: 1 }, span.size - 1));
   }
+}
+
+/** Compressed keys: those that the new tokens complete, and of those before as many as one query chose. */
+function touchedGroups({ ratio, chosen }: CompressedSpan): Expression {
+  const all = floorDivide({ n: 1, c: 1 }, ratio);
+  if (chosen === null) return all;
+  const few = atMost({ c: 1 }, ratio * chosen);
+  return all.minus(Expression.one.minus(few).times(floorDivide({ c: 1 }, ratio).minus(chosen)));
+}
+
+/** Keys that the new tokens leave: their own, or those of the groups that they complete. */
+export function addedKeys(span: KeySpan): Expression {
+  return span.kind === "compressed"
+    ? floorDivide({ n: 1, c: 1 }, span.ratio).minus(floorDivide({ c: 1 }, span.ratio))
+    : n;
 }
 
 /** Tokens a cache must keep for the next step: all, the last window, or the current chunk at most. */

@@ -24,6 +24,7 @@ describe("closed forms", () => {
         const loops = countByLoops(model, at);
         expect(total.matmulFlops.at(at)).toBe(loops.matmulFlops);
         expect(total.attentionFlops.at(at)).toBe(loops.attentionFlops);
+        expect(total.vectorFlops.at(at)).toBe(loops.vectorFlops);
         expect(total.weightBytes.at(at)).toBe(loops.weightBytes);
       }),
       { seed: 3, numRuns: 300 },
@@ -80,6 +81,24 @@ describe("closed forms", () => {
       { seed: 7, numRuns: 200 },
     );
   });
+});
+
+test.each(["t5gemma", "blt", "modernbert"])("%s turns as many queries and keys fused as naive", (type) => {
+  const model = readConfig(readConfigFile("class-defaults", `${type}.json`), type, type);
+  for (const at of [
+    { n: 8, c: 0, m: 40, b: 2 },
+    { n: 1, c: 64, m: 40, b: 1 },
+  ]) {
+    const phase = at.c === 0 ? "prefill" : "decode";
+    const rows = (attention: "fused" | "naive") => priceGraph(buildGraph(model, { attention, phase }));
+    const naive = totalCost(rows("naive").filter(({ operator }) => operator.kind === "rotary")).vectorFlops.at(at);
+    const fused = rows("fused").reduce((sum, { operator, cost, times }) => {
+      if (operator.kind !== "attention") return sum;
+      const scores = cost.attentionFlops.at(at) / (2 * (operator.keyDim + operator.valueDim));
+      return sum + times * (cost.vectorFlops.at(at) - 5 * scores);
+    }, 0);
+    expect(fused).toBeCloseTo(naive, 3);
+  }
 });
 
 test("an encoder of pictures looks up no tokens and costs the same at every length", () => {

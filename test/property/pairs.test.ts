@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { attentionPairs, keptTokens, rectanglePairs } from "../../src/cost/pairs.js";
+import { addedKeys, attentionPairs, keptTokens, rectanglePairs, touchedKeys } from "../../src/cost/pairs.js";
 import { c, m, n } from "../../src/math/expression.js";
 import type { KeySpan } from "../../src/model/types.js";
 
@@ -192,4 +192,18 @@ test("caches keep what the next step needs", () => {
   expect(kept({ kind: "window", size: 10 })).toBe(10);
   expect(kept({ kind: "window", size: 10, first: 4 })).toBe(14);
   expect(kept({ kind: "compressed", ratio: 128, chosen: null })).toBe(7);
+});
+
+test("one token touches as many compressed keys as it meets, and leaves one where it ends a group", () => {
+  const ratio = 4;
+  for (const chosen of [null, 3]) {
+    const span = { kind: "compressed", ratio, chosen } as const;
+    for (let cached = 0; cached < 40; cached += 1) {
+      const ends = (cached + 1) % ratio === 0 ? 1 : 0;
+      const at = { n: 1, c: cached };
+      expect(addedKeys(span).at(at)).toBe(ends);
+      expect(touchedKeys(span).at(at)).toBe(Math.min(Math.floor(cached / ratio), chosen ?? Infinity) + ends);
+    }
+    expect(addedKeys(span).at({ n: 30, c: 10 })).toBe(8);
+  }
 });
