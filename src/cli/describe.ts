@@ -79,10 +79,7 @@ function describeText(document: DescribeDocument): string {
     ...(state.bytes === 0
       ? []
       : [["state", `${bytes(state.bytes)} in ${state.dtypes.join(", ")}, at every length`] satisfies [string, string]]),
-    ...document.layerKinds.map((kind, index): [string, string] => [
-      index === 0 ? "layers" : "",
-      `${kind.count} × ${kind.description}`,
-    ]),
+    ...layerRows(document),
     ...document.filled.map((fill, index): [string, string] => [
       index === 0 ? "not in the file" : "",
       `${fill.key} = ${JSON.stringify(fill.value)} (${fill.from})`,
@@ -95,6 +92,17 @@ function describeText(document: DescribeDocument): string {
     ...rows.map(([name, text]) => `  ${name.padEnd(width)}  ${text}`),
   ].join("\n");
 }
+
+/** Which stack layers belong to is said where there are several kinds. */
+function layerRows({ layerKinds }: DescribeDocument): [string, string][] {
+  const kinds = new Set(layerKinds.map(({ stack }) => stack));
+  return layerKinds.map(({ count, stack, description }, index) => [
+    index === 0 ? "layers" : "",
+    `${count} × ${description}${kinds.size === 1 ? "" : ` (${stackNames[stack]})`}`,
+  ]);
+}
+
+const stackNames = { decoder: "decoder", encoder: "encoder", vision: "vision tower", audio: "audio tower" } as const;
 
 function cacheText(cache: DescribeDocument["cache"]): string {
   const { keysAndValues } = cache;

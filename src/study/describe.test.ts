@@ -69,6 +69,18 @@ describe("what is kept per sequence", () => {
   });
 });
 
+test("layers of a tower, an encoder and a decoder are told apart", () => {
+  const stacks = (file: string) => describeModel(model(file)).layerKinds.map(({ count, stack }) => [count, stack]);
+  expect(stacks("facebook__bart-base.json")).toEqual([
+    [6, "encoder"],
+    [6, "decoder"],
+  ]);
+  expect(stacks("llava-hf__llava-1.5-7b-hf.json")).toEqual([
+    [24, "vision"],
+    [32, "decoder"],
+  ]);
+});
+
 test("weights are of the parameters that are counted, run or not", () => {
   const gemma = model("google__gemma-4-E2B.json");
   for (const preset of [{}, { preset: "transformers" }] as const) {

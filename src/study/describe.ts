@@ -6,7 +6,7 @@ import { buildGraph } from "../graph/build.js";
 import type { Graph } from "../graph/types.js";
 import { describeLayer } from "../model/describe-layer.js";
 import { type LoadedModel, describeStored } from "../model/stored.js";
-import type { ModelDescription } from "../model/types.js";
+import type { ModelDescription, Stack } from "../model/types.js";
 import { type Formats, inFormats } from "../variants/dtype.js";
 import type { DescribeDocument } from "./documents/describe.js";
 import { lawDocument } from "./law-document.js";
@@ -92,13 +92,14 @@ function storedNotes({ stored }: LoadedModel, described: number): string[] {
 }
 
 function layerKinds(model: ModelDescription): DescribeDocument["layerKinds"] {
-  const kinds = new Map<string, { count: number; first: number; description: string }>();
+  const kinds = new Map<string, { count: number; first: number; stack: Stack["kind"]; description: string }>();
   let index = 0;
-  for (const stack of model.stacks) {
-    for (const layer of stack.layers) {
+  for (const { kind: stack, layers } of model.stacks) {
+    for (const layer of layers) {
       const description = describeLayer(layer);
-      const known = kinds.get(description);
-      if (known === undefined) kinds.set(description, { count: 1, first: index, description });
+      const key = `${stack} ${description}`;
+      const known = kinds.get(key);
+      if (known === undefined) kinds.set(key, { count: 1, first: index, stack, description });
       else known.count += 1;
       index += 1;
     }

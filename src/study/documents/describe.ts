@@ -41,7 +41,15 @@ export const describeDocument = modelFacts.extend({
   /** States of recurrences and convolutions per sequence: the same at every length. */
   state: z.object({ bytes: amount, dtypes: z.array(z.string()) }),
   /** Distinct kinds of layer, in order of first appearance. */
-  layerKinds: z.array(z.object({ count: amount, first: amount, description: z.string() })),
+  layerKinds: z.array(
+    z.object({
+      count: amount,
+      first: amount,
+      /** What they are part of: `vision` and `audio` are towers that text does not pass. */
+      stack: z.enum(["decoder", "encoder", "vision", "audio"]),
+      description: z.string(),
+    }),
+  ),
   filled: z.array(z.object({ key: z.string(), value: z.unknown(), from: z.string() })),
   notes: z.array(z.string()),
 });
