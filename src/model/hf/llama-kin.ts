@@ -19,6 +19,7 @@ import {
   softmax,
   spans,
 } from "./parts.js";
+import { readMoe } from "./moe.js";
 import { notePrediction } from "./prediction.js";
 import type { Reader, ReaderResult } from "./reader.js";
 
@@ -153,21 +154,12 @@ const readArctic: Reader = (config) => {
 
 /** models/flex_olmo: OLMo 2's norms and attention, experts in every layer. */
 const readFlexOlmo: Reader = (config) => {
-  const { sizes, rotary } = attentionSizes(config);
-  const norm = rmsNorm(config);
-  const attention = softmax(sizes, rotary, {
-    bias: biasOf(config.flag("attention_bias")),
-    queryKeyNorm: "per-layer",
-  });
   const experts = moe(config);
-  return decoder(config, {
-    layers: listLayers(readLayerCount(config), () => ({
-      mixers: [attention],
-      ffns: [experts],
-      norm,
-      normPlacement: "post-branch",
-    })),
-    finalNorm: norm,
+  const bias = biasOf(config.flag("attention_bias"));
+  return readMoe(config, {
+    ffn: () => [experts],
+    attention: () => ({ bias, queryKeyNorm: "per-layer" }),
+    normPlacement: "post-branch",
   });
 };
 

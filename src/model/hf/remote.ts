@@ -4,7 +4,6 @@ import type { ConfigReader } from "./config-reader.js";
 import { readDeepseekMoe } from "./deepseek-moe.js";
 import {
   allBias,
-  attentionSizes,
   decoder,
   dense,
   flagOr,
@@ -18,7 +17,8 @@ import {
   softmax,
 } from "./parts.js";
 import { readDense } from "./dense.js";
-import type { Reader, ReaderResult } from "./reader.js";
+import { readMoe } from "./moe.js";
+import type { Reader } from "./reader.js";
 
 /**
  * Families whose classes come with the checkpoint instead of with Hugging Face transformers: read after their
@@ -37,7 +37,8 @@ const readLlamaLike: Reader = (config) => {
     "dim_model_base",
   );
   if (config.has("num_experts") && config.size("num_experts") > 1) {
-    return readSparse(config, { attentionBias: false, experts: moe(config) });
+    const experts = moe(config);
+    return readMoe(config, { ffn: () => [experts] });
   }
   return readDense(config, {});
 };
@@ -71,31 +72,12 @@ const readQwen1: Reader = (config) => {
   return readDense(config, { bias: inputBias, ffn });
 };
 
-interface SparseTraits {
-  readonly attentionBias: boolean;
-  readonly experts: Ffn;
-}
-
-function readSparse(config: ConfigReader, traits: SparseTraits): ReaderResult {
-  const { sizes, rotary } = attentionSizes(config);
-  const norm = rmsNorm(config);
-  const attention = softmax(sizes, rotary, { bias: traits.attentionBias ? inputBias : noBias });
-  return decoder(config, {
-    layers: listLayers(config.read("num_hidden_layers", layerCount), () => ({
-      mixers: [attention],
-      ffns: [traits.experts],
-      norm,
-      normPlacement: "pre",
-    })),
-    finalNorm: norm,
-  });
-}
-
 /** Ling (bailing_moe): shared experts in every layer. */
 const readBailing: Reader = (config) => {
   config.ignore("first_k_dense_replace", "intermediate_size", "norm_head", "norm_softmax", "use_bias");
   const experts = moe(config, { sharedWidth: sharedWidth(config) });
-  return readSparse(config, { attentionBias: config.flag("use_qkv_bias"), experts });
+  const bias = config.flag("use_qkv_bias") ? inputBias : noBias;
+  return readMoe(config, { ffn: () => [experts], attention: () => ({ bias }) });
 };
 
 /** ChatGLM 2 and 3: few heads of keys and values, half of each head rotates. */
@@ -147,9 +129,8 @@ const readPhiMsft: Reader = (config) => {
   const kvHeads = config.derived("n_head_kv", size, "n_head", () => heads);
   const norm = layerNorm(config);
   const width = config.derived("n_inner", size, "4 · n_embd", () => 4 * hidden);
-  const all = { query: true, key: true, value: true, output: true };
   const rotary = { dims: config.size("rotary_dim"), theta: 10_000, interleaved: false };
-  const attention = softmax({ heads, kvHeads, headDim: hidden / heads }, rotary, { bias: all });
+  const attention = softmax({ heads, kvHeads, headDim: hidden / heads }, rotary, { bias: allBias });
   const ffn = dense(config, { width, gated: false, bias: true, act: "activation_function" });
   config.ignore("flash_attn", "flash_rotary", "fused_dense", "img_processor");
   return decoder(config, {

@@ -1,4 +1,5 @@
 import type { Attention, DenseFfn, ExtraLinear, ExtraWeight, Layer, Norm, Stack } from "../types.js";
+import { linear } from "./beside.js";
 import { size } from "./checks.js";
 import type { ConfigReader } from "./config-reader.js";
 import { shareEqual } from "./decoder.js";
@@ -100,4 +101,14 @@ export function ofClass(config: ConfigReader, whole: ConfigReader, type: string,
 export function patchesOf(config: ConfigReader, image: number, patch = 14): number {
   const of = (key: string, value: number): number => config.derived(key, size, "class default", () => value);
   return Math.floor(of("image_size", image) / of("patch_size", patch)) ** 2;
+}
+
+/** A gated network, as wide as the language model, behind a tower (GLM). */
+export function gatedMerger(out: number, inner: number): readonly ExtraLinear[] {
+  return [
+    linear("merge_project", out, out, false),
+    linear("merge_gate", out, inner, false),
+    linear("merge_up", out, inner, false),
+    linear("merge_down", inner, out, false),
+  ];
 }

@@ -8,6 +8,7 @@ import { siglip } from "./vision-siglip.js";
 import {
   type TowerBeside,
   type VisionReader,
+  gatedMerger,
   layerNormed,
   ofClass,
   patchArea,
@@ -161,12 +162,7 @@ const glm4v: VisionReader = (config) => {
     attention: { bias: noBias },
     ffn: { gated: true, activation: "silu", bias: false },
     finalNorm: rmsNormed,
-    linears: [
-      linear("merge_project", out, out, false),
-      linear("merge_gate", out, inner, false),
-      linear("merge_up", out, inner, false),
-      linear("merge_down", inner, out, false),
-    ],
+    linears: gatedMerger(out, inner),
     weights: [
       weight("patches", hidden, patchArea(config, true)),
       weight("patch_bias", hidden),

@@ -7,6 +7,7 @@ import { linear, norm2, weight } from "./beside.js";
 import {
   type TowerSizes,
   type VisionReader,
+  gatedMerger,
   layerNormed,
   patchArea,
   patchesOf,
@@ -247,12 +248,7 @@ const glm5: VisionReader = (config) => {
     attention: { queryKeyNorm: "per-head" },
     ffn: { gated: true, activation: "silu" },
     finalNorm: rmsNormed,
-    linears: [
-      linear("merge_project", out, out, false),
-      linear("merge_gate", out, inner, false),
-      linear("merge_up", out, inner, false),
-      linear("merge_down", inner, out, false),
-    ],
+    linears: gatedMerger(out, inner),
     weights: [
       weight("patches", hidden, patchArea(config, true)),
       weight("patch_bias", hidden),
