@@ -11,20 +11,21 @@ const law = { constant: 0.01, linear: 1e-4, quadratic: 2e-8 };
 const step = { constant: 0.02, linear: 2e-7, quadratic: 0 };
 const secondsAt = (n: number) => law.constant + law.linear * n + law.quadratic * n * n;
 
+const usual: UntilPlan = {
+  goal: { halfWidth: 0.1, n: 32_768 },
+  phase: "prefill",
+  batch: 1,
+  depth: 0,
+  start: [128, 256, 512, 1024],
+  repeat: 3,
+  warmups: 1,
+  seconds: 120,
+  longest: 32_768,
+  curve: null,
+};
+
 async function measured(wanted: Partial<UntilPlan>, seed = 1, noise = 0.02) {
-  const plan: UntilPlan = {
-    goal: { halfWidth: 0.1, n: 32_768 },
-    phase: "prefill",
-    batch: 1,
-    depth: 0,
-    start: [128, 256, 512, 1024],
-    repeat: 3,
-    warmups: 1,
-    seconds: 120,
-    longest: 32_768,
-    curve: null,
-    ...wanted,
-  };
+  const plan: UntilPlan = { ...usual, ...wanted };
   const rule = untilRule([plan]);
   const clock = manualClock();
   const run = await measure(
@@ -101,18 +102,7 @@ describe("measuring until an interval is narrow enough", () => {
   });
 
   test("several laws share the blocks and the time, and one that is known takes no more of either", async () => {
-    const base: UntilPlan = {
-      goal: { halfWidth: 0.1, n: 16_384 },
-      phase: "prefill",
-      batch: 1,
-      depth: 0,
-      start: [128, 256, 512, 1024],
-      repeat: 3,
-      warmups: 1,
-      seconds: 120,
-      longest: 16_384,
-      curve: null,
-    };
+    const base: UntilPlan = { ...usual, goal: { halfWidth: 0.1, n: 16_384 }, longest: 16_384 };
     const plans: UntilPlan[] = [base, { ...base, phase: "decode" }];
     const rule = untilRule(plans);
     const run = await measure(

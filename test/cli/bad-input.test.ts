@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { command, temporaryFolder, writeConfig } from "./harness.js";
+import { command, refuses, temporaryFolder, writeConfig } from "./harness.js";
 
 const folder = temporaryFolder();
 let good = "";
@@ -9,21 +9,6 @@ beforeAll(() => {
   good = writeConfig(folder.path, {}, "good.json");
 });
 afterAll(folder.remove);
-
-/** One line on standard error that says all of `wanted`, nothing on standard output, exit code 2, no stack. */
-async function refuses(words: readonly string[], ...wanted: (string | RegExp)[]): Promise<void> {
-  const { code, out, err } = await command(words);
-  expect(err).not.toMatch(/\n\s+at /);
-  for (const text of wanted) expect(err).toMatch(text);
-  expect(out).toBe("");
-  expect(
-    err
-      .trimEnd()
-      .split("\n")
-      .filter((line) => !line.startsWith("(add --help")),
-  ).toHaveLength(1);
-  expect(code).toBe(2);
-}
 
 describe("a config that cannot be right is refused with file, key, value and what would be right", () => {
   const cases: [string, Record<string, unknown>, (string | RegExp)[]][] = [

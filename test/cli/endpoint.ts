@@ -1,7 +1,6 @@
 import { createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { afterEach } from "vitest";
-import { run } from "../../src/cli/run.js";
 import { type DemoLaw, healthyLaw } from "../../src/demo/law.js";
 import type { Quirk } from "../../src/demo/quirks.js";
 import { type DemoServer, startDemoServer } from "../../src/demo/server.js";
@@ -36,24 +35,9 @@ export function measure(url: string, out: string, ...more: string[]): Promise<Ra
 }
 
 /** Measures with an API key in the environment. */
-export async function measureWithKey(url: string, variable: string, key: string, ...more: string[]): Promise<Ran> {
-  let out = "";
-  let err = "";
-  const code = await run(["measure", url, ...quick, ...more, "--api-key-env", variable], {
-    out: (text) => {
-      out += text;
-    },
-    err: (text) => {
-      err += text;
-    },
-    outIsTerminal: false,
-    errIsTerminal: false,
-    columns: 100,
-    environment: { [variable]: key },
-    directory: ".",
-    signal: new AbortController().signal,
-  });
-  return { code, out, err };
+export function measureWithKey(url: string, variable: string, key: string, ...more: string[]): Promise<Ran> {
+  const words = ["measure", url, ...quick, ...more, "--api-key-env", variable];
+  return command(words, undefined, undefined, { [variable]: key });
 }
 
 /** A port with a listener that does with its connections what it likes. */

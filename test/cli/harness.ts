@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { expect } from "vitest";
 import { run } from "../../src/cli/run.js";
 
 export interface Ran {
@@ -10,7 +11,12 @@ export interface Ran {
 }
 
 /** Runs one command line in this process and keeps what it printed. */
-export async function command(words: readonly string[], signal?: AbortSignal, home = "/nonexistent"): Promise<Ran> {
+export async function command(
+  words: readonly string[],
+  signal?: AbortSignal,
+  home = "/nonexistent",
+  environment: Readonly<Record<string, string>> = {},
+): Promise<Ran> {
   let out = "";
   let err = "";
   const code = await run(words, {
@@ -23,11 +29,26 @@ export async function command(words: readonly string[], signal?: AbortSignal, ho
     outIsTerminal: false,
     errIsTerminal: false,
     columns: 100,
-    environment: { HOME: home },
+    environment: { HOME: home, ...environment },
     directory: process.cwd(),
     signal: signal ?? new AbortController().signal,
   });
   return { code, out, err };
+}
+
+/** One line on standard error that says all of `wanted`, nothing on standard output, exit code 2, no stack. */
+export async function refuses(words: readonly string[], ...wanted: (string | RegExp)[]): Promise<void> {
+  const { code, out, err } = await command(words);
+  expect(err).not.toMatch(/\n\s+at /);
+  for (const text of wanted) expect(err).toMatch(text);
+  expect(out).toBe("");
+  expect(
+    err
+      .trimEnd()
+      .split("\n")
+      .filter((line) => !line.startsWith("(add --help")),
+  ).toHaveLength(1);
+  expect(code).toBe(2);
 }
 
 /** A folder that goes away with the test. */

@@ -4,7 +4,7 @@ import { afterAll, describe, expect, test } from "vitest";
 import { significant, tokens } from "../../src/base/format.js";
 import { devices } from "../../src/hardware/catalog/devices.js";
 import type { PredictDocument, PredictTableDocument } from "../../src/study/documents/predict.js";
-import { command, temporaryFolder } from "./harness.js";
+import { command, refuses, temporaryFolder } from "./harness.js";
 
 const folder = temporaryFolder();
 afterAll(folder.remove);
@@ -17,20 +17,6 @@ async function predicted(...words: string[]): Promise<PredictDocument> {
   expect(code).toBe(0);
   const document: PredictDocument = JSON.parse(out);
   return document;
-}
-
-/** One line on standard error that says all of `wanted`, nothing on standard output, exit code 2. */
-async function refuses(words: readonly string[], ...wanted: (string | RegExp)[]): Promise<void> {
-  const { code, out, err } = await command(words);
-  for (const text of wanted) expect(err).toMatch(text);
-  expect(out).toBe("");
-  expect(
-    err
-      .trimEnd()
-      .split("\n")
-      .filter((line) => !line.startsWith("(add --help")),
-  ).toHaveLength(1);
-  expect(code).toBe(2);
 }
 
 test("nsquared predict --help lists every device that an unknown one is sent to it for", async () => {

@@ -1,4 +1,4 @@
-import { expect } from "vitest";
+import { afterAll, beforeAll, expect } from "vitest";
 import { seededRandom } from "../../src/base/random.js";
 import { type Engine, type Memory, openEngine } from "../../src/measure/onnx-node-engine.js";
 import type { Provider } from "../../src/measure/onnx-node-session.js";
@@ -29,6 +29,34 @@ export async function open(
 ): Promise<Engine> {
   const lowered = lowerGraph(runnableGraph(model, attention, head), { positions });
   return openEngine(lowered, await lowered.parameters(weights), { threads: 2, profilePrefix: null, provider });
+}
+
+/** An engine that is open while a suite's tests run, with logits of all positions. */
+export function opened(model: ModelDescription, attention: "fused" | "naive"): () => Engine {
+  let engine: Engine | undefined;
+  beforeAll(async () => {
+    engine = await open(model, attention, "all");
+  });
+  afterAll(() => engine?.close());
+  return () => {
+    if (engine === undefined) throw new Error(`${model.name} is not open`);
+    return engine;
+  };
+}
+
+/** That tokens run piece by piece, the cache handed on, give the logits of the float64 reference. */
+export async function expectPiecesAgree(
+  engine: Engine,
+  model: ModelDescription,
+  batch: number,
+  pieces: readonly number[],
+): Promise<void> {
+  const ids = tokenIds(
+    model,
+    batch,
+    pieces.reduce((sum, piece) => sum + piece, 0),
+  );
+  await expectAgreement(await inPieces(engine, ids, pieces), model, ids);
 }
 
 function empty(engine: Engine): Memory {

@@ -1,11 +1,10 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { readConfigFile } from "../reference/data.js";
-import type { Engine } from "../../src/measure/onnx-node-engine.js";
 import { readConfig } from "../../src/model/hf/read-config.js";
 import type { ModelDescription } from "../../src/model/types.js";
 import { scaled } from "../../src/variants/scale.js";
 import { smallModel } from "./shapes.js";
-import { expectAgreement, inPieces, longest, open, tokenIds } from "./execute.js";
+import { expectPiecesAgree, longest, opened } from "./execute.js";
 
 /** A family's own config with small sizes, as its reader describes it. */
 function tiny(name: string, keys: object): ModelDescription {
@@ -155,24 +154,18 @@ const decoders: readonly ModelDescription[] = [
 ];
 
 describe.each(decoders.map((model, index) => [`${model.name}, case ${index}`, model] as const))("%s", (_, model) => {
-  let engine: Engine;
-  beforeAll(async () => {
-    engine = await open(model, "fused", "all");
-  });
-  afterAll(() => engine.close());
+  const engine = opened(model, "fused");
 
   test.each([
     [1, 1],
     [1, 6],
     [2, longest],
   ])("a prefill of batch %i and length %i equals the float64 reference", async (batch, n) => {
-    const ids = tokenIds(model, batch, n);
-    await expectAgreement(await inPieces(engine, ids, [n]), model, ids);
+    await expectPiecesAgree(engine(), model, batch, [n]);
   });
 
   test("prefills and single tokens after what is remembered equal the whole at once", async () => {
-    const ids = tokenIds(model, 1, longest);
-    await expectAgreement(await inPieces(engine, ids, [5, 1, 1, 7, 1, 1, 3]), model, ids);
+    await expectPiecesAgree(engine(), model, 1, [5, 1, 1, 7, 1, 1, 3]);
   });
 });
 

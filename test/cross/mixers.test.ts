@@ -1,9 +1,8 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { cacheBytes } from "../../src/cost/cache.js";
 import { buildGraph } from "../../src/graph/build.js";
-import type { Engine } from "../../src/measure/onnx-node-engine.js";
 import type { ModelDescription } from "../../src/model/types.js";
-import { expectAgreement, inPieces, longest, open, tokenIds } from "./execute.js";
+import { expectAgreement, expectPiecesAgree, inPieces, longest, open, opened, tokenIds } from "./execute.js";
 import {
   attentionModels,
   bothWaysModels,
@@ -37,11 +36,7 @@ const cases: readonly (readonly [string, "fused" | "naive", ModelDescription])[]
 ];
 
 describe.each(cases)("%s with %s attention", (_, attention, model) => {
-  let engine: Engine;
-  beforeAll(async () => {
-    engine = await open(model, attention, "all");
-  });
-  afterAll(() => engine.close());
+  const engine = opened(model, attention);
 
   test.each([
     [1, 1],
@@ -50,33 +45,25 @@ describe.each(cases)("%s with %s attention", (_, attention, model) => {
     [2, 8],
     [3, longest],
   ])("a prefill of batch %i and length %i equals the float64 reference", async (batch, n) => {
-    const ids = tokenIds(model, batch, n);
-    await expectAgreement(await inPieces(engine, ids, [n]), model, ids);
+    await expectPiecesAgree(engine(), model, batch, [n]);
   });
 
   test("prefills and single tokens after what is remembered equal the whole at once", async () => {
-    const ids = tokenIds(model, 1, longest);
-    await expectAgreement(await inPieces(engine, ids, [5, 1, 1, 7, 1, 1, 3]), model, ids);
+    await expectPiecesAgree(engine(), model, 1, [5, 1, 1, 7, 1, 1, 3]);
   });
 
   test("two sequences, token by token, equal the whole at once", async () => {
-    const ids = tokenIds(model, 2, longest);
-    await expectAgreement(await inPieces(engine, ids, Array<number>(longest).fill(1)), model, ids);
+    await expectPiecesAgree(engine(), model, 2, Array<number>(longest).fill(1));
   });
 
   if (attention === "fused" && continuesOneOnly(model)) return;
   test("two sequences continue after a prefill", async () => {
-    const ids = tokenIds(model, 2, longest);
-    await expectAgreement(await inPieces(engine, ids, [6, 9, 4]), model, ids);
+    await expectPiecesAgree(engine(), model, 2, [6, 9, 4]);
   });
 });
 
 describe.each(bothWaysModels.map((model) => [model.name, model] as const))("%s", (_, model) => {
-  let engine: Engine;
-  beforeAll(async () => {
-    engine = await open(model, "fused", "all");
-  });
-  afterAll(() => engine.close());
+  const engine = opened(model, "fused");
 
   test.each([
     [1, 1],
@@ -86,8 +73,7 @@ describe.each(bothWaysModels.map((model) => [model.name, model] as const))("%s",
     [1, 12],
     [3, longest],
   ])("a pass of batch %i and length %i equals the float64 reference", async (batch, n) => {
-    const ids = tokenIds(model, batch, n);
-    await expectAgreement(await inPieces(engine, ids, [n]), model, ids);
+    await expectPiecesAgree(engine(), model, batch, [n]);
   });
 });
 

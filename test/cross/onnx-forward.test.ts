@@ -1,15 +1,10 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { Engine } from "../../src/measure/onnx-node-engine.js";
-import { expectAgreement, inPieces, longest, open, relativeError, tokenIds } from "./execute.js";
+import { describe, expect, test } from "vitest";
+import { expectPiecesAgree, inPieces, longest, open, opened, relativeError, tokenIds } from "./execute.js";
 import { smallModels } from "./shapes.js";
 
 describe.each(smallModels.map((model) => [model.name, model] as const))("%s", (_, model) => {
   describe.each(["fused", "naive"] as const)("with %s attention", (attention) => {
-    let engine: Engine;
-    beforeAll(async () => {
-      engine = await open(model, attention, "all");
-    });
-    afterAll(() => engine.close());
+    const engine = opened(model, attention);
 
     test.each([
       [1, 1],
@@ -20,23 +15,19 @@ describe.each(smallModels.map((model) => [model.name, model] as const))("%s", (_
       [2, 8],
       [3, longest],
     ])("a prefill of batch %i and length %i equals the float64 reference", async (batch, n) => {
-      const ids = tokenIds(model, batch, n);
-      await expectAgreement(await inPieces(engine, ids, [n]), model, ids);
+      await expectPiecesAgree(engine(), model, batch, [n]);
     });
 
     test("a prefill and then single tokens from the cache equal the whole at once", async () => {
-      const ids = tokenIds(model, 2, 12);
-      await expectAgreement(await inPieces(engine, ids, [7, 1, 1, 1, 1, 1]), model, ids);
+      await expectPiecesAgree(engine(), model, 2, [7, 1, 1, 1, 1, 1]);
     });
 
     test("tokens one by one from an empty cache equal the whole at once", async () => {
-      const ids = tokenIds(model, 1, 9);
-      await expectAgreement(await inPieces(engine, ids, [1, 1, 1, 1, 1, 1, 1, 1, 1]), model, ids);
+      await expectPiecesAgree(engine(), model, 1, [1, 1, 1, 1, 1, 1, 1, 1, 1]);
     });
 
     test("a prefill that continues after cached tokens equals the whole at once", async () => {
-      const ids = tokenIds(model, 1, longest);
-      await expectAgreement(await inPieces(engine, ids, [5, 11, 3]), model, ids);
+      await expectPiecesAgree(engine(), model, 1, [5, 11, 3]);
     });
   });
 
@@ -53,8 +44,7 @@ describe.each(smallModels.map((model) => [model.name, model] as const))("%s", (_
   // GroupQueryAttention continues one sequence at a time; the runner refuses more.
   test("a continued prefill of two sequences with naive attention equals the whole at once", async () => {
     const engine = await open(model, "naive", "all");
-    const ids = tokenIds(model, 2, longest);
-    await expectAgreement(await inPieces(engine, ids, [5, 11, 3]), model, ids);
+    await expectPiecesAgree(engine, model, 2, [5, 11, 3]);
     await engine.close();
   });
 

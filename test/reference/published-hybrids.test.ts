@@ -1,12 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { cacheBytes, stateBytes } from "../../src/cost/cache.js";
-import { countParameters } from "../../src/cost/parameters.js";
 import { priceGraph, totalCost } from "../../src/cost/table.js";
 import { buildGraph } from "../../src/graph/build.js";
-import { readConfig } from "../../src/model/hf/read-config.js";
 import { phi4Flash, plamo2, step3 } from "../support/published-families.js";
-
-type Config = Readonly<Record<string, unknown>>;
+import { described, parametersOf, type Config } from "./written.js";
 
 /** Sizes of microsoft/Phi-4-mini-flash-reasoning. */
 /** Sizes of stepfun-ai/step3. */
@@ -44,11 +41,9 @@ const checkpoints: readonly (readonly [string, Config, number])[] = [
   ["stepfun-ai/step3", step3, 320_969_912_832],
 ];
 
-const described = (config: Config) => readConfig(config, "config.json", "config");
-
 describe("published hybrids have the parameters of their tensors", () => {
   test.each(checkpoints)("%s", (_, config, total) => {
-    expect(countParameters(buildGraph(described(config))).total).toBe(total);
+    expect(parametersOf(config)).toBe(total);
   });
   test.each(checkpoints)("no key of %s is left unread", (_, config) => {
     expect(described(config).notes.filter((note) => note.startsWith("keys that nothing was read from"))).toEqual([]);

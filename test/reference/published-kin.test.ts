@@ -1,15 +1,10 @@
 import { describe, expect, test } from "vitest";
 import { cacheBytes, stateBytes } from "../../src/cost/cache.js";
-import { countParameters } from "../../src/cost/parameters.js";
 import { priceGraph, totalCost } from "../../src/cost/table.js";
 import { buildGraph } from "../../src/graph/build.js";
-import { readConfig } from "../../src/model/hf/read-config.js";
 import { runnableGraph } from "../../src/onnx/runnable.js";
 import { baichuanM1, hgrn2, klear, lille } from "../support/published-families.js";
-
-type Config = Readonly<Record<string, unknown>>;
-
-const described = (config: Config) => readConfig(config, "config.json", "config");
+import { described, parametersOf, smallDecoder, type Config } from "./written.js";
 
 /** fla-hub/hgrn2-1.3B-100B. */
 /** Kwai-Klear/Klear-46B-A2.5B. */
@@ -43,7 +38,7 @@ const sums: readonly (readonly [string, Config, number])[] = [
 
 describe("decoders of published classes have the parameters of their tensors", () => {
   test.each(sums)("%s", (_, config, total) => {
-    expect(countParameters(buildGraph(described(config))).total).toBe(total);
+    expect(parametersOf(config)).toBe(total);
   });
   test.each(sums)("no key of %s is left unread", (_, config) => {
     expect(described(config).notes.filter((note) => note.startsWith("keys that nothing was read from"))).toEqual([]);
@@ -70,26 +65,13 @@ test("Baichuan-M1's sliding layers have heads of their own", () => {
 test("Klear's plain layers are those that the file lists", () => {
   const dense = { ...klear, mlp_only_layers: [0, 1] };
   const less = 2 * (257 * 3 * 2048 * 896 + 256 * 2048 + 256 + 2 * 2048 + 2 - 3 * 2048 * 8960);
-  const total = (config: Config): number => countParameters(buildGraph(described(config))).total;
-  expect(total(klear) - total(dense)).toBe(less);
+  expect(parametersOf(klear) - parametersOf(dense)).toBe(less);
 });
 
 test.each(["telechat3", "iquestcoder"])("%s is Llama with the biases that its switches name", (type) => {
-  const sizes = {
-    architectures: ["ForCausalLM"],
-    hidden_act: "silu",
-    hidden_size: 128,
-    intermediate_size: 256,
-    num_attention_heads: 4,
-    num_hidden_layers: 2,
-    num_key_value_heads: 2,
-    rms_norm_eps: 1e-6,
-    rope_theta: 10_000,
-    tie_word_embeddings: false,
-    vocab_size: 1000,
-  };
-  const total = (config: Config): number => countParameters(buildGraph(described(config))).total;
-  expect(total({ ...sizes, model_type: type })).toBe(total({ ...sizes, model_type: "llama" }));
-  const biased = { ...sizes, model_type: type, attention_bias: true, mlp_bias: true };
-  expect(total(biased)).toBe(total({ ...biased, model_type: "llama" }));
+  expect(parametersOf({ ...smallDecoder, model_type: type })).toBe(
+    parametersOf({ ...smallDecoder, model_type: "llama" }),
+  );
+  const biased = { ...smallDecoder, model_type: type, attention_bias: true, mlp_bias: true };
+  expect(parametersOf(biased)).toBe(parametersOf({ ...biased, model_type: "llama" }));
 });

@@ -1,14 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { cacheBytes, stateBytes } from "../../src/cost/cache.js";
-import { countParameters } from "../../src/cost/parameters.js";
 import { priceGraph, totalCost } from "../../src/cost/table.js";
 import { buildGraph } from "../../src/graph/build.js";
-import { readConfig } from "../../src/model/hf/read-config.js";
 import { ling3, mimo, ring25, ringLinear, sarvamMla } from "../support/published-families.js";
-
-type Config = Readonly<Record<string, unknown>>;
-
-const described = (config: Config) => readConfig(config, "config.json", "config");
+import { described, parametersOf, type Config } from "./written.js";
 
 /** XiaomiMiMo/MiMo-V2.5. */
 /** The tensors of its language model, as its index lists them, without balancing biases (47 · 256). */
@@ -52,7 +47,7 @@ const sums: readonly (readonly [string, Config, number])[] = [
 
 describe("published experts have the parameters of their tensors", () => {
   test.each(sums)("%s", (_, config, total) => {
-    expect(countParameters(buildGraph(described(config))).total).toBe(total);
+    expect(parametersOf(config)).toBe(total);
   });
   test.each(sums)("no key of %s is left unread", (_, config) => {
     expect(described(config).notes.filter((note) => note.startsWith("keys that nothing was read from"))).toEqual([]);
@@ -64,7 +59,7 @@ test("MiMo's 0 and 1 per layer say where it slides and where it has experts", ()
   const bytes = cacheBytes(decode).at({ n: 1, c: 9999 });
   expect(bytes).toBe(2 * (192 + 128) * (9 * 4 * 10_000 + 39 * 8 * 128));
   const flash = { ...mimo, model_type: "mimo_v2_flash" };
-  expect(countParameters(buildGraph(described(flash))).total).toBe(mimoTensors);
+  expect(parametersOf(flash)).toBe(mimoTensors);
   const all = { ...mimo, hybrid_layer_pattern: Array.from({ length: 48 }, () => 0) };
   expect(cacheBytes(buildGraph(described(all), { phase: "decode" })).at({ n: 1, c: 9999 })).toBe(
     2 * (192 + 128) * 48 * 4 * 10_000,

@@ -1,16 +1,10 @@
 import { describe, expect, test } from "vitest";
 import { cacheBytes } from "../../src/cost/cache.js";
-import { countParameters } from "../../src/cost/parameters.js";
 import { priceGraph, totalCost } from "../../src/cost/table.js";
 import { buildGraph } from "../../src/graph/build.js";
-import { readConfig } from "../../src/model/hf/read-config.js";
 import { runnableGraph } from "../../src/onnx/runnable.js";
 import { donut, trOcr } from "../support/published-families.js";
-
-type Config = Readonly<Record<string, unknown>>;
-
-const described = (config: Config) => readConfig(config, "config.json", "config");
-const total = (config: Config): number => countParameters(buildGraph(described(config))).total;
+import { described, parametersOf, type Config } from "./written.js";
 
 /** microsoft/trocr-base-printed. */
 /** naver-clova-ix/donut-base. */
@@ -51,13 +45,13 @@ const totals: readonly (readonly [string, Config, number])[] = [
   [
     "wav2vec to BART, of other widths, by their class defaults",
     { model_type: "speech-encoder-decoder", encoder: { model_type: "wav2vec2" }, decoder: { model_type: "bart" } },
-    94_371_712 + total({ model_type: "bart", architectures: ["BartForCausalLM"] }) + 768 * 1024 + 1024,
+    94_371_712 + parametersOf({ model_type: "bart", architectures: ["BartForCausalLM"] }) + 768 * 1024 + 1024,
   ],
 ];
 
 describe("an encoder and a decoder of any families have the parameters of both", () => {
   test.each(totals)("%s", (_, config, count) => {
-    expect(total(config)).toBe(count);
+    expect(parametersOf(config)).toBe(count);
   });
 });
 

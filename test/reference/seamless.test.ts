@@ -1,13 +1,7 @@
 import { expect, test } from "vitest";
-import { countParameters } from "../../src/cost/parameters.js";
 import { priceGraph, totalCost } from "../../src/cost/table.js";
 import { buildGraph } from "../../src/graph/build.js";
-import { readConfig } from "../../src/model/hf/read-config.js";
-
-type Config = Readonly<Record<string, unknown>>;
-
-const described = (config: Config) => readConfig(config, "config.json", "config");
-const total = (config: Config): number => countParameters(buildGraph(described(config))).total;
+import { described, parametersOf, type Config } from "./written.js";
 
 const seamless: Config = { model_type: "seamless_m4t", architectures: ["SeamlessM4TModel"] };
 const [h, f, inner] = [1024, 8192, 4096];
@@ -21,15 +15,17 @@ const adapter = 2 * (2 * h * h * 8 + 2 * h) + attention + network(inner) + 6 * h
 const around = 2 * 160 + 160 * h + h + 2 * h + network(inner) + adapter + 2 * h;
 
 test("SeamlessM4T's text is M2M-100's, with a conformer for speech beside it", () => {
-  expect(total({ ...seamless, architectures: ["SeamlessM4TForTextToText"] })).toBe(text);
-  expect(total(seamless)).toBe(text + 24 * conformer(h * h + 2 * h) + around);
-  expect(total({ ...seamless, architectures: ["SeamlessM4TForTextToSpeech"] })).toBe(text);
-  expect(total({ ...seamless, add_adapter: false })).toBe(text + 24 * conformer(h * h + 2 * h) + around - adapter);
+  expect(parametersOf({ ...seamless, architectures: ["SeamlessM4TForTextToText"] })).toBe(text);
+  expect(parametersOf(seamless)).toBe(text + 24 * conformer(h * h + 2 * h) + around);
+  expect(parametersOf({ ...seamless, architectures: ["SeamlessM4TForTextToSpeech"] })).toBe(text);
+  expect(parametersOf({ ...seamless, add_adapter: false })).toBe(
+    text + 24 * conformer(h * h + 2 * h) + around - adapter,
+  );
 });
 
 test("the second version has a table of distances in place of projected places", () => {
   const second = { ...seamless, model_type: "seamless_m4t_v2", architectures: ["SeamlessM4Tv2Model"] };
-  expect(total(second)).toBe(text + 24 * conformer(73 * 64) + around);
+  expect(parametersOf(second)).toBe(text + 24 * conformer(73 * 64) + around);
 });
 
 test("text does not run the conformer, and what speaks is named as left out", () => {

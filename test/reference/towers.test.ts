@@ -1,13 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { countParameters, countUnrun } from "../../src/cost/parameters.js";
-import { buildGraph } from "../../src/graph/build.js";
-import { readConfig } from "../../src/model/hf/read-config.js";
-
-function parametersOf(config: object): number {
-  const model = readConfig(config, "a.json", "a");
-  const unrun = countUnrun(model);
-  return countParameters(buildGraph(model)).total + unrun.prediction + unrun.buffers;
-}
+import { checkpointOf, described } from "./written.js";
 
 /* Towers summed by hand after the shapes that the classes of transformers give their modules. */
 
@@ -36,7 +28,7 @@ const sizes = { num_attention_heads: 8, num_key_value_heads: 8, vocab_size: 1000
 describe("SigLIP behind other wrappers", () => {
   test("Idefics2: a gated network, and a perceiver of three layers", () => {
     const text_config = { ...mistral, ...sizes };
-    const text = parametersOf({ ...text_config, architectures: ["MistralForCausalLM"] });
+    const text = checkpointOf({ ...text_config, architectures: ["MistralForCausalLM"] });
     const heads = { query: 16 * 96, key: 4 * 96 };
     const attention = 2 * 512 * heads.query + 2 * 512 * heads.key;
     const perceiver = 64 * 512 + 3 * (attention + gated(512, 2048, 512) + 3 * 512) + 512;
@@ -47,12 +39,12 @@ describe("SigLIP behind other wrappers", () => {
       vision_config: { ...vision, model_type: "idefics2" },
       perceiver_config: { resampler_depth: 3, resampler_n_heads: 16, num_key_value_heads: 4, resampler_n_latents: 64 },
     };
-    expect(parametersOf(config) - text).toBe(siglip(1152, 4304, 27, 980, 14) + gated(1152, 1024, 512) + perceiver);
+    expect(checkpointOf(config) - text).toBe(siglip(1152, 4304, 27, 980, 14) + gated(1152, 1024, 512) + perceiver);
   });
 
   test("Idefics2's own sizes are its class's where the file leaves them out", () => {
     const config = { model_type: "idefics2", text_config: { ...mistral, ...sizes }, vision_config: { patch_size: 14 } };
-    const [tower] = readConfig(config, "a", "a").stacks;
+    const [tower] = described(config).stacks;
     expect(tower?.layers).toHaveLength(12);
     expect(tower?.hiddenSize).toBe(768);
   });
@@ -73,15 +65,15 @@ describe("SigLIP behind other wrappers", () => {
       text_config,
       vision_config: { ...vision, model_type: "idefics3_vision" },
     };
-    const text = parametersOf({ ...text_config, architectures: ["AriaTextForCausalLM"] });
+    const text = checkpointOf({ ...text_config, architectures: ["AriaTextForCausalLM"] });
     const attention = 3 * 1152 ** 2 + 4 * linear(1152, 1152) + linear(1152, 1152) + 2 * 2 * 1152;
     const projector = 256 * 1152 + attention + 2 * 1152 + 1152 * 512 + 512 * 512;
-    expect(parametersOf(config) - text).toBe(siglip(1152, 4304, 27, 980, 14) + projector);
+    expect(checkpointOf(config) - text).toBe(siglip(1152, 4304, 27, 980, 14) + projector);
   });
 
   test("Command A Vision: SigLIP's head is there unless the file says otherwise; half of the network is a gate", () => {
     const text_config = { ...mistral, ...sizes, model_type: "cohere2" };
-    const text = parametersOf({ ...text_config, architectures: ["Cohere2ForCausalLM"] });
+    const text = checkpointOf({ ...text_config, architectures: ["Cohere2ForCausalLM"] });
     const config = (more: object) => ({
       model_type: "cohere2_vision",
       architectures: ["Cohere2VisionForConditionalGeneration"],
@@ -92,8 +84,8 @@ describe("SigLIP behind other wrappers", () => {
     const projector = linear(4 * 1152, 2048) + linear(1024, 512);
     const head = 1152 + 4 * linear(1152, 1152) + 2 * 1152 + linear(1152, 4304) + linear(4304, 1152);
     const tower = siglip(1152, 4304, 27, 980, 14) + projector;
-    expect(parametersOf(config({ vision_use_head: false })) - text).toBe(tower);
-    expect(parametersOf(config({})) - text).toBe(tower + head);
+    expect(checkpointOf(config({ vision_use_head: false })) - text).toBe(tower);
+    expect(checkpointOf(config({})) - text).toBe(tower + head);
   });
 
   test("Aria's table of queries is checked", () => {
@@ -102,12 +94,12 @@ describe("SigLIP behind other wrappers", () => {
       text_config: { model_type: "aria_text" },
       projector_patch_to_query_dict: "no",
     };
-    expect(() => readConfig(config, "a", "a")).toThrow("projector_patch_to_query_dict");
+    expect(() => described(config)).toThrow("projector_patch_to_query_dict");
   });
 
   test("Janus: an aligner, and what makes images of codes", () => {
     const text_config = { ...mistral, model_type: "llama", ...sizes };
-    const text = parametersOf({ ...text_config, architectures: ["LlamaForCausalLM"] });
+    const text = checkpointOf({ ...text_config, architectures: ["LlamaForCausalLM"] });
     const config = {
       model_type: "janus",
       architectures: ["JanusForConditionalGeneration"],
@@ -118,13 +110,13 @@ describe("SigLIP behind other wrappers", () => {
     const aligner = linear(1024, 512) + linear(512, 512);
     const codes = 2 * 16_384 * 8 + linear(8, 512) + 2 * linear(512, 512) + linear(512, 16_384);
     const made = janusCodec([128, 128, 256, 256, 512], 2) + convolution(256, 8, 1) + convolution(8, 256, 1);
-    expect(parametersOf(config) - text).toBe(siglip(1024, 4096, 24, 384, 16) + aligner + codes + made);
+    expect(checkpointOf(config) - text).toBe(siglip(1024, 4096, 24, 384, 16) + aligner + codes + made);
   });
 
   test("lists of levels without bounds are refused", () => {
     const config = (vq_config: object) => ({ model_type: "janus", text_config: { model_type: "llama" }, vq_config });
-    expect(() => readConfig(config({ num_res_blocks: 2 ** 20 }), "a", "a")).toThrow("num_res_blocks");
-    expect(() => readConfig(config({ channel_multiplier: [] }), "a", "a")).toThrow("channel_multiplier");
+    expect(() => described(config({ num_res_blocks: 2 ** 20 }))).toThrow("num_res_blocks");
+    expect(() => described(config({ channel_multiplier: [] }))).toThrow("channel_multiplier");
   });
 });
 
@@ -164,7 +156,7 @@ function janusCodec(channels: readonly number[], blocks: number): number {
 describe("towers of their own", () => {
   test("Ovis 2: AIMv2, words of a visual vocabulary and their table", () => {
     const text_config = { ...mistral, model_type: "qwen2", ...sizes };
-    const text = parametersOf({ ...text_config, architectures: ["Qwen2ForCausalLM"] });
+    const text = checkpointOf({ ...text_config, architectures: ["Qwen2ForCausalLM"] });
     const config = {
       model_type: "ovis2",
       architectures: ["Ovis2ForConditionalGeneration"],
@@ -174,7 +166,7 @@ describe("towers of their own", () => {
     const layer = 4 * 1024 ** 2 + gated(1024, 2816, 1024) + 2 * 1024;
     const shown = 65_536 - 5;
     const tower = convolution(3, 1024, 14) + (448 / 14) ** 2 * 1024 + 24 * layer + 2 * 1024;
-    expect(parametersOf(config) - text).toBe(tower + 4 * 1024 * shown + 2 * shown + 65_536 * 512);
+    expect(checkpointOf(config) - text).toBe(tower + 4 * 1024 * shown + 2 * shown + 65_536 * 512);
   });
 
   /* Microsoft states 0.23 and 0.77 billion. */
@@ -217,13 +209,13 @@ describe("towers of their own", () => {
       });
       const last = dim_embed.at(-1) ?? 0;
       const tower = stages.reduce((sum, stage) => sum + stage, 0) + last * d_model + 2 * d_model + 50 * last;
-      const text = parametersOf({
+      const text = checkpointOf({
         ...config.text_config,
         model_type: "bart",
         architectures: ["BartForConditionalGeneration"],
       });
-      expect(parametersOf(config) - text).toBe(tower);
-      expect(parametersOf(config)).toBe(all);
+      expect(checkpointOf(config) - text).toBe(tower);
+      expect(checkpointOf(config)).toBe(all);
     },
   );
 });

@@ -1,31 +1,14 @@
 import { describe, expect, test } from "vitest";
 import { countParameters } from "../../src/cost/parameters.js";
 import { buildGraph } from "../../src/graph/build.js";
-import { readConfig } from "../../src/model/hf/read-config.js";
+import { described, parametersOf, smallDecoder, type Config } from "./written.js";
 
-type Config = Readonly<Record<string, unknown>>;
-
-const described = (config: Config) => readConfig(config, "config.json", "config");
-const total = (config: Config): number => countParameters(buildGraph(described(config))).total;
-
-const sizes: Config = {
-  head_dim: 32,
-  hidden_size: 128,
-  intermediate_size: 256,
-  num_attention_heads: 4,
-  num_hidden_layers: 2,
-  num_key_value_heads: 2,
-  rms_norm_eps: 1e-6,
-  rope_theta: 10_000,
-  tie_word_embeddings: false,
-  vocab_size: 1000,
-};
+const sizes: Config = { ...smallDecoder, head_dim: 32 };
 
 const alone = (type: string, more: Config = {}): Config => ({
   ...sizes,
   ...more,
   model_type: type,
-  architectures: ["ForCausalLM"],
 });
 
 test("adept/fuyu-8b has the parameters of its checkpoint: patches are projected into the stream", () => {
@@ -44,7 +27,7 @@ test("adept/fuyu-8b has the parameters of its checkpoint: patches are projected 
     vocab_size: 262_144,
   };
   const fuyu = { model_type: "fuyu", architectures: ["FuyuForCausalLM"], num_channels: 3, patch_size: 30 };
-  expect(total({ ...fuyu, hidden_size: 4096, text_config: text })).toBe(9_408_238_592);
+  expect(parametersOf({ ...fuyu, hidden_size: 4096, text_config: text })).toBe(9_408_238_592);
 });
 
 describe("what a wrapper has beside its language model is named and not counted", () => {
@@ -66,7 +49,7 @@ describe("what a wrapper has beside its language model is named and not counted"
       [key]: own,
       vision_config: { hidden_size: 64 },
     });
-    expect(countParameters(buildGraph(model)).total).toBe(total(alone(text, own)));
+    expect(countParameters(buildGraph(model)).total).toBe(parametersOf(alone(text, own)));
     expect(model.notes.join("\n")).toContain("only the language model is described: vision_config is left out");
   });
 });
@@ -82,7 +65,7 @@ describe("wrappers with the language model's keys on the top level", () => {
   ];
   test.each(flat)("%s is %s", (type, text, more) => {
     const model = described({ ...alone(type, more), vision_config: { hidden_size: 64 } });
-    expect(countParameters(buildGraph(model)).total).toBe(total(alone(text)));
+    expect(countParameters(buildGraph(model)).total).toBe(parametersOf(alone(text)));
     expect(model.notes.join("\n")).toContain("what vision_config names is left out");
   });
   test("a version whose language model nobody knows is refused", () => {

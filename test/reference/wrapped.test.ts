@@ -1,14 +1,8 @@
 import { describe, expect, test } from "vitest";
-import { countParameters, countUnrun } from "../../src/cost/parameters.js";
+import { countParameters } from "../../src/cost/parameters.js";
 import { priceGraph } from "../../src/cost/table.js";
 import { buildGraph } from "../../src/graph/build.js";
-import { readConfig } from "../../src/model/hf/read-config.js";
-
-function parametersOf(config: object): number {
-  const model = readConfig(config, "a.json", "a");
-  const unrun = countUnrun(model);
-  return countParameters(buildGraph(model)).total + unrun.prediction + unrun.buffers;
-}
+import { checkpointOf, described, type Config } from "./written.js";
 
 const llava = {
   model_type: "llava",
@@ -40,7 +34,7 @@ const internViT300M = {
   qkv_bias: true,
 };
 
-const internvl = (llm_config: object, vision_config: object = internViT300M): object => ({
+const internvl = (llm_config: Config, vision_config: Config = internViT300M): Config => ({
   model_type: "internvl_chat",
   architectures: ["InternVLChatModel"],
   downsample_ratio: 0.5,
@@ -88,7 +82,7 @@ const kimiVl = {
   },
 };
 
-const gemma3n = (num_hidden_layers: number, num_kv_shared_layers: number, intermediate_size: number): object => ({
+const gemma3n = (num_hidden_layers: number, num_kv_shared_layers: number, intermediate_size: number): Config => ({
   model_type: "gemma3n",
   architectures: ["Gemma3nForConditionalGeneration"],
   text_config: { model_type: "gemma3n_text", num_hidden_layers, num_kv_shared_layers, intermediate_size },
@@ -114,7 +108,7 @@ const gemma3n = (num_hidden_layers: number, num_kv_shared_layers: number, interm
  * printed (LLaVA 1.5, PaliGemma, SmolVLM); KerasHub's card (Mistral Small 3.2); the hub's API for safetensors as public
  * notes and tables state it (Gemma 3n, LFM2-VL).
  */
-const published: readonly (readonly [string, object, number])[] = [
+const published: readonly (readonly [string, Config, number])[] = [
   ["llava-hf/llava-1.5-7b-hf", llava, 7_063_427_072],
   [
     "google/paligemma-3b-pt-224",
@@ -313,7 +307,7 @@ const published: readonly (readonly [string, object, number])[] = [
 
 describe("models behind towers for images", () => {
   test.each(published)("%s has its published parameters to the last one", (_, config, parameters) => {
-    expect(parametersOf(config)).toBe(parameters);
+    expect(checkpointOf(config)).toBe(parameters);
   });
 
   /*
@@ -321,19 +315,19 @@ describe("models behind towers for images", () => {
    * fits the 32 rotary frequencies in float32 that Moonshot's files keep in each layer, counted in words of 16 bits.
    */
   test("moonshotai/Kimi-VL-A3B-Instruct has its published parameters but for 64 a layer", () => {
-    expect(parametersOf(kimiVl)).toBe(16_407_657_776 - 27 * 64);
+    expect(checkpointOf(kimiVl)).toBe(16_407_657_776 - 27 * 64);
   });
 
   test("towers are not run for text", () => {
-    const model = readConfig(llava, "a.json", "a");
-    const text = readConfig({ ...llava.text_config, architectures: ["LlamaForCausalLM"] }, "a.json", "a");
+    const model = described(llava);
+    const text = described({ ...llava.text_config, architectures: ["LlamaForCausalLM"] });
     expect(countParameters(buildGraph(model)).active).toBe(countParameters(buildGraph(text)).total);
     expect(model.notes.join("\n")).toContain("towers for images or sound are counted as parameters");
   });
 
   test("a newline between rows of patches is one vector of the text's width", () => {
     const next = { ...llava, model_type: "llava_next" };
-    expect(parametersOf(next) - parametersOf(llava)).toBe(4096);
+    expect(checkpointOf(next) - checkpointOf(llava)).toBe(4096);
   });
 });
 
@@ -366,59 +360,16 @@ describe("encoders of images and sound", () => {
     ["facebook/wav2vec2-base", { model_type: "wav2vec2", architectures: ["Wav2Vec2Model"] }, 94_371_712],
     ["facebook/wav2vec2-base-960h", { model_type: "wav2vec2", architectures: ["Wav2Vec2ForCTC"] }, 94_396_320],
   ])("%s has its published parameters to the last one", (_, config, parameters) => {
-    expect(parametersOf(config)).toBe(parameters);
+    expect(checkpointOf(config)).toBe(parameters);
   });
 
   test("convolutions of sound run at the positions that their strides leave", () => {
-    const graph = buildGraph(readConfig({ model_type: "wav2vec2", architectures: ["Wav2Vec2Model"] }, "a", "a"));
+    const graph = buildGraph(described({ model_type: "wav2vec2", architectures: ["Wav2Vec2Model"] }));
     const stem = priceGraph(graph)
       .filter(({ operator }) => operator.name.includes("convolution"))
       .reduce((sum, { cost }) => sum + cost.matmulFlops.at({ n: 50, b: 1, m: 50 }), 0);
     // One second of 16 kHz: 50 frames; 3200, 1600, 800, 400, 200, 100, 50 positions.
     const positions = 3200 * 10 + (1600 + 800 + 400 + 200) * 3 * 512 + (100 + 50) * 2 * 512;
     expect(stem).toBe(2 * 512 * positions);
-  });
-});
-
-/** Whisper's large encoder: 32 layers of 1280, 128 bands. */
-const whisperLarge = 32 * (12 * 1280 ** 2 + (3 + 2 + 2) * 1280 + 5120 + 1280) + 1280 * (3 * 128 + 3 * 1280 + 2 + 2);
-const audio = { num_mel_bins: 128, encoder_layers: 32, d_model: 1280 };
-const qwen2 = {
-  model_type: "qwen2",
-  architectures: ["Qwen2ForCausalLM"],
-  hidden_size: 1024,
-  intermediate_size: 2048,
-  num_attention_heads: 8,
-  num_hidden_layers: 2,
-  num_key_value_heads: 8,
-  vocab_size: 1000,
-};
-
-describe("models behind towers for sound", () => {
-  const text = parametersOf(qwen2);
-
-  test("Qwen2-Audio: positions and one projection", () => {
-    const config = { model_type: "qwen2_audio", text_config: qwen2, audio_config: audio };
-    expect(parametersOf(config) - text).toBe(whisperLarge + 1500 * 1280 + 1280 * 1024 + 1024);
-  });
-
-  test("Voxtral: four frames joined, two projections without biases", () => {
-    const config = { model_type: "voxtral", text_config: qwen2, audio_config: { hidden_size: 1280 } };
-    expect(parametersOf(config) - text).toBe(whisperLarge + 1500 * 1280 + 5120 * 1024 + 1024 ** 2);
-  });
-
-  test("Qwen2.5-Omni: the thinker's language model and towers; the talker is left out", () => {
-    const config = {
-      model_type: "qwen2_5_omni",
-      architectures: ["Qwen2_5OmniModel"],
-      thinker_config: {
-        text_config: { ...qwen2, model_type: "qwen2_5_omni_text" },
-        audio_config: audio,
-        vision_config: null,
-      },
-      talker_config: {},
-    };
-    expect(parametersOf(config) - text).toBe(whisperLarge + 1280 * 1024 + 1024 + 2 * 1024);
-    expect(readConfig(config, "a.json", "a").notes.join("\n")).toContain("only the thinker is described");
   });
 });
