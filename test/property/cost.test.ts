@@ -83,6 +83,14 @@ describe("closed forms", () => {
   });
 });
 
+test("launches are one per operator, of experts one per matrix of theirs", () => {
+  const mixtral = readConfig(readConfigFile("class-defaults", "mixtral.json"), "mixtral", "mixtral");
+  const graph = buildGraph(mixtral);
+  // Look-up, last position, norm, head; two norms, four projections, attention, router, two sums; experts: in and out.
+  expect(totalCost(priceGraph(graph)).launches).toBe(4 + 32 * (10 + 2));
+  expect(totalCost(priceGraph(buildGraph(mixtral, { attention: "naive" }))).launches).toBeGreaterThan(4 + 32 * 12);
+});
+
 test.each(["t5gemma", "blt", "modernbert"])("%s turns as many queries and keys fused as naive", (type) => {
   const model = readConfig(readConfigFile("class-defaults", `${type}.json`), type, type);
   for (const at of [

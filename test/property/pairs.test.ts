@@ -191,6 +191,7 @@ test("caches keep what the next step needs", () => {
   expect(kept({ kind: "chosen", size: 10 })).toBe(1000);
   expect(kept({ kind: "window", size: 10 })).toBe(10);
   expect(kept({ kind: "window", size: 10, first: 4 })).toBe(14);
+  expect(kept({ kind: "chunk", size: 10 })).toBe(10);
   expect(kept({ kind: "compressed", ratio: 128, chosen: null })).toBe(7);
 });
 

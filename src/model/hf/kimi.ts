@@ -73,7 +73,8 @@ const readKimiLinear: Reader = (config) => {
 function latentExperts(config: ConfigReader, latentWidth: number): (layer: number) => readonly Ffn[] {
   const first = config.sizeOrZero("first_k_dense_replace");
   const normed = flagOr(config, "latent_moe_use_norm", false);
-  config.ignore("activation_situ_beta", "activation_situ_linear_beta", "hidden_act", "moe_layer_freq");
+  const frequency = config.optional("moe_layer_freq", size) ?? 1;
+  config.ignore("activation_situ_beta", "activation_situ_linear_beta", "hidden_act");
   const experts = moe(config, {
     latentWidth,
     activation: "silu",
@@ -87,7 +88,7 @@ function latentExperts(config: ConfigReader, latentWidth: number): (layer: numbe
     activation: "silu",
     bias: false,
   };
-  return (layer) => [layer < first ? plain : experts];
+  return (layer) => [layer < first || layer % frequency !== 0 ? plain : experts];
 }
 
 /** Layers after which the stream so far is kept for all later ones to look back at. */

@@ -1,21 +1,8 @@
 import type { Ffn, Span } from "../types.js";
 import { flag, layerCount, real, size, tokenCount } from "./checks.js";
 import type { ConfigReader } from "./config-reader.js";
-import { readDeepseekMoe } from "./deepseek-moe.js";
-import {
-  allBias,
-  decoder,
-  dense,
-  flagOr,
-  inputBias,
-  layerNorm,
-  listLayers,
-  moe,
-  noBias,
-  rmsNorm,
-  sharedWidth,
-  softmax,
-} from "./parts.js";
+import { deepseekFfn, readDeepseekMoe } from "./deepseek-moe.js";
+import { allBias, decoder, dense, flagOr, inputBias, layerNorm, listLayers, moe, noBias, softmax } from "./parts.js";
 import { readDense } from "./dense.js";
 import { readMoe } from "./moe.js";
 import type { Reader } from "./reader.js";
@@ -72,12 +59,12 @@ const readQwen1: Reader = (config) => {
   return readDense(config, { bias: inputBias, ffn });
 };
 
-/** Ling (bailing_moe): shared experts in every layer. */
+/** Ling (bailing_moe): shared experts in every layer but the first dense ones. */
 const readBailing: Reader = (config) => {
-  config.ignore("first_k_dense_replace", "intermediate_size", "norm_head", "norm_softmax", "use_bias");
-  const experts = moe(config, { sharedWidth: sharedWidth(config) });
+  config.ignore("norm_head", "norm_softmax");
+  if (config.flag("use_bias")) throw config.bad("use_bias", true, "expected false: biased networks are not understood");
   const bias = config.flag("use_qkv_bias") ? inputBias : noBias;
-  return readMoe(config, { ffn: () => [experts], attention: () => ({ bias }) });
+  return readMoe(config, { ffn: deepseekFfn(config), attention: () => ({ bias }) });
 };
 
 /** ChatGLM 2 and 3: few heads of keys and values, half of each head rotates. */

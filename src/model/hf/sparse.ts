@@ -63,7 +63,7 @@ const readDeepseekV4: Reader = (config) => {
   const hidden = config.size("hidden_size");
   const layers = readLayerCount(config);
   const norm = rmsNorm(config);
-  const ratios = compressionRatios(config, layers);
+  const compressed = compressions(config, layers);
   const streams = config.size("hc_mult");
   const indexer = {
     heads: config.size("index_n_heads"),
@@ -98,20 +98,17 @@ const readDeepseekV4: Reader = (config) => {
     "mlp_layer_types",
     "mlp_bias",
     "layer_types",
-    "compress_rates",
   );
-  config.child("compress_rates", {}).ignoreRest();
   // Mixing takes one number per stream before, one per stream after, and a square matrix between the streams.
   const extras = hyperConnections(hidden, streams, (2 + streams) * streams, 3, streams);
   return decoder(config, {
-    layers: listLayers(layers, (index): Layer => {
-      const ratio = ratios[index] ?? 0;
-      return {
+    layers: compressed.map(
+      ({ ratio, chooses }): Layer => ({
         mixers: [
           {
             ...base,
             ratio,
-            indexer: ratio > 0 && ratio <= smallRatio ? indexer : null,
+            indexer: chooses ? indexer : null,
             rotary: ratio === 0 ? turns.window : turns.compressed,
           },
         ],
@@ -119,8 +116,8 @@ const readDeepseekV4: Reader = (config) => {
         norm,
         normPlacement: "pre",
         extras,
-      };
-    }),
+      }),
+    ),
     finalNorm: norm,
     extras: joinStreams(hidden, streams),
   });
@@ -141,13 +138,21 @@ function rotariesOf(config: ConfigReader, dim: number, indexDim: number): Record
   };
 }
 
-/** Layers that compress up to this many tokens into one have an indexer; those that compress more do without. */
+/** Tokens per compressed key, and whether an indexer chooses among those keys. */
+interface Compression {
+  readonly ratio: number;
+  readonly chooses: boolean;
+}
+
+/** In a list of ratios, layers that compress up to this many tokens into one have an indexer. */
 const smallRatio = 16;
 
-/** Tokens per compressed key in each layer: `compress_ratios`, or the class default of alternating kinds. */
-function compressionRatios(config: ConfigReader, layers: number): number[] {
+/** How each layer compresses: `compress_ratios`, or `layer_types`, or alternating kinds, by the rate of each kind. */
+function compressions(config: ConfigReader, layers: number): Compression[] {
+  const rates = config.child("compress_rates");
   const listed = config.optional("compress_ratios", listOf(sizeOrZero));
   if (listed !== null) {
+    rates.ignoreRest();
     if (listed.length < layers) {
       throw config.bad(
         "compress_ratios",
@@ -155,17 +160,22 @@ function compressionRatios(config: ConfigReader, layers: number): number[] {
         `expected at least ${layers} items, one per layer`,
       );
     }
-    return listed;
+    return listed.slice(0, layers).map((ratio) => ({ ratio, chooses: ratio > 0 && ratio <= smallRatio }));
   }
+  const kinds = {
+    sliding_attention: { ratio: 0, chooses: false },
+    compressed_sparse_attention: { ratio: rates.size("compressed_sparse_attention"), chooses: true },
+    heavily_compressed_attention: { ratio: rates.size("heavily_compressed_attention"), chooses: false },
+  } as const;
   const types = config.perLayer(
     "layer_types",
     oneOf(["sliding_attention", "compressed_sparse_attention", "heavily_compressed_attention"]),
     layers,
   );
-  const ratioOf = (type: string): number =>
-    type === "sliding_attention" ? 0 : type === "compressed_sparse_attention" ? 4 : 128;
-  if (types !== null) return types.map(ratioOf);
-  return Array.from({ length: layers }, (_, index) => (index > 2 && index % 2 === 1 ? 4 : 128));
+  if (types !== null) return types.map((type) => kinds[type]);
+  return Array.from({ length: layers }, (_, index) =>
+    index > 2 && index % 2 === 1 ? kinds.compressed_sparse_attention : kinds.heavily_compressed_attention,
+  );
 }
 
 /** models/hy_v4: latent attention with sinks, a gate and an indexer that layers share; hyper-connections. */
