@@ -7,6 +7,7 @@ describe("numbers for people", () => {
     [8_030_261_248, "8.03B"],
     [1_026_000_000_000, "1.03T"],
     [960, "960"],
+    [999_900_000, "1B"],
   ])("%d parameters are %s", (value, text) => {
     expect(parameterCount(value)).toBe(text);
   });
@@ -25,7 +26,9 @@ describe("numbers for people", () => {
     [0, "0 s"],
     [3.2e-8, "32 ns"],
     [0.0123, "12.3 ms"],
+    [0.99996, "1 s"],
     [1.988, "1.99 s"],
+    [119.7, "2 min 0 s"],
     [125, "2 min 5 s"],
     [7300, "2.03 h"],
     [1e6, "11.6 days"],
@@ -43,6 +46,7 @@ describe("numbers for people", () => {
 
   test("rates use k = 1000, bytes 1024", () => {
     expect(si(3.9e11, "FLOP/s")).toBe("390 GFLOP/s");
+    expect(si(999_960, "FLOP/s")).toBe("1 MFLOP/s");
     expect(bytes(22.5 * 1024)).toBe("22.5 KiB");
     expect(bytes(512)).toBe("512 B");
     expect(percent(0.1234)).toBe("12 %");

@@ -17,9 +17,14 @@ export function scientific(value: number, digits = 3): string {
   return `${String(Number(mantissa))}e${String(Number(exponent))}`;
 }
 
+/** Its size as it will be written: 999.9 thousands are a million. */
+function written(value: number, digits = 3): number {
+  return Math.abs(Number(value.toPrecision(digits)));
+}
+
 /** A count or rate with a decimal prefix (k = 1000): `135M`, `1.2T`. */
 export function si(value: number, unit = "", digits = 3): string {
-  const magnitude = Math.abs(value);
+  const magnitude = written(value, digits);
   const step = magnitude < 1000 ? 0 : Math.min(rateUnits.length - 1, Math.floor(Math.log10(magnitude) / 3));
   return `${significant(value / 1000 ** step, digits)}${unit === "" ? "" : " "}${rateUnits[step] ?? ""}${unit}`;
 }
@@ -28,7 +33,8 @@ const countUnits = ["", "k", "M", "B", "T"] as const;
 
 /** A count of parameters as the field writes it: `135M`, `8.03B`, `1.04T`. */
 export function parameterCount(value: number): string {
-  const step = value < 1000 ? 0 : Math.min(countUnits.length - 1, Math.floor(Math.log10(value) / 3));
+  const magnitude = written(value);
+  const step = magnitude < 1000 ? 0 : Math.min(countUnits.length - 1, Math.floor(Math.log10(magnitude) / 3));
   return `${significant(value / 1000 ** step)}${countUnits[step] ?? ""}`;
 }
 
@@ -43,7 +49,7 @@ export function bytes(value: number): string {
 export function seconds(value: number): string {
   if (!Number.isFinite(value)) return String(value);
   if (value === 0) return "0 s";
-  const magnitude = Math.abs(value);
+  const magnitude = written(value);
   if (magnitude < 1e-6) return `${significant(value * 1e9)} ns`;
   if (magnitude < 1e-3) return `${significant(value * 1e6)} µs`;
   if (magnitude < 1) return `${significant(value * 1e3)} ms`;
