@@ -1,3 +1,4 @@
+import { gatedKind, normalisedKind, retentionKind } from "../model/linear-kinds.js";
 import type { Mixer } from "../model/types.js";
 import { greatestDivisor } from "./divisor.js";
 import { type HeadSizes, type LayerChange, type Place, changeSelfAttention, headSizes, oneWay } from "./layers.js";
@@ -28,12 +29,7 @@ export const linear = mixer(({ heads, keyDim, valueDim, causal: ordered }) => ({
   valueDim,
   chunk: 64,
   causal: ordered,
-  feature: "elu",
-  scale: 1,
-  normalised: true,
-  decay: "none",
-  rotary: null,
-  gated: false,
+  ...normalisedKind("elu"),
 }));
 
 /** Performer (arXiv:2009.14794): random features whose products are the softmax's kernel in expectation. */
@@ -45,12 +41,7 @@ export function performer(features: number): LayerChange {
     valueDim,
     chunk: 64,
     causal: ordered,
-    feature: { random: features },
-    scale: 1,
-    normalised: true,
-    decay: "none",
-    rotary: null,
-    gated: false,
+    ...normalisedKind({ random: features }),
   }));
 }
 
@@ -62,12 +53,7 @@ export const retnet = causal("retnet", ({ heads, keyDim, valueDim }) => ({
   valueDim,
   chunk: 64,
   causal: true,
-  feature: "none",
-  scale: keyDim ** -0.5,
-  normalised: false,
-  decay: "fixed",
-  rotary: keyDim % 2 === 0 ? { dims: keyDim, theta: 10_000, interleaved: false } : null,
-  gated: true,
+  ...retentionKind(keyDim),
 }));
 
 /** Gated linear attention (arXiv:2312.06635): a decay per channel of the keys, from a projection of rank 16. */
@@ -78,12 +64,7 @@ export const gla = causal("gla", ({ heads, keyDim, valueDim }) => ({
   valueDim,
   chunk: 64,
   causal: true,
-  feature: "none",
-  scale: keyDim ** -0.5,
-  normalised: false,
-  decay: { rank: 16 },
-  rotary: null,
-  gated: true,
+  ...gatedKind(keyDim),
 }));
 
 /** A recurrent cell as wide as the stream: one token after the other. */

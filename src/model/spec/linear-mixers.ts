@@ -1,3 +1,4 @@
+import { gatedKind, normalisedKind, retentionKind } from "../linear-kinds.js";
 import type { LinearAttention, Mixer, Rwkv } from "../types.js";
 import type { MixerSpec } from "./mixer-schema.js";
 import { SpecProblem, divisor, share } from "./problem.js";
@@ -12,7 +13,7 @@ export function linearOf(
 ): LinearAttention {
   const { heads, chunk = 64 } = spec;
   const headDim = (instead: string): number => share("heads", heads, hiddenSize, instead);
-  const common = { kind: "linear", heads, chunk, rotary: null } as const;
+  const common = { kind: "linear", heads, chunk } as const;
   switch (spec.kind) {
     case "linear": {
       const keyDim = spec.key_dim ?? headDim("key_dim");
@@ -21,11 +22,8 @@ export function linearOf(
         keyDim,
         valueDim: spec.value_dim ?? spec.key_dim ?? keyDim,
         causal: spec.causal ?? causal,
-        feature: spec.feature ?? "elu",
-        scale: 1,
+        ...normalisedKind(spec.feature ?? "elu"),
         normalised: spec.normalised ?? true,
-        decay: "none",
-        gated: false,
       };
     }
     case "performer": {
@@ -35,11 +33,7 @@ export function linearOf(
         keyDim,
         valueDim: keyDim,
         causal: spec.causal ?? causal,
-        feature: { random: spec.features ?? Math.ceil(keyDim * Math.log(keyDim)) },
-        scale: 1,
-        normalised: true,
-        decay: "none",
-        gated: false,
+        ...normalisedKind({ random: spec.features ?? Math.ceil(keyDim * Math.log(keyDim)) }),
       };
     }
     case "retnet": {
@@ -49,12 +43,7 @@ export function linearOf(
         keyDim,
         valueDim: spec.value_dim ?? 2 * keyDim,
         causal: true,
-        feature: "none",
-        scale: keyDim ** -0.5,
-        normalised: false,
-        decay: "fixed",
-        rotary: keyDim % 2 === 0 ? { dims: keyDim, theta: 10_000, interleaved: false } : null,
-        gated: true,
+        ...retentionKind(keyDim),
       };
     }
     case "gla": {
@@ -64,11 +53,7 @@ export function linearOf(
         keyDim,
         valueDim: spec.value_dim ?? headDim("value_dim"),
         causal: true,
-        feature: "none",
-        scale: keyDim ** -0.5,
-        normalised: false,
-        decay: { rank: spec.decay_rank ?? 16 },
-        gated: true,
+        ...gatedKind(keyDim, spec.decay_rank),
       };
     }
   }
