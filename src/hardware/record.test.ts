@@ -27,9 +27,13 @@ describe("parseDeviceRecord", () => {
     ],
     ["a zero peak", { ...rtx4090, peaks: { float32: { value: 0, source: "x" } } }, /peaks.float32.value is 0/],
     ["no peaks", { ...rtx4090, peaks: {} }, /peaks is {}; the peak of at least one dtype/],
-    ["an unknown dtype", { ...rtx4090, peaks: { float12: { value: 1, source: "x" } } }, /peaks/],
+    [
+      "an unknown dtype",
+      { ...rtx4090, peaks: { bf16: { value: 1, source: "x" } } },
+      /peaks.bf16 is .*; no number format: one of .*bfloat16/,
+    ],
     ["a number without source", { ...rtx4090, memory: { value: 1 } }, /memory.source/],
-    ["an unknown key", { ...rtx4090, bandwith: 1 }, /bandwith/],
+    ["an unknown key", { ...rtx4090, bandwith: 1 }, /: bandwith is 1; no key of a device record: perhaps bandwidth\?$/],
     [
       "a calibration with a negative rate",
       {

@@ -3,6 +3,7 @@ import { badInput } from "../base/errors.js";
 import { dtypes } from "../base/units.js";
 import { calibrationSchema } from "./calibration.js";
 import { fittedSchema } from "./fitted.js";
+import { nearestNames } from "../base/names.js";
 
 const deviceSchemaName = "nsquared/device@1";
 
@@ -77,16 +78,25 @@ export function parseDeviceRecord(value: unknown, where: string): DeviceRecord {
   const parsed = deviceRecordSchema.safeParse(value);
   if (!parsed.success) {
     const issue = parsed.error.issues[0];
-    const path = issue?.path ?? [];
+    const path = [...(issue?.path ?? []), ...(issue?.code === "unrecognized_keys" ? issue.keys.slice(0, 1) : [])];
     throw badInput("device-invalid", {
       where,
       key: path.join(".") || "record",
       found: path.reduce<unknown>((part, key) => Reflect.get(Object(part), key), value),
-      expected: issue?.message ?? "a device record",
+      expected: issue?.code === "unrecognized_keys" ? otherKeys(path) : (issue?.message ?? "a device record"),
     });
   }
   if (Object.keys(parsed.data.peaks).length === 0) {
     throw badInput("device-invalid", { where, key: "peaks", found: {}, expected: "the peak of at least one dtype" });
   }
   return parsed.data;
+}
+
+/** What may stand in the place of a key that is not known. */
+function otherKeys(path: readonly PropertyKey[]): string {
+  const [first, key] = path.map(String);
+  if (first === "peaks") return `no number format: one of ${dtypes.join(", ")}`;
+  if (key !== undefined) return "no key of this part of a device record";
+  const near = nearestNames(first ?? "", Object.keys(deviceRecordSchema.shape), 1);
+  return `no key of a device record${near.length === 0 ? "" : `: perhaps ${near.join()}?`}`;
 }
