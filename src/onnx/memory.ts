@@ -1,7 +1,7 @@
 import type { Bytes } from "../base/units.js";
 import type { Block, Cache, Graph } from "../graph/types.js";
-import type { LoweredModel } from "./lower.js";
-import { keptBy, keptTokens } from "./scope.js";
+import { type LoweredModel, lowerGraph } from "./lower.js";
+import { type WeightFormat, keptBy, keptTokens } from "./scope.js";
 
 /** What one forward pass is asked to do. */
 export interface PassSize {
@@ -15,6 +15,15 @@ export interface PassSize {
 const floatBytes = 4;
 /** A mask entry is a float32, and two booleans while it is made. */
 const maskBytes = floatBytes + 2;
+
+/**
+ * Bytes of a model's parameters in the format that they are stored in, without tables for positions.
+ *
+ * @throws NsquaredError as `lowerGraph` does
+ */
+export function parameterBytesOf(graph: Graph, weights: WeightFormat = "f32"): Bytes {
+  return lowerGraph(graph, { positions: 1, weights }).parameterBytes;
+}
 
 /**
  * ONNX Runtime's peak while it opens a model, in multiples of the parameters: the files, its own copy, and the packed

@@ -73,7 +73,7 @@ describe("parameter layout", () => {
   test("refuses a tensor that ONNX Runtime would not take", () => {
     const layout = new ParameterLayout();
     expect(() => layout.parameter({ name: "table", weight: weight(2 ** 20, 2 ** 12), offset: false })).toThrow(
-      /^table: bytes is 17179869184; ONNX Runtime takes at most 2147483648 bytes of one tensor from memory$/,
+      /^table: size is "16 GiB"; ONNX Runtime takes tensors of at most 2 GiB from memory; a smaller --vocabulary/,
     );
   });
 

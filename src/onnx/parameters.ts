@@ -1,4 +1,5 @@
 import { badInput } from "../base/errors.js";
+import { bytes as showBytes } from "../base/format.js";
 import type { Weight } from "../graph/types.js";
 import type { ElementType, OnnxInitializer } from "./proto.js";
 import { type QuantisedBits, blockBytes, blocksOf, quantise } from "./quantise.js";
@@ -95,9 +96,9 @@ export class ParameterLayout {
     if (bytes > largestTensor) {
       throw badInput("tensor-too-large", {
         where: initializer,
-        key: "bytes",
-        found: bytes,
-        expected: `ONNX Runtime takes at most ${largestTensor} bytes of one tensor from memory`,
+        key: "size",
+        found: showBytes(bytes),
+        expected: `ONNX Runtime takes tensors of at most ${showBytes(largestTensor)} from memory; a smaller --vocabulary or --hidden will do`,
       });
     }
     let file = Math.max(0, this.sizes.length - 1);

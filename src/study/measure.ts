@@ -1,8 +1,7 @@
 import { badInput } from "../base/errors.js";
 import { bytes, tokens } from "../base/format.js";
 import { seededRandom } from "../base/random.js";
-import { type Bytes, bytesPerElement } from "../base/units.js";
-import { countParameters } from "../cost/parameters.js";
+import type { Bytes } from "../base/units.js";
 import { systemClock } from "../measure/clock.js";
 import { readMachine } from "../measure/environment.js";
 import { type OnnxNodeOptions, availableMemory, openOnnxNodeRunner } from "../measure/onnx-node.js";
@@ -11,7 +10,7 @@ import type { NextBlock } from "../measure/plan.js";
 import type { ProgressEvent } from "../measure/progress.js";
 import { type Recorded, recordRun } from "../measure/record.js";
 import type { Runner } from "../measure/runner.js";
-import { openingBytes, passBytes, residentBytes } from "../onnx/memory.js";
+import { openingBytes, parameterBytesOf, passBytes, residentBytes } from "../onnx/memory.js";
 import { runnableGraph } from "../onnx/runnable.js";
 import type { WeightFormat } from "../onnx/scope.js";
 import type { LoadedModel } from "../model/stored.js";
@@ -236,12 +235,12 @@ export function longestThatFits(
   model: ModelDescription,
   phase: MeasuredPhase,
   wanted: number,
-  { attention, batch, depths }: Pick<MeasureOptions, "attention" | "batch" | "depths">,
+  { attention, batch, depths, weights }: Pick<MeasureOptions, "attention" | "batch" | "depths" | "weights">,
   available: Bytes,
 ): number {
   const deepest = Math.max(0, ...depths);
   const graph = runnableGraph(model, attention);
-  const resident = residentBytes({ parameterBytes: countParameters(graph).total * bytesPerElement("float32") });
+  const resident = residentBytes({ parameterBytes: parameterBytesOf(graph, weights) });
   let length = wanted;
   while (length >= 1 && resident + passBytes(graph, withDepth(cellOf(phase, length, batch), deepest)) > available) {
     length = Math.floor(length / Math.SQRT2);
@@ -252,12 +251,17 @@ export function longestThatFits(
 function assertEachFits(
   model: ModelDescription,
   cells: readonly Cell[],
-  { attention, encoderLength }: MeasureOptions,
+  { attention, encoderLength, weights }: MeasureOptions,
   available: Bytes,
 ): void {
   const graph = runnableGraph(model, attention);
-  const parameters = { parameterBytes: countParameters(graph).total * bytesPerElement("float32") };
-  assertFits(model.name, openingBytes(parameters), available, "take a smaller model, or fewer layers");
+  const parameters = { parameterBytes: parameterBytesOf(graph, weights) };
+  assertFits(
+    model.name,
+    openingBytes(parameters),
+    available,
+    `take a smaller model or fewer layers${weights === "q4" ? "" : ", or --weights q4"}`,
+  );
   const advice = attention === "naive" ? "take shorter lengths, or --attention fused" : "take shorter lengths";
   const resident = residentBytes(parameters);
   const encoder = encoderLength === undefined ? {} : { encoder: encoderLength };

@@ -118,10 +118,14 @@ describe("what does not fit this machine is refused before it is allocated", () 
   test("a model", async () => {
     const path = writeConfig(
       folder.path,
-      { hidden_size: 65_536, intermediate_size: 262_144, num_hidden_layers: 200, num_attention_heads: 512 },
+      { hidden_size: 8192, intermediate_size: 16_384, num_hidden_layers: 200, num_attention_heads: 64 },
       "huge.json",
     );
     await refusesAfterOpening(["measure", path, "--lengths", "8"], /memory needed.*available/);
+  });
+  test("a matrix", async () => {
+    const path = writeConfig(folder.path, { hidden_size: 65_536, intermediate_size: 262_144 }, "wide.json");
+    await refusesAfterOpening(["measure", path, "--lengths", "8"], /tensors of at most 2 GiB.*--hidden/);
   });
   test("naive scores", async () => {
     await refusesAfterOpening(

@@ -1,9 +1,14 @@
-import { expect, test } from "vitest";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, onTestFinished, test } from "vitest";
 import { openEngine } from "../../src/measure/onnx-node-engine.js";
 import { lowerGraph } from "../../src/onnx/lower.js";
 import { dequantised, quantisedBlock } from "../../src/onnx/quantise.js";
 import { runnableGraph } from "../../src/onnx/runnable.js";
+import { openingBytes, parameterBytesOf } from "../../src/onnx/memory.js";
 import { type WeightSource, syntheticWeights } from "../../src/onnx/weights.js";
+import { longestThatFits, measureModel } from "../../src/study/measure.js";
 import { referenceLogits } from "../reference/forward.js";
 import { inPieces, longest, relativeError, tokenIds } from "./execute.js";
 import { smallModel } from "./shapes.js";
@@ -60,4 +65,26 @@ test("takes a quarter and less of the bytes", () => {
   expect((bytes("q8") - table) / (bytes("f32") - table)).toBeLessThan(0.3);
   expect((bytes("q4") - table) / (bytes("f32") - table)).toBeLessThan(0.18);
   expect(() => lowerGraph(graph, { positions: 1, weights: "f16" })).toThrow("float16");
+});
+
+test("is measured where it fits as it is stored, not as float32 would", async () => {
+  const model = smallModel({ ...shape, name: "wide", hidden: 512, ffn: 2048 });
+  const graph = runnableGraph(model, "fused");
+  const available = openingBytes({ parameterBytes: parameterBytesOf(graph) / 2 });
+  const folder = mkdtempSync(join(tmpdir(), "nsquared-test-"));
+  onTestFinished(() => {
+    rmSync(folder, { recursive: true });
+  });
+  const measured = (weights: "f32" | "q4") =>
+    measureModel(
+      model,
+      { weights, lengths: [8], repeat: 1, output: { folder } },
+      { created: new Date(0), availableBytes: () => available },
+    );
+  await expect(measured("f32")).rejects.toThrow(/memory needed.*--weights q4/);
+  expect((await measured("q4")).run.status).toBe("complete");
+  const options = { attention: "fused", batch: 1, depths: [0] } as const;
+  expect(longestThatFits(model, "prefill", 64, { ...options, weights: "f32" }, available)).toBeLessThan(
+    longestThatFits(model, "prefill", 64, { ...options, weights: "q4" }, available),
+  );
 });
