@@ -53,12 +53,7 @@ export function kvHeads(wanted: number | null, variant: string): LayerChange {
   return onAttention((mixer, { model }) => {
     const count = wanted ?? mixer.heads;
     if (mixer.heads % count !== 0) {
-      throw inapplicable(
-        model,
-        variant,
-        `${count} KV heads for ${mixer.heads} heads`,
-        `expected ${divisors(mixer.heads)}`,
-      );
+      throw inapplicable(model, variant, `${mixer.heads} heads`, `expected ${divisors(mixer.heads)}`);
     }
     return { ...mixer, kvHeads: count };
   });

@@ -1,4 +1,4 @@
-import { badInput } from "../base/errors.js";
+import { NsquaredError } from "../base/errors.js";
 import type { Attention, LatentAttention, Layer, Mixer, ModelDescription, Stack } from "../model/types.js";
 
 /** Where a layer stands while a variant rewrites it. */
@@ -103,6 +103,7 @@ export function mixerKinds(model: ModelDescription): string[] {
 }
 
 /** A variant that a model cannot be given: which, what the model has, and what would be right. */
-export function inapplicable(model: ModelDescription, variant: string, found: unknown, expected: string): Error {
-  return badInput("variant-inapplicable", { where: model.name, key: `variant ${variant}`, found, expected });
+export function inapplicable(model: ModelDescription, variant: string, found: string, expected: string): NsquaredError {
+  const message = `${model.name}: ${variant} does not apply to ${found}; ${expected}`;
+  return new NsquaredError("variant-inapplicable", message, { where: model.name, key: variant, found, expected });
 }

@@ -1,4 +1,4 @@
-import { badInput } from "../base/errors.js";
+import { NsquaredError, badInput } from "../base/errors.js";
 import { parseLength } from "../base/lengths.js";
 import type { ModelDescription } from "../model/types.js";
 import * as attention from "./attention.js";
@@ -101,7 +101,7 @@ const words: Readonly<Record<string, Word>> = {
   mqa: layerWord("mqa", "one KV head for all heads", attention.kvHeads(1, "mqa")),
   gqa: sizeWord(
     "gqa:K",
-    (k) => `${k} KV heads`,
+    (k) => `${k} KV ${k === 1 ? "head" : "heads"}`,
     null,
     (k, text) => attention.kvHeads(k, text),
   ),
@@ -130,7 +130,7 @@ const words: Readonly<Record<string, Word>> = {
     least: 2,
     most: 2,
     make: ([size = 1, locals = 1]) => ({
-      summary: `${locals} layers with a window of ${size} tokens to one with full attention`,
+      summary: `${locals} ${locals === 1 ? "layer" : "layers"} with a window of ${size} tokens to one with full attention`,
       change: attention.localGlobal(size, locals),
     }),
   },
@@ -236,16 +236,56 @@ export function looksLikeVariant(text: string): boolean {
 /**
  * A variant from its text: words of the grammar with `+` between, as `window:1024+q8`.
  *
- * @throws NsquaredError `variant-unknown`, `variant-invalid`
+ * @throws NsquaredError `variant-unknown`, `variant-invalid`; `apply` too, where one word undoes another
  */
 export function parseVariant(text: string): Variant {
-  const parts = text.split("+").map((item) => partOf(item.trim(), text));
+  const items = text.split("+").map((item) => item.trim());
+  const parts = items.map((item) => partOf(item, text));
+  const run = Object.assign({}, ...parts.map((part) => part.run ?? {})) as VariantRun;
+  const undone = parts.findIndex((part) => part.run !== undefined && !survives(part.run, run));
+  if (undone >= 0) throw undoneWord(items[undone] ?? "", text);
   return {
     name: text,
     summary: parts.map(({ summary }) => summary).join(", "),
-    run: Object.assign({}, ...parts.map(({ run }) => run ?? {})) as VariantRun,
-    apply: (model) => parts.reduce((result, part) => applyPart(part, result, text), model),
+    run,
+    apply: (model) => {
+      const result = applyAll(parts, model, text);
+      const idle = parts.findIndex((_part, index) => isUndone(index, parts, model, text));
+      if (idle >= 0) throw undoneWord(items[idle] ?? "", text);
+      return result;
+    },
   };
+}
+
+function applyAll(parts: readonly Part[], model: ModelDescription, text: string): ModelDescription {
+  return parts.reduce((result, part) => applyPart(part, result, text), model);
+}
+
+function survives(run: VariantRun, whole: VariantRun): boolean {
+  return Object.entries(run).some(([key, value]) => Reflect.get(whole, key) === value);
+}
+
+/** Whether a word that changes the model leaves no trace beside the others, as `window:64` in `window:64+mamba2`. */
+function isUndone(index: number, parts: readonly Part[], model: ModelDescription, text: string): boolean {
+  const part = parts[index];
+  if (parts.length < 2 || part === undefined || part.run !== undefined) return false;
+  const layers = (some: readonly Part[]): string | null => {
+    try {
+      return JSON.stringify(applyAll(some, model, text).stacks);
+    } catch (error) {
+      // A word that others stand on, or that stands on others, does something.
+      if (error instanceof NsquaredError) return null;
+      throw error;
+    }
+  };
+  const alone = layers([part]);
+  if (alone === null || alone === JSON.stringify(model.stacks)) return false;
+  return layers(parts.filter((other) => other !== part)) === layers(parts);
+}
+
+function undoneWord(item: string, where: string): NsquaredError {
+  const expected = "words that do not undo each other";
+  return badInput("variant-invalid", { where, key: "a word without effect", found: item, expected });
 }
 
 function partOf(item: string, text: string): Part {
@@ -305,7 +345,12 @@ function sizeOf(value: string, name: string, usage: string, where: string): numb
 function applyPart({ change, whole }: Part, model: ModelDescription, text: string): ModelDescription {
   if (change === undefined) return whole === undefined ? model : whole(model);
   if (!model.stacks.some(({ layers }) => layers.some(({ mixers }) => mixers.some(isSelfAttention)))) {
-    throw inapplicable(model, text, mixerKinds(model).join(", "), "expected a model with attention to change");
+    throw inapplicable(
+      model,
+      text,
+      `layers of ${mixerKinds(model).join(", ")}`,
+      "expected a model with attention to change",
+    );
   }
   return changeLayers(model, change);
 }
