@@ -2,7 +2,7 @@ import { percent, tokens } from "../base/format.js";
 import { nonNegativeLeastSquares } from "../math/least-squares.js";
 import { median } from "../math/median.js";
 import { type Drawn, drawnOver } from "./diagnose-drawing.js";
-import { type ShapeGroup, shapeGroups, smoothLaw } from "./diagnose-shape.js";
+import { type ShapeGroup, shapeGroups, smoothLaw, varianceOf } from "./diagnose-shape.js";
 import type { DiagnosedSample } from "./diagnosed-sample.js";
 
 /** What the model's own operators predict, where the model is known. */
@@ -91,8 +91,6 @@ const leastSaving = 0.15;
 const shapeErrors = { predicted: 0.03, measured: 0.015 } as const;
 /** What the samples must say against the healthy model, in squares of deviations, before it is called ill. */
 const doubt = { unfused: 5.5, changed: 2, unfusedOrCached: 3, idleWindow: 9 } as const;
-/** Of a median of normal repeats: π/2 times the variance of a mean. */
-const medianVariance = Math.PI / 2;
 
 /** A prediction says no more than this about the share of attention. */
 export const leastMixSpread = 0.2;
@@ -136,10 +134,7 @@ function mix(
   { from, to, spread, slack = 1, shapeError }: Range,
 ): Mixed {
   let best: Mixed = { cost: Number.POSITIVE_INFINITY, factor: from, misfit: 1, share: 0, constant: 0, pace: 1 };
-  const weights = groups.map(({ noise, repeats }) => {
-    const variance = ((repeats < 3 ? 1 : medianVariance) * noise ** 2) / repeats;
-    return 1 / (variance + shapeError ** 2);
-  });
+  const weights = groups.map((group) => 1 / (varianceOf(group) + shapeError ** 2));
   const last = groups.at(-1)?.n ?? 1;
   for (let step = 0; step <= steps; step += 1) {
     const factor = from * (to / from) ** (step / steps);

@@ -45,12 +45,14 @@ interface Fitted {
 /** Of a median of normal repeats: π/2 times the variance of a mean. */
 const medianVariance = Math.PI / 2;
 
+/** Relative variance of a length's median. */
+export function varianceOf({ noise, repeats }: ShapeGroup): number {
+  return ((repeats < 3 ? 1 : medianVariance) * noise ** 2) / repeats;
+}
+
 function fit(groups: readonly ShapeGroup[], columns: Columns): Fitted {
   const rows = groups.map(({ n, seconds }) => columns(n).map((value) => value / seconds));
-  const weights = groups.map(({ noise, repeats }) => {
-    const variance = repeats < 3 ? 1 : medianVariance;
-    return repeats / (variance * noise ** 2);
-  });
+  const weights = groups.map((group) => 1 / varianceOf(group));
   const { beta, rss } = nonNegativeLeastSquares(
     rows,
     groups.map(() => 1),
