@@ -12,9 +12,12 @@ process.on("SIGINT", () => {
 process.on("SIGTERM", () => {
   interrupt.abort();
 });
-// A reader that went away (`| head`) ends the output, not the world.
+// A reader that went away (`| head`) ends the output, not the world; one of progress alone ends nothing.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   process.exit(error.code === "EPIPE" ? 0 : 70);
+});
+process.stderr.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") process.exit(70);
 });
 
 async function confirm(question: string): Promise<boolean> {
