@@ -1,4 +1,4 @@
-import { InvalidArgumentError, Option } from "commander";
+import { Option } from "commander";
 import { percent, scientific, tokens } from "../base/format.js";
 import { parseLength } from "../base/lengths.js";
 import type { Dtype } from "../base/units.js";
@@ -9,6 +9,7 @@ import { type CostOptions, compareCosts, costOfModel, presets } from "../study/c
 import type { CostComparisonDocument, CostDocument } from "../study/documents/cost.js";
 import { type SetUp, emit } from "./io.js";
 import { cacheDtypeOption, dtypeOption, lengthsOption, partialOption, wholeNumber } from "./options.js";
+import { request as requestOf } from "./predict-options.js";
 import { inFormats } from "../variants/dtype.js";
 import { modelArgument } from "./words.js";
 import { table } from "../report/table.js";
@@ -103,15 +104,6 @@ Examples:
       emit(io, options.json, comparison, () => comparisonText(comparison));
     });
 };
-
-/** `in:out`, lengths as `1k:256`. */
-function requestOf(text: string): { readonly input: number; readonly output: number } {
-  const [input, output, ...more] = text.split(":");
-  if (input === undefined || output === undefined || more.length > 0) {
-    throw new InvalidArgumentError("expected two lengths, as 1k:256 (prompt:answer).");
-  }
-  return { input: parseLength(input, "--request"), output: parseLength(output, "--request") };
-}
 
 function comparisonText(comparison: CostComparisonDocument): string {
   const { models, overtakes, phase, batch } = comparison;

@@ -19,15 +19,14 @@ export interface MeasureFlags {
   readonly out?: string;
 }
 
-const measured: readonly MeasuredPhase[] = ["prefill", "decode", "decode-uncached"];
-
-function phases(text: string): MeasuredPhase[] {
-  return text.split(",").map((word) => {
-    const found = measured.find((phase) => phase === word.trim());
-    if (found === undefined)
-      throw new InvalidArgumentError(`expected some of ${measured.join(", ")}, with commas between.`);
-    return found;
-  });
+/** `prefill,decode`: some of the phases that can be asked for. */
+export function phasesOf<T extends MeasuredPhase>(known: readonly T[]): (text: string) => T[] {
+  return (text) =>
+    text.split(",").map((word) => {
+      const found = known.find((phase) => phase === word.trim());
+      if (found !== undefined) return found;
+      throw new InvalidArgumentError(`expected some of ${known.join(", ")}, with commas between.`);
+    });
 }
 
 export function providerOption(): Option {
@@ -39,7 +38,7 @@ export function providerOption(): Option {
 export function measureOptions(defaults = defaultMeasureOptions): Option[] {
   return [
     new Option("--phase <list>", "what to time: prefill, decode, decode-uncached")
-      .argParser(phases)
+      .argParser(phasesOf<MeasuredPhase>(["prefill", "decode", "decode-uncached"]))
       .default([...defaults.phases], defaults.phases.join(",")),
     new Option("--repeat <k>", "complete blocks").argParser(wholeNumber(1, 10_000)).default(defaults.repeat),
     new Option("--warmups <k>", "untimed runs of each length first")

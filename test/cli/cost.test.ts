@@ -40,7 +40,7 @@ describe("nsquared cost --request", () => {
     const bert = join(folder.path, "bert.json");
     writeFileSync(bert, JSON.stringify({ model_type: "bert" }));
     expect((await command(["cost", bert, "--request", "16:3"])).code).toBe(2);
-    expect((await command(["cost", tiny, "--request", "16"])).err).toContain("1k:256");
+    expect((await command(["cost", tiny, "--request", "16"])).err).toContain("4k:512");
     expect((await command(["cost", tiny, "--request", "16:0"])).code).toBe(2);
   });
 });
