@@ -1,14 +1,12 @@
-import { InvalidArgumentError, Option } from "commander";
-import { tokens } from "../base/format.js";
+import { Option } from "commander";
 import { version } from "../base/version.js";
 import { nodeAccess } from "../files/node.js";
 import type { DeviceRecord } from "../hardware/record.js";
 import type { Provider } from "../measure/onnx-node-session.js";
-import { type Peak, measurePeak } from "../measure/onnx-node-peak.js";
 import { loadModel } from "../model/load.js";
 import { comparisonPage, comparisonText } from "../report/compare.js";
 import { writeText } from "../runs/output.js";
-import { type Compared, type Contender, attentionOf, compareModels, defaultCompareOptions } from "../study/compare.js";
+import { compareModels, comparedPeaks, defaultCompareOptions } from "../study/compare.js";
 import { compareDocumentOf } from "../study/compare-result.js";
 import { loadDevice, localDevice } from "../study/devices.js";
 import { contendersOf } from "../study/contenders.js";
@@ -16,7 +14,7 @@ import type { Scaling } from "../variants/scale.js";
 import { type VariantWeights, variantWords, weightFormats } from "../variants/variant.js";
 import { type Io, type SetUp, emit, say, styleFor } from "./io.js";
 import { exitCodeOf, measureWithProgress } from "./measure.js";
-import { providerOption } from "./measure-options.js";
+import { phasesOf, providerOption } from "./measure-options.js";
 import { duration, lengthsOption, scalingOptions, wholeNumber } from "./options.js";
 import { request } from "./predict-options.js";
 import { pageBeside } from "./report.js";
@@ -41,14 +39,6 @@ interface Options extends Scaling {
   readonly json?: boolean;
 }
 
-function phases(text: string): ("prefill" | "decode")[] {
-  return text.split(",").map((word) => {
-    const name = word.trim();
-    if (name === "prefill" || name === "decode") return name;
-    throw new InvalidArgumentError("expected prefill, decode, or both with a comma between.");
-  });
-}
-
 export const setUpCompare: SetUp = (command, io, setExitCode) => {
   command
     .description(
@@ -61,7 +51,7 @@ export const setUpCompare: SetUp = (command, io, setExitCode) => {
     .addOption(lengthsOption("lengths to measure").default([...defaultCompareOptions.lengths], "128..2k"))
     .addOption(
       new Option("--phase <list>", "what to time: prefill, decode")
-        .argParser(phases)
+        .argParser(phasesOf(["prefill", "decode"] as const))
         .default([...defaultCompareOptions.phases], "prefill,decode"),
     );
   for (const option of scalingOptions()) command.addOption(option);
@@ -134,7 +124,13 @@ Exit codes: 0 done, 2 bad input, 3 some cells failed, 130 stopped by Ctrl-C (wha
       );
       // What a GPU holds is not resident memory.
       const measuresMemory = options.memory && options.provider === "cpu";
-      const peaks = measuresMemory ? await peaksOf(compared, options, io) : new Map<string, Map<number, Peak | null>>();
+      const peaks = measuresMemory
+        ? await comparedPeaks(
+            compared,
+            { threads: options.threads ?? null, seed: options.seed, batch: options.batch },
+            { signal: io.signal, say: (text) => say(io, text) },
+          )
+        : null;
       const { run, path } = compared.recorded;
       const page = options.page ? pageBeside(path) : null;
       const document = compareDocumentOf(compared, {
@@ -164,43 +160,4 @@ async function deviceOf({ on, provider }: Options, io: Io): Promise<DeviceRecord
   const local = await localDevice(io.environment);
   if (local === null) say(io, "no predicted seconds: this machine has not been measured yet (nsquared calibrate)");
   return local;
-}
-
-/** Peak memory of each contender's shortest and longest measured prefill. */
-async function peaksOf(
-  { recorded, contenders }: Compared,
-  options: Options,
-  io: Io,
-): Promise<Map<string, Map<number, Peak | null>>> {
-  const peaks = new Map<string, Map<number, Peak | null>>();
-  for (const contender of contenders) {
-    const own = new Map<number, Peak | null>();
-    peaks.set(contender.name, own);
-    for (const n of measuredEnds(recorded.run.samples, contender)) {
-      if (io.signal.aborted) return peaks;
-      say(io, `memory of ${contender.name} at ${tokens(n)}, in a process of its own`);
-      const cell = { phase: "prefill" as const, n, depth: 0, batch: options.batch };
-      const weights = contender.run.weights;
-      const job = {
-        model: contender.model,
-        cell,
-        options: {
-          attention: attentionOf(contender),
-          threads: options.threads ?? recorded.run.machine.cores,
-          seed: options.seed,
-          maxLength: n,
-          ...(weights === undefined ? {} : { weightFormat: weights }),
-        },
-      };
-      own.set(n, await measurePeak(job, io.signal));
-    }
-  }
-  return peaks;
-}
-
-function measuredEnds(samples: Compared["recorded"]["run"]["samples"], { name }: Contender): number[] {
-  const lengths = samples
-    .filter(({ variant, phase, seconds }) => variant === name && phase === "prefill" && seconds !== null)
-    .map(({ n }) => n);
-  return lengths.length === 0 ? [] : [...new Set([Math.min(...lengths), Math.max(...lengths)])];
 }

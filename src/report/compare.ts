@@ -31,6 +31,8 @@ interface ContenderData {
     readonly answer: number;
     readonly firstToken: number;
     readonly seconds: { readonly value: number; readonly low: number; readonly high: number };
+    readonly factor: number;
+    readonly canTell: boolean;
   } | null;
 }
 
@@ -117,24 +119,24 @@ function lengthsOf(rows: Rows): number[] {
   return [...new Set(rows.flatMap(({ phase }) => phase.points.map(({ n }) => n)))].sort((a, b) => a - b);
 }
 
-function timeTable(rows: Rows, style: Style): string {
+/** Medians by length, and the rate at each one's longest. */
+function timeRows(rows: Rows): string[][] {
   const lengths = lengthsOf(rows);
-  return table(
-    [
-      "",
-      ...lengths.map((n) => ({ title: tokens(n), align: "right" as const })),
-      { title: "tokens/s at the longest", align: "right" },
-    ],
-    rows.map(({ contender, phase }) => [
-      contender.name,
-      ...lengths.map((n) => {
-        const point = phase.points.find((one) => one.n === n);
-        return point === undefined ? "–" : seconds(point.seconds);
-      }),
-      significant(phase.points.at(-1)?.tokensPerSecond ?? Number.NaN),
-    ]),
-    style,
-  );
+  return rows.map(({ contender, phase }) => [
+    contender.name,
+    ...lengths.map((n) => {
+      const point = phase.points.find((one) => one.n === n);
+      return point === undefined ? "–" : seconds(point.seconds);
+    }),
+    significant(phase.points.at(-1)?.tokensPerSecond ?? Number.NaN),
+  ]);
+}
+
+const timeTitles = (rows: Rows): string[] => ["", ...lengthsOf(rows).map(tokens), "tokens/s at the longest"];
+
+function timeTable(rows: Rows, style: Style): string {
+  const [first = "", ...others] = timeTitles(rows);
+  return table([first, ...others.map((title) => ({ title, align: "right" as const }))], timeRows(rows), style);
 }
 
 function lawCells(phase: PhaseData, device: string | null): string[] {
@@ -162,12 +164,12 @@ const lawTitles = (baseline: string): string[] => [
   "measured/predicted",
 ];
 
+function lawRows(rows: Rows, { device }: ComparisonData): string[][] {
+  return rows.map(({ contender, phase }) => [contender.name, ...lawCells(phase, device)]);
+}
+
 function lawTable(rows: Rows, data: ComparisonData, style: Style): string {
-  return table(
-    lawTitles(data.contenders[0]?.name ?? ""),
-    rows.map(({ contender, phase }) => [contender.name, ...lawCells(phase, data.device)]),
-    style,
-  );
+  return table(lawTitles(data.contenders[0]?.name ?? ""), lawRows(rows, data), style);
 }
 
 function exponentText({ value, low, high }: NonNullable<PhaseData["exponent"]>): string {
@@ -191,6 +193,8 @@ const plotHeight = 18;
 const inks = ["red", "cyan", "green", "magenta", "yellow", "blue"] as const;
 
 function plotOf(rows: Rows, columns: number, style: Style): string {
+  // A line needs two lengths.
+  if (lengthsOf(rows).length < 2) return "";
   return terminalPlot(
     {
       lines: rows.map(({ contender, phase }, index) => ({
@@ -224,22 +228,28 @@ function memoryTable(data: ComparisonData, style: Style): string {
   return `${style("bold", "Memory of a prefill: measured (predicted)")}\n${table(head, rows, style)}`;
 }
 
-function requestTable(data: ComparisonData, style: Style): string {
-  const rows = data.contenders.flatMap(({ name, request }) => (request === null ? [] : [{ name, request }]));
-  const [first] = rows;
-  if (first === undefined) return "";
-  const title = `A document of ${tokens(first.request.prompt)} tokens read and answered in ${tokens(first.request.answer)}`;
-  return `${style("bold", title)}\n${table(
-    ["", "first token after", "all after", "interval", "of the first"],
-    rows.map(({ name, request }) => [
+/** A document read and answered: its title and table, the first contender's time the measure; null where nobody was asked. */
+function requestOf({ contenders }: ComparisonData): { title: string; heads: string[]; rows: string[][] } | null {
+  const asked = contenders.flatMap(({ name, request }) => (request === null ? [] : [{ name, ...request }]));
+  const [first] = asked;
+  if (first === undefined) return null;
+  return {
+    title: `A document of ${tokens(first.prompt)} tokens read and answered in ${tokens(first.answer)}`,
+    heads: ["", "first token after", "all after", "interval", "of the first", "× the longest measured"],
+    rows: asked.map(({ name, firstToken, seconds: all, factor, canTell }) => [
       name,
-      seconds(request.firstToken),
-      seconds(request.seconds.value),
-      `${seconds(request.seconds.low)} – ${seconds(request.seconds.high)}`,
-      percent(request.seconds.value / first.request.seconds.value),
+      seconds(firstToken),
+      seconds(all.value),
+      canTell ? `${seconds(all.low)} – ${seconds(all.high)}` : "the samples can't tell",
+      percent(all.value / first.seconds.value),
+      significant(factor),
     ]),
-    style,
-  )}`;
+  };
+}
+
+function requestTable(data: ComparisonData, style: Style): string {
+  const request = requestOf(data);
+  return request === null ? "" : `${style("bold", request.title)}\n${table(request.heads, request.rows, style)}`;
 }
 
 function pageTable(heads: readonly string[], rows: readonly (readonly string[])[]): Markup {
@@ -263,38 +273,17 @@ export async function comparisonPage(data: ComparisonData, version: string, crea
       name: contender.name,
       points: phase.points.map(({ n, seconds: value }) => ({ n, value })),
     }));
-    const lengths = lengthsOf(rows);
     return html`<section><h2>${titles[which]}</h2>
 ${figure(contendersPicture(lines, "seconds", which === "prefill" ? "tokens" : "tokens of context"), "Time", "Medians of the measured times on logarithmic axes: the steeper a line, the higher its power of the length.")}
-${pageTable(
-  ["", ...lengths.map(tokens)],
-  rows.map(({ contender, phase }) => [
-    contender.name,
-    ...lengths.map((n) => seconds(phase.points.find((one) => one.n === n)?.seconds ?? Number.NaN).replace("NaN", "–")),
-  ]),
-)}
-${pageTable(
-  lawTitles(baseline?.name ?? ""),
-  rows.map(({ contender, phase }) => [contender.name, ...lawCells(phase, data.device)]),
-)}</section>`;
+${pageTable(timeTitles(rows), timeRows(rows))}
+${pageTable(lawTitles(baseline?.name ?? ""), lawRows(rows, data))}</section>`;
   });
   const memory = data.contenders.flatMap(({ name, memory: points }) => {
     const measured = points.flatMap(({ n, measured: value }) => (value === null ? [] : [{ n, value }]));
     const predicted = points.map(({ n, predicted: value }) => ({ n, value }));
-    return [{ name, points: measured.length > 1 ? measured : predicted }];
+    return points.length === 0 ? [] : [{ name, points: measured.length > 1 ? measured : predicted }];
   });
-  const requests = data.contenders.flatMap(({ name, request }) =>
-    request === null
-      ? []
-      : [
-          [
-            name,
-            seconds(request.firstToken),
-            seconds(request.seconds.value),
-            `${seconds(request.seconds.low)} – ${seconds(request.seconds.high)}`,
-          ],
-        ],
-  );
+  const request = requestOf(data);
   return pageOf(
     `${printable(names)}: which is faster from which length on`,
     version,
@@ -303,7 +292,7 @@ ${pageTable(
 <dl>${data.contenders.map(({ name, summary, notes }) => html`<dt>${printable(name)}</dt><dd>${printable([summary, ...notes].join("; "))}</dd>`)}</dl>
 ${data.warnings.length + data.skipped.length === 0 ? null : html`<div class="warnings" role="note">${data.warnings.map(({ message }) => html`<p><b>Mind:</b> ${printable(message)}</p>`)}${data.skipped.map(({ name, reason }) => html`<p><b>Skipped:</b> ${printable(`${name}: ${reason}`)}</p>`)}</div>`}</header>
 ${phases}
-<section><h2>Memory of a prefill</h2>${figure(contendersPicture(memory, "bytes", "tokens"), "Memory", "Measured in a process of its own where two lengths and more were; else predicted.")}</section>
-${requests.length === 0 ? null : html`<section><h2>A whole request</h2>${pageTable(["", "first token after", "all after", "interval"], requests)}</section>`}`,
+${memory.length === 0 ? null : html`<section><h2>Memory of a prefill</h2>${figure(contendersPicture(memory, "bytes", "tokens"), "Memory", "Measured in a process of its own where two lengths and more were; else predicted.")}</section>`}
+${request === null ? null : html`<section><h2>${request.title}</h2>${pageTable(request.heads, request.rows)}</section>`}`,
   );
 }

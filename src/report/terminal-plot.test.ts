@@ -54,6 +54,17 @@ describe("the plot of T(n)", () => {
     }
   });
 
+  test("names many lines in as many rows as fit its width", () => {
+    const names = ["window:1024+sinks", "hybrid:3xlinear,1xfull", "gated-delta", "full"];
+    const lines = names.map((label) => ({ label, points: quadratic, emphasis: "red", pattern: "solid" }) as const);
+    const text = terminalPlot({ ...small, dots: [], lines }, plainStyle);
+    expect(text.split("\n\n")[1]?.split("\n")).toEqual([
+      "── window:1024+sinks",
+      "── hybrid:3xlinear,1xfull",
+      "── gated-delta   ── full",
+    ]);
+  });
+
   test("is empty where there is nothing to draw, or no room", () => {
     expect(terminalPlot({ ...small, lines: [], dots: [] }, plainStyle)).toBe("");
     expect(terminalPlot({ ...small, width: 20 }, plainStyle)).toBe("");

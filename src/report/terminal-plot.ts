@@ -199,10 +199,21 @@ function lengthAxis(x: Scale, columns: number, labelWidth: number): [string, str
   return [`${margin}└${axis.join("")}`, `${margin} ${labels}`];
 }
 
+/** What is drawn how, in as many lines as it takes. */
 function legend(plot: TerminalPlot, style: Style): string {
   const items = [
-    ...plot.dots.map((dots) => `${style(dots.emphasis, dotSymbol)} ${dots.label}`),
-    ...plot.lines.map((line) => `${style(line.emphasis, line.pattern === "solid" ? "──" : "· ·")} ${line.label}`),
+    ...plot.dots.map((dots) => ({ ...dots, symbol: dotSymbol })),
+    ...plot.lines.map((line) => ({ ...line, symbol: line.pattern === "solid" ? "──" : "· ·" })),
   ];
-  return items.join("   ");
+  const between = "   ";
+  let text = "";
+  let column = 0;
+  for (const { symbol, label, emphasis } of items) {
+    const width = displayWidth(`${symbol} ${label}`);
+    const fits = column + between.length + width <= plot.width;
+    if (column > 0) text += fits ? between : "\n";
+    text += `${style(emphasis, symbol)} ${label}`;
+    column = (column > 0 && fits ? column + between.length : 0) + width;
+  }
+  return text;
 }

@@ -10,7 +10,8 @@ import type { Peak } from "../measure/onnx-node-peak.js";
 import { predictCurve } from "../predict/curve.js";
 import { type Cell, type Run, isUsable, lengthOf } from "../runs/schema.js";
 import { withDtype } from "../variants/dtype.js";
-import { type Compared, type Contender, attentionOf, phaseOf } from "./compare.js";
+import type { Compared } from "./compare.js";
+import { type Contender, attentionOf, phaseOf } from "./contenders.js";
 import type { CompareDocument } from "./documents/compare.js";
 import { type RunFit, fitPoints } from "./fit.js";
 
@@ -19,8 +20,8 @@ export interface CompareQuestions {
   readonly device: DeviceRecord | null;
   /** A document of so many tokens, answered in so many. */
   readonly request: { readonly prompt: number; readonly answer: number } | null;
-  /** Peak memory of one prefill at a length, by contender. */
-  readonly peaks: ReadonlyMap<string, ReadonlyMap<number, Peak | null>>;
+  /** Peak memory of one prefill at a length, by contender; null where none was measured. */
+  readonly peaks: ReadonlyMap<string, ReadonlyMap<number, Peak | null>> | null;
   readonly page: string | null;
   readonly seed: number;
 }
@@ -34,8 +35,9 @@ type PhaseDocument = ContenderDocument["phases"][number];
 
 /** A comparison's run with everything that is said about it, as one plain document. */
 export function compareDocumentOf(compared: Compared, questions: CompareQuestions): CompareDocument {
-  const { recorded, contenders, skipped, notes } = compared;
+  const { recorded, skipped, notes } = compared;
   const { run } = recorded;
+  const contenders = compared.contenders.map((contender) => contenderOf(contender, compared, questions));
   return {
     schema: "nsquared/compare@1",
     run: recorded.path,
@@ -44,10 +46,18 @@ export function compareDocumentOf(compared: Compared, questions: CompareQuestion
     seconds: run.seconds,
     page: questions.page,
     device: questions.device?.name ?? null,
-    contenders: contenders.map((contender) => contenderOf(contender, compared, questions)),
+    contenders,
     skipped: skipped.map((one) => ({ ...one })),
-    warnings: [...notes, ...run.warnings],
+    warnings: [...notes, ...(questions.request === null ? [] : untold(contenders)), ...run.warnings],
   };
+}
+
+/** Whose time for a whole request nobody can tell. */
+function untold(contenders: readonly ContenderDocument[]): CompareDocument["warnings"] {
+  const names = contenders.filter(({ request }) => request === null).map(({ name }) => name);
+  if (names.length === 0) return [];
+  const message = `no time of a whole request for ${names.join(", ")}: it takes prefill and decode at ${fewestLengths} lengths or more`;
+  return [{ code: "request-untold", message }];
 }
 
 function contenderOf(contender: Contender, compared: Compared, questions: CompareQuestions): ContenderDocument {
@@ -70,7 +80,7 @@ function contenderOf(contender: Contender, compared: Compared, questions: Compar
     phases: (["prefill", "decode"] as const).flatMap((phase) =>
       phaseDocument(phase, contender, baseline, run, fits.get(phase) ?? null, questions),
     ),
-    memory: memoryOf(contender, compared, questions.peaks.get(contender.name) ?? new Map<number, Peak | null>()),
+    memory: memoryOf(contender, compared, questions.peaks?.get(contender.name)),
     request: requestOf(contender, fits, questions),
   };
 }
@@ -179,7 +189,7 @@ function predictedSeconds(
 function memoryOf(
   contender: Contender,
   { recorded, predictedBytes }: Compared,
-  peaks: ReadonlyMap<number, Peak | null>,
+  peaks: ReadonlyMap<number, Peak | null> | undefined,
 ): ContenderDocument["memory"] {
   const cells = recorded.run.plan.cells.filter(
     (cell): cell is Cell => cell.variant === contender.name && cell.phase === "prefill",
@@ -187,7 +197,7 @@ function memoryOf(
   return cells.map((cell) => ({
     n: cell.n,
     predicted: predictedBytes(contender.name, cell),
-    measured: peaks.get(cell.n)?.step ?? null,
+    measured: peaks?.get(cell.n)?.step ?? null,
   }));
 }
 
@@ -216,5 +226,7 @@ function requestOf(
       low: Math.max(0, first.low + steps * step.low),
       high: first.high + steps * step.high,
     },
+    factor: Math.max(first.factor, step.factor),
+    canTell: first.canTell && step.canTell,
   };
 }

@@ -1,33 +1,22 @@
-import { NsquaredError, badInput } from "../base/errors.js";
+import { NsquaredError } from "../base/errors.js";
 import { bytes, tokens } from "../base/format.js";
 import { seededRandom } from "../base/random.js";
 import type { Bytes } from "../base/units.js";
-import type { Graph } from "../graph/types.js";
 import { systemClock } from "../measure/clock.js";
 import { readMachine } from "../measure/environment.js";
-import { availableMemory, decodes, openOnnxNodeRunner } from "../measure/onnx-node.js";
+import { availableMemory, openOnnxNodeRunner } from "../measure/onnx-node.js";
+import { type Peak, measurePeak } from "../measure/onnx-node-peak.js";
 import type { Provider } from "../measure/onnx-node-session.js";
 import type { NextBlock } from "../measure/plan.js";
 import { type Recorded, recordRun } from "../measure/record.js";
 import type { Runner } from "../measure/runner.js";
 import { type Subject, severalRunner } from "../measure/several.js";
-import type { ModelDescription } from "../model/types.js";
-import { lowerGraph } from "../onnx/lower.js";
 import { openingBytes, passBytes, residentBytes } from "../onnx/memory.js";
-import { runnableGraph } from "../onnx/runnable.js";
 import { contentDigest } from "../runs/digest.js";
-import type { Cell, Warning } from "../runs/schema.js";
-import type { VariantRun } from "../variants/variant.js";
-import { type MeasureWorld, type MeasuredPhase, cellOf, modelOfRun, reference } from "./measure.js";
-
-/** One side of a comparison: a model, or a variant of one, and how to run it. */
-export interface Contender {
-  /** Unique among the contenders: `window:1024`, or a model's name. */
-  readonly name: string;
-  readonly summary: string;
-  readonly model: ModelDescription;
-  readonly run: VariantRun;
-}
+import type { Cell, RuntimeInfo, Warning } from "../runs/schema.js";
+import { type Contender, attentionOf } from "./contenders.js";
+import { type Entrant, type Skipped, entrantsOf } from "./entrants.js";
+import { type MeasureWorld, longestOf, modelOfRun, reference } from "./measure.js";
 
 export interface CompareOptions {
   readonly phases: readonly ("prefill" | "decode")[];
@@ -55,12 +44,6 @@ export const defaultCompareOptions: CompareOptions = {
   output: { folder: "runs" },
 };
 
-/** A contender that is not run, and why. */
-export interface Skipped {
-  readonly name: string;
-  readonly reason: string;
-}
-
 export interface Compared {
   readonly recorded: Recorded;
   /** Those that were run, in the order asked for. */
@@ -72,27 +55,10 @@ export interface Compared {
   readonly predictedBytes: (name: string, cell: Cell) => Bytes;
 }
 
-interface Entrant {
-  readonly contender: Contender;
-  readonly graph: Graph;
-  readonly parameterBytes: Bytes;
-  readonly cells: readonly Cell[];
-}
-
-/** The kernel of attention that a contender runs with. */
-export function attentionOf({ run }: Pick<Contender, "run">): "naive" | "fused" {
-  return run.attention ?? "fused";
-}
-
-/** How a contender times one token more: with its cache, or the whole sequence again. */
-export function phaseOf(phase: "prefill" | "decode", { run }: Pick<Contender, "run">): MeasuredPhase {
-  return phase === "decode" && run.uncached === true ? "decode-uncached" : phase;
-}
-
 /**
  * Times several models in interleaved rounds into one run, whose samples say in `variant` whose they are.
  *
- * @throws NsquaredError where not even two can be run
+ * @throws NsquaredError where nothing can be run
  */
 export async function compareModels(
   contenders: readonly Contender[],
@@ -100,23 +66,14 @@ export async function compareModels(
   world: MeasureWorld,
 ): Promise<Compared> {
   const options = { ...defaultCompareOptions, ...wanted };
-  const available = (world.availableBytes ?? availableMemory)();
-  const skipped: Skipped[] = [];
-  const notes: Warning[] = [];
-  const entrants = contenders.flatMap((contender): Entrant[] => {
-    try {
-      return [entrantOf(contender, options, available, notes)];
-    } catch (error) {
-      if (!(error instanceof NsquaredError)) throw error;
-      skipped.push({ name: contender.name, reason: error.message });
-      return [];
-    }
-  });
+  const availableBytes = world.availableBytes ?? availableMemory;
+  const available = availableBytes();
+  const { entrants, skipped, notes } = entrantsOf(contenders, options, available);
   for (const { name, reason } of skipped) world.say?.(`skipped ${name}: ${reason}`);
   for (const { message } of notes) world.say?.(`note: ${message}`);
   const machine = await readMachine();
   const threads = options.threads ?? machine.cores;
-  const maxLength = Math.max(1, ...entrants.flatMap(({ cells }) => cells.map((cell) => cell.n + cell.depth)));
+  const maxLength = Math.max(1, ...entrants.map(({ cells }) => longestOf(cells)));
   const together = fitTogether(entrants, available);
   const open = ({ contender }: Entrant): Promise<Runner> =>
     openOnnxNodeRunner(contender.model, {
@@ -125,47 +82,22 @@ export async function compareModels(
       seed: options.seed,
       provider: options.provider,
       maxLength,
-      availableBytes: world.availableBytes ?? availableMemory,
+      availableBytes,
       ...(contender.run.weights === undefined ? {} : { weightFormat: contender.run.weights }),
     });
-  const ready: { readonly entrant: Entrant; first: Runner | null }[] = [];
+  const { opened, refused } = await openEach(entrants, open, together, world);
   try {
-    for (const entrant of entrants) {
-      if (world.signal?.aborted === true) break;
-      const { name } = entrant.contender;
-      world.say?.(`opening ${name}: ${bytes(entrant.parameterBytes)} of parameters`);
-      try {
-        const runner = await open(entrant);
-        ready.push({ entrant, first: runner });
-        if (!together) {
-          await runner.close();
-          Object.assign(ready.at(-1) ?? {}, { first: null });
-        }
-      } catch (error) {
-        // What the provider lacks shows when a session is made.
-        const reason = error instanceof Error ? (error.message.split("\n")[0] ?? "") : String(error);
-        skipped.push({ name, reason });
-        world.say?.(`skipped ${name}: ${reason}`);
-      }
-    }
-    if (ready.length === 0) throw nothingToRun(skipped);
-    const subjects = ready.map(
-      (one): Subject => ({
-        name: one.entrant.contender.name,
-        open: async () => {
-          const { first } = one;
-          one.first = null;
-          return first ?? (await open(one.entrant));
-        },
-      }),
-    );
-    const running = ready.map(({ entrant }) => entrant);
-    const [leader] = ready;
-    const described = leader?.first?.describe() ?? (await describeOnce(subjects));
-    const runner = severalRunner(subjects, {
+    const running = opened.map(({ entrant }) => entrant);
+    const [leader] = opened;
+    if (leader === undefined) throw nothingToRun([...skipped, ...refused]);
+    const runner = severalRunner(subjectsOf(opened, open), {
       together,
       maxLength,
-      runtime: { ...described, attention: null, options: { ...described.options, variants: subjects.length } },
+      runtime: {
+        ...leader.described,
+        attention: null,
+        options: { ...leader.described.options, variants: opened.length },
+      },
     });
     try {
       const cells = running.map((entrant) => entrant.cells);
@@ -194,7 +126,7 @@ export async function compareModels(
       return {
         recorded,
         contenders: running.map(({ contender }) => contender),
-        skipped,
+        skipped: [...skipped, ...refused],
         notes,
         predictedBytes: (name, cell) => {
           const entrant = byName.get(name);
@@ -205,76 +137,91 @@ export async function compareModels(
       await runner.close();
     }
   } finally {
-    for (const { first } of ready) await first?.close();
+    for (const { first } of opened) await first?.close();
   }
 }
 
-async function describeOnce(subjects: readonly Subject[]): Promise<ReturnType<Runner["describe"]>> {
-  const runner = await subjects[0]?.open();
-  if (runner === undefined) throw new Error("no subject");
-  const described = runner.describe();
-  await runner.close();
-  return described;
+/** An entrant whose session could be made. */
+interface Opened {
+  readonly entrant: Entrant;
+  readonly described: RuntimeInfo;
+  /** The session, for whoever needs it first; null where it was closed again, or handed on. */
+  first: Runner | null;
 }
 
-/** @throws NsquaredError where the contender cannot be run at all */
-function entrantOf(contender: Contender, options: CompareOptions, available: Bytes, notes: Warning[]): Entrant {
-  const { model, name } = contender;
-  const graph = runnableGraph(model, attentionOf(contender));
-  const { weights } = contender.run;
-  const { parameterBytes } = lowerGraph(graph, { positions: 1, ...(weights === undefined ? {} : { weights }) });
-  if (openingBytes({ parameterBytes }) > available) {
-    throw badInput("memory", {
-      where: name,
-      key: "memory needed",
-      found: bytes(openingBytes({ parameterBytes })),
-      expected: `${bytes(available)} are available; take fewer layers (--layers), or a smaller model`,
-    });
+/** Makes each session once: what the provider lacks shows there. They stay open where they may stay side by side. */
+async function openEach(
+  entrants: readonly Entrant[],
+  open: (entrant: Entrant) => Promise<Runner>,
+  together: boolean,
+  world: MeasureWorld,
+): Promise<{ readonly opened: readonly Opened[]; readonly refused: readonly Skipped[] }> {
+  const opened: Opened[] = [];
+  const refused: Skipped[] = [];
+  for (const entrant of entrants) {
+    if (opened.length > 0 && world.signal?.aborted === true) break;
+    world.signal?.throwIfAborted();
+    const { name } = entrant.contender;
+    world.say?.(`opening ${name}: ${bytes(entrant.parameterBytes)} of parameters`);
+    try {
+      const runner = await open(entrant);
+      if (!together) await runner.close();
+      opened.push({ entrant, described: runner.describe(), first: together ? runner : null });
+    } catch (error) {
+      const reason = error instanceof Error ? (error.message.split("\n")[0] ?? "") : String(error);
+      refused.push({ name, reason });
+      world.say?.(`skipped ${name}: ${reason}`);
+    }
   }
-  const resident = residentBytes({ parameterBytes });
-  const phases = options.phases.filter((phase) => phase === "prefill" || decodes(model));
-  const all = phases.flatMap((phase) =>
-    options.lengths.map(
-      (length): Cell => ({
-        ...cellOf(phaseOf(phase, contender), length, options.batch),
-        variant: name,
-      }),
-    ),
-  );
-  const positions = longestOf(model);
-  const beyond = all.filter((cell) => cell.n + cell.depth > positions);
-  if (beyond.length > 0) {
-    notes.push({
-      code: "length-beyond-positions",
-      message: `${name}: lengths above the ${tokens(positions)} positions that its matrices are for are left out`,
-    });
-  }
-  const possible = all.filter((cell) => !beyond.includes(cell));
-  const cells = possible.filter((cell) => resident + passBytes(graph, cell) <= available);
-  const cut = possible.filter((cell) => !cells.includes(cell));
-  const [shortest] = cut;
-  if (shortest !== undefined) {
-    const lengths = [...new Set(cut.map((cell) => tokens(Math.max(cell.n, cell.depth))))].join(", ");
-    notes.push({
-      code: "length-beyond-memory",
-      message: `${name} at ${lengths}: left out, it would take ${bytes(resident + passBytes(graph, shortest))} and more, ${bytes(available)} are available`,
-    });
-  }
-  if (cells.length === 0) {
-    throw badInput("memory", {
-      where: name,
-      key: "lengths",
-      found: options.lengths.map(tokens).join(", "),
-      expected: "none of them can be run here",
-    });
-  }
-  return { contender, graph, parameterBytes, cells };
+  return { opened, refused };
 }
 
-/** Longest sequence that a model can be run with at all: projections over positions have so many columns. */
-function longestOf({ stacks }: ModelDescription): number {
-  const mixers = stacks.flatMap(({ layers }) => layers.flatMap((layer) => layer.mixers));
-  return Math.min(...mixers.map((mixer) => (mixer.kind === "linformer" ? mixer.positions : Number.POSITIVE_INFINITY)));
+function subjectsOf(opened: readonly Opened[], open: (entrant: Entrant) => Promise<Runner>): Subject[] {
+  return opened.map((one) => ({
+    name: one.entrant.contender.name,
+    open: async () => {
+      const { first } = one;
+      one.first = null;
+      return first ?? (await open(one.entrant));
+    },
+  }));
+}
+
+/**
+ * Peak memory of each contender's shortest and longest measured prefill, in a process of its own each: by contender, then
+ * by length. Ends early, with what there is, once the signal is aborted.
+ */
+export async function comparedPeaks(
+  { recorded, contenders }: Compared,
+  { threads, seed, batch }: Pick<CompareOptions, "threads" | "seed" | "batch">,
+  { signal, say }: Pick<MeasureWorld, "signal" | "say">,
+): Promise<Map<string, Map<number, Peak | null>>> {
+  const { samples, machine } = recorded.run;
+  const peaks = new Map<string, Map<number, Peak | null>>();
+  for (const contender of contenders) {
+    const measured = samples
+      .filter(({ variant, phase, seconds }) => variant === contender.name && phase === "prefill" && seconds !== null)
+      .map(({ n }) => n);
+    if (measured.length === 0) continue;
+    const ends = [...new Set([Math.min(...measured), Math.max(...measured)])];
+    say?.(`memory of ${contender.name} at ${ends.map(tokens).join(" and ")}, in a process of its own`);
+    const own = new Map<number, Peak | null>();
+    peaks.set(contender.name, own);
+    for (const n of ends) {
+      if (signal?.aborted === true) return peaks;
+      const { weights } = contender.run;
+      const options = {
+        attention: attentionOf(contender),
+        threads: threads ?? machine.cores,
+        seed,
+        maxLength: n,
+        ...(weights === undefined ? {} : { weightFormat: weights }),
+      };
+      const cell = { phase: "prefill" as const, n, depth: 0, batch };
+      own.set(n, await measurePeak({ model: contender.model, cell, options }, signal));
+    }
+  }
+  return peaks;
 }
 
 /** Share of the memory that sessions side by side may fill. */
@@ -299,12 +246,8 @@ function inTurn(cells: readonly (readonly Cell[])[], repeat: number): NextBlock 
 }
 
 function nothingToRun(skipped: readonly Skipped[]): NsquaredError {
-  return badInput("nothing-to-run", {
-    where: "compare",
-    key: "variants",
-    found: skipped.map(({ name }) => name).join(", "),
-    expected: `none of them can be run: ${skipped.map(({ reason }) => reason).join("; ")}`,
-  });
+  const reasons = skipped.map(({ name, reason }) => `${name}: ${reason}`).join("; ");
+  return new NsquaredError("nothing-to-run", `compare: nothing can be run here; ${reasons}`, { where: "compare" });
 }
 
 const longestName = 120;

@@ -1,8 +1,27 @@
 import { badInput } from "../base/errors.js";
 import type { ModelDescription } from "../model/types.js";
 import { type Scaling, scaled } from "../variants/scale.js";
-import { type VariantWeights, looksLikeVariant, parseVariant } from "../variants/variant.js";
-import type { Contender } from "./compare.js";
+import { type VariantRun, type VariantWeights, looksLikeVariant, parseVariant } from "../variants/variant.js";
+import type { MeasuredPhase } from "./measure.js";
+
+/** One side of a comparison: a model, or a variant of one, and how to run it. */
+export interface Contender {
+  /** Unique among the contenders: `window:1024`, or a model's name. */
+  readonly name: string;
+  readonly summary: string;
+  readonly model: ModelDescription;
+  readonly run: VariantRun;
+}
+
+/** The kernel of attention that a contender runs with. */
+export function attentionOf({ run }: Pick<Contender, "run">): "naive" | "fused" {
+  return run.attention ?? "fused";
+}
+
+/** How a contender times one token more: with its cache, or the whole sequence again. */
+export function phaseOf(phase: "prefill" | "decode", { run }: Pick<Contender, "run">): MeasuredPhase {
+  return phase === "decode" && run.uncached === true ? "decode-uncached" : phase;
+}
 
 export interface ContenderOptions {
   /** The model that variants are made of, or null. */

@@ -36,6 +36,7 @@ describe("compare", () => {
       ]);
       expect(contender.phases[0]?.points.every(({ samples, seconds }) => samples === 3 && seconds > 0)).toBe(true);
       expect(contender.request?.seconds.value).toBeGreaterThan(contender.request?.firstToken ?? Infinity);
+      expect(contender.request?.factor).toBeLessThan(1);
       expect(contender.memory.map(({ n }) => n)).toEqual([8, 16, 32, 64]);
     }
     expect(document.contenders.at(-1)?.phases[1]?.phase).toBe("decode-uncached");
@@ -64,6 +65,11 @@ describe("compare", () => {
       [["full", "full", "--like", config], "each one once"],
       [["full", "windw:8", "--like", config], "window:W"],
       [["full", "--like", config, "--hidden", "33"], "a multiple of 8"],
+      [["window:8+linear", "--like", config], 'without effect is "window:8"'],
+      [
+        ["naive", "--like", config, "--lengths", "1M", "--phase", "prefill"],
+        "naive: no length fits: 1M; it would take",
+      ],
     ] as const) {
       const { code, err } = await command(["compare", ...words]);
       expect(code).toBe(2);
@@ -112,6 +118,37 @@ describe("compare", () => {
       [["prefill", 3]],
     ]);
     expect(document.warnings.map(({ code: name }) => name)).toContain("length-beyond-positions");
+  });
+
+  test("says which lengths the model was not made for, and why there is no time of a whole request", async () => {
+    const out = join(folder.path, "doubts.json");
+    const words = [
+      "compare",
+      "full",
+      "mqa",
+      "--like",
+      config,
+      "--lengths",
+      "8,512",
+      "--repeat",
+      "1",
+      "--request",
+      "1k:8",
+    ];
+    const { code, out: printed } = await command([...words, "--no-memory", "--no-page", "--out", out, "--json"]);
+    expect(code).toBe(0);
+    const { warnings } = compareDocument.parse(JSON.parse(printed));
+    const said = (name: string): string[] => warnings.filter((one) => one.code === name).map(({ message }) => message);
+    expect(said("beyond-context")).toEqual([expect.stringMatching(/^512: beyond the 256 tokens/)]);
+    expect(said("request-untold")).toEqual([
+      expect.stringMatching(/full, mqa: it takes prefill and decode at 3 lengths/),
+    ]);
+  });
+
+  test("stopped before anything is open, says so", async () => {
+    const stopped = AbortSignal.abort();
+    const { code, err } = await command(["compare", "full", "--like", config, "--lengths", "8"], stopped);
+    expect([code, err]).toEqual([130, expect.stringContaining("stopped before there was a result")]);
   });
 
   test("skips what is too large for the memory or not lowered, and goes on", async () => {

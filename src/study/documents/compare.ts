@@ -61,7 +61,18 @@ export const compareDocument = z.object({
       /** Bytes of one prefill beside the runtime itself; measured in a process of its own. */
       memory: z.array(z.object({ n: amount, predicted: amount, measured: amount.nullable() })),
       /** Seconds from a document of `prompt` tokens to the last of `answer` tokens, by the laws of the samples. */
-      request: z.object({ prompt: amount, answer: amount, seconds: interval, firstToken: amount }).nullable(),
+      request: z
+        .object({
+          prompt: amount,
+          answer: amount,
+          seconds: interval,
+          firstToken: amount,
+          /** Its length over the longest measured: above 1 it is an extrapolation. */
+          factor: amount,
+          /** False where the samples do not tell: the interval is too wide. */
+          canTell: z.boolean(),
+        })
+        .nullable(),
     }),
   ),
   skipped: z.array(z.object({ name: z.string(), reason: z.string() })),
