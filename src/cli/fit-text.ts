@@ -86,97 +86,107 @@ function ofWhose({ operators }: FitDocument["law"]): string {
 
 /** The fit for people: law, coefficients, rejected laws, what it says of longer input, doubts. */
 export function fitText(document: FitDocument, fit: RunFit, options: FitTextOptions): string {
-  const { law, crossover } = document;
-  const { constant, linear, quadratic } = law.coefficients;
-  const coefficient = (name: string, unit: string, one: { value: number; low: number; high: number }): string[] => [
-    name,
-    scientific(one.value),
-    `${scientific(one.low)} – ${scientific(one.high)}`,
-    unit,
+  const { joint, average, next, warnings } = document;
+  const sections = [
+    header(document).join("\n"),
+    coefficientTable(document),
+    efficiencyTable(document),
+    rejectedTable(document),
+    lengthLines(document).join("\n"),
+    extrapolationTable(document),
+    joint === undefined ? "" : jointText(joint),
+    average === undefined ? "" : averageText(average),
+    next === undefined ? "" : nextText(next),
+    options.plot ? plotOf(document, fit, options) : "",
+    warnings.map(({ message }) => `warning: ${message}`).join("\n"),
   ];
-  const variable = variableOf(document);
+  return sections.filter((section) => section !== "").join("\n\n");
+}
+
+interface Interval {
+  readonly value: number;
+  readonly low: number;
+  readonly high: number;
+}
+
+function coefficientRow(name: string, unit: string, { value, low, high }: Interval): string[] {
+  return [name, scientific(value), `${scientific(low)} – ${scientific(high)}`, unit];
+}
+
+function coefficientTable({ law }: FitDocument): string {
+  const { constant, linear, quadratic } = law.coefficients;
   // Of a line that was asked for there is no square to speak of.
   const open = quadratic.value > 0 || quadratic.high > 0;
-  const bound = (value: number | null): string => (value === null ? "any length" : tokens(Math.round(value)));
+  return table(
+    [`${law.coefficientsOf} law`, "value", "interval", "unit"],
+    [
+      coefficientRow("constant", "s", constant),
+      coefficientRow("linear", "s/token", linear),
+      ...(open ? [coefficientRow("quadratic", "s/token²", quadratic)] : []),
+    ],
+  );
+}
+
+/** Of the physical law: by how much each class of operators differs from what was expected. */
+function efficiencyTable({ law: { efficiencies, operators } }: FitDocument): string {
+  if (efficiencies === undefined) return "";
+  const what = operators?.device === null ? "cost over the usual" : "seconds over predicted";
+  return table(
+    [what, "factor", "interval", "told by the samples"],
+    efficiencies.map(({ name, value, low, high, informed }) => [
+      name,
+      significant(value),
+      `${significant(low)} – ${significant(high)}`,
+      percent(informed),
+    ]),
+  );
+}
+
+/** The candidates are laws of the samples alone; beside the physical law they decide nothing. */
+function rejectedTable({ law, candidates }: FitDocument): string {
+  if (law.kind === "physical") return "";
+  const rows = candidates.flatMap(({ kind, rejected }) => (rejected === null ? [] : [[kind, rejected]]));
+  return rows.length === 0 ? "" : table(["rejected law", "why"], rows);
+}
+
+/** At which lengths something happens. */
+function lengthLines(document: FitDocument): string[] {
+  const { crossover, limit, range } = document;
+  const variable = variableOf(document);
+  const at = (n: number, low: number | null, high: number | null): string => {
+    const bound = (value: number | null): string => (value === null ? "any length" : tokens(Math.round(value)));
+    return `${variable} = ${tokens(Math.round(n))} (${bound(low)} – ${bound(high)})`;
+  };
   const lines = [
-    ...header(document),
-    "",
-    table(
-      [`${law.coefficientsOf} law`, "value", "interval", "unit"],
-      [
-        coefficient("constant", "s", constant),
-        coefficient("linear", "s/token", linear),
-        ...(open ? [coefficient("quadratic", "s/token²", quadratic)] : []),
-      ],
-    ),
-  ];
-  if (law.efficiencies !== undefined) {
-    lines.push(
-      "",
-      table(
-        [
-          law.operators?.device === null ? "cost over the usual" : "seconds over predicted",
-          "factor",
-          "interval",
-          "told by the samples",
-        ],
-        law.efficiencies.map((one) => [
-          one.name,
-          significant(one.value),
-          `${significant(one.low)} – ${significant(one.high)}`,
-          percent(one.informed),
-        ]),
-      ),
-    );
-  }
-  // The candidates are laws of the samples alone; beside the physical law they decide nothing.
-  const rejected = law.kind === "physical" ? [] : document.candidates.filter((one) => one.rejected !== null);
-  if (rejected.length > 0) {
-    lines.push(
-      "",
-      table(
-        ["rejected law", "why"],
-        rejected.map((one) => [one.kind, one.rejected ?? ""]),
-      ),
-    );
-  }
-  lines.push(
-    "",
     crossover === null
       ? "crossover        none: no quadratic part was found"
-      : `crossover        ${variable} = ${tokens(Math.round(crossover.n))} (${bound(crossover.low)} – ${bound(crossover.high)}): the quadratic part equals the rest`,
+      : `crossover        ${at(crossover.n, crossover.low, crossover.high)}: the quadratic part equals the rest`,
     `local exponent   ${exponents(document)}`,
+  ];
+  if (limit === undefined) return lines;
+  if (limit.n === null) return [...lines, `limit            ${seconds(limit.seconds)} is never passed`];
+  const beyond = limit.n / range.to;
+  const far = beyond > barelyBeyond ? `, ${significant(beyond)} times the longest measured` : "";
+  return [
+    ...lines,
+    `limit            ${seconds(limit.seconds)} is passed at ${at(limit.n, limit.low, limit.high)}${far}`,
+  ];
+}
+
+/** Lengths up to so many times the longest measured are not called beyond it. */
+const barelyBeyond = 1.05;
+
+function extrapolationTable(document: FitDocument): string {
+  return table(
+    [variableOf(document), "extrapolated", "interval", "× the longest measured", ""],
+    document.extrapolation.map((point) => [
+      tokens(point.n),
+      seconds(point.seconds),
+      intervalText(point),
+      significant(point.factor),
+      point.canTell ? "" : "can't tell",
+    ]),
   );
-  if (document.limit !== undefined) {
-    const { limit } = document;
-    lines.push(
-      limit.n === null
-        ? `limit            ${seconds(limit.seconds)} is never passed`
-        : `limit            ${seconds(limit.seconds)} is passed at ${variable} = ${tokens(Math.round(limit.n))} (${bound(limit.low)} – ${bound(limit.high)})${limit.n > document.range.to * 1.05 ? `, ${significant(limit.n / document.range.to)} times the longest measured` : ""}`,
-    );
-  }
-  lines.push(
-    "",
-    table(
-      [variable, "extrapolated", "interval", "× the longest measured", ""],
-      document.extrapolation.map((point) => [
-        tokens(point.n),
-        seconds(point.seconds),
-        intervalText(point),
-        significant(point.factor),
-        point.canTell ? "" : "can't tell",
-      ]),
-    ),
-  );
-  if (document.joint !== undefined) lines.push("", jointText(document.joint));
-  if (document.average !== undefined) lines.push("", averageText(document.average));
-  if (document.next !== undefined) lines.push("", nextText(document.next));
-  if (options.plot) {
-    const plot = plotOf(document, fit, options);
-    if (plot !== "") lines.push("", plot);
-  }
-  if (document.warnings.length > 0) lines.push("", ...document.warnings.map(({ message }) => `warning: ${message}`));
-  return lines.join("\n");
 }
 
 function intervalText({ seconds: value, low, high }: { seconds: number; low: number; high: number }): string {
@@ -187,12 +197,6 @@ function intervalText({ seconds: value, low, high }: { seconds: number; low: num
 /** Prefills that continue: the law over new and cached tokens, and what it says of each pair. */
 function jointText({ coefficients, discrepancy, predictions }: NonNullable<FitDocument["joint"]>): string {
   const { constant, linear, quadratic, perCached } = coefficients;
-  const row = (name: string, unit: string, one: typeof constant): string[] => [
-    name,
-    scientific(one.value),
-    `${scientific(one.low)} – ${scientific(one.high)}`,
-    unit,
-  ];
   const depths = [...new Set(predictions.map(({ cached }) => cached))];
   const lengths = [...new Set(predictions.map(({ n }) => n))];
   const cell = (n: number, cached: number): string => {
@@ -205,10 +209,10 @@ function jointText({ coefficients, discrepancy, predictions }: NonNullable<FitDo
     table(
       ["law over both n and c", "value", "interval", "unit"],
       [
-        row("constant", "s", constant),
-        row("per new token n", "s/token", linear),
-        row("per pair n² + 2·n·c", "s/token²", quadratic),
-        row("per cached token c", "s/token", perCached),
+        coefficientRow("constant", "s", constant),
+        coefficientRow("per new token n", "s/token", linear),
+        coefficientRow("per pair n² + 2·n·c", "s/token²", quadratic),
+        coefficientRow("per cached token c", "s/token", perCached),
       ],
     ),
     ...misfit,
