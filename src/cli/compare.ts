@@ -8,7 +8,7 @@ import { comparisonPage, comparisonText } from "../report/compare.js";
 import { writeText } from "../runs/output.js";
 import { compareModels, comparedPeaks, defaultCompareOptions } from "../study/compare.js";
 import { compareDocumentOf } from "../study/compare-result.js";
-import { loadDevice, localDevice } from "../study/devices.js";
+import { deviceOfComparison, loadDevice, localDevice } from "../study/devices.js";
 import { contendersOf } from "../study/contenders.js";
 import type { Scaling } from "../variants/scale.js";
 import { type VariantWeights, variantWords, weightFormats } from "../variants/variant.js";
@@ -17,7 +17,7 @@ import { exitCodeOf, measureWithProgress } from "./measure.js";
 import { phasesOf, providerOption } from "./measure-options.js";
 import { duration, lengthsOption, scalingOptions, wholeNumber } from "./options.js";
 import { request } from "./predict-options.js";
-import { pageBeside } from "./report.js";
+import { notCalibrated, pageBeside } from "./report.js";
 
 interface Options extends Scaling {
   readonly like?: string;
@@ -103,7 +103,8 @@ Exit codes: 0 done, 2 bad input, 3 some cells failed, 130 stopped by Ctrl-C (wha
         { like: options.like ?? null, scaling: options, weights: options.weights ?? null },
         (location) => loadModel(location, nodeAccess()),
       );
-      const device = await deviceOf(options, io);
+      const named = options.on === undefined ? null : await loadDevice(options.on, io.environment);
+      const local = await ownDevice(options, io);
       const compared = await measureWithProgress(io, (world) =>
         compareModels(
           contenders,
@@ -132,6 +133,8 @@ Exit codes: 0 done, 2 bad input, 3 some cells failed, 130 stopped by Ctrl-C (wha
           )
         : null;
       const { run, path } = compared.recorded;
+      const device = named ?? deviceOfComparison(run, local);
+      if (device === null && local !== null) say(io, `no predicted seconds: ${notCalibrated(run)}`);
       const page = options.page ? pageBeside(path) : null;
       const document = compareDocumentOf(compared, {
         device,
@@ -150,9 +153,9 @@ Exit codes: 0 done, 2 bad input, 3 some cells failed, 130 stopped by Ctrl-C (wha
     });
 };
 
-/** The device asked for; without a wish this machine's record where there is one. */
-async function deviceOf({ on, provider }: Options, io: Io): Promise<DeviceRecord | null> {
-  if (on !== undefined) return loadDevice(on, io.environment);
+/** This machine's record, where nobody named a device and there is one; says so where there is not. */
+async function ownDevice({ on, provider }: Options, io: Io): Promise<DeviceRecord | null> {
+  if (on !== undefined) return null;
   if (provider !== "cpu") {
     say(io, "no predicted seconds: this machine's record is of its processor; name the GPU with --on");
     return null;

@@ -129,12 +129,19 @@ async function deviceFor(run: Run, { on, model }: Options, io: Io): Promise<Devi
   const local = await localDevice(io.environment);
   const own = deviceOfRun(run, local);
   if (own === null) {
-    const { name, threads, provider } = run.runtime;
     const why =
       local === null
         ? "this machine has not been measured yet; run nsquared calibrate, or name a device with --on"
-        : `the calibration of this machine is not of ${name} on ${provider ?? "?"} with ${threads === null ? "these" : threadsText(threads)}; --on local takes it all the same`;
+        : notCalibrated(run);
     say(io, `no prediction: ${why}`);
   }
   return own;
+}
+
+/** Why this machine's record does not speak for a run. */
+export function notCalibrated({ runtime }: Run): string {
+  const { name, threads, provider, options } = runtime;
+  const format = options["format"] ?? "f32";
+  const stored = format === "f32" ? "" : ` and matrices as ${String(format)}`;
+  return `the calibration of this machine is not of ${name} on ${provider ?? "?"} with ${threads === null ? "these threads" : threadsText(threads)}${stored}; --on local takes it all the same`;
 }

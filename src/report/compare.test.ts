@@ -37,7 +37,13 @@ const full: Contender = {
   memory: [{ n: 128, predicted: 2 ** 20, measured: 2 ** 21 }],
   request: { prompt: 1024, answer: 64, firstToken: 1, seconds: told, factor: 2, canTell: true },
 };
-const crossed = { kind: "overtakes", n: 300, low: 256, high: null, predicted: { flops: 1, seconds: null } } as const;
+const crossed = {
+  kind: "overtakes",
+  n: 300,
+  low: 256,
+  high: null,
+  predicted: { flops: 1, seconds: null, known: false },
+} as const;
 const linear: Contender = {
   ...full,
   name: "linear",
@@ -58,7 +64,6 @@ const data: ComparisonData = {
   run: "runs/one.json",
   status: "complete",
   seconds: 3,
-  device: null,
   contenders: [full, linear],
   skipped: [{ name: "f16", reason: "no gain" }],
   warnings: [{ message: "a busy machine" }],
@@ -84,6 +89,12 @@ describe("the text of a comparison", () => {
 
   test("says where one overtakes, what end of the interval is open, and what FLOPs foretell", () => {
     expect(textOf()).toMatch(/linear +1 +power +300 \(256 – \?\) +– +every length/);
+  });
+
+  test("tells a prediction of never from none", () => {
+    const predicted = { flops: 1, seconds: null, known: true };
+    const foretold = { ...linear, phases: [prefill([128, 256], 1, { ...crossed, predicted })] };
+    expect(textOf({ contenders: [full, foretold] })).toMatch(/300 \(256 – \?\) +never +every length/);
   });
 
   test("a document's time has its interval, or says that there is none to tell, and how far it lies beyond", () => {

@@ -12,7 +12,6 @@ export interface ComparisonData {
   readonly run: string;
   readonly status: string;
   readonly seconds: number;
-  readonly device: string | null;
   readonly contenders: readonly ContenderData[];
   readonly skipped: readonly { readonly name: string; readonly reason: string }[];
   readonly warnings: readonly { readonly message: string }[];
@@ -58,7 +57,7 @@ interface PhaseData {
     readonly n: number | null;
     readonly low: number | null;
     readonly high: number | null;
-    readonly predicted: { readonly flops: number | null; readonly seconds: number | null };
+    readonly predicted: { readonly flops: number | null; readonly seconds: number | null; readonly known: boolean };
   } | null;
 }
 
@@ -139,7 +138,7 @@ function timeTable(rows: Rows, style: Style): string {
   return table([first, ...others.map((title) => ({ title, align: "right" as const }))], timeRows(rows), style);
 }
 
-function lawCells(phase: PhaseData, device: string | null): string[] {
+function lawCells(phase: PhaseData): string[] {
   const { exponent, overtake, law } = phase;
   const last = phase.points.at(-1);
   const ratio =
@@ -148,7 +147,7 @@ function lawCells(phase: PhaseData, device: string | null): string[] {
     exponent === null ? "–" : exponentText(exponent),
     law?.kind ?? "–",
     overtake === null ? "–" : overtakeText(overtake),
-    overtake === null || device === null ? "–" : predictedText(overtake.predicted.seconds),
+    overtake?.predicted.known === true ? predictedText(overtake.predicted.seconds) : "–",
     overtake === null ? "–" : predictedText(overtake.predicted.flops),
     ratio,
   ];
@@ -164,12 +163,12 @@ const lawTitles = (baseline: string): string[] => [
   "measured/predicted",
 ];
 
-function lawRows(rows: Rows, { device }: ComparisonData): string[][] {
-  return rows.map(({ contender, phase }) => [contender.name, ...lawCells(phase, device)]);
+function lawRows(rows: Rows): string[][] {
+  return rows.map(({ contender, phase }) => [contender.name, ...lawCells(phase)]);
 }
 
 function lawTable(rows: Rows, data: ComparisonData, style: Style): string {
-  return table(lawTitles(data.contenders[0]?.name ?? ""), lawRows(rows, data), style);
+  return table(lawTitles(data.contenders[0]?.name ?? ""), lawRows(rows), style);
 }
 
 function exponentText({ value, low, high }: NonNullable<PhaseData["exponent"]>): string {
@@ -276,7 +275,7 @@ export async function comparisonPage(data: ComparisonData, version: string, crea
     return html`<section><h2>${titles[which]}</h2>
 ${figure(contendersPicture(lines, "seconds", which === "prefill" ? "tokens" : "tokens of context"), "Time", "Medians of the measured times on logarithmic axes: the steeper a line, the higher its power of the length.")}
 ${pageTable(timeTitles(rows), timeRows(rows))}
-${pageTable(lawTitles(baseline?.name ?? ""), lawRows(rows, data))}</section>`;
+${pageTable(lawTitles(baseline?.name ?? ""), lawRows(rows))}</section>`;
   });
   const memory = data.contenders.flatMap(({ name, memory: points }) => {
     const measured = points.flatMap(({ n, measured: value }) => (value === null ? [] : [{ n, value }]));

@@ -152,11 +152,13 @@ function overtakeDocument(
   if (measured === null) return null;
   const ours = predictedSeconds(contender, phase, run, device);
   const theirs = predictedSeconds(baseline, phase, run, device);
+  const known = ours !== null && theirs !== null;
   return {
     ...measured,
     predicted: {
       flops: predictedOvertake(flopsOf(contender, phase), flopsOf(baseline, phase), 1, farthest),
-      seconds: ours === null || theirs === null ? null : predictedOvertake(ours, theirs, 1, farthest),
+      seconds: known ? predictedOvertake(ours, theirs, 1, farthest) : null,
+      known,
     },
   };
 }
@@ -177,7 +179,8 @@ function predictedSeconds(
   run: Run,
   device: DeviceRecord | null,
 ): OfLength | null {
-  if (device === null) return null;
+  // A calibration's rates are of float32 matrices, a data sheet's of the model's own format.
+  if (device === null || (contender.run.weights ?? "f32") !== "f32") return null;
   const { model } = contender;
   return predictCurve(device.calibration === null ? model : withDtype(model, device.calibration.dtype), device, {
     phase: phase === "decode" && contender.run.uncached !== true ? "decode" : "prefill",

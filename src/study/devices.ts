@@ -47,11 +47,21 @@ export async function localDevice(environment: Environment): Promise<DeviceRecor
   }
 }
 
-/** This machine's record where a run was of it, in the runtime that was calibrated; else nobody knows. */
-export function deviceOfRun({ runtime, machine }: Run, local: DeviceRecord | null): DeviceRecord | null {
-  const calibration = local?.calibration ?? null;
+/** Whether a run was of the machine, the runtime and the threads that were calibrated. */
+function isOfCalibrated({ runtime, machine }: Run, { calibration }: DeviceRecord): boolean {
   const alike = runtime.runner === "onnx-node" && runtime.provider === "cpu" && machine.cpu === calibration?.cpu;
-  return alike && (runtime.threads ?? calibration.threads) === calibration.threads ? local : null;
+  return alike && (runtime.threads ?? calibration.threads) === calibration.threads;
+}
+
+/** This machine's record where a run was of it and with matrices as they were calibrated; else nobody knows. */
+export function deviceOfRun(run: Run, local: DeviceRecord | null): DeviceRecord | null {
+  const stored = run.runtime.options["format"] ?? "f32";
+  return local !== null && stored === "f32" && isOfCalibrated(run, local) ? local : null;
+}
+
+/** The same of a comparison, whose contenders store their matrices as each of them wants. */
+export function deviceOfComparison(run: Run, local: DeviceRecord | null): DeviceRecord | null {
+  return local !== null && isOfCalibrated(run, local) ? local : null;
 }
 
 async function readDevice(path: string): Promise<DeviceRecord> {

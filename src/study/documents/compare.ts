@@ -33,7 +33,12 @@ const phase = z.object({
       low: amount.nullable(),
       high: amount.nullable(),
       /** From which length on the graph needs fewer FLOPs, and is predicted to be faster; null for never up to 1M tokens. */
-      predicted: z.object({ flops: amount.nullable(), seconds: amount.nullable() }),
+      predicted: z.object({
+        flops: amount.nullable(),
+        seconds: amount.nullable(),
+        /** False where nobody predicts the seconds of both: no record, or matrices of few bits. */
+        known: z.boolean(),
+      }),
     })
     .nullable(),
 });
