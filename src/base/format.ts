@@ -70,6 +70,11 @@ export function tokens(value: number): string {
   return Math.round(value).toLocaleString("en-US");
 }
 
+/** `1 thread`, `2 threads`. */
+export function threadCount(count: number): string {
+  return `${count} ${count === 1 ? "thread" : "threads"}`;
+}
+
 /** A share as a percentage: `12 %`. */
 export function percent(share: number, digits = 2): string {
   return `${significant(share * 100, digits)} %`;

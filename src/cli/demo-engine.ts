@@ -1,5 +1,5 @@
 import { basename } from "node:path";
-import { tokens } from "../base/format.js";
+import { threadCount, tokens } from "../base/format.js";
 import { startEngineServer } from "../demo/engine-server.js";
 import { nodeAccess } from "../files/node.js";
 import { loadModel } from "../model/load.js";
@@ -44,7 +44,7 @@ export async function serveGguf({ gguf, json, ...wanted }: ServedFile, io: Io): 
     emit(io, json, document, () =>
       [
         `serving ${name} at ${server.url}`,
-        `${build} on ${threads} ${threads === 1 ? "thread" : "threads"}, context ${tokens(contextLength)}; one request at a time`,
+        `${build} on ${threadCount(threads)}, context ${tokens(contextLength)}; one request at a time`,
         tryIt(server.url, name),
       ].join("\n"),
     );

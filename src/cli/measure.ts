@@ -1,6 +1,6 @@
 import { InvalidArgumentError, Option } from "commander";
 import { badInput, exitCodes } from "../base/errors.js";
-import { percent, seconds, significant, tokens } from "../base/format.js";
+import { percent, seconds, significant, threadCount, tokens } from "../base/format.js";
 import { parseLength, parseLengths } from "../base/lengths.js";
 import { nodeAccess } from "../files/node.js";
 import { loadModel } from "../model/load.js";
@@ -11,13 +11,7 @@ import { type Run, cachedBefore, isOfServer, lengthOf } from "../runs/schema.js"
 import { localDevice } from "../study/devices.js";
 import type { MeasureDocument, UntilDocument } from "../study/documents/measure.js";
 import { measuredRows, serverSecondsOf } from "../study/measured-rows.js";
-import {
-  type MeasureOptions,
-  contextWarnings,
-  defaultMeasureOptions,
-  measureModel,
-  threadsText,
-} from "../study/measure.js";
+import { type MeasureOptions, contextWarnings, defaultMeasureOptions, measureModel } from "../study/measure.js";
 import { measureUntil, startLengths } from "../study/measure-until.js";
 import type { Goal } from "../study/until.js";
 import type { LoadedModel } from "../model/stored.js";
@@ -275,7 +269,7 @@ export function measureDocumentOf({ run, path }: Recorded, doubts: MeasureDocume
 function runtimeText(run: Run): string {
   const { runtime, model } = run;
   if (isOfServer(run)) return `${model.source}, time to the first token and per further token`;
-  return `${runtime.name} ${runtime.version}, ${runtime.threads === null ? "? threads" : threadsText(runtime.threads)}, ${runtime.attention ?? "?"} attention`;
+  return `${runtime.name} ${runtime.version}, ${runtime.threads === null ? "? threads" : threadCount(runtime.threads)}, ${runtime.attention ?? "?"} attention`;
 }
 
 /**

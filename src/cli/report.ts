@@ -1,4 +1,5 @@
 import { NsquaredError, badInput } from "../base/errors.js";
+import { threadCount } from "../base/format.js";
 import { nodeAccess } from "../files/node.js";
 import type { DeviceRecord } from "../hardware/record.js";
 import { loadModel } from "../model/load.js";
@@ -11,7 +12,6 @@ import { writeText } from "../runs/output.js";
 import { readRun } from "../runs/read.js";
 import { type Run, isOfServer } from "../runs/schema.js";
 import { deviceOfRun, loadDevice, localDevice } from "../study/devices.js";
-import { threadsText } from "../study/measure.js";
 import { reportData } from "../study/report-data.js";
 import { reportDocumentOf } from "../study/report.js";
 import { modelAsRun } from "../study/run-model.js";
@@ -143,5 +143,5 @@ export function notCalibrated({ runtime }: Run): string {
   const { name, threads, provider, options } = runtime;
   const format = options["format"] ?? "f32";
   const stored = format === "f32" ? "" : ` and matrices as ${String(format)}`;
-  return `the calibration of this machine is not of ${name} on ${provider ?? "?"} with ${threads === null ? "these threads" : threadsText(threads)}${stored}; --on local takes it all the same`;
+  return `the calibration of this machine is not of ${name} on ${provider ?? "?"} with ${threads === null ? "these threads" : threadCount(threads)}${stored}; --on local takes it all the same`;
 }

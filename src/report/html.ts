@@ -1,4 +1,4 @@
-import { percent, tokens } from "../base/format.js";
+import { percent, threadCount, tokens } from "../base/format.js";
 import type { Finding } from "../compare/diagnose.js";
 import { causeNames } from "../compare/diagnose-advice.js";
 import type { DiagnosisReport, Fact, PartsPoint, PhaseReport, ReportData } from "./data.js";
@@ -47,7 +47,7 @@ function header(data: ReportData): Markup {
         ? [`measured from outside at ${run.server.address}`, run.server.engine]
         : [
             `measured on ${run.machine.cpu}`,
-            threads === null ? null : `${threads} ${threads === 1 ? "thread" : "threads"}`,
+            threads === null ? null : threadCount(threads),
             `${run.runtime.name} ${run.runtime.version}`,
             run.runtime.dtype,
             run.runtime.attention === null ? null : `${run.runtime.attention} attention`,

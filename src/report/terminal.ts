@@ -1,4 +1,4 @@
-import { bytes, parameterCount, seconds, tokens } from "../base/format.js";
+import { bytes, parameterCount, seconds, threadCount, tokens } from "../base/format.js";
 import type { PhaseReport, ReportData } from "./data.js";
 import { columnUnit, inUnit, levelText, printable, ratio } from "./labels.js";
 import { agreement } from "./measured.js";
@@ -45,8 +45,7 @@ function headline(data: ReportData, style: Style): string {
 /** Where the steps ran and with what; a server is named by its address, not by the machine that asked it. */
 function ranOn({ machine, runtime, server }: NonNullable<ReportData["run"]>): string[] {
   if (server !== null) return [`served at ${server.address}`, server.engine];
-  const threads =
-    runtime.threads === null ? [] : [`${runtime.threads} ${runtime.threads === 1 ? "thread" : "threads"}`];
+  const threads = runtime.threads === null ? [] : [threadCount(runtime.threads)];
   const kind = [runtime.dtype, runtime.attention === null ? null : `${runtime.attention} attention`];
   return [
     [machine.cpu, ...threads].join(", "),

@@ -1,19 +1,20 @@
 import { seededRandom } from "../base/random.js";
-import { localExponent, overtakeOf, predictedOvertake, type Timed } from "../compare/overtake.js";
+import { localExponent, overtakeOf, predictedOvertake } from "../compare/overtake.js";
 import { countParameters } from "../cost/parameters.js";
 import { costLaw } from "../cost/law.js";
 import { priceGraph } from "../cost/table.js";
 import { buildGraph } from "../graph/build.js";
 import type { DeviceRecord } from "../hardware/record.js";
-import { median } from "../math/median.js";
 import type { Peak } from "../measure/onnx-node-peak.js";
 import { predictCurve } from "../predict/curve.js";
-import { type Cell, type Run, isUsable, lengthOf } from "../runs/schema.js";
+import type { MeasuredLength } from "../report/data.js";
+import { measuredLengths } from "../report/measured.js";
+import type { Cell, Run } from "../runs/schema.js";
 import { withDtype } from "../variants/dtype.js";
 import type { Compared } from "./compare.js";
 import { type Contender, attentionOf, phaseOf } from "./contenders.js";
 import type { CompareDocument } from "./documents/compare.js";
-import { type RunFit, fitPoints } from "./fit.js";
+import { type RunFit, batchOf, fitRun } from "./fit.js";
 
 export interface CompareQuestions {
   /** The device whose record predicts; null where this machine has none. */
@@ -85,26 +86,19 @@ function contenderOf(contender: Contender, compared: Compared, questions: Compar
   };
 }
 
+/** The samples of one contender as a run of its own. */
+function ownRun(run: Run, { name }: Contender): Run {
+  return { ...run, samples: run.samples.filter(({ variant }) => variant === name) };
+}
+
 /** Usable repeats by length, ascending. */
-function timesOf(run: Run, contender: Contender, phase: "prefill" | "decode"): Timed[] {
-  const wanted = phaseOf(phase, contender);
-  const byLength = new Map<number, number[]>();
-  for (const sample of run.samples) {
-    if (sample.variant !== contender.name || sample.phase !== wanted || !isUsable(sample)) continue;
-    const n = lengthOf(sample);
-    byLength.set(n, [...(byLength.get(n) ?? []), sample.seconds]);
-  }
-  return [...byLength].map(([n, samples]) => ({ n, samples })).sort((a, b) => a.n - b.n);
+function timesOf(run: Run, contender: Contender, phase: "prefill" | "decode"): MeasuredLength[] {
+  return measuredLengths(ownRun(run, contender).samples, phaseOf(phase, contender), batchOf(run));
 }
 
 function fitOf(run: Run, contender: Contender, phase: "prefill" | "decode"): RunFit | null {
-  const wanted = phaseOf(phase, contender);
-  const points = run.samples
-    .filter((sample) => sample.variant === contender.name && sample.phase === wanted)
-    .filter(isUsable)
-    .map((sample) => ({ n: lengthOf(sample), seconds: sample.seconds, block: sample.block }));
-  if (new Set(points.map(({ n }) => n)).size < fewestLengths) return null;
-  return fitPoints(wanted, points);
+  if (timesOf(run, contender, phase).length < fewestLengths) return null;
+  return fitRun(ownRun(run, contender), { phase: phaseOf(phase, contender) });
 }
 
 function phaseDocument(
@@ -118,22 +112,18 @@ function phaseDocument(
   const timed = timesOf(run, contender, phase);
   if (timed.length === 0) return [];
   const predicted = predictedSeconds(contender, phase, run, questions.device);
-  const batch = run.plan.cells[0]?.batch ?? 1;
   return [
     {
       phase: phaseOf(phase, contender),
-      points: timed.map(({ n, samples }) => {
-        const seconds = median(samples);
-        return {
-          n,
-          seconds,
-          fastest: Math.min(...samples),
-          slowest: Math.max(...samples),
-          samples: samples.length,
-          tokensPerSecond: (batch * (phase === "prefill" ? n : 1)) / seconds,
-          predicted: predicted === null ? null : predicted(n),
-        };
-      }),
+      points: timed.map(({ n, samples, median: seconds, fastest, slowest }) => ({
+        n,
+        seconds,
+        fastest,
+        slowest,
+        samples: samples.length,
+        tokensPerSecond: (batchOf(run) * (phase === "prefill" ? n : 1)) / seconds,
+        predicted: predicted === null ? null : predicted(n),
+      })),
       law: fit === null ? null : { kind: fit.blind.law.kind, expression: fit.blind.law.expression },
       exponent: localExponent(timed),
       overtake: contender === baseline ? null : overtakeDocument(phase, contender, baseline, run, questions),
@@ -184,7 +174,7 @@ function predictedSeconds(
   const { model } = contender;
   return predictCurve(device.calibration === null ? model : withDtype(model, device.calibration.dtype), device, {
     phase: phase === "decode" && contender.run.uncached !== true ? "decode" : "prefill",
-    batch: run.plan.cells[0]?.batch ?? 1,
+    batch: batchOf(run),
     attention: attentionOf(contender),
   }).seconds;
 }

@@ -1,5 +1,5 @@
 import { badInput } from "../base/errors.js";
-import { bytes } from "../base/format.js";
+import { bytes, threadCount } from "../base/format.js";
 import type { Bytes } from "../base/units.js";
 import { cacheBytes } from "../cost/cache.js";
 import { buildGraph } from "../graph/build.js";
@@ -16,7 +16,6 @@ import {
   defaultMeasureOptions,
   longestOf,
   measureOn,
-  threadsText,
 } from "./measure.js";
 
 /** A prefill short enough for large models, repeated where it is too short to time. */
@@ -71,7 +70,7 @@ export async function measureGguf(
     const available = (world.availableBytes ?? availableMemory)();
     assertFits(model.name, weights + cache, available, "take shorter lengths, or a smaller file");
     world.say?.(
-      `opening ${model.name} in llama.cpp on ${threadsText(threads)}, ${bytes(weights)} of weights, ${bytes(cache)} of cache`,
+      `opening ${model.name} in llama.cpp on ${threadCount(threads)}, ${bytes(weights)} of weights, ${bytes(cache)} of cache`,
     );
     const runner = await openLlamaRunner({
       path: model.source,

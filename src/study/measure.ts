@@ -1,5 +1,5 @@
 import { badInput } from "../base/errors.js";
-import { bytes, tokens } from "../base/format.js";
+import { bytes, threadCount, tokens } from "../base/format.js";
 import { seededRandom } from "../base/random.js";
 import type { Bytes } from "../base/units.js";
 import { systemClock } from "../measure/clock.js";
@@ -120,7 +120,7 @@ export async function measureModel(
   return measureOn("onnx-node", model, options, world, async (cells, threads) => {
     assertEachFits(model, cells, options, availableBytes());
     world.say?.(
-      `opening ${model.name} in ONNX Runtime on ${options.provider === "webgpu" ? "WebGPU" : threadsText(threads)}, float32, synthetic weights${options.weights === "f32" ? "" : ` stored as ${options.weights}`}`,
+      `opening ${model.name} in ONNX Runtime on ${options.provider === "webgpu" ? "WebGPU" : threadCount(threads)}, float32, synthetic weights${options.weights === "f32" ? "" : ` stored as ${options.weights}`}`,
     );
     if (reads) {
       world.say?.(
@@ -202,10 +202,6 @@ export async function measureOn(
   } finally {
     await opened.runner.close();
   }
-}
-
-export function threadsText(threads: number): string {
-  return `${threads} ${threads === 1 ? "thread" : "threads"}`;
 }
 
 export function longestOf(cells: readonly Cell[]): number {
