@@ -84,4 +84,21 @@ describe("overtaking", () => {
     expect(noisy?.high).toBeGreaterThan(2);
     expect(localExponent([{ n: 1, samples: [1] }])).toBeNull();
   });
+
+  test("have the range that the fastest and slowest repeats allow, which takes two", () => {
+    const twice = [
+      { n: 1, samples: [1, 2] },
+      { n: 2, samples: [4, 16] },
+    ];
+    expect(localExponent(twice)).toMatchObject({ low: 1, high: 4 });
+    const once = [{ n: 1, samples: [1] }, ...twice.slice(1)];
+    expect(localExponent(once)).toMatchObject({ low: null, high: null });
+  });
+
+  test("of two repeats has an interval already, of one none", () => {
+    const found = (repeats: number) =>
+      overtakeOf(timed(line, 0.05, 1, repeats), timed(square, 0.05, 2, repeats), seededRandom(1));
+    expect(found(2)).toMatchObject({ kind: "overtakes", low: expect.any(Number), high: expect.any(Number) });
+    expect(found(1)).toMatchObject({ kind: "overtakes", low: null, high: null });
+  });
 });

@@ -1,4 +1,6 @@
 import { describe, expect, test } from "vitest";
+import { readConfigFile } from "../../test/reference/data.js";
+import { readConfig } from "../model/hf/read-config.js";
 import type { Attention, DenseFfn, Layer, ModelDescription, Norm } from "../model/types.js";
 import { lowerGraph } from "./lower.js";
 import { openingBytes, passBytes, residentBytes } from "./memory.js";
@@ -132,6 +134,16 @@ describe("memory of a pass", () => {
   test("counts scores for the fused kernel too where it has a softcap", () => {
     const capped = modelOf([{ ...plain, mixers: [{ ...attention, softcap: 50 }] }]);
     expect(bytes("fused", 1024, 0, capped) - bytes("fused", 1024)).toBe(4 * 4 * 1024 ** 2);
+  });
+
+  test("counts an encoder in the first pass alone", () => {
+    const t5 = readConfig(readConfigFile("class-defaults", "t5.json"), "t5", "t5");
+    const step = (encoder: number): number =>
+      passBytes(runnableGraph(t5, "naive"), { batch: 1, n: 1, depth: 4, encoder });
+    const first = passBytes(runnableGraph(t5, "naive"), { batch: 1, n: 1, depth: 0, encoder: 4096 });
+    const squareOfScores = 8 * 4096 ** 2 * 4;
+    expect(first).toBeGreaterThan(squareOfScores);
+    expect(step(4096)).toBeLessThan(squareOfScores);
   });
 
   test("counts the cache that is handed in and the one that is made, or one where a token meets it in place", () => {

@@ -10,6 +10,7 @@ test("draws in proportion to the probabilities, sharpened by the temperature", (
     [1, 1, [1 / 8, 2 / 8, 4 / 8, 1 / 8]],
     [0.5, 1, [1 / 22, 4 / 22, 16 / 22, 1 / 22]],
     [1, 0.7, [0, 2 / 6, 4 / 6, 0]],
+    [1, 0.3, [0, 0, 1, 0]],
     [0, 1, [0, 0, 1, 0]],
   ] as const) {
     const counts = [0, 0, 0, 0];

@@ -50,9 +50,10 @@ describe("measuring until an interval is narrow enough", () => {
       expect(reason).toBe("reached");
       expect(reached?.reached).toBe(true);
       expect(reached?.halfWidth).toBeLessThanOrEqual(0.1);
+      const { low = 0, high = 0, seconds = 1 } = reached?.prediction ?? {};
+      expect((high - low) / 2 / seconds).toBeLessThanOrEqual(0.1);
       expect(run.seconds).toBeLessThan(3 * secondsAt(32_768));
       expect(new Set(run.samples.map(({ n }) => n)).size).toBeGreaterThan(4);
-      const { low = 0, high = 0 } = reached?.prediction ?? {};
       if (low < secondsAt(32_768) && secondsAt(32_768) < high) holds += 1;
     }
     // A rule that looks before each block and stops when it likes what it sees holds a little less often than its 95 %.
