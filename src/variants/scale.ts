@@ -25,10 +25,11 @@ export function scalingOf({ layers, hidden, vocabulary }: Scaling): Scaling | nu
  */
 export function scaled(model: ModelDescription, { layers, hidden, vocabulary }: Scaling): ModelDescription {
   let result = model;
-  if (layers !== undefined) result = withLayers(result, layers);
+  if (layers !== undefined && hasOtherLayers(model, layers)) result = withLayers(result, layers);
   if (hidden !== undefined && hidden !== model.hiddenSize) result = withHidden(textAlone(result), hidden);
   // An encoder of pictures has none.
-  if (vocabulary !== undefined && result.embedding.rows > 0) result = withVocabulary(result, vocabulary);
+  const others = vocabulary !== undefined && vocabulary !== model.vocabularySize && result.embedding.rows > 0;
+  if (others) result = withVocabulary(result, vocabulary);
   return result;
 }
 
@@ -36,8 +37,15 @@ function noted(model: ModelDescription, note: string): ModelDescription {
   return { ...model, notes: [...model.notes, note] };
 }
 
+function hasOtherLayers({ stacks }: ModelDescription, wanted: number): boolean {
+  return stacks.some((stack) => carriesText(stack) && stack.layers.length !== wanted);
+}
+
+function layerCounts({ stacks }: ModelDescription): string {
+  return stacks.map(({ layers }) => layers.length).join(" + ");
+}
+
 function withLayers(model: ModelDescription, wanted: number): ModelDescription {
-  const before = model.stacks.map(({ layers }) => layers.length);
   const stacks = model.stacks.map((stack) => {
     if (!carriesText(stack)) return stack;
     const layers = Array.from({ length: wanted }, (_, index) => stack.layers[index % stack.layers.length]);
@@ -46,10 +54,8 @@ function withLayers(model: ModelDescription, wanted: number): ModelDescription {
   const result = { ...withInputsFor(model, wanted), stacks };
   const lost = mixerKinds(model).filter((kind) => !mixerKinds(result).includes(kind));
   const missing = lost.length === 0 ? "" : `; none of them mixes by ${lost.join(" or ")}, as others of the model do`;
-  return noted(
-    result,
-    `scaled: ${wanted} ${wanted === 1 ? "layer" : "layers"} instead of ${before.join(" + ")}${missing}`,
-  );
+  const now = layerCounts(result);
+  return noted(result, `scaled: ${now} ${now === "1" ? "layer" : "layers"} instead of ${layerCounts(model)}${missing}`);
 }
 
 /** The model with inputs of each layer's own (Gemma 4) for so many layers: the table's rows and the projection of all. */

@@ -196,6 +196,13 @@ describe("scaling", () => {
     expect(two.notes.at(-1)).toContain("none of them mixes by attention");
   });
 
+  test("says the layers of each half, and nothing where nothing changes", () => {
+    const t5 = readConfig(readConfigFile("class-defaults", "t5.json"), "t5", "t5");
+    expect(scaled(t5, { layers: 2 }).notes.at(-1)).toBe("scaled: 2 + 2 layers instead of 6 + 6");
+    const same = { layers: 30, hidden: smol.hiddenSize, vocabulary: smol.vocabularySize };
+    expect(scaled(smol, same)).toBe(smol);
+  });
+
   test("narrows heads and widths together", () => {
     const narrow = scaled(smol, { hidden: 192, vocabulary: 1000, layers: 2 });
     expect(narrow).toMatchObject({ hiddenSize: 192, vocabularySize: 1000, embedding: { rows: 1000, width: 192 } });
