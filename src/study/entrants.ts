@@ -56,13 +56,22 @@ function entrantOf(contender: Contender, options: EntryOptions, available: Bytes
   const { model, name } = contender;
   const graph = runnableGraph(model, attentionOf(contender));
   const parameterBytes = parameterBytesOf(graph, contender.run.weights);
-  assertFits(name, openingBytes({ parameterBytes }), available, "take fewer layers (--layers), or a smaller model");
+  assertFits(
+    model.name,
+    openingBytes({ parameterBytes }),
+    available,
+    "take fewer layers (--layers), or a smaller model",
+  );
   const phases = options.phases.filter((phase) => phase === "prefill" || decodes(model));
   const asked = phases.flatMap((phase) =>
     options.lengths.map(
       (length): Cell => ({ ...cellOf(phaseOf(phase, contender), length, options.batch), variant: name }),
     ),
   );
+  if (asked.length === 0) {
+    const expected = "prefill: an encoder reads, nothing is decoded from it";
+    throw badInput("no-phase", { where: model.name, key: "phase", found: options.phases.join(","), expected });
+  }
   const positions = positionsOf(model);
   const possible = asked.filter((cell) => cell.n + cell.depth <= positions);
   if (possible.length < asked.length) {

@@ -118,6 +118,10 @@ describe("compare", () => {
       [["prefill", 3]],
     ]);
     expect(document.warnings.map(({ code: name }) => name)).toContain("length-beyond-positions");
+    const decoded = await command(["compare", "full", "--like", bert, "--phase", "decode"]);
+    expect([decoded.code, decoded.err]).toEqual([2, expect.stringContaining('phase is "decode"; prefill')]);
+    const beyond = await command(["compare", "linformer:8", "--like", bert, "--lengths", "64"]);
+    expect([beyond.code, beyond.err]).toEqual([2, expect.stringContaining("at most the 32 positions")]);
   });
 
   test("says which lengths the model was not made for, and why there is no time of a whole request", async () => {
