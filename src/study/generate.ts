@@ -24,6 +24,7 @@ import type { GenerateDocument } from "./documents/generate.js";
 import { type Tokenizer, makeTokenizer } from "./tokenizer.js";
 import { chatText } from "./chat.js";
 import { type SamplingOptions, sample } from "./sampling.js";
+import { textStream } from "./text-stream.js";
 
 export interface GenerateOptions extends SamplingOptions {
   readonly maxTokens: number;
@@ -223,32 +224,6 @@ async function tell(
     input = [token];
   }
   return { tokens, text: stream.end(), finish, first, rest: clock.now() - start - first };
-}
-
-/** Tokens may hold parts of a character: text is handed on once it is whole. */
-function textStream(
-  tokenizer: Tokenizer,
-  write: (text: string) => void,
-): { add: (token: number) => void; end: () => string } {
-  const ids: number[] = [];
-  let written = "";
-  const hand = (text: string): void => {
-    if (text.length <= written.length) return;
-    write(text.slice(written.length));
-    written = text;
-  };
-  const decoded = (): string => tokenizer.decode(ids, { skip_special_tokens: true });
-  return {
-    add: (token) => {
-      ids.push(token);
-      const text = decoded();
-      if (!text.endsWith("\uFFFD")) hand(text);
-    },
-    end: () => {
-      hand(decoded());
-      return written;
-    },
-  };
 }
 
 async function jsonBeside(open: OpenBeside, file: string, limit: number): Promise<Record<string, unknown> | null> {
