@@ -72,22 +72,14 @@ const powers = (...exponents: readonly number[]): number[] => exponents.map((exp
 export function calibrationPlan(size: Size): CalibrationGroup[] {
   const full = size === "full";
   const sizes = full ? powers(12, 15, 17, 19, 20, 21, 22, 23, 24) : powers(12, 17, 20, 22, 24);
-  // Long attention decides what long lengths take: timed at two moments of a round, since machines change speed.
-  const ladder = prefill(
-    2,
-    1,
-    64,
-    full ? [512, 1024, 2048, 4096, longestCalibrated] : [1024, 2048, 4096, longestCalibrated],
-  );
   return [
-    chain(640, 1792, full ? [4, 16, 64, 256, 1024] : [32, 512]),
+    chain(640, 1792, full ? [4, 16, 64, 256, 1024] : [32, 128, 512]),
     ...(full ? [chain(1280, 1280, [32, 128, 512]), chain(1280, 1280, [1], thinBytes)] : []),
     chain(2048, 5632, full ? [256, 1024] : [1024]),
     chain(2048, 5632, [1], thinBytes),
     // Two products whose activations stay in a cache, and leave it.
     chain(640, 1792, [1024, longestCalibrated], 0),
-    ladder,
-    ladder,
+    prefill(2, 1, 64, full ? [512, 1024, 2048, 4096, longestCalibrated] : [1024, 2048, 4096, longestCalibrated]),
     prefill(8, 2, 64, full ? [64, 128, 256, 384, 512, 768, 1024] : [128, 256, 512, 1024]),
     ...(full ? [prefill(12, 12, 64, [128, 512, 1024])] : []),
     prefill(2, 1, 128, full ? [1024, 2048, 4096] : [1024, 4096]),
