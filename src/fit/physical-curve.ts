@@ -18,6 +18,11 @@ export interface PhysicalComponent {
 export interface PhysicalCurve {
   readonly components: readonly PhysicalComponent[];
   readonly scale?: "free" | { readonly logSpread: number };
+  /**
+   * How far the components miss a single length beyond what they miss all lengths by, as the standard deviation of log
+   * seconds; 0 where absent. Else a few percent that short lengths are off by would be carried to long ones many times over.
+   */
+  readonly perLength?: number;
 }
 
 /** Prior spread of the logarithm of a free scale: none to speak of, once the curve goes through the samples. */

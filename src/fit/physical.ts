@@ -96,7 +96,9 @@ export function fitPhysical(
   const to = centres.at(-1)?.n ?? 0;
   const { discrepancy, spare } = discrepancyOf(curve, centres);
   const start = spreadsOf(curve).map(() => 0);
-  const { logFactors, covariance, data } = solve(curve, centres, variancesOf(centres, discrepancy), start);
+  const { perLength = 0 } = curve;
+  const variances = variancesOf(centres, Math.max(discrepancy, perLength));
+  const { logFactors, covariance, data } = solve(curve, centres, variances, start);
   const noiseVariance = centres.map((centre) => centre.variance).sort((a, b) => a - b)[centres.length >> 1] ?? 1;
   const degrees =
     (noiseVariance + discrepancy ** 2) ** 2 /
@@ -116,7 +118,8 @@ export function fitPhysical(
     const shares = Matrix.columnVector(slopesOf(parts, curve));
     const variance = carriedTo(shares);
     const doublings = Math.max(0, Math.log2(n / to));
-    const beyond = Math.hypot(discrepancy * (1 + doublings), free ? freePerDoubling * doublings : 0);
+    const missed = Math.max(discrepancy * (1 + doublings), perLength * Math.min(1, doublings));
+    const beyond = Math.hypot(missed, free ? freePerDoubling * doublings : 0);
     const quantile = quantileFor(shares);
     const width = quantile * Math.hypot(Math.sqrt(variance), beyond, levelError(pooled.drift, noise));
     const sampleWidth = Math.hypot(width, quantile * noiseAt(noise, n, from, to));

@@ -117,7 +117,19 @@ describe("calibrate", () => {
       await calibrate({ ...machineOn(clock), clock, machine, date, quick });
       return clock.now();
     };
-    expect(await spent(true)).toBeLessThan((await spent(false)) / 2);
+    expect(await spent(true)).toBeLessThan(0.75 * (await spent(false)));
+  });
+
+  test("times every size at two moments, unless a time limit leaves one", async () => {
+    const visits = async (timeLimit?: number): Promise<number> => {
+      const clock = manualClock();
+      const { runtime, opened } = machineOn(clock);
+      const limit = timeLimit === undefined ? {} : { timeLimit };
+      await calibrate({ runtime, clock, machine, date, quick: true, ...limit });
+      return opened.length / new Set(opened.map((micro) => JSON.stringify(micro))).size;
+    };
+    expect(await visits()).toBe(2);
+    expect(await visits(1)).toBe(1);
   });
 
   test("stops when it is told to, and closes what is open", async () => {

@@ -52,7 +52,7 @@ const limits = { full: 22, quick: 9 } as const;
 const fewestRounds = 2;
 /** Seconds of timed runs per size and round, and runs that the longest sizes get even so. */
 const perCell = { full: 0.06, quick: 0.05 } as const;
-const fewestRuns = { full: 2, quick: 1 } as const;
+const fewestRuns = 2;
 const mostRuns = 40;
 const mostRounds = 8;
 /** Quantile of all runs of a size that stands for it: noise only ever adds. */
@@ -152,7 +152,7 @@ async function timeRounds(
             clock,
             repeats: mostRuns,
             limit: perCell[size],
-            fewest: fewestRuns[size],
+            fewest: fewestRuns,
             ...(signal === undefined ? {} : { signal }),
           };
           const times = await session.time(micro, timing);

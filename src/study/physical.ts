@@ -59,10 +59,16 @@ export function curveOfRun(run: Run, model: ModelDescription, device: DeviceReco
  */
 const machineSpread = 0.15;
 
+/**
+ * How far a calibrated prediction misses one length beyond the level of all: ratios of measured to predicted seconds at single
+ * lengths of one quiet run lie 0.94 to 1.06 apart (docs/performance.md), since rates are fitted to some sizes and models have others.
+ */
+const lengthSpread = 0.05;
+
 /** A curve as the physical law wants it: one component per class of operators, each with its prior spread. */
 function components(curve: Curve, device: DeviceRecord): PhysicalCurve {
   return {
-    ...(device.calibration === null ? {} : { scale: { logSpread: machineSpread } }),
+    ...(device.calibration === null ? {} : { scale: { logSpread: machineSpread }, perLength: lengthSpread }),
     components: curve.components.map(({ name, seconds, logSpread }) => ({
       name,
       seconds,
