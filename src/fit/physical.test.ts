@@ -92,17 +92,17 @@ describe("the physical law", () => {
 
   test("what single lengths are off by is not carried to long ones where components may miss one alone", () => {
     const tight: PhysicalCurve = { components: [gemm, attention, overhead], scale: { logSpread: 0.15 } };
-    const truth = (n: number) => tight.components.reduce((total, { seconds }) => total + seconds(n), 0);
+    const whole = (n: number) => tight.components.reduce((total, { seconds }) => total + seconds(n), 0);
     // Each length is a little off, in an order that looks like cheaper attention.
     const points = [
       [128, 1.03],
       [512, 1],
       [1024, 0.96],
-    ].flatMap(([n = 0, off = 1]) => [0.998, 1, 1.002].map((noise) => ({ n, seconds: truth(n) * off * noise })));
+    ].flatMap(([n = 0, off = 1]) => [0.998, 1, 1.002].map((noise) => ({ n, seconds: whole(n) * off * noise })));
     const at = (perLength: number) => fitPhysical({ ...tight, perLength }, points).predict(8192);
-    const missed = (perLength: number) => Math.abs(Math.log(at(perLength).seconds / truth(8192)));
+    const missed = (perLength: number) => Math.abs(Math.log(at(perLength).seconds / whole(8192)));
     expect(missed(0.05)).toBeLessThan(missed(0) / 1.5);
-    expect(at(0.05).high).toBeGreaterThan(truth(8192));
+    expect(at(0.05).high).toBeGreaterThan(whole(8192));
   });
 
   test("a class that the lengths do not show keeps its prior and its spread", () => {
