@@ -128,13 +128,15 @@ test("beside the model alone, attention of a few times its share may be a cache,
     paceKnown: false,
     mixSpread: 0.35,
   };
-  const alikeOf = (fresh: boolean): string[][] =>
-    diagnose(repeated(law), { physics, contextLimit: null, fresh }).findings.map(({ cause, alike }) => [
+  const alikeOf = (fresh: boolean, sameGraph = false): string[][] =>
+    diagnose(repeated(law), { physics, contextLimit: null, fresh, sameGraph }).findings.map(({ cause, alike }) => [
       cause,
       ...alike,
     ]);
   expect(alikeOf(false)).toEqual([["unfused", "prefix-cache"]]);
   expect(alikeOf(true)).toEqual([["unfused"]]);
+  // What ran was the graph with its fused attention: this machine is only slower at it.
+  expect(alikeOf(true, true)).toEqual([]);
 });
 
 test("waits of all lengths are a queue, as are those of one", () => {

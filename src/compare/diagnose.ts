@@ -45,6 +45,8 @@ export interface DiagnoseOptions {
   readonly contextLimit: number | null;
   /** No prompt was sent twice. */
   readonly fresh?: boolean;
+  /** What ran is the graph that physics priced: its attention is fused, and its windows save work, as there. */
+  readonly sameGraph?: boolean;
   /** Samples that were left out because the server said that it had their prompts in a cache. */
   readonly refused?: readonly DiagnosedSample[];
 }
@@ -54,7 +56,7 @@ export interface DiagnoseOptions {
  * Needs several repeats of at least five lengths.
  */
 export function diagnose(all: readonly DiagnosedSample[], options: DiagnoseOptions): Diagnosis {
-  const { physics, contextLimit, fresh = false, refused = [] } = options;
+  const { physics, contextLimit, fresh = false, sameGraph = false, refused = [] } = options;
   const findings: Finding[] = [];
   const found = (cause: Cause, evidence: string, drawn: Drawn, alike: readonly Cause[] = []): void => {
     findings.push({ cause, alike, evidence, drawn, advice: advice[cause], options: engineOptions[cause] });
@@ -121,7 +123,7 @@ export function diagnose(all: readonly DiagnosedSample[], options: DiagnoseOptio
     found(flat.cause, flat.evidence, drawnFlat);
     return diagnosis;
   }
-  const mixed = physics === null ? null : mixEvidence(groups, physics, computed);
+  const mixed = physics === null || sameGraph ? null : mixEvidence(groups, physics, computed);
   if (mixed?.cause === "idle-window" && mixed.alike.length === 0) found(mixed.cause, mixed.evidence, mixed.drawn);
   if (shape.kind !== "smooth") found(shape.kind, shape.evidence, drawnShape(groups, shape));
   else if (flat !== null) found(flat.cause, flat.evidence, drawnFlat);

@@ -27,6 +27,8 @@ export interface Explained {
   readonly refused: readonly DiagnosedSample[];
   /** No prompt was sent twice. */
   readonly fresh: boolean;
+  /** Executed by the graph that physics prices. */
+  readonly sameGraph: boolean;
   readonly physics: Physics | null;
   readonly device: string | null;
   /** The run whose times are the physics. */
@@ -166,6 +168,7 @@ function explainedRun(run: Run, path: string, model: ModelDescription | null, de
     samples: samplesOfRun(run),
     refused: cachedSamplesOfRun(run),
     fresh: true,
+    sameGraph: run.runtime.runner === "onnx-node",
     physics: physicsFor(run, model, device),
     device: device?.name ?? null,
     beside: null,
@@ -188,6 +191,7 @@ export function explainedSet(
     samples: samplesOfSet(set),
     refused: [],
     fresh: false,
+    sameGraph: false,
     physics: physicsFor(null, model, device),
     device: device?.name ?? null,
     beside: null,
@@ -232,7 +236,12 @@ export function explainDocumentOf(explained: Explained): ExplainDocument {
     throw badInput("no-samples", { where: path, key: "usable prefills", found: 0, expected });
   }
   const physics = beside === null ? explained.physics : physicsBeside(beside);
-  const { findings, noise, lengths } = diagnose(samples, { ...explained, physics });
+  const { findings, noise, lengths } = diagnose(samples, {
+    ...explained,
+    physics,
+    // The run beside may have been of another graph.
+    sameGraph: explained.sameGraph && beside === null,
+  });
   const own = findings.map((finding) => ({
     ...finding,
     alike: [...finding.alike],
