@@ -45,6 +45,7 @@ export function rowsOf(file) {
  * Rows of one table, those left out that their own source or a check on them calls no plain measurement.
  *
  * @param {Table} table @param {string | undefined} folder full tables; the thinned copy where it is left out
+ * @returns {Row[]}
  */
 export function readTimings(table, folder) {
   const path = folder === undefined ? join(copies, `${table}.csv`) : join(folder, tables[table].file);

@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { devices } from "../dist/hardware/index.js";
 import { readConfig } from "../dist/model/index.js";
-import { inFormats } from "../dist/variants/dtype.js";
+import { ownFormats, withFormats } from "../dist/predict/formats.js";
 
 /** @typedef {import("./hardware-data.mjs").Row} Row */
 /** @typedef {import("../dist/model/index.js").ModelDescription} ModelDescription */
@@ -13,7 +13,8 @@ import { inFormats } from "../dist/variants/dtype.js";
  * @typedef {object} Run
  * @property {"prefill" | "decode"} phase
  * @property {string} source
- * @property {ModelDescription} model
+ * @property {ModelDescription} model in the formats of the run
+ * @property {import("../dist/predict/formats.js").Formatted["operands"]} operands what products with weights cast to
  * @property {string} modelKey
  * @property {string} dtype
  * @property {DeviceRecord} device
@@ -147,10 +148,23 @@ function changed(config, changes) {
   return { ...config, ...Object.fromEntries(entries) };
 }
 
-/** @param {string} key @param {string} format */
-function modelOf(key, format) {
-  const id = `${key} ${format}`;
-  const known = models.get(id);
+/**
+ * Runs of InferenceX in 8 and 4 bits keep keys and values in 8, as its launch scripts ask (SemiAnalysisAI/InferenceX@843c6254,
+ * `benchmarks/single_node/fixed_seq_len`; of Llama 70B `benchmarks/70b_*` before 2582bce), but for these on Hopper.
+ */
+const keeps8Bits = /^(Llama-3-70B|DeepSeek-V3\/R1|GLM-5|Kimi-K2.5|MiniMax-M2.x|gpt-oss-120b)$/;
+/** Model, format, engine, device. */
+const keeps16Bits = /^(gpt-oss-120b .* H[12]00|(DeepSeek-V3\/R1|GLM-5) fp8 sglang H200|MiniMax-M2.x fp8 vllm H100)/;
+
+/** Whether a published run's cache is of 8 bits. @param {Row} row */
+function cachesIn8Bits({ model_key = "", dtype = "", engine = "", hw_key = "", source = "" }) {
+  if (!source.startsWith("silicon_sample") || (dtype !== "fp8" && dtype !== "fp4")) return false;
+  return keeps8Bits.test(model_key) && !keeps16Bits.test(`${model_key} ${dtype} ${engine} ${hw_key}`);
+}
+
+/** A model as its config has it. @param {string} key */
+function modelOf(key) {
+  const known = models.get(key);
   if (known !== undefined) return known;
   const entry = configs[key];
   let model = null;
@@ -158,9 +172,9 @@ function modelOf(key, format) {
     const [file, changes = {}] = entry;
     const path = fileURLToPath(new URL(`../test/data/models/configs/${file}.json`, import.meta.url));
     const config = file === null ? changes : changed(JSON.parse(readFileSync(path, "utf8")), changes);
-    model = inFormats(readConfig(config, path, key), { dtype: /** @type {any} */ (format) });
+    model = readConfig(config, path, key);
   }
-  models.set(id, model);
+  models.set(key, model);
   return model;
 }
 
@@ -209,14 +223,18 @@ function runOf(phase, row) {
   if (launchedByHost.test(row.engine ?? "") && (phase === "decode" || n < longEnough)) {
     return "a fork of vLLM of 2023: kernels launched one by one by the host, which decide short passes";
   }
-  const model = modelOf(row.model_key ?? "", format);
+  const model = modelOf(row.model_key ?? "");
   if (model === null) return "the model's config is not known";
   const seconds = phase === "prefill" ? Number(row.seconds) : Number(row.ms_per_token) / 1000;
   if (!(seconds > 0) || seconds === 999) return "a time-out written down as a time";
+  const dtype = /** @type {any} */ (format);
+  const kvDtype = cachesIn8Bits(row) ? "float8" : null;
+  const formatted = withFormats(model, device, { ...ownFormats, dtype, kvDtype });
   return {
     phase,
     source: row.source ?? "",
-    model,
+    model: formatted.model,
+    operands: formatted.operands,
     modelKey: row.model_key ?? "",
     dtype: format,
     device,

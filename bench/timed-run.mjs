@@ -45,6 +45,7 @@ export function curveOptions(run) {
   return {
     phase: run.phase,
     engineName: run.engine,
+    operands: run.operands,
     batch: run.batch,
     depth: run.depth,
     parallel: { tensor: run.gpus, pipeline: 1, expert: 1, context: 1 },
