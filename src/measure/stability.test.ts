@@ -95,6 +95,9 @@ describe("other reasons to doubt", () => {
 
   test.each([0.25, 0.5])("a scatter of %f is found", async (noise) => {
     expect((await rates(5, () => ({ noise })))("spread")).toBeGreaterThanOrEqual(0.9);
+    const samples = await samplesOf(1, 5, { noise });
+    const warnings = assess({ samples, plan: { cells, reference, repeat: 5 }, machine: quiet });
+    expect(warnings.find(({ code }) => code === "spread")?.message).toMatch(/^repeats of (prefill of|the reference)/);
   });
 
   test.each([0.15, 0.4])("a first block slower by %f is found", async (slower) => {

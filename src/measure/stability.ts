@@ -84,15 +84,15 @@ function driftWarning({ samples }: Evidence): Warning[] {
 }
 
 function spreadWarning(groups: Groups): Warning[] {
-  const wide = [...groups]
-    .filter(([, group]) => group.length >= 3)
-    .map(([key, group]) => ({ key, spread: deviation(logsOf(group)) }))
+  const wide = [...groups.values()]
+    .filter((group) => group.length >= 3)
+    .map((group) => ({ group, spread: deviation(logsOf(group)) }))
     .filter(({ spread }) => spread > thresholds.spread)
     .sort((a, b) => b.spread - a.spread);
   const worst = wide[0];
   if (worst === undefined) return [];
   const others = wide.length > 1 ? ` and ${wide.length - 1} more` : "";
-  const message = `repeats of ${worst.key}${others} scatter by ${percent(worst.spread)} of their time; up to ${percent(thresholds.spread)} is usual`;
+  const message = `repeats of ${listed(worst.group.slice(0, 1).map(cellText))}${others} scatter by ${percent(worst.spread)} of their time; up to ${percent(thresholds.spread)} is usual`;
   return [{ code: "spread", message }];
 }
 
