@@ -30,10 +30,10 @@ export interface DenseFfn {
   /** Of a gated network; its activation is SiLU. */
   readonly clamp?: Clamp;
   /**
-   * Few gates open: of each token's gates their mean and so many standard deviations are taken off, and what is below is
-   * none (Gemma 3n).
+   * Few gates open: of each token's gates, the mean and the standard deviations below which so large a share of normal
+   * numbers lies are taken off, and what is below is none (Gemma 3n).
    */
-  readonly cutoff?: number;
+  readonly sparsity?: number;
 }
 
 /** Mixture of experts: a router sends each token to `chosen` of `experts`. */

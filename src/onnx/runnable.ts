@@ -118,7 +118,7 @@ function missingInLayer(layer: Layer): string[] {
 }
 
 function missingInFfn(ffn: Ffn): string[] {
-  if (ffn.kind === "dense" && ffn.clamp === undefined && ffn.cutoff === undefined) return [];
+  if (ffn.kind === "dense" && ffn.clamp === undefined && ffn.sparsity === undefined) return [];
   const missing = missingInModule(ffn);
   return missing[0] === ffn.kind ? [`feed-forward "${ffn.kind}"`] : missing;
 }

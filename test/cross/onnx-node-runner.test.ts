@@ -86,7 +86,7 @@ describe("onnx-node refuses", () => {
       availableBytes: () => gigabyte,
     });
     await expect(attempt(runner, cell("prefill", 8192))).rejects.toThrow(
-      /prefill n=8192 .*memory needed is .*GiB.*; 1 GiB are available; .*fused/,
+      /prefill of 8k tokens: memory needed is .*GiB.*; 1 GiB are available; .*fused/,
     );
   });
 

@@ -1,3 +1,4 @@
+import { normalQuantile } from "../../src/math/distributions.js";
 import type { Attention, DenseFfn, Ffn, Layer } from "../../src/model/types.js";
 import { follow, laurel, predict, streamsIn } from "./alternating.js";
 import { runMixer } from "./mixers.js";
@@ -303,7 +304,7 @@ export async function runFfn(
   const up = await weights("up", hidden, ffn.width);
   const down = await weights("down", ffn.width, hidden);
   const gate = ffn.gated ? await weights("gate", hidden, ffn.width) : null;
-  const cut = (x: Vector): Vector => (ffn.cutoff === undefined ? x : aboveOthers(x, ffn.cutoff));
+  const cut = (x: Vector): Vector => (ffn.sparsity === undefined ? x : aboveOthers(x, normalQuantile(ffn.sparsity)));
   const bend = (x: number): number => (learned === null ? activate(ffn.activation, x) : xielu(x, learned));
   return inputs.map((x) => {
     const raised = groupedLinear(x, up, groupsOf("up"));

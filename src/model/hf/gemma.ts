@@ -1,4 +1,3 @@
-import { normalQuantile } from "../../math/distributions.js";
 import type { Attention, ExtraLinear, ExtraTable, ExtraWeight, Ffn, Layer } from "../types.js";
 import { integer, real, size, sizeOrZero, tokenCount } from "./checks.js";
 import { linear } from "./beside.js";
@@ -124,9 +123,9 @@ const readGemma4: Reader = (config) => {
   });
 };
 
-/** Standard deviations above the mean where so large a share of normal numbers is below. */
-function cutoffOf(share: number): { readonly cutoff?: number } {
-  return share > 0 && share < 1 ? { cutoff: normalQuantile(share) } : {};
+/** Of gates that are kept closed; none where it closes no gate, or all. */
+function sparsityOf(share: number): { readonly sparsity?: number } {
+  return share > 0 && share < 1 ? { sparsity: share } : {};
 }
 
 /** models/gemma3n: four streams (AltUp), a low-rank branch (Laurel), per-layer inputs, shared caches. */
@@ -182,7 +181,7 @@ const readGemma3n: Reader = (config) => {
       ffns: [
         {
           ...dense(config, { width: listed?.[index] ?? config.size("intermediate_size") }),
-          ...cutoffOf(sparsity?.[index] ?? 0),
+          ...sparsityOf(sparsity?.[index] ?? 0),
         },
       ],
       norm,

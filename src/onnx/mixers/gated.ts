@@ -1,3 +1,4 @@
+import { normalQuantile } from "../../math/distributions.js";
 import type { Activation, Clamp, DenseFfn } from "../../model/types.js";
 import type { Emitter } from "../emitter.js";
 import { float } from "../proto.js";
@@ -18,9 +19,9 @@ export function addGated(
 }
 
 /** A dense gated network with bounds, or one whose gates are few. */
-export function addBentDense(e: Emitter, input: string, { activation, clamp, cutoff }: DenseFfn): string {
+export function addBentDense(e: Emitter, input: string, { activation, clamp, sparsity }: DenseFfn): string {
   const raised = e.linear("gate", input);
-  const gate = cutoff === undefined ? raised : addCutoff(e, raised, cutoff);
+  const gate = sparsity === undefined ? raised : addCutoff(e, raised, normalQuantile(sparsity));
   return e.linear("down", addGated(e, gate, e.linear("up", input), { activation, clamp }));
 }
 

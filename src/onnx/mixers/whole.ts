@@ -78,7 +78,7 @@ const lowerings: { readonly [K in Kind]?: Whole<K> } = {
     lower: addCompressedAttention,
     known: ["kind", "heads", "dim", "queryRank", "window", "outputGroups", "outputRank", "ratio", "indexer", "rotary"],
   },
-  dense: { lower: addBentDense, known: ["kind", "width", "gated", "activation", "bias", "clamp", "cutoff"] },
+  dense: { lower: addBentDense, known: ["kind", "width", "gated", "activation", "bias", "clamp", "sparsity"] },
   delta: {
     lower: addDeltaRule,
     known: [
@@ -209,7 +209,8 @@ export function wholeLowering(module: GraphModule, options: GraphOptions): Whole
   const { description, name, norm } = module;
   if (description.kind === "attention" && isPlainAttention(description)) return null;
   // Plain networks run as their operators, with what extras do to them.
-  if (description.kind === "dense" && description.clamp === undefined && description.cutoff === undefined) return null;
+  if (description.kind === "dense" && description.clamp === undefined && description.sparsity === undefined)
+    return null;
   const whole = lowerings[description.kind];
   if (whole === undefined) return null;
   const part = module.operators.some((operator) => operator.part === "attention") ? "attention" : "ffn";
