@@ -1,3 +1,5 @@
+import { mean, variance } from "./moments.js";
+
 /** Two groups of values that lie apart. */
 export interface TwoModes {
   /** Distance of the groups' means. */
@@ -44,13 +46,4 @@ export function twoModes(values: readonly number[], leastDistance: number): TwoM
   if (distance < leastDistance || distance < clearlyApart * width || distance === 0) return null;
   const border = ((below.at(-1) ?? 0) + (above[0] ?? 0)) / 2;
   return { distance, upperShare: above.length / count, border };
-}
-
-function mean(values: Float64Array): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
-}
-
-function variance(values: Float64Array): number {
-  const centre = mean(values);
-  return values.reduce((sum, value) => sum + (value - centre) ** 2, 0) / (values.length - 1);
 }

@@ -1,6 +1,6 @@
 import type { Seconds } from "../base/units.js";
 import { type Cell, cachedBefore, cellKey, lengthOf, type Phase } from "../runs/schema.js";
-import { mean } from "./quantiles.js";
+import { mean } from "../math/moments.js";
 
 /**
  * What the next call of a cell will take on the wall, set-up included, from the calls seen so far. Used for the time

@@ -13,7 +13,7 @@ import {
   type UsableSample,
   type Warning,
 } from "../runs/schema.js";
-import { deviation } from "./quantiles.js";
+import { deviation } from "../math/moments.js";
 
 /** What the instrument looks at when it accuses itself: what it did and saw, never what anybody expected of it. */
 export interface Evidence {

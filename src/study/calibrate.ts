@@ -3,7 +3,7 @@ import type { Seconds } from "../base/units.js";
 import { planRevision } from "../hardware/calibration.js";
 import type { DeviceRecord } from "../hardware/record.js";
 import { quantile } from "../math/quantile.js";
-import { deviation } from "../measure/quantiles.js";
+import { deviation } from "../math/moments.js";
 import type { Clock } from "../measure/clock.js";
 import type { MicroSession } from "../measure/onnx-node-micro.js";
 import type { Provider } from "../measure/onnx-node-session.js";
