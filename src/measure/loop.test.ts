@@ -383,22 +383,3 @@ describe("progress", () => {
       expect((secondsLeft ?? 0) + elapsedSeconds).toBeLessThanOrEqual(5);
   });
 });
-
-describe("a plan that cannot be measured", () => {
-  test("is refused before anything is timed", async () => {
-    const refused: [Partial<Plan>, RegExp][] = [
-      [{ cells: [] }, /plan: cells is \[\]; at least one cell/],
-      [{ cells: [{ ...prefill(4), phase: "decode-uncached" }] }, /phase is "decode-uncached"; synthetic runs prefill/],
-      [{ cells: [prefill(4096)] }, /length is 4096; synthetic runs at most 2048 tokens/],
-      [{ repeat: 0 }, /plan: repeat is 0/],
-      [{ warmups: -1 }, /plan: warmups is -1/],
-      [{ timeLimitSeconds: Number.NaN }, /plan: timeLimitSeconds is NaN/],
-      [{ cells: [prefill(0.5)] }, /plan: cells\.0\.n is 0\.5/],
-    ];
-    for (const [change, message] of refused) {
-      const journal = memoryJournal();
-      await expect(run(plan(change), { journal }, { maxLength: 2048 })).rejects.toThrow(message);
-      expect(journal.samples).toEqual([]);
-    }
-  });
-});
