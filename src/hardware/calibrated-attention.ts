@@ -1,4 +1,4 @@
-import type { AttentionRates } from "./calibration.js";
+import { type AttentionRates, grownBy } from "./calibration.js";
 
 /** Sizes of one call of fused attention. */
 export interface AttentionSizes {
@@ -63,8 +63,7 @@ export function attentionFeatures(
 ): number[] {
   const { heads, kvHeads, batch, newTokens, totalTokens } = sizes;
   const dims = sizes.keyDim + sizes.valueDim;
-  const grown = Math.max(1, Math.min(totalTokens, growth.to) / growth.from) ** growth.exponent;
-  const worked = grown * dealtPairs(sizes, tileElements / dims, threads);
+  const worked = grownBy(totalTokens, growth) * dealtPairs(sizes, tileElements / dims, threads);
   return [worked * dims, worked, batch * heads * newTokens * dims, batch * kvHeads * totalTokens * dims, 1];
 }
 

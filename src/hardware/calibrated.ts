@@ -1,9 +1,9 @@
 import { type Seconds, bytesPerElement } from "../base/units.js";
 import type { OperatorCost } from "../cost/table.js";
-import type { AttentionOperator, ElementwiseFunction } from "../graph/types.js";
+import type { AttentionOperator, ElementwiseFunction, MixOperator, ScoresOperator } from "../graph/types.js";
 import { type Expression, c, n } from "../math/expression.js";
 import { attentionCoefficients, attentionFeatures } from "./calibrated-attention.js";
-import type { Calibration, Stream, StreamKind } from "./calibration.js";
+import { type Calibration, type Stream, type StreamKind, grownBy } from "./calibration.js";
 import { type OperatorTime, type Setting, classOf, rowsOf, stepsOf } from "./operator-time.js";
 
 /**
@@ -119,17 +119,8 @@ export function calibratedTime(
     case "attention":
       return { ...attentionTime(operator, calibration, setting), class: operators, overhead };
     case "scores":
-    case "mix": {
-      const uneven = unevenness((values.b ?? 1) * operator.kvHeads, calibration.attention.threads);
-      const perMac = calibration.batchedPerMac * uneven;
-      const time = withProducts(streamed("scale", moved), cost.attentionFlops, perMac, setting);
-      if (operator.kind === "scores") return time;
-      // Each weight is multiplied once per dimension of a head.
-      const weights = cost.attentionFlops.times(bytesOfWeight / (2 * operator.valueDim)).compile(variable, values);
-      const spill = interpolateSpill(calibration.streams.scale);
-      const passes = calibration.batchedPasses * uneven;
-      return { ...time, work: (length) => time.work(length) + weights(length) * spill(workingSet(length)) * passes };
-    }
+    case "mix":
+      return { ...productTime(row, operator, workingSet, calibration, setting), class: operators, overhead };
     case "softmax":
       return streamed("softmax", moved);
     case "norm":
@@ -157,6 +148,42 @@ export function calibratedTime(
     case "fourier":
       return withProducts(streamed("scale", moved), cost.matmulFlops, calibration.batchedPerMac, setting);
   }
+}
+
+/**
+ * Naive attention's products. Scores are written by their product, and masked in a pass of its own, which reads the mask
+ * again for every head; the mixture reads its weights more than once where they leave the caches.
+ */
+function productTime(
+  { cost }: OperatorCost,
+  operator: ScoresOperator | MixOperator,
+  workingSet: (length: number) => number,
+  { attention, batchedPerMac, batchedPasses, batchedGrowth, streams }: Calibration,
+  { variable, values }: Setting,
+): Pick<OperatorTime, "work" | "bound"> {
+  const compiled = (law: Expression): ((length: number) => number) => law.compile(variable, values);
+  const making = operator.kind === "scores";
+  const uneven = unevenness((values.b ?? 1) * operator.kvHeads, attention.threads);
+  const products = compiled(cost.attentionFlops.times((batchedPerMac * uneven) / 2));
+  const moved = compiled(cost.readBytes.plus(cost.writtenBytes));
+  // Each score is made, and weighs, once per dimension of a head.
+  const dims = making ? operator.keyDim : operator.valueDim;
+  const scores = compiled(cost.attentionFlops.times(bytesOfWeight / (2 * dims)));
+  const [copy, sum] = [interpolateStream(streams.scale), interpolateStream(streams.add)];
+  const spill = interpolateSpill(streams.scale);
+  const masked = making && (operator.causal || operator.span.kind !== "full");
+  const multiplying = (length: number): number => products(length) * grownBy(workingSet(length), batchedGrowth);
+  const streaming = (length: number): number => {
+    const alive = workingSet(length);
+    const bytes = scores(length);
+    if (!making) return moved(length) * copy(alive) + bytes * spill(alive) * batchedPasses * uneven;
+    // Two of the scores' three passes are the mask's.
+    return (moved(length) - 2 * bytes) * copy(alive) + (masked ? 3 * bytes * sum(alive) : 0);
+  };
+  return {
+    work: (length) => multiplying(length) + streaming(length),
+    bound: (length) => (multiplying(length) >= streaming(length) ? "compute" : "bandwidth"),
+  };
 }
 
 /** Each step beyond the first waits for the one before it. */

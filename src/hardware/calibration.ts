@@ -16,31 +16,39 @@ export type Stream = z.infer<typeof streamSchema>;
 export const streamKinds = ["scale", "add", "silu", "norm", "softmax"] as const;
 export type StreamKind = (typeof streamKinds)[number];
 
+const growthSchema = z.strictObject({
+  exponent: z.number().min(-1).max(1),
+  from: z
+    .number()
+    .min(1)
+    .max(2 ** 50),
+  to: z
+    .number()
+    .min(1)
+    .max(2 ** 50),
+});
+const noGrowth = { exponent: 0, from: 1, to: 1 };
+/** A cost that is (size / from)^exponent times as high for larger sizes: 1 below `from`, and no higher than at `to`. */
+export type Growth = z.infer<typeof growthSchema>;
+
+/** How many times as high a cost is at a size. */
+export function grownBy(size: number, { exponent, from, to }: Growth): number {
+  return Math.max(1, Math.min(size, to) / from) ** exponent;
+}
+
 /**
  * Fused attention of n new tokens after c cached ones, H heads and G KV heads of K key and V value dims:
  * H·P·((K + V)·perPairDim + perPair)·g + H·n·(K + V)·perNewDim + G·(c + n)·(K + V)·perCachedDim + perCall.
  * P counts the pairs a causal kernel works on when it skips only whole tiles of keys (`workedPairs`), with
  * tileElements / (K + V) keys to a tile: kernels size tiles to a cache, so there are fewer keys to one as heads get wider.
  * g is what a pair takes at a length against what it takes among few keys, which stay in a nearer cache:
- * (keys / from)^growth, 1 below `from` and no further than `to`.
+ * `grownBy` over keys.
  */
 const attentionSchema = z.strictObject({
   tileElements: z.number().min(0).max(1e9),
   /** Threads that the rows of all heads are dealt to in equal runs, whatever they see (`dealtPairs`). */
   threads: z.number().int().min(1).max(65536).default(1),
-  growth: z
-    .strictObject({
-      exponent: z.number().min(-1).max(1),
-      from: z
-        .number()
-        .min(1)
-        .max(2 ** 40),
-      to: z
-        .number()
-        .min(1)
-        .max(2 ** 40),
-    })
-    .default({ exponent: 0, from: 1, to: 1 }),
+  growth: growthSchema.default(noGrowth),
   perPairDim: seconds,
   perPair: seconds,
   perNewDim: seconds,
@@ -76,7 +84,7 @@ const spreadsSchema = z.strictObject({
 });
 
 /** Goes up where models run other kernels than a calibration has timed, or it times them, or reads its times, in another way. */
-export const planRevision = 5;
+export const planRevision = 6;
 
 const measurementSchema = z.strictObject({
   /** What was timed, in the words of the micro-model: `matmul m=128 k=640 n=1792 length=4`. */
@@ -114,6 +122,11 @@ export const calibrationSchema = z.strictObject({
    * this, s as for `gemm`.
    */
   batchedPasses: z.number().min(0).max(100).default(0),
+  /**
+   * What a multiply-add of them takes, over the bytes that are alive: of gigabytes of scores the processor also has to look
+   * up where the pages are.
+   */
+  batchedGrowth: growthSchema.default(noGrowth),
   attention: attentionSchema,
   decodeAttention: attentionSchema,
   streams: z.strictObject({

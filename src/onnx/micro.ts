@@ -2,7 +2,15 @@ import { seededRandom } from "../base/random.js";
 import { ModelBuilder } from "./builder.js";
 import { addCachedAttention } from "./cached-attention.js";
 import { masked } from "./masked.js";
-import { type OnnxInitializer, type OnnxNode, elementTypeOf, encodeModel, float, int, microsoft } from "./proto.js";
+import {
+  type ElementType,
+  type OnnxInitializer,
+  type OnnxNode,
+  encodeModel,
+  float,
+  int,
+  microsoft,
+} from "./proto.js";
 import { inputNames } from "./scope.js";
 import type { ExternalFile, Feed } from "./tensors.js";
 
@@ -74,7 +82,16 @@ interface NamedValue {
   readonly shape: readonly (number | string)[];
 }
 
-interface Parts extends MicroInputs {
+/** An input whose numbers are made when they are asked for: a third of a gigabyte, of some. */
+interface Drawn {
+  readonly name: string;
+  readonly type: ElementType;
+  readonly shape: readonly number[];
+  readonly data: () => Feed["data"];
+}
+
+interface Parts {
+  readonly feeds: readonly Drawn[];
   /** Values that the model makes; the first is the result. */
   readonly outputs: readonly { readonly name: string; readonly shape: readonly number[] }[];
   readonly nodes: readonly OnnxNode[];
@@ -104,7 +121,7 @@ export function microModel(micro: Micro): MicroModel {
     files.push({ path, data: bytes });
     initializers.push({ name, type: "float32", shape, data: { path, offset: 0, length: bytes.byteLength } });
   }
-  const types = new Map(feeds.map(({ name, data }) => [name, elementTypeOf(data)]));
+  const types = new Map(feeds.map(({ name, type }) => [name, type]));
   for (const [name, value] of Object.entries({ zeros: 0n, ones: 1n })) {
     const data = new Uint8Array(BigInt64Array.from({ length: rank }, () => value).buffer);
     initializers.push({ name, type: "int64", shape: [rank], data });
@@ -134,7 +151,7 @@ export function microModel(micro: Micro): MicroModel {
 
 /** Random inputs of the sizes of this call. */
 export function microInputs(micro: Micro): MicroInputs {
-  return { feeds: partsOf(micro).feeds };
+  return { feeds: partsOf(micro).feeds.map(({ name, shape, data }) => ({ name, shape, data: data() })) };
 }
 
 function partsOf(micro: Micro): Parts {
@@ -165,19 +182,22 @@ function uniform(length: number, scale: number, seed: number): Float32Array {
   return data;
 }
 
-function feed(name: string, shape: readonly number[], seed: number): Feed {
+function feed(name: string, shape: readonly number[], seed: number): Drawn {
   const elements = shape.reduce((size, dimension) => size * dimension, 1);
-  return { name, shape, data: uniform(elements, 1, seed) };
+  return { name, type: "float32", shape, data: () => uniform(elements, 1, seed) };
 }
 
 /** Scores under a causal mask: from row to row a few more keys are seen, and half are so low that they weigh nothing. */
-function maskedScores(rows: number, width: number): Feed {
-  const data = uniform(rows * width, 1, 1);
-  for (let row = 0; row < rows; row += 1) {
-    const seen = 1 + Math.floor((row * width) / rows);
-    data.fill(masked, row * width + seen, (row + 1) * width);
-  }
-  return { name: "x", shape: [rows, width], data };
+function maskedScores(rows: number, width: number): Drawn {
+  const data = (): Float32Array => {
+    const scores = uniform(rows * width, 1, 1);
+    for (let row = 0; row < rows; row += 1) {
+      const seen = 1 + Math.floor((row * width) / rows);
+      scores.fill(masked, row * width + seen, (row + 1) * width);
+    }
+    return scores;
+  };
+  return { name: "x", type: "float32", shape: [rows, width], data };
 }
 
 function matmul(micro: Extract<Micro, { kind: "matmul" }>): Parts {
@@ -267,9 +287,9 @@ function attention(micro: Extract<Micro, { kind: "attention" }>): Parts {
     feeds: [
       ...Object.entries(widths).map(([name, width], index) => feed(name, [batch, n, width], index + 1)),
       ...caches.map((name, index) => feed(name, [batch, kvHeads, depth, headDim], index + 4)),
-      { name: inputNames.last, shape: [batch], data: new Int32Array(batch).fill(total - 1) },
-      { name: inputNames.total, shape: [], data: Int32Array.of(total) },
-      { name: inputNames.depth, shape: [1], data: BigInt64Array.of(BigInt(depth)) },
+      { name: inputNames.last, type: "int32", shape: [batch], data: () => new Int32Array(batch).fill(total - 1) },
+      { name: inputNames.total, type: "int32", shape: [], data: () => Int32Array.of(total) },
+      { name: inputNames.depth, type: "int64", shape: [1], data: () => BigInt64Array.of(BigInt(depth)) },
     ],
     weights: [
       { name: "cos", shape: [longestAttention, half], data: angles(Math.cos) },

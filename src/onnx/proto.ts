@@ -9,12 +9,6 @@ import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 export const elementTypes = { float32: 1, uint8: 2, int32: 6, int64: 7, bool: 9, float16: 10 } as const;
 export type ElementType = keyof typeof elementTypes;
 
-/** The element type of a typed array's elements. */
-export function elementTypeOf(data: Float32Array | Int32Array | BigInt64Array): ElementType {
-  if (data instanceof Float32Array) return "float32";
-  return data instanceof Int32Array ? "int32" : "int64";
-}
-
 export type AttributeValue =
   | { readonly kind: "float"; readonly value: number }
   | { readonly kind: "int"; readonly value: number }

@@ -4,7 +4,7 @@ import { manualClock } from "../measure/clock.js";
 import type { Micro } from "../onnx/micro.js";
 import type { Machine } from "../runs/schema.js";
 import { type MicroRuntime, calibrate } from "./calibrate.js";
-import { chainLength } from "./calibration-plan.js";
+import { chainLength, describeMicro } from "./calibration-plan.js";
 
 const machine: Machine = {
   cpu: "made up",
@@ -38,6 +38,7 @@ function seconds(micro: Micro): number {
 function machineOn(clock: ReturnType<typeof manualClock>, provider: MicroRuntime["provider"] = "cpu") {
   const opened: Micro[] = [];
   const closed: Micro[] = [];
+  const timed: string[] = [];
   let calls = 0;
   const runtime: MicroRuntime = {
     name: "onnxruntime",
@@ -50,6 +51,7 @@ function machineOn(clock: ReturnType<typeof manualClock>, provider: MicroRuntime
         run: async () => undefined,
         time: async (sized, { repeats, limit = Number.POSITIVE_INFINITY, fewest = 1, signal }) => {
           const times: number[] = [];
+          timed.push(describeMicro(sized));
           const begin = clock.now();
           while (times.length < repeats && (times.length < fewest || clock.now() - begin <= limit)) {
             signal?.throwIfAborted();
@@ -67,7 +69,12 @@ function machineOn(clock: ReturnType<typeof manualClock>, provider: MicroRuntime
       };
     },
   };
-  return { runtime, opened, closed };
+  return { runtime, opened, closed, timed };
+}
+
+/** The same micro-models in any order. */
+function sorted(micros: readonly Micro[]): string[] {
+  return micros.map(describeMicro).sort();
 }
 
 describe("calibrate", () => {
@@ -99,15 +106,15 @@ describe("calibrate", () => {
 
   test("goes on in rounds until the time is up, each in another order, and closes what it opens", async () => {
     const clock = manualClock();
-    const { runtime, opened, closed } = machineOn(clock);
+    const { runtime, opened, closed, timed } = machineOn(clock);
     const record = await calibrate({ runtime, clock, machine, date, timeLimit: 60 });
     expect(clock.now()).toBeLessThanOrEqual(60);
-    expect(closed).toEqual(opened);
-    const kinds = new Set(opened.map((micro) => JSON.stringify(micro)));
-    const rounds = opened.length / kinds.size;
-    expect(rounds).toBeGreaterThan(1);
-    const [first, second] = [opened.slice(0, kinds.size), opened.slice(kinds.size, 2 * kinds.size)];
+    expect(sorted(closed)).toEqual(sorted(opened));
+    const sizes = new Set(timed).size;
+    expect(timed.length / sizes).toBeGreaterThan(1);
+    const [first, second] = [timed.slice(0, sizes), timed.slice(sizes, 2 * sizes)];
     expect(second).not.toEqual(first);
+    expect([...second].sort()).toEqual([...first].sort());
     expect(record.calibration?.measurements.length).toBeGreaterThan(40);
   });
 
@@ -123,13 +130,24 @@ describe("calibrate", () => {
   test("times every size at two moments, unless a time limit leaves one", async () => {
     const visits = async (timeLimit?: number): Promise<number> => {
       const clock = manualClock();
-      const { runtime, opened } = machineOn(clock);
+      const { runtime, timed } = machineOn(clock);
       const limit = timeLimit === undefined ? {} : { timeLimit };
       await calibrate({ runtime, clock, machine, date, quick: true, ...limit });
-      return opened.length / new Set(opened.map((micro) => JSON.stringify(micro))).size;
+      return timed.length / new Set(timed).size;
     };
     expect(await visits()).toBe(2);
     expect(await visits(1)).toBe(1);
+  });
+
+  test.each([
+    ["once where the memory holds their weights", 2 ** 34, 1],
+    ["anew in each round where it does not", 2 ** 20, 2],
+  ])("opens products %s", async (_, memoryBytes, times) => {
+    const clock = manualClock();
+    const { runtime, opened } = machineOn(clock);
+    await calibrate({ runtime, clock, machine: { ...machine, memoryBytes }, date, quick: true });
+    const products = opened.filter(({ kind }) => kind === "matmul");
+    expect(products.length / new Set(sorted(products)).size).toBe(times);
   });
 
   test("stops when it is told to, and closes what is open", async () => {
@@ -142,7 +160,7 @@ describe("calibrate", () => {
     await expect(calibrate({ runtime, clock, machine, date, signal: abort.signal, onProgress })).rejects.toThrow(
       /abort/,
     );
-    expect(closed).toEqual(opened);
+    expect(sorted(closed)).toEqual(sorted(opened));
   });
 
   test("keeps the number of threads it was asked for", async () => {

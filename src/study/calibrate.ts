@@ -1,5 +1,5 @@
 import { type Random, seededRandom, shuffled } from "../base/random.js";
-import type { Seconds } from "../base/units.js";
+import type { Bytes, Seconds } from "../base/units.js";
 import { planRevision } from "../hardware/calibration.js";
 import type { DeviceRecord } from "../hardware/record.js";
 import { quantile } from "../math/quantile.js";
@@ -10,7 +10,7 @@ import type { Provider } from "../measure/onnx-node-session.js";
 import type { Micro } from "../onnx/micro.js";
 import type { Machine } from "../runs/schema.js";
 import { type Timed, fitCalibration } from "./calibration-fit.js";
-import { calibrationPlan, chainLength, describeMicro, longestCalibrated } from "./calibration-plan.js";
+import { calibrationPlan, chainLength, describeMicro, longestCalibrated, weightBytes } from "./calibration-plan.js";
 
 /** Whatever runs micro-models: ONNX Runtime, or a machine made up by a test. */
 export interface MicroRuntime {
@@ -55,6 +55,8 @@ const perCell = { full: 0.06, quick: 0.05 } as const;
 const fewestRuns = 2;
 const mostRuns = 40;
 const mostRounds = 8;
+/** Opening packs weights, which takes longer than timing them: sessions stay open, up to this share of the machine's memory. */
+const heldShare = 1 / 8;
 /** Quantile of all runs of a size that stands for it: noise only ever adds. */
 const lowQuantile = 0.2;
 
@@ -130,42 +132,82 @@ async function timeRounds(
   limit: Seconds,
   random: Random,
 ): Promise<Map<string, Runs>> {
-  const { clock, runtime, signal, onProgress } = options;
+  const { clock, machine, runtime, signal, onProgress } = options;
   const groups = calibrationPlan(size);
+  const sessions = new OpenSessions(runtime, threads, machine.memoryBytes * heldShare);
   const runs = new Map<string, Runs>();
   const begin = clock.now();
   let longestRound = 0;
   const always = options.timeLimit === undefined ? fewestRounds : 1;
-  for (let round = 1; round <= mostRounds; round += 1) {
-    const roundBegin = clock.now();
-    if (round > always && roundBegin - begin + longestRound > limit) break;
-    const order = shuffled(groups, random);
-    for (const [done, group] of order.entries()) {
-      const [first] = group.cells;
-      if (first === undefined) continue;
-      const elapsedSeconds = clock.now() - begin;
-      onProgress?.({ round, done, total: order.length, elapsedSeconds, what: describeMicro(first) });
-      const session = await runtime.open(first, threads);
-      try {
-        for (const micro of shuffled(group.cells, random)) {
-          const timing = {
-            clock,
-            repeats: mostRuns,
-            limit: perCell[size],
-            fewest: fewestRuns,
-            ...(signal === undefined ? {} : { signal }),
-          };
-          const times = await session.time(micro, timing);
-          const key = describeMicro(micro);
-          const known = runs.get(key);
-          if (known === undefined) runs.set(key, { micro, times });
-          else known.times.push(...times);
-        }
-      } finally {
-        await session.close();
+  try {
+    for (let round = 1; round <= mostRounds; round += 1) {
+      const roundBegin = clock.now();
+      if (round > always && roundBegin - begin + longestRound > limit) break;
+      const order = shuffled(groups, random);
+      for (const [done, { cells }] of order.entries()) {
+        const [first] = cells;
+        if (first === undefined) continue;
+        const elapsedSeconds = clock.now() - begin;
+        onProgress?.({ round, done, total: order.length, elapsedSeconds, what: describeMicro(first) });
+        await sessions.use(first, async (session) => {
+          for (const micro of shuffled(cells, random)) {
+            const timing = {
+              clock,
+              repeats: mostRuns,
+              limit: perCell[size],
+              fewest: fewestRuns,
+              ...(signal === undefined ? {} : { signal }),
+            };
+            const times = await session.time(micro, timing);
+            const key = describeMicro(micro);
+            const known = runs.get(key);
+            if (known === undefined) runs.set(key, { micro, times });
+            else known.times.push(...times);
+          }
+        });
       }
+      longestRound = Math.max(longestRound, clock.now() - roundBegin);
     }
-    longestRound = Math.max(longestRound, clock.now() - roundBegin);
+  } finally {
+    await sessions.close();
   }
   return runs;
+}
+
+/** Sessions of micro-models, of which those with weights stay open for the next round, as far as the memory allows. */
+class OpenSessions {
+  private readonly held = new Map<string, MicroSession>();
+  private heldBytes: Bytes = 0;
+
+  constructor(
+    private readonly runtime: MicroRuntime,
+    private readonly threads: number,
+    private readonly most: Bytes,
+  ) {}
+
+  async use(micro: Micro, time: (session: MicroSession) => Promise<void>): Promise<void> {
+    const key = describeMicro(micro);
+    const known = this.held.get(key);
+    if (known !== undefined) {
+      await time(known);
+      return;
+    }
+    const session = await this.runtime.open(micro, this.threads);
+    const bytes = weightBytes(micro);
+    const holds = bytes > 0 && this.heldBytes + bytes <= this.most;
+    if (holds) {
+      this.held.set(key, session);
+      this.heldBytes += bytes;
+    }
+    try {
+      await time(session);
+    } finally {
+      if (!holds) await session.close();
+    }
+  }
+
+  async close(): Promise<void> {
+    for (const session of this.held.values()) await session.close();
+    this.held.clear();
+  }
 }

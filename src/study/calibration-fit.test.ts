@@ -98,6 +98,18 @@ test("products of two activations are told apart from how five threads share the
   expect(batchedPerMac / truth.perProductMac).toBeCloseTo(1, 1);
 });
 
+test("finds by how much a multiply-add takes longer among gigabytes, and believes it no further than eight times as many", () => {
+  const growing = (micro: Micro): number => {
+    if (micro.kind !== "product") return each(micro);
+    const { batch, rows, inner, columns } = micro;
+    const alive = 4 * batch * (rows * columns + inner * (rows + columns));
+    return each(micro) * Math.max(1, alive / 64e6) ** 0.08;
+  };
+  const { batchedGrowth } = fitCalibration(timed("quick", growing), truth.attention.threads);
+  expect(batchedGrowth).toEqual({ exponent: 0.08, from: 64e6, to: 8 * 4 * 2 * (8192 ** 2 + 2 * 64 * 8192) });
+  expect(fitCalibration(timed("quick"), truth.attention.threads).batchedGrowth.exponent).toBe(0);
+});
+
 describe.each(["full", "quick"] as const)("a %s calibration of a machine that follows the laws", (size) => {
   const rates = fitCalibration(timed(size), truth.attention.threads);
 

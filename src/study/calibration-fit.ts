@@ -1,11 +1,18 @@
-import type { Seconds } from "../base/units.js";
+import type { Bytes, Seconds } from "../base/units.js";
 import { gemmSeconds, interpolateSpill, interpolateStream, unevenness } from "../hardware/calibrated.js";
 import { type AttentionSizes, attentionFeatures } from "../hardware/calibrated-attention.js";
-import type { AttentionRates, Calibration, GemmRates, Stream, StreamKind } from "../hardware/calibration.js";
-import { nonNegativeLeastSquares } from "../math/least-squares.js";
-import { median } from "../math/median.js";
+import {
+  type AttentionRates,
+  type Calibration,
+  type GemmRates,
+  type Growth,
+  type Stream,
+  type StreamKind,
+  grownBy,
+} from "../hardware/calibration.js";
 import type { Micro } from "../onnx/micro.js";
 import { chainLength } from "./calibration-plan.js";
+import { fitRelative, leastOf, rootMeanSquare } from "./relative-fit.js";
 
 /** Seconds of one run of a micro-model. */
 export interface Timed {
@@ -19,6 +26,7 @@ export type FittedRates = Pick<
   | "gemm"
   | "batchedPerMac"
   | "batchedPasses"
+  | "batchedGrowth"
   | "attention"
   | "decodeAttention"
   | "streams"
@@ -39,53 +47,6 @@ function ofKind<Kind extends Micro["kind"]>(timed: readonly Timed[], kind: Kind)
 
 function isKind<Kind extends Micro["kind"]>(micro: Micro, kind: Kind): micro is Of<Kind> {
   return micro.kind === kind;
-}
-
-function rootMeanSquare(values: readonly number[], weights: readonly number[] = values.map(() => 1)): number {
-  const of = weights.reduce((sum, weight) => sum + weight, 0);
-  return of === 0 ? 0 : Math.sqrt(values.reduce((sum, value, i) => sum + (weights[i] ?? 0) * value ** 2, 0) / of);
-}
-
-/** Passes of reweighting, and the least residual (as a share) that counts as far off. */
-const passes = 5;
-const leastFar = 0.04;
-
-/**
- * Σ βₖ xₖ fitted with relative errors and β ≥ 0; with the root mean square of the log residuals. Robust: rows further off
- * than twice the middle of all weigh less (Huber's weights), since a disturbed measurement is no law's fault.
- *
- * @param weights of the rows; all equal where absent
- */
-function fitRelative(
-  rows: readonly (readonly number[])[],
-  seconds: readonly number[],
-  weights: readonly number[] = seconds.map(() => 1),
-) {
-  const scaled = rows.map((row, i) => row.map((value) => value / (seconds[i] ?? 1)));
-  const ones = seconds.map(() => 1);
-  let trust: readonly number[] = ones;
-  let beta: readonly number[] = [];
-  let logs: readonly number[] = [];
-  for (let pass = 0; pass < passes; pass += 1) {
-    const fit = nonNegativeLeastSquares(
-      scaled,
-      ones,
-      weights.map((weight, i) => weight * (trust[i] ?? 1)),
-    );
-    beta = fit?.beta ?? beta;
-    const found = beta;
-    logs = scaled.map((row) =>
-      Math.log(
-        Math.max(
-          1e-9,
-          row.reduce((sum, value, k) => sum + value * (found[k] ?? 0), 0),
-        ),
-      ),
-    );
-    const far = Math.max(leastFar, 2 * median(logs.map(Math.abs)));
-    trust = logs.map((log) => Math.min(1, far / Math.max(Math.abs(log), 1e-9)));
-  }
-  return { beta, spread: rootMeanSquare(logs, weights) };
 }
 
 type Overheads = Pick<FittedRates, "perOperator" | "perRun">;
@@ -219,7 +180,7 @@ function prefillWeight(n: number): number {
  * From so many keys what a pair takes may change with their number, as they leave one cache or another, by such a power: a
  * tenth is 7 % per doubling.
  */
-const growths: readonly [Growth, ...Growth[]] = [
+const growths: readonly [Onset, ...Onset[]] = [
   { from: 1024, exponent: 0 },
   ...[1024, 2048, 4096].flatMap((from) =>
     [0.03, 0.06, 0.1, 0.15, 0.2].flatMap((size) => [-size, size].map((exponent) => ({ from, exponent }))),
@@ -229,12 +190,12 @@ const growths: readonly [Growth, ...Growth[]] = [
 const usualGrowth = 0.1;
 const leastMisfit = 0.03;
 
-type Growth = Pick<AttentionRates["growth"], "from" | "exponent">;
+type Onset = Pick<Growth, "from" | "exponent">;
 
 interface AttentionKernel {
   readonly threads: number;
   readonly tileCandidates: readonly [number, ...number[]];
-  readonly growthCandidates: readonly [Growth, ...Growth[]];
+  readonly growthCandidates: readonly [Onset, ...Onset[]];
   /** Weight of a size with so many new tokens. */
   readonly weight: (newTokens: number) => number;
 }
@@ -248,7 +209,7 @@ function fitAttention(
   if (cells.length === 0) throw new Error("no attention was timed");
   const to = Math.max(...cells.map(({ micro }) => micro.n + micro.depth));
   const weights = cells.map(({ micro }) => weight(micro.n));
-  const fitWith = (tileElements: number, growth: Growth, ofCells: readonly number[]) => {
+  const fitWith = (tileElements: number, growth: Onset, ofCells: readonly number[]) => {
     const kernel = { tileElements, threads, growth: { ...growth, to } };
     const { beta, spread } = fitRelative(
       cells.map(({ micro }) => attentionFeatures(sizesOf(micro), kernel)),
@@ -274,26 +235,19 @@ function fitAttention(
   return grown(rates.tileElements, weights);
 }
 
-/** The least of what is made of the candidates, of which there is one at least. */
-function leastOf<Candidate, Made>(
-  candidates: readonly [Candidate, ...Candidate[]],
-  make: (candidate: Candidate) => Made,
-  cost: (made: Made) => number,
-): Made {
-  const [first, ...others] = candidates;
-  let found = make(first);
-  for (const candidate of others) {
-    const made = make(candidate);
-    if (cost(made) < cost(found)) found = made;
-  }
-  return found;
-}
+/** Powers of the bytes that are alive which a multiply-add may take longer by: a twentieth is 15 % from 0.1 to 2 GB. */
+const productGrowths: readonly [number, ...number[]] = [0, 0.02, 0.04, 0.06, 0.08, 0.1, 0.12];
+const usualProductGrowth = 0.05;
+/** Bytes from which that may begin: more than most caches hold. */
+const grownFrom: Bytes = 64e6;
+/** Times the largest timed size up to which it is believed to go on. */
+const believed = 8;
 
 function fitProducts(
   timed: readonly Timed[],
   scale: Stream,
   threads: number,
-): Pick<FittedRates, "batchedPerMac" | "batchedPasses"> {
+): Pick<FittedRates, "batchedPerMac" | "batchedPasses" | "batchedGrowth"> {
   const [copy, spill] = [interpolateStream(scale), interpolateSpill(scale)];
   const cells = ofKind(timed, "product").map(({ micro: { batch, rows, inner, columns }, each }) => {
     const bytes = (of: number, by: number): number => batch * of * by * bytesOfFloat;
@@ -304,17 +258,33 @@ function fitProducts(
     const uneven = unevenness(batch, threads);
     const streamed = Math.max(mixed, written) * copy(alive);
     return {
-      features: [batch * rows * inner * columns * uneven, mixed * spill(alive) * uneven],
+      alive,
+      macs: batch * rows * inner * columns * uneven,
+      again: mixed * spill(alive) * uneven,
       rest: Math.max(each - streamed, each / 4),
     };
   });
-  const { beta } = fitRelative(
-    cells.map(({ features }) => features),
-    cells.map(({ rest }) => rest),
+  const to = believed * Math.max(grownFrom, ...cells.map(({ alive }) => alive));
+  const fitted = leastOf(
+    productGrowths,
+    (exponent) => {
+      const batchedGrowth = { exponent, from: grownFrom, to };
+      const { beta, spread } = fitRelative(
+        cells.map(({ macs, again, alive }) => [macs * grownBy(alive, batchedGrowth), again]),
+        cells.map(({ rest }) => rest),
+      );
+      return { beta, spread, batchedGrowth };
+    },
+    ({ spread, batchedGrowth: { exponent } }) =>
+      cells.length * Math.log(spread ** 2 + leastMisfit ** 2) + (exponent / usualProductGrowth) ** 2,
   );
-  const [batchedPerMac = 0, batchedPasses = 0] = beta;
+  const [batchedPerMac = 0, batchedPasses = 0] = fitted.beta;
   if (!(batchedPerMac > 0)) throw new Error("no product of two activations was timed");
-  return { batchedPerMac, batchedPasses: Math.min(batchedPasses, mostPasses) };
+  return {
+    batchedPerMac,
+    batchedPasses: Math.min(batchedPasses, mostPasses),
+    batchedGrowth: fitted.batchedGrowth,
+  };
 }
 
 /**

@@ -1,3 +1,4 @@
+import { type Bytes, bytesPerElement } from "../base/units.js";
 import type { Micro } from "../onnx/micro.js";
 
 /**
@@ -16,8 +17,8 @@ type Size = "full" | "quick";
 
 /** Weights of a chain of products, in bytes of float32: more than most last-level caches hold. */
 const chainBytes = 110e6;
-/** The same where fetching the weights is all that is timed: more than any holds (300 MiB on large servers). */
-const thinBytes = 500e6;
+/** The same where fetching the weights is all that is timed: more than nearly any holds, or any (300 MiB on large servers). */
+const thinBytes = { quick: 250e6, full: 500e6 } as const;
 
 function chain(k: number, n: number, rows: readonly number[], bytes: number = chainBytes): CalibrationGroup {
   // An even number, so that both directions weigh the same.
@@ -74,9 +75,9 @@ export function calibrationPlan(size: Size): CalibrationGroup[] {
   const sizes = full ? powers(12, 15, 17, 19, 20, 21, 22, 23, 24) : powers(12, 17, 20, 22, 24);
   return [
     chain(640, 1792, full ? [4, 16, 64, 256, 1024] : [32, 128, 512]),
-    ...(full ? [chain(1280, 1280, [32, 128, 512]), chain(1280, 1280, [1], thinBytes)] : []),
+    ...(full ? [chain(1280, 1280, [32, 128, 512]), chain(1280, 1280, [1], thinBytes.full)] : []),
     chain(2048, 5632, full ? [256, 1024] : [1024]),
-    chain(2048, 5632, [1], thinBytes),
+    chain(2048, 5632, [1], thinBytes[size]),
     // Two products whose activations stay in a cache, and leave it.
     chain(640, 1792, [1024, longestCalibrated], 0),
     prefill(2, 1, 64, full ? [512, 1024, 2048, 4096, longestCalibrated] : [1024, 2048, 4096, longestCalibrated]),
@@ -98,7 +99,7 @@ export function calibrationPlan(size: Size): CalibrationGroup[] {
     rowwise("softmax", 1024, full ? [32, 128, 512, 1024, 4096, 16_384] : [128, 1024, 16_384]),
     { cells: [product(8, 256, 64, 256), product(6, 256, 128, 256)] },
     // Scores that leave every cache, and their mixture.
-    { cells: [product(2, 4096, 64, 4096), product(2, 4096, 4096, 64)] },
+    { cells: [4096, 8192].flatMap((n) => [product(2, n, 64, n), product(2, n, n, 64)]) },
   ];
 }
 
@@ -111,4 +112,9 @@ export function describeMicro(micro: Micro): string {
 /** Operators in one run of a micro-model. */
 export function chainLength(micro: Micro): number {
   return "length" in micro ? (micro.length ?? 1) : 1;
+}
+
+/** Bytes of a micro-model's weights. */
+export function weightBytes(micro: Micro): Bytes {
+  return micro.kind === "matmul" ? chainLength(micro) * micro.k * micro.n * bytesPerElement("float32") : 0;
 }

@@ -26,6 +26,7 @@ export const calibratedDevice: DeviceRecord = deviceRecordSchema.parse({
     gemm: { perMac: 1e-11, perWeightByte: 4e-11, overlap: 2, activation: 0.5 },
     batchedPerMac: 1.5e-11,
     batchedPasses: 0,
+    batchedGrowth: { exponent: 0, from: 1, to: 1 },
     attention: {
       tileElements: 65_536,
       perPairDim: 1.2e-11,
