@@ -2,15 +2,7 @@ import { seededRandom } from "../base/random.js";
 import { ModelBuilder } from "./builder.js";
 import { addCachedAttention } from "./cached-attention.js";
 import { masked } from "./masked.js";
-import {
-  type ElementType,
-  type OnnxInitializer,
-  type OnnxNode,
-  encodeModel,
-  float,
-  int,
-  microsoft,
-} from "./proto.js";
+import { type ElementType, type OnnxInitializer, type OnnxNode, encodeModel, float, int, microsoft } from "./proto.js";
 import { inputNames } from "./scope.js";
 import type { ExternalFile, Feed } from "./tensors.js";
 

@@ -235,9 +235,8 @@ function fitAttention(
   return grown(rates.tileElements, weights);
 }
 
-/** Powers of the bytes that are alive which a multiply-add may take longer by: a twentieth is 15 % from 0.1 to 2 GB. */
-const productGrowths: readonly [number, ...number[]] = [0, 0.02, 0.04, 0.06, 0.08, 0.1, 0.12];
-const usualProductGrowth = 0.05;
+/** Powers of the bytes that are alive which a multiply-add may take longer by: a tenth is 35 % from 0.1 to 2 GB. */
+const productGrowths: readonly [number, ...number[]] = [0, 0.02, 0.04, 0.06, 0.08, 0.1, 0.12, 0.14, 0.16];
 /** Bytes from which that may begin: more than most caches hold. */
 const grownFrom: Bytes = 64e6;
 /** Times the largest timed size up to which it is believed to go on. */
@@ -261,9 +260,12 @@ function fitProducts(
       alive,
       macs: batch * rows * inner * columns * uneven,
       again: mixed * spill(alive) * uneven,
+      weight: prefillWeight(rows),
       rest: Math.max(each - streamed, each / 4),
     };
   });
+  const weights = cells.map(({ weight }) => weight);
+  const mass = weights.reduce((sum, weight) => sum + weight, 0);
   const to = believed * Math.max(grownFrom, ...cells.map(({ alive }) => alive));
   const fitted = leastOf(
     productGrowths,
@@ -272,11 +274,12 @@ function fitProducts(
       const { beta, spread } = fitRelative(
         cells.map(({ macs, again, alive }) => [macs * grownBy(alive, batchedGrowth), again]),
         cells.map(({ rest }) => rest),
+        weights,
       );
       return { beta, spread, batchedGrowth };
     },
     ({ spread, batchedGrowth: { exponent } }) =>
-      cells.length * Math.log(spread ** 2 + leastMisfit ** 2) + (exponent / usualProductGrowth) ** 2,
+      mass * Math.log(spread ** 2 + leastMisfit ** 2) + (exponent / usualGrowth) ** 2,
   );
   const [batchedPerMac = 0, batchedPasses = 0] = fitted.beta;
   if (!(batchedPerMac > 0)) throw new Error("no product of two activations was timed");
