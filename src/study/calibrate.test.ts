@@ -139,15 +139,27 @@ describe("calibrate", () => {
     expect(await visits(1)).toBe(1);
   });
 
-  test.each([
-    ["once where the memory holds their weights", 2 ** 34, 1],
-    ["anew in each round where it does not", 2 ** 20, 2],
-  ])("opens products %s", async (_, memoryBytes, times) => {
+  test("opens what it times once where the memory holds all, and again what does not fit it", async () => {
+    const openedWith = async (memoryBytes: number): Promise<{ all: number; distinct: number }> => {
+      const clock = manualClock();
+      const { runtime, opened } = machineOn(clock);
+      await calibrate({ runtime, clock, machine: { ...machine, memoryBytes }, date, quick: true });
+      return { all: opened.length, distinct: new Set(sorted(opened)).size };
+    };
+    const large = await openedWith(2 ** 36);
+    expect(large.all).toBe(large.distinct);
+    const small = await openedWith(2 ** 31);
+    expect(small.all).toBeGreaterThan(small.distinct);
+    expect(small.all).toBeLessThan(2 * small.distinct);
+  });
+
+  test("leaves out what would take more than a quarter of the memory", async () => {
     const clock = manualClock();
-    const { runtime, opened } = machineOn(clock);
-    await calibrate({ runtime, clock, machine: { ...machine, memoryBytes }, date, quick: true });
-    const products = opened.filter(({ kind }) => kind === "matmul");
-    expect(products.length / new Set(sorted(products)).size).toBe(times);
+    const { runtime, timed } = machineOn(clock);
+    await calibrate({ runtime, clock, machine: { ...machine, memoryBytes: 2 ** 30 }, date, quick: true });
+    const products = timed.filter((what) => what.startsWith("product"));
+    expect(products.some((what) => what.includes("rows=4096"))).toBe(true);
+    expect(products.some((what) => what.includes("rows=8192"))).toBe(false);
   });
 
   test("stops when it is told to, and closes what is open", async () => {

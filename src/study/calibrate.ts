@@ -10,7 +10,14 @@ import type { Provider } from "../measure/onnx-node-session.js";
 import type { Micro } from "../onnx/micro.js";
 import type { Machine } from "../runs/schema.js";
 import { type Timed, fitCalibration } from "./calibration-fit.js";
-import { calibrationPlan, chainLength, describeMicro, longestCalibrated, weightBytes } from "./calibration-plan.js";
+import {
+  activationBytes,
+  calibrationPlan,
+  chainLength,
+  describeMicro,
+  longestCalibrated,
+  weightBytes,
+} from "./calibration-plan.js";
 
 /** Whatever runs micro-models: ONNX Runtime, or a machine made up by a test. */
 export interface MicroRuntime {
@@ -55,8 +62,13 @@ const perCell = { full: 0.06, quick: 0.05 } as const;
 const fewestRuns = 2;
 const mostRuns = 40;
 const mostRounds = 8;
-/** Opening packs weights, which takes longer than timing them: sessions stay open, up to this share of the machine's memory. */
+/**
+ * To pack weights, and to touch memory for the first time, takes longer than to time what is done with them: sessions stay
+ * open with their inputs, up to this share of the machine's memory.
+ */
 const heldShare = 1 / 8;
+/** A size that takes more than this share of it is left out. */
+const largestShare = 1 / 4;
 /** Quantile of all runs of a size that stands for it: noise only ever adds. */
 const lowQuantile = 0.2;
 
@@ -133,7 +145,11 @@ async function timeRounds(
   random: Random,
 ): Promise<Map<string, Runs>> {
   const { clock, machine, runtime, signal, onProgress } = options;
-  const groups = calibrationPlan(size);
+  const groups = calibrationPlan(size)
+    .map(({ cells }) => ({
+      cells: cells.filter((micro) => activationBytes(micro) <= machine.memoryBytes * largestShare),
+    }))
+    .filter(({ cells }) => cells.length > 0);
   const sessions = new OpenSessions(runtime, threads, machine.memoryBytes * heldShare);
   const runs = new Map<string, Runs>();
   const begin = clock.now();
@@ -149,7 +165,7 @@ async function timeRounds(
         if (first === undefined) continue;
         const elapsedSeconds = clock.now() - begin;
         onProgress?.({ round, done, total: order.length, elapsedSeconds, what: describeMicro(first) });
-        await sessions.use(first, async (session) => {
+        await sessions.use(cells, async (session) => {
           for (const micro of shuffled(cells, random)) {
             const timing = {
               clock,
@@ -174,9 +190,9 @@ async function timeRounds(
   return runs;
 }
 
-/** Sessions of micro-models, of which those with weights stay open for the next round, as far as the memory allows. */
+/** Sessions of micro-models, which stay open for the next round as far as the memory allows. */
 class OpenSessions {
-  private readonly held = new Map<string, MicroSession>();
+  private readonly held = new Map<readonly Micro[], MicroSession>();
   private heldBytes: Bytes = 0;
 
   constructor(
@@ -185,18 +201,19 @@ class OpenSessions {
     private readonly most: Bytes,
   ) {}
 
-  async use(micro: Micro, time: (session: MicroSession) => Promise<void>): Promise<void> {
-    const key = describeMicro(micro);
-    const known = this.held.get(key);
+  async use(cells: readonly Micro[], time: (session: MicroSession) => Promise<void>): Promise<void> {
+    const [first] = cells;
+    if (first === undefined) return;
+    const known = this.held.get(cells);
     if (known !== undefined) {
       await time(known);
       return;
     }
-    const session = await this.runtime.open(micro, this.threads);
-    const bytes = weightBytes(micro);
-    const holds = bytes > 0 && this.heldBytes + bytes <= this.most;
+    const session = await this.runtime.open(first, this.threads);
+    const bytes = cells.reduce((sum, micro) => sum + activationBytes(micro), weightBytes(first));
+    const holds = this.heldBytes + bytes <= this.most;
     if (holds) {
-      this.held.set(key, session);
+      this.held.set(cells, session);
       this.heldBytes += bytes;
     }
     try {

@@ -18,7 +18,7 @@ type Size = "full" | "quick";
 /** Weights of a chain of products, in bytes of float32: more than most last-level caches hold. */
 const chainBytes = 110e6;
 /** The same where fetching the weights is all that is timed: more than nearly any holds, or any (300 MiB on large servers). */
-const thinBytes = { quick: 250e6, full: 500e6 } as const;
+const thinBytes = { quick: 180e6, full: 500e6 } as const;
 
 function chain(k: number, n: number, rows: readonly number[], bytes: number = chainBytes): CalibrationGroup {
   // An even number, so that both directions weigh the same.
@@ -34,7 +34,7 @@ function prefill(heads: number, kvHeads: number, headDim: number, lengths: reado
 
 /**
  * Wide or many at once: in a model the cached keys and values of every layer come from memory, whatever their length. All
- * but the shortest are a third of a gigabyte, more than any cache holds.
+ * but the shortest are a third of a gigabyte, more than any cache holds, or where it is to be quick half as much.
  */
 function decode(
   heads: number,
@@ -87,8 +87,8 @@ export function calibrationPlan(size: Size): CalibrationGroup[] {
     prefill(8, 4, 128, full ? [128, 256, 384, 512, 768, 1024] : [128, 512, 1024]),
     ...(full ? [prefill(4, 2, 256, [128, 256, 512, 1024])] : []),
     decode(16, 4, 64, 1, [127]),
-    decode(32, 32, 128, 10, [1023]),
-    decode(24, 8, 64, 80, [1023]),
+    decode(32, 32, 128, full ? 10 : 5, [1023]),
+    decode(24, 8, 64, full ? 80 : 40, [1023]),
     ...(full ? [decode(32, 4, 64, 160, [1023]), decode(32, 8, 128, 80, [511])] : []),
     elementwise("scale", [1, ...sizes]),
     { cells: [{ kind: "elementwise", function: "scale", elements: 1, length: 64 }] },
@@ -117,4 +117,29 @@ export function chainLength(micro: Micro): number {
 /** Bytes of a micro-model's weights. */
 export function weightBytes(micro: Micro): Bytes {
   return micro.kind === "matmul" ? chainLength(micro) * micro.k * micro.n * bytesPerElement("float32") : 0;
+}
+
+/** Bytes that its inputs and results take, about. */
+export function activationBytes(micro: Micro): Bytes {
+  return bytesPerElement("float32") * activationElements(micro);
+}
+
+function activationElements(micro: Micro): number {
+  switch (micro.kind) {
+    case "matmul":
+      return 2 * micro.m * (micro.k + micro.n);
+    case "product": {
+      const { batch, rows, inner, columns } = micro;
+      return batch * (rows * inner + inner * columns + rows * columns);
+    }
+    case "attention": {
+      const { heads, kvHeads, headDim, n, depth, batch } = micro;
+      return batch * headDim * (2 * heads * n + 2 * kvHeads * (2 * n + depth));
+    }
+    case "elementwise":
+      return 3 * micro.elements;
+    case "norm":
+    case "softmax":
+      return 3 * micro.rows * micro.width;
+  }
 }
