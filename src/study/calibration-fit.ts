@@ -94,8 +94,12 @@ function fitStream(timed: readonly Timed[], kind: StreamKind, { perOperator, per
 }
 
 const overlaps = [1, 1.25, 1.5, 1.75, 2, 2.5, 3, 4, 8, 16];
-/** Times that a product can read its activations from memory; more than that is a disturbed measurement. */
-const mostPasses = 6;
+/**
+ * Times that naive attention's mixture, and a product with a weight, can move activations from and to memory: the latter once
+ * for every slab of columns, and of the inner dimension, that it works on (some 128 wide in ONNX Runtime, and a weight is a
+ * few thousand). More than that is a disturbed measurement.
+ */
+const mostPasses = { mix: 6, weight: 24 } as const;
 /** Rows from which a product is no longer a matter of fetching its weight alone. */
 const someRows = 16;
 
@@ -132,7 +136,7 @@ function fitGemm(
     );
     const [perMac = 0, found = 0] = beta;
     if (!(perMac > 0)) continue;
-    const rates = { perMac, perWeightByte, overlap, activation: Math.min(found, mostPasses) };
+    const rates = { perMac, perWeightByte, overlap, activation: Math.min(found, mostPasses.weight) };
     const error = rootMeanSquare(cells.map((cell) => gemmResidual(cell, rates, perOperator)));
     if (best === null || error < best.error) best = { rates, error };
   }
@@ -285,7 +289,7 @@ function fitProducts(
   if (!(batchedPerMac > 0)) throw new Error("no product of two activations was timed");
   return {
     batchedPerMac,
-    batchedPasses: Math.min(batchedPasses, mostPasses),
+    batchedPasses: Math.min(batchedPasses, mostPasses.mix),
     batchedGrowth: fitted.batchedGrowth,
   };
 }
