@@ -9,7 +9,7 @@ import type { DeviceRecord } from "../hardware/record.js";
 import { loadModel } from "../model/load.js";
 import type { FileType } from "../model/storage.js";
 import { ownFormats, withFormats } from "../predict/formats.js";
-import { type Provider, providers } from "../measure/onnx-node-session.js";
+import { type Provider, providers } from "../onnx/provider.js";
 import { writeText } from "../runs/output.js";
 import type { CalibrateProgress } from "../study/calibrate.js";
 import { calibrateFrom } from "../study/calibrate-from.js";

@@ -2,7 +2,7 @@ import { Option } from "commander";
 import { version } from "../base/version.js";
 import { nodeAccess } from "../files/node.js";
 import type { DeviceRecord } from "../hardware/record.js";
-import type { Provider } from "../measure/onnx-node-session.js";
+import type { Provider } from "../onnx/provider.js";
 import { loadModel } from "../model/load.js";
 import { comparisonPage, comparisonText } from "../report/compare.js";
 import { writeText } from "../runs/output.js";

@@ -3,7 +3,7 @@ import { badInput, exitCodes } from "../base/errors.js";
 import { seconds, significant } from "../base/format.js";
 import { nodeAccess } from "../files/node.js";
 import { systemClock } from "../measure/clock.js";
-import type { Provider } from "../measure/onnx-node-session.js";
+import type { Provider } from "../onnx/provider.js";
 import { defaultGenerateOptions, generate } from "../study/generate.js";
 import { type VariantWeights, weightFormats } from "../variants/variant.js";
 import { type SetUp, emit, say } from "./io.js";

@@ -1,5 +1,5 @@
 import { InvalidArgumentError, Option } from "commander";
-import { type Provider, providers } from "../measure/onnx-node-session.js";
+import { type Provider, providers } from "../onnx/provider.js";
 import { type MeasuredPhase, defaultMeasureOptions } from "../study/measure.js";
 import { type VariantWeights, weightFormats } from "../variants/variant.js";
 import { duration, wholeNumber } from "./options.js";

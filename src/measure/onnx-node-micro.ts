@@ -1,7 +1,8 @@
 import type { Seconds } from "../base/units.js";
 import { type Micro, microInputs, microModel, probe } from "../onnx/micro.js";
 import type { Clock } from "./clock.js";
-import { type Provider, type Runtime, type Tensor, loadOnnxRuntime } from "./onnx-node-session.js";
+import { type Runtime, type Tensor, loadOnnxRuntime } from "./onnx-node-session.js";
+import type { Provider } from "../onnx/provider.js";
 
 export interface MicroTiming {
   readonly clock: Clock;
@@ -39,7 +40,7 @@ export async function openMicro(
   provider: Provider = "cpu",
 ): Promise<MicroSession> {
   const runtime = await loadOnnxRuntime();
-  const { model, files } = microModel(micro);
+  const { model, files } = microModel(micro, provider);
   const session = await runtime.open(model, files, { provider, threads, profilePrefix: null });
   const known = new Map<string, Record<string, Tensor>>();
   const inputsFor = (sized: Micro): Record<string, Tensor> => {

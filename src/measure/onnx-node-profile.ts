@@ -54,7 +54,8 @@ export async function profileOnnxNode(
   passes = 3,
 ): Promise<PassProfile> {
   const graph = runnableGraph(model, options.attention);
-  const lowered = lowerGraph(graph, { positions: options.maxLength });
+  const { provider = "cpu", weightFormat = "f32" } = options;
+  const lowered = lowerGraph(graph, { positions: options.maxLength, provider, weights: weightFormat });
   assertModelFits(model, lowered, options);
   const folder = await mkdtemp(join(tmpdir(), "nsquared-profile-"));
   try {
@@ -62,7 +63,7 @@ export async function profileOnnxNode(
     const session = {
       threads: options.threads,
       profilePrefix: join(folder, "trace"),
-      provider: options.provider ?? "cpu",
+      provider,
     };
     const engine = await openEngine(lowered, files, session);
     try {

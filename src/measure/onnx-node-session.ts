@@ -1,12 +1,9 @@
 import type { InferenceSession, Tensor } from "onnxruntime-node";
 import { NsquaredError, badInput } from "../base/errors.js";
+import type { Provider } from "../onnx/provider.js";
 import type { ExternalFile, Feed } from "../onnx/tensors.js";
 
 export type { Tensor } from "onnxruntime-node";
-
-/** What computes: the processor, or a GPU through WebGPU. */
-export const providers = ["cpu", "webgpu"] as const;
-export type Provider = (typeof providers)[number];
 
 export interface SessionOptions {
   /** The processor where absent. */

@@ -12,8 +12,10 @@ import { type WeightSource, syntheticWeights } from "../onnx/weights.js";
 import { type Cell, cellKey, cellText, encoderLengthOption } from "../runs/schema.js";
 import { cacheFiller, fillStates } from "./onnx-node-cache.js";
 import { type Engine, openEngine, type Step } from "./onnx-node-engine.js";
+import { float16Refusal } from "./onnx-node-float16.js";
 import { type MicroSession, openMicro } from "./onnx-node-micro.js";
-import { type Provider, loadOnnxRuntime } from "./onnx-node-session.js";
+import { loadOnnxRuntime } from "./onnx-node-session.js";
+import type { Provider } from "../onnx/provider.js";
 import { type Outcome, type RunContext, type Runner, timeSteps } from "./runner.js";
 
 export interface OnnxNodeOptions {
@@ -68,6 +70,12 @@ export function assertModelFits(model: ModelDescription, lowered: LoweredModel, 
   assertFits(model.name, openingBytes(lowered), options.availableBytes(), "take a smaller model, or fewer layers");
 }
 
+/** @throws NsquaredError `float16-missing`, `provider-missing` */
+export async function assertFloat16(provider: Provider): Promise<void> {
+  const refusal = await float16Refusal(provider);
+  if (refusal !== null) throw refusal;
+}
+
 /** Random token ids of a cell, [batch, n]. */
 export function inputIds(
   model: ModelDescription,
@@ -79,21 +87,25 @@ export function inputIds(
 }
 
 /**
- * A runner that executes the model's own graph in ONNX Runtime, in float32, with synthetic weights of the
+ * A runner that executes the model's own graph in ONNX Runtime, in float32 but for the weights, with synthetic weights of the
  * true shapes. Opening it allocates and packs the weights.
  *
- * @throws NsquaredError `runtime-missing`, `memory` (before anything is allocated), `unsupported-operator`
+ * @throws NsquaredError `runtime-missing`, `memory` (before anything is allocated), `unsupported-operator`,
+ *   `float16-missing`
  */
 export async function openOnnxNodeRunner(model: ModelDescription, options: OnnxNodeOptions): Promise<Runner> {
   const { version } = await loadOnnxRuntime();
+  const { provider = "cpu" } = options;
   const graph = runnableGraph(model, options.attention);
   const lowered = lowerGraph(graph, {
     positions: options.maxLength,
+    provider,
     ...(options.weightFormat === undefined ? {} : { weights: options.weightFormat }),
   });
   assertModelFits(model, lowered, options);
+  if (options.weightFormat === "f16") await assertFloat16(provider);
   const source = options.weights ?? syntheticWeights(options.seed);
-  const session = { threads: options.threads, profilePrefix: null, provider: options.provider ?? "cpu" };
+  const session = { threads: options.threads, profilePrefix: null, provider };
   const engine = await openEngine(lowered, await lowered.parameters(source), session);
   return new OnnxNodeRunner(model, graph, engine, options, version);
 }

@@ -106,7 +106,7 @@ function closeAlternating(e: Emitter, streams: string, width: number): string {
   let count = 1;
   for (let weight = left.get(`${unembeddingName}.0`); weight !== undefined; count += 1) {
     const own = e.slice(streams, 2, count * width, (count + 1) * width);
-    sum = e.add(sum, asLarge(e, e.transposedProduct(own, weight), size));
+    sum = e.add(sum, asLarge(e, e.transposedProduct(own, weight, 1, { rank: 2 }), size));
     weight = left.get(`${unembeddingName}.${count}`);
   }
   return e.multiply(sum, builder.scalar(1 / count));

@@ -2,7 +2,8 @@ import type { AppendOperator, AttentionShape, MixOperator, ScoresOperator } from
 import type { Span } from "../model/types.js";
 import { addSoftcap } from "./elementwise.js";
 import { masked } from "./masked.js";
-import { float, int, ints, microsoft } from "./proto.js";
+import { addTransposedProduct } from "./product.js";
+import { int, ints } from "./proto.js";
 import { type Scope, inputNames } from "./scope.js";
 import { unsupported } from "./unsupported.js";
 
@@ -48,9 +49,9 @@ export function lowerScores(operator: ScoresOperator, scope: Scope): string {
     attributes: { perm: ints([0, 2, 3, 1, 4]) },
   });
   const stacked = builder.node(`${output}.stacked`, "Reshape", [turned, builder.integers([0, kvHeads, -1, keyDim])]);
-  const product = builder.node(`${output}.product`, "FusedMatMul", [stacked, scope.value(operator.key)], {
-    domain: microsoft,
-    attributes: { transB: int(1), alpha: float(scale) },
+  const product = addTransposedProduct(builder, `${output}.product`, [stacked, scope.value(operator.key)], {
+    factor: scale,
+    rank: 4,
   });
   const unmasked = !causal && span.kind === "full";
   const perHeadName = unmasked && softcap === null ? output : `${output}.heads`;

@@ -68,8 +68,9 @@ export function joinNeighbours(e: Emitter, stream: string): string {
 /** Logits of a head that reads more channels than its tied table has: the others have rows of their own. */
 export function lowerWideHead(input: string, block: Block, e: Emitter, scope: Scope): string {
   const [rows = 0, narrow = 0] = block.weights.get("table")?.shape ?? [];
-  const near = e.transposedProduct(e.slice(input, 2, 0, narrow), scope.parameter("table"));
-  const far = e.transposedProduct(e.slice(input, 2, narrow), scope.parameter("rest.weight"));
+  const matrix = { rank: 2 };
+  const near = e.transposedProduct(e.slice(input, 2, 0, narrow), scope.parameter("table"), 1, matrix);
+  const far = e.transposedProduct(e.slice(input, 2, narrow), scope.parameter("rest.weight"), 1, matrix);
   const sum = e.add(near, far);
   return rows > 0 && scope.hasWeight("bias") ? e.add(sum, scope.parameter("bias")) : sum;
 }

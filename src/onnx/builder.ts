@@ -8,6 +8,7 @@ import type {
   OnnxNode,
   OnnxValue,
 } from "./proto.js";
+import { opsets, type Provider } from "./provider.js";
 
 /** The operator of the graph that a node was lowered from. */
 export interface Origin {
@@ -31,6 +32,9 @@ export class ModelBuilder {
   private readonly inputs = new Map<string, OnnxValue>();
   private readonly outputs: OnnxValue[] = [];
   private readonly constants = new Map<string, OnnxInitializer>();
+
+  /** @param provider what the model is to run on: operators that it lacks are written in others */
+  constructor(readonly provider: Provider = "cpu") {}
 
   /** What `lower` adds comes from this operator. */
   from<T>({ operator, part }: Origin, lower: () => T): T {
@@ -127,6 +131,7 @@ export class ModelBuilder {
   build(name: string, external: readonly OnnxInitializer[]): OnnxModel {
     return {
       name,
+      opset: opsets[this.provider],
       nodes: this.nodes,
       inputs: [...this.inputs.values()],
       outputs: this.outputs,

@@ -2,7 +2,8 @@ import type { ModelBuilder } from "./builder.js";
 import { addSoftcap } from "./elementwise.js";
 import { addGroupQueryAttention, type GroupQuery, type Rows, type Sides } from "./group-query.js";
 import { masked } from "./masked.js";
-import { type AttributeValue, float, int, microsoft, type OnnxValue } from "./proto.js";
+import { addTransposedProduct } from "./product.js";
+import { type AttributeValue, int, type OnnxValue } from "./proto.js";
 import { addTurned } from "./rotary-embedding.js";
 import { inputNames } from "./scope.js";
 
@@ -60,13 +61,17 @@ function addGrouped(builder: ModelBuilder, name: string, rows: Rows, past: Sides
 function addDirect(builder: ModelBuilder, name: string, rows: Rows, past: Sides, attention: CachedAttention): Rows {
   const { heads, kvHeads, dim, scale, softcap, sinks } = attention;
   const group = heads / kvHeads;
-  const node = (what: string, op: string, inputs: readonly string[], attributes = {}, domain = ""): string =>
-    builder.node(`${name}.${what}`, op, inputs, { attributes, domain });
+  const node = (what: string, op: string, inputs: readonly string[], attributes = {}): string =>
+    builder.node(`${name}.${what}`, op, inputs, { attributes });
   const [query, key, value] = turnedRows(builder, name, rows, attention).map((from, index) =>
     node(`row_${index}`, "Reshape", [from, builder.integers([0, kvHeads, index === 0 ? group : 1, dim])]),
   ) as [string, string, string];
   const scores = (what: string, keys: string): string => {
-    const product = node(what, "FusedMatMul", [query, keys], { transB: int(1), alpha: float(scale) }, microsoft);
+    const product = addTransposedProduct(builder, `${name}.${what}`, [query, keys], {
+      factor: scale,
+      rank: 4,
+      few: true,
+    });
     return softcap === null ? product : addSoftcap(builder, product, softcap, `${product}.capped`);
   };
   const room = node("room", "Shape", [past.key], { start: int(2), end: int(3) });

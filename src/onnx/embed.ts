@@ -1,6 +1,7 @@
 import type { EmbedOperator } from "../graph/types.js";
 import type { Emitter } from "./emitter.js";
-import { int } from "./proto.js";
+import { addCast } from "./linear.js";
+import { int, ints } from "./proto.js";
 import { type Scope, inputNames } from "./scope.js";
 
 /** Name under which the embedding leaves an input of every layer's own (Gemma 4), [b, n, layers·width]. */
@@ -21,10 +22,22 @@ function lookUp(operator: EmbedOperator, scope: Scope): string {
   const output = scope.fresh(operator.output);
   const tokens = scope.value(operator.ids);
   if (operator.table === "positions") return lookUpPositions(output, tokens, operator.table, scope);
+  if (scope.tied.has(scope.qualified(operator.table))) return lookUpTied(output, tokens, operator.table, scope);
   const table = scope.parameter(operator.table);
   if (operator.table !== "types") return builder.node(output, "Gather", [table, tokens]);
   const zeros = builder.node(`${output}.segment`, "Sub", [tokens, tokens]);
   return builder.node(output, "Gather", [table, zeros]);
+}
+
+/** Columns of a table that is stored [width, rows], as the head multiplies by it. @returns [b, n, width] */
+function lookUpTied(output: string, tokens: string, table: string, { builder, layout, ...scope }: Scope): string {
+  const half = scope.options.weights === "f16";
+  const part = { ...scope.weight(table), offset: false };
+  const matrix = layout.turned(scope.qualified(table), [part], half ? "float16" : "float32");
+  const columns = builder.node(`${output}.columns`, "Gather", [matrix, tokens], { attributes: { axis: int(1) } });
+  const rows = half ? `${output}.rows` : output;
+  builder.node(rows, "Transpose", [columns], { attributes: { perm: ints([1, 2, 0]) } });
+  return half ? addCast(builder, output, rows, "float32") : output;
 }
 
 /** Rows of a table of positions, or of those `ahead`, for every token of `stream`, [b, n, …]. @returns [1, n, width] */

@@ -1,5 +1,6 @@
 import type { Part } from "../graph/types.js";
 import { addGroupedLinear, addLinear, addStackedLinear, type Projection } from "./linear.js";
+import { addTransposedProduct, type TransposedProduct } from "./product.js";
 import { type AttributeValue, elementTypes, float, int, ints, microsoft, type OnnxValue, string } from "./proto.js";
 import type { Scope } from "./scope.js";
 
@@ -131,9 +132,21 @@ export class Emitter {
     return this.node("MatMul", [a, b]);
   }
 
-  /** factor · a·bᵀ over the last two dimensions. */
-  transposedProduct(a: string, b: string, factor = 1): string {
-    return this.own("FusedMatMul", [a, b], { transB: int(1), alpha: float(factor) });
+  /** factor · a·bᵀ over the last two dimensions; b has four unless it is said otherwise. */
+  transposedProduct(a: string, b: string, factor = 1, sides: Partial<TransposedProduct> = {}): string {
+    const name = this.fresh("FusedMatMul");
+    return this.tagged(() => addTransposedProduct(this.scope.builder, name, [a, b], { rank: 4, factor, ...sides }));
+  }
+
+  /** x·Wᵀ with the one of several matrices, [count, out, in], that `index` says. */
+  pickedProduct(x: string, name: string, index: string): string {
+    const { builder, layout } = this.scope;
+    if (builder.provider === "cpu") {
+      return this.transposedProduct(x, this.node("Gather", [this.weight(name), index]), 1, { rank: 2 });
+    }
+    const part = { ...this.scope.weight(this.local(name)), offset: false };
+    const matrices = layout.turned(this.scope.qualified(this.local(name)), [part]);
+    return this.matmul(x, this.node("Gather", [matrices, index]));
   }
 
   softmax(a: string): string {

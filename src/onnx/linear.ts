@@ -1,11 +1,10 @@
 import type { LinearOperator } from "../graph/types.js";
+import type { ModelBuilder } from "./builder.js";
 import type { ParameterPart } from "./parameters.js";
-import { int, ints, microsoft } from "./proto.js";
+import { addTransposedProduct } from "./product.js";
+import { type ElementType, elementTypes, int, ints, microsoft } from "./proto.js";
 import { type QuantisedBits, quantisedBlock } from "./quantise.js";
 import type { Scope } from "./scope.js";
-
-/** Weights stay [out, in], as checkpoints store them: ONNX Runtime packs the transposed right side just as well. */
-const transposed = { domain: microsoft, attributes: { transB: int(1) } };
 
 /** A projection's parameters by their names in the block. */
 export type Projection = Pick<LinearOperator, "weight" | "bias">;
@@ -46,7 +45,7 @@ export function addGroupedLinear(
     scope.parameter(weight),
     builder.integers([groups, rows / groups, columns]),
   ]);
-  const product = builder.node(`${output}.product`, "FusedMatMul", [apart, matrices], transposed);
+  const product = addTransposedProduct(builder, `${output}.product`, [apart, matrices], { rank: 3 });
   const together = turned("together", product);
   const flat = builder.node(bias === null ? output : `${output}.flat`, "Reshape", [
     together,
@@ -90,7 +89,10 @@ export function addStackedLinear(
   return builder.node(output, "Add", [product, bias]);
 }
 
-/** Input times the parts' rows, one below the other: float32, or MatMulNBits where the weights are quantised. */
+/**
+ * Input times the parts' rows, one below the other: float32, float16, or MatMulNBits where the weights are quantised. The
+ * processor leaves weights [out, in], as checkpoints store them: ONNX Runtime packs the transposed right side just as well.
+ */
 function addProduct(
   input: string,
   name: string,
@@ -100,9 +102,18 @@ function addProduct(
 ): string {
   const [first] = parts;
   const columns = first?.weight.shape[1] ?? 0;
+  const rank = first?.weight.shape.length ?? 0;
   const bits = bitsOf(options.weights);
-  if (bits === null || columns < quantisedBlock || first?.weight.shape.length !== 2) {
-    return builder.node(output, "FusedMatMul", [input, layout.stacked(name, parts)], transposed);
+  if (bits === null || columns < quantisedBlock || rank !== 2) {
+    if (builder.provider === "cpu" || rank !== 2) {
+      return addTransposedProduct(builder, output, [input, layout.stacked(name, parts)], { rank });
+    }
+    if (options.weights !== "f16") return builder.node(output, "MatMul", [input, layout.turned(name, parts)]);
+    const product = builder.node(`${output}.f16`, "MatMul", [
+      halved(builder, input),
+      layout.turned(name, parts, "float16"),
+    ]);
+    return addCast(builder, output, product, "float32");
   }
   const rows = parts.reduce((sum, { weight }) => sum + (weight.shape[0] ?? 0), 0);
   const { packed, scales } = layout.quantised(name, parts, bits);
@@ -110,6 +121,17 @@ function addProduct(
     domain: microsoft,
     attributes: { K: int(columns), N: int(rows), bits: int(bits), block_size: int(quantisedBlock) },
   });
+}
+
+/** A value in float16, made once however many products read it. */
+function halved(builder: ModelBuilder, value: string): string {
+  const name = `${value}.halved`;
+  return builder.has(name) ? name : addCast(builder, name, value, "float16");
+}
+
+/** @returns `output` */
+export function addCast(builder: ModelBuilder, output: string, value: string, type: ElementType): string {
+  return builder.node(output, "Cast", [value], { attributes: { to: int(elementTypes[type]) } });
 }
 
 function bitsOf(weights: Scope["options"]["weights"]): QuantisedBits | null {

@@ -49,6 +49,7 @@ import {
 import { embedsItself, lowerStackExtras } from "./stack-extras.js";
 import { type Features, featuresOf, isStackExtras } from "./stem.js";
 import { readStreams } from "./streams.js";
+import { tiedTables } from "./tied.js";
 import { unsupported } from "./unsupported.js";
 import { wholeLowering } from "./mixers/whole.js";
 import type { ExternalFile } from "./tensors.js";
@@ -75,23 +76,24 @@ export interface LoweredModel {
 }
 
 /**
- * Lowers an operator graph to ONNX for ONNX Runtime, in float32 whatever the model's own types.
+ * Lowers an operator graph to ONNX for ONNX Runtime, in float32 whatever the model's own types, but for the weights.
  *
  * @throws NsquaredError `unsupported-operator` where ONNX Runtime has no such operator
  */
 export function lowerGraph(graph: Graph, options: LoweringOptions): LoweredModel {
-  if (options.weights === "f16") {
+  const { provider = "cpu" } = options;
+  if (options.weights === "f16" && provider === "cpu") {
     throw unsupported(
       graph.model,
       "ONNX Runtime's CPU provider turns float16 weights into float32 when it opens a model, so nothing is gained; take f32, q8 or q4",
     );
   }
-  const builder = new ModelBuilder();
+  const builder = new ModelBuilder(provider);
   const layout = new ParameterLayout();
   const caches: CacheBinding[] = [];
   const states: StateBinding[] = [];
   const ids = builder.input(inputNames.ids, "int64", ["b", "n"]);
-  const parts = { builder, layout, options, graph: graph.options, caches, states };
+  const parts = { builder, layout, options, graph: graph.options, caches, states, tied: tiedTables(graph, options) };
   const encoder = lowerEncoder(graph.instances, parts);
   const target: Target = { ...parts, encoder, left: new Map(), choices: [] };
   const running = graph.instances.filter(({ encodes }) => encodes !== true);
@@ -133,6 +135,7 @@ interface Target {
   readonly builder: ModelBuilder;
   readonly layout: ParameterLayout;
   readonly options: LoweringOptions;
+  readonly tied: ReadonlySet<string>;
   readonly graph: GraphOptions;
   readonly caches: CacheBinding[];
   readonly states: StateBinding[];
@@ -190,6 +193,7 @@ function lowerInstance(
     builder,
     layout,
     options,
+    tied: target.tied,
     value: (local) => {
       const name = names.get(local);
       if (name === undefined) throw new Error(`block ${block.name} uses ${local} before it is made`);

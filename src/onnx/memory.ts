@@ -1,7 +1,7 @@
 import type { Bytes } from "../base/units.js";
 import type { Block, Cache, Graph } from "../graph/types.js";
 import { type LoweredModel, lowerGraph } from "./lower.js";
-import { type WeightFormat, keptBy, keptTokens } from "./scope.js";
+import { type LoweringOptions, keptBy, keptTokens } from "./scope.js";
 
 /** What one forward pass is asked to do. */
 export interface PassSize {
@@ -17,12 +17,12 @@ const floatBytes = 4;
 const maskBytes = floatBytes + 2;
 
 /**
- * Bytes of a model's parameters in the format that they are stored in, without tables for positions.
+ * Bytes of a model's parameters in the format that they are stored in for a provider, without tables for positions.
  *
  * @throws NsquaredError as `lowerGraph` does
  */
-export function parameterBytesOf(graph: Graph, weights: WeightFormat = "f32"): Bytes {
-  return lowerGraph(graph, { positions: 1, weights }).parameterBytes;
+export function parameterBytesOf(graph: Graph, options: Pick<LoweringOptions, "weights" | "provider"> = {}): Bytes {
+  return lowerGraph(graph, { positions: 1, ...options }).parameterBytes;
 }
 
 /**

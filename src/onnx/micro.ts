@@ -2,7 +2,9 @@ import { seededRandom } from "../base/random.js";
 import { ModelBuilder } from "./builder.js";
 import { addCachedAttention } from "./cached-attention.js";
 import { masked } from "./masked.js";
+import { addTransposedProduct } from "./product.js";
 import { type ElementType, type OnnxInitializer, type OnnxNode, encodeModel, float, int, microsoft } from "./proto.js";
+import { opsets, type Provider } from "./provider.js";
 import { inputNames } from "./scope.js";
 import type { ExternalFile, Feed } from "./tensors.js";
 
@@ -98,9 +100,9 @@ interface Parts {
   }[];
 }
 
-/** Builds the model, with random weights of ordinary size (no denormals). */
-export function microModel(micro: Micro): MicroModel {
-  const { nodes, constants = [], feeds, outputs, weights, declared } = partsOf(micro);
+/** Builds the model as models are for that provider, with random weights of ordinary size (no denormals). */
+export function microModel(micro: Micro, provider: Provider = "cpu"): MicroModel {
+  const { nodes, constants = [], feeds, outputs, weights, declared } = partsOf(micro, provider);
   const [result] = outputs;
   if (result === undefined) throw new Error("a micro model needs a result");
   const rank = result.shape.length;
@@ -128,6 +130,7 @@ export function microModel(micro: Micro): MicroModel {
   };
   const model = encodeModel({
     name: "micro",
+    opset: opsets[provider],
     nodes: [...nodes, first],
     inputs: declared.inputs.map(({ name, shape }) => ({ name, type: types.get(name) ?? "float32", shape })),
     outputs: [
@@ -143,17 +146,17 @@ export function microModel(micro: Micro): MicroModel {
 
 /** Random inputs of the sizes of this call. */
 export function microInputs(micro: Micro): MicroInputs {
-  return { feeds: partsOf(micro).feeds.map(({ name, shape, data }) => ({ name, shape, data: data() })) };
+  return { feeds: partsOf(micro, "cpu").feeds.map(({ name, shape, data }) => ({ name, shape, data: data() })) };
 }
 
-function partsOf(micro: Micro): Parts {
+function partsOf(micro: Micro, provider: Provider): Parts {
   switch (micro.kind) {
     case "matmul":
-      return matmul(micro);
+      return matmul(micro, provider);
     case "product":
-      return product(micro);
+      return product(micro, provider);
     case "attention":
-      return attention(micro);
+      return attention(micro, provider);
     case "elementwise":
       return elementwise(micro);
     case "norm":
@@ -192,24 +195,24 @@ function maskedScores(rows: number, width: number): Drawn {
   return { name: "x", type: "float32", shape: [rows, width], data };
 }
 
-function matmul(micro: Extract<Micro, { kind: "matmul" }>): Parts {
+function matmul(micro: Extract<Micro, { kind: "matmul" }>, provider: Provider): Parts {
   const { m, k, n, length = 1 } = micro;
   const width = (step: number): number => (step % 2 === 0 ? k : n);
   const steps = Array.from({ length }, (_, step) => step);
   const last = `y${length - 1}`;
+  const builder = new ModelBuilder(provider);
+  for (const step of steps) {
+    const [input, weight] = [step === 0 ? "x" : `y${step - 1}`, `weight${step}`] as const;
+    // As in models: the processor takes weights as they are, other providers the other way round.
+    if (provider === "cpu") addTransposedProduct(builder, `y${step}`, [input, weight], { rank: 2 });
+    else builder.node(`y${step}`, "MatMul", [input, weight]);
+  }
   return {
-    nodes: steps.map((step) => ({
-      name: `matmul${step}`,
-      op: "FusedMatMul",
-      domain: microsoft,
-      inputs: [step === 0 ? "x" : `y${step - 1}`, `weight${step}`],
-      outputs: [`y${step}`],
-      attributes: { transB: int(1) },
-    })),
+    nodes: builder.build("matmul", []).nodes,
     feeds: [feed("x", [m, k], 1)],
     weights: steps.map((step) => ({
       name: `weight${step}`,
-      shape: [width(step + 1), width(step)],
+      shape: provider === "cpu" ? [width(step + 1), width(step)] : [width(step), width(step + 1)],
       // Uniform on ±√(3 / fan-in): every product keeps the variance of its input, so a long chain stays in range.
       data: () => uniform(k * n, Math.sqrt(3 / width(step)), 2 + step),
     })),
@@ -221,19 +224,12 @@ function matmul(micro: Extract<Micro, { kind: "matmul" }>): Parts {
   };
 }
 
-function product(micro: Extract<Micro, { kind: "product" }>): Parts {
+function product(micro: Extract<Micro, { kind: "product" }>, provider: Provider): Parts {
   const { batch, rows, inner, columns } = micro;
+  const builder = new ModelBuilder(provider);
+  addTransposedProduct(builder, "y", ["left", "right"], { rank: 3 });
   return {
-    nodes: [
-      {
-        name: "product",
-        op: "FusedMatMul",
-        domain: microsoft,
-        inputs: ["left", "right"],
-        outputs: ["y"],
-        attributes: { transB: int(1) },
-      },
-    ],
+    nodes: builder.build("product", []).nodes,
     feeds: [feed("left", [batch, rows, inner], 1), feed("right", [batch, columns, inner], 2)],
     weights: [],
     outputs: [{ name: "y", shape: [batch, rows, columns] }],
@@ -247,7 +243,7 @@ function product(micro: Extract<Micro, { kind: "product" }>): Parts {
   };
 }
 
-function attention(micro: Extract<Micro, { kind: "attention" }>): Parts {
+function attention(micro: Extract<Micro, { kind: "attention" }>, provider: Provider): Parts {
   const { heads, kvHeads, headDim, n, depth, batch } = micro;
   const total = depth + n;
   const half = headDim / 2;
@@ -256,7 +252,7 @@ function attention(micro: Extract<Micro, { kind: "attention" }>): Parts {
   const widths = { query: heads * headDim, key: kvHeads * headDim, value: kvHeads * headDim };
   const caches = ["past_key", "past_value"] as const;
   const presents = ["present_key", "present_value"] as const;
-  const builder = new ModelBuilder();
+  const builder = new ModelBuilder(provider);
   addCachedAttention(
     builder,
     "mixed",

@@ -1,6 +1,7 @@
 import { badInput } from "../base/errors.js";
 import { bytes as showBytes } from "../base/format.js";
 import type { Weight } from "../graph/types.js";
+import { float16Bits } from "./float16.js";
 import type { ElementType, OnnxInitializer } from "./proto.js";
 import { type QuantisedBits, blockBytes, blocksOf, quantise } from "./quantise.js";
 import { type RotaryTable, fillRotary } from "./rotary.js";
@@ -13,6 +14,7 @@ const fileBytes = 2 ** 30;
 const largestTensor = 2 ** 31;
 const alignment = 64;
 const floatBytes = 4;
+const bytesOfType = { float32: floatBytes, float16: 2, uint8: 1 } as const;
 
 /** One parameter inside an initializer; several stand one after the other where projections are fused. */
 export interface ParameterPart {
@@ -25,6 +27,8 @@ export interface ParameterPart {
 
 type Content =
   | { readonly parts: readonly ParameterPart[] }
+  /** Matrices with rows and columns exchanged. */
+  | { readonly turned: readonly ParameterPart[] }
   | { readonly rotary: RotaryTable }
   /** Width of a Fourier transform. */
   | { readonly fourier: number }
@@ -39,6 +43,11 @@ interface Region {
   readonly file: number;
   readonly start: number;
   readonly bytes: number;
+}
+
+/** Rows of matrices that stand one below the other. */
+function rowsOf(parts: readonly ParameterPart[]): number {
+  return parts.reduce((sum, { weight }) => sum + (weight.shape.at(-2) ?? 0), 0);
 }
 
 function elementsOf(shape: readonly number[]): number {
@@ -60,6 +69,13 @@ export class ParameterLayout {
     const [first] = parts;
     const rows = parts.reduce((sum, part) => sum + (part.weight.shape[0] ?? 0), 0);
     return this.place(name, [rows, ...(first?.weight.shape.slice(1) ?? [])], { parts });
+  }
+
+  /** Matrices, or several of them in one parameter, as the right side of a MatMul: [in, out] each, in float32 or float16. */
+  turned(name: string, parts: readonly ParameterPart[], type: "float32" | "float16" = "float32"): string {
+    const own = parts[0]?.weight.shape ?? [];
+    const shape = [...own.slice(0, -2), own.at(-1) ?? 0, rowsOf(parts)];
+    return this.place(`${name}.${type === "float32" ? "turned" : "f16"}`, shape, { turned: parts }, type);
   }
 
   /** The same in blocks of few bits, with their scales. */
@@ -89,10 +105,10 @@ export class ParameterLayout {
     initializer: string,
     shape: readonly number[],
     content: Content,
-    type: "float32" | "uint8" = "float32",
+    type: keyof typeof bytesOfType = "float32",
   ): string {
     if (this.regions.has(initializer)) return initializer;
-    const bytes = elementsOf(shape) * (type === "float32" ? floatBytes : 1);
+    const bytes = elementsOf(shape) * bytesOfType[type];
     if (bytes > largestTensor) {
       throw badInput("tensor-too-large", {
         where: initializer,
@@ -129,12 +145,22 @@ export class ParameterLayout {
     for (const region of this.regions.values()) {
       const file = files[region.file];
       if (file === undefined) throw new Error(`no file ${region.file}`);
-      const { content } = region;
+      const { content, type, start, bytes } = region;
       if ("quantised" in content) {
-        await fillQuantised(content, source, file.data.subarray(region.start, region.start + region.bytes));
+        await fillQuantised(content, source, file.data.subarray(start, start + bytes));
         continue;
       }
-      const target = new Float32Array(file.data.buffer, region.start, region.bytes / floatBytes);
+      if ("turned" in content) {
+        const half = type === "float16";
+        const whole = half ? new Uint16Array(file.data.buffer, start, bytes / 2) : null;
+        await fillTurned(
+          content.turned,
+          source,
+          whole ?? new Float32Array(file.data.buffer, start, bytes / floatBytes),
+        );
+        continue;
+      }
+      const target = new Float32Array(file.data.buffer, start, bytes / floatBytes);
       if ("rotary" in content) fillRotary(content.rotary, target);
       else if ("fourier" in content) fillFourier(content.fourier, target);
       else await fillParts(content.parts, source, target);
@@ -165,6 +191,38 @@ async function fillParts(parts: readonly ParameterPart[], source: WeightSource, 
     if (name !== null) await source.read(name, weight, stretch);
     if (offset) for (let i = 0; i < length; i += 1) stretch[i] = (stretch[i] ?? 0) + 1;
     start += length;
+  }
+}
+
+/** Rows that are turned at a time, so that what they are written to stays in the caches. */
+const turnedAtOnce = 32;
+
+/** @param target [in, Σ out], or one after the other where the parts are several matrices; float16 as its bits */
+async function fillTurned(
+  parts: readonly ParameterPart[],
+  source: WeightSource,
+  target: Float32Array | Uint16Array,
+): Promise<void> {
+  const stored = target instanceof Uint16Array ? float16Bits : (value: number): number => value;
+  const columns = parts[0]?.weight.shape.at(-1) ?? 0;
+  const width = rowsOf(parts);
+  let before = 0;
+  for (const part of parts) {
+    const values = new Float32Array(elementsOf(part.weight.shape));
+    await fillParts([part], source, values);
+    const rows = part.weight.shape.at(-2) ?? 0;
+    for (let first = 0; first < values.length / columns; first += rows) {
+      for (let from = 0; from < rows; from += turnedAtOnce) {
+        const to = Math.min(rows, from + turnedAtOnce);
+        for (let column = 0; column < columns; column += 1) {
+          const place = first * columns + column * width + before;
+          for (let row = from; row < to; row += 1) {
+            target[place + row] = stored(values[(first + row) * columns + column] ?? 0);
+          }
+        }
+      }
+    }
+    before += rows;
   }
 }
 

@@ -56,13 +56,13 @@ export interface OnnxGraph {
 }
 
 export interface OnnxModel extends OnnxGraph {
+  /** Version of the standard operators. */
+  readonly opset: number;
   readonly initializers: readonly OnnxInitializer[];
 }
 
 /** Domain of ONNX Runtime's own operators. */
 export const microsoft = "com.microsoft";
-/** RMSNormalization and RotaryEmbedding are standard from opset 23 on. */
-const opset = 23;
 const irVersion = 10;
 
 type Fill = (writer: BinaryWriter) => void;
@@ -167,7 +167,7 @@ export function encodeModel(model: OnnxModel): Uint8Array {
   text(writer, 2, "nsquared");
   message(writer, 7, (inner) => writeGraph(inner, model, model.initializers));
   for (const [domain, version] of [
-    ["", opset],
+    ["", model.opset],
     [microsoft, 1],
   ] as const) {
     message(writer, 8, (inner) => {

@@ -3,8 +3,12 @@ import type { Weight } from "../graph/types.js";
 import type { KeySpan } from "../model/types.js";
 import type { ModelBuilder } from "./builder.js";
 import type { ParameterLayout } from "./parameters.js";
+import type { Provider } from "./provider.js";
 
-/** How matrices that activations are multiplied by are stored: float32, or blocks of 8 or 4 bits (MatMulNBits). */
+/**
+ * How matrices that activations are multiplied by are stored: float32, float16 where the provider multiplies in it, or blocks of
+ * 8 or 4 bits (MatMulNBits).
+ */
 export type WeightFormat = "f32" | "f16" | "q8" | "q4";
 
 export interface LoweringOptions {
@@ -12,6 +16,8 @@ export interface LoweringOptions {
   readonly positions: number;
   /** float32 where it is left out. */
   readonly weights?: WeightFormat;
+  /** What the model is to run on; the processor where it is left out. */
+  readonly provider?: Provider;
 }
 
 /**
@@ -115,6 +121,8 @@ export interface Scope {
   readonly builder: ModelBuilder;
   readonly layout: ParameterLayout;
   readonly options: LoweringOptions;
+  /** Tables that are looked up in and multiplied by, by their names in the model, and stored as what is multiplied by. */
+  readonly tied: ReadonlySet<string>;
   /** Name in the model of a value of the block. */
   value(local: string): string;
   /** Name in the model of something new that belongs to this instance. */

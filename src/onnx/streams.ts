@@ -1,6 +1,7 @@
 import type { Block, NormOperator } from "../graph/types.js";
 import type { Emitter } from "./emitter.js";
-import { int, microsoft } from "./proto.js";
+import { addProductOfTurned, addTransposedProduct } from "./product.js";
+import { int } from "./proto.js";
 import { isAlternating, readAlternating } from "./alternating.js";
 import { isReversible, readReversible } from "./reversible.js";
 
@@ -20,7 +21,13 @@ const [outgoing, mixture] = ["streams.out", "streams.mixture"];
 
 /** Weights of the streams before they are bent, [b, n, outWidth]: a projection of all of them together, normed. */
 function weighed(e: Emitter, streams: string, width: number, weight: string): string {
-  return e.own("FusedMatMul", [e.normalised(streams, "rms", width, epsilon), weight], { transB: int(1) });
+  return product(e, e.normalised(streams, "rms", width, epsilon), weight);
+}
+
+/** x·Wᵀ with a matrix. */
+function product(e: Emitter, x: string, weight: string): string {
+  const name = e.fresh("FusedMatMul");
+  return e.tagged(() => addTransposedProduct(e.scope.builder, name, [x, weight], { rank: 2 }));
 }
 
 /** x·scale + base, for a part of the weights. */
@@ -85,7 +92,7 @@ function joined(e: Emitter, streams: string, width: number, { weight, bias, scal
     axis: int(-1),
     epsilon: { kind: "float", value: epsilon },
   });
-  const raw = e.own("FusedMatMul", [flat, weight], { transB: int(1) });
+  const raw = product(e, flat, weight);
   const shares = e.add(e.sigmoid(bent(e, raw, scale, bias)), e.scope.builder.scalar(least));
   return e.reshape(e.matmul(e.node("Unsqueeze", [shares, e.list([2])]), apart), [0, 0, width]);
 }
@@ -109,7 +116,8 @@ function balanced(e: Emitter, square: string): string {
 export function writeStreams(e: Emitter, streams: string, leaving: string, hidden: number): readonly string[] {
   const [out = "", across = ""] = [outgoing, mixture].map((name) => e.scope.left.get(name) ?? "");
   const apart = e.reshape(streams, [0, 0, -1, hidden]);
-  const mixed = e.node("FusedMatMul", [across, apart], { transA: int(1) }, microsoft);
+  const name = e.fresh("FusedMatMul");
+  const mixed = e.tagged(() => addProductOfTurned(e.scope.builder, name, [across, apart], 4));
   const spread = e.multiply(e.node("Unsqueeze", [out, e.list([3])]), e.node("Unsqueeze", [leaving, e.list([2])]));
   const flat = (x: string): string => e.node("Reshape", [x, e.node("Shape", [streams])]);
   return [flat(mixed), flat(spread)];

@@ -6,7 +6,7 @@ import { quantile } from "../math/quantile.js";
 import { deviation } from "../math/moments.js";
 import type { Clock } from "../measure/clock.js";
 import type { MicroSession } from "../measure/onnx-node-micro.js";
-import type { Provider } from "../measure/onnx-node-session.js";
+import type { Provider } from "../onnx/provider.js";
 import type { Micro } from "../onnx/micro.js";
 import type { Machine } from "../runs/schema.js";
 import { type Timed, fitCalibration } from "./calibration-fit.js";

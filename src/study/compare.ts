@@ -5,8 +5,9 @@ import type { Bytes } from "../base/units.js";
 import { systemClock } from "../measure/clock.js";
 import { readMachine } from "../measure/environment.js";
 import { availableMemory, openOnnxNodeRunner } from "../measure/onnx-node.js";
+import { float16Refusal } from "../measure/onnx-node-float16.js";
 import { type Peak, measurePeak } from "../measure/onnx-node-peak.js";
-import type { Provider } from "../measure/onnx-node-session.js";
+import type { Provider } from "../onnx/provider.js";
 import type { NextBlock } from "../measure/plan.js";
 import { type Recorded, recordRun } from "../measure/record.js";
 import type { Runner } from "../measure/runner.js";
@@ -68,7 +69,10 @@ export async function compareModels(
   const options = { ...defaultCompareOptions, ...wanted };
   const availableBytes = world.availableBytes ?? availableMemory;
   const available = availableBytes();
-  const { entrants, skipped, notes } = entrantsOf(contenders, options, available);
+  // A processor is refused by the lowering, with what it would do instead.
+  const asked = options.provider !== "cpu" && contenders.some(({ run }) => run.weights === "f16");
+  const float16 = asked ? await float16Refusal(options.provider) : null;
+  const { entrants, skipped, notes } = entrantsOf(contenders, { ...options, float16 }, available);
   for (const { name, reason } of skipped) world.say?.(`skipped ${name}: ${reason}`);
   for (const { message } of notes) world.say?.(`note: ${message}`);
   const machine = await readMachine();

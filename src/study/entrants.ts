@@ -5,6 +5,7 @@ import type { Graph } from "../graph/types.js";
 import { decodes } from "../measure/onnx-node.js";
 import type { ModelDescription } from "../model/types.js";
 import { openingBytes, parameterBytesOf, passBytes, residentBytes } from "../onnx/memory.js";
+import type { Provider } from "../onnx/provider.js";
 import { runnableGraph } from "../onnx/runnable.js";
 import { type Cell, type Warning, lengthOf } from "../runs/schema.js";
 import { type Contender, attentionOf, phaseOf } from "./contenders.js";
@@ -29,6 +30,9 @@ export interface EntryOptions {
   readonly phases: readonly ("prefill" | "decode")[];
   readonly lengths: readonly number[];
   readonly batch: number;
+  readonly provider: Provider;
+  /** Why weights cannot be float16, or null where they can as far as is known. */
+  readonly float16: NsquaredError | null;
 }
 
 /** Who can be run with how much memory, who cannot and why, and what is to be known beforehand: lengths left out among it. */
@@ -55,7 +59,11 @@ export function entrantsOf(
 function entrantOf(contender: Contender, options: EntryOptions, available: Bytes, notes: Warning[]): Entrant {
   const { model, name } = contender;
   const graph = runnableGraph(model, attentionOf(contender));
-  const parameterBytes = parameterBytesOf(graph, contender.run.weights);
+  const parameterBytes = parameterBytesOf(graph, {
+    provider: options.provider,
+    ...(contender.run.weights === undefined ? {} : { weights: contender.run.weights }),
+  });
+  if (contender.run.weights === "f16" && options.float16 !== null) throw options.float16;
   assertFits(
     model.name,
     openingBytes({ parameterBytes }),

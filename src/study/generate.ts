@@ -7,9 +7,9 @@ import { readText } from "../files/byte-source.js";
 import { isAddress } from "../files/url-source.js";
 import type { Clock } from "../measure/clock.js";
 import { readMachine } from "../measure/environment.js";
-import { availableMemory } from "../measure/onnx-node.js";
+import { assertFloat16, availableMemory } from "../measure/onnx-node.js";
 import { type Engine, type Memory, openEngine } from "../measure/onnx-node-engine.js";
-import type { Provider } from "../measure/onnx-node-session.js";
+import type { Provider } from "../onnx/provider.js";
 import { parseJsonObject } from "../model/hf/json.js";
 import { scalingOf } from "../model/hf/rotary-scaling.js";
 import { loadModel } from "../model/load.js";
@@ -118,7 +118,7 @@ export async function generate(
     world.say?.(`warning: ${positions} tokens go beyond the ${model.contextLength} that ${model.name} was made for`);
   }
   const graph = runnableGraph(model, "fused");
-  const lowered = lowerGraph(graph, { positions, weights: options.weights });
+  const lowered = lowerGraph(graph, { positions, weights: options.weights, provider: options.provider });
   const passes = passBytes(graph, { batch: 1, n: ids.length, depth: 0 });
   const needed = Math.max(openingBytes(lowered), residentBytes(lowered) + passes);
   const available = availableMemory();
@@ -130,6 +130,7 @@ export async function generate(
       expected: `${bytes(available)} are available; try --weights q4`,
     });
   }
+  if (options.weights === "f16") await assertFloat16(options.provider);
   const threads = options.threads ?? (await readMachine()).cores;
   const source = await safetensorsWeights(model, await openSafetensors(open, model.source));
   world.say?.(

@@ -1,7 +1,8 @@
 import { percent, significant } from "../base/format.js";
 import { systemClock } from "../measure/clock.js";
 import { readMachine } from "../measure/environment.js";
-import { type Provider, loadOnnxRuntime } from "../measure/onnx-node-session.js";
+import { loadOnnxRuntime } from "../measure/onnx-node-session.js";
+import type { Provider } from "../onnx/provider.js";
 import { planRevision } from "../hardware/calibration.js";
 import type { DeviceRecord } from "../hardware/record.js";
 import { writeText } from "../runs/output.js";

@@ -5,7 +5,7 @@ import type { Bytes } from "../base/units.js";
 import { systemClock } from "../measure/clock.js";
 import { readMachine } from "../measure/environment.js";
 import { type OnnxNodeOptions, availableMemory, openOnnxNodeRunner } from "../measure/onnx-node.js";
-import type { Provider } from "../measure/onnx-node-session.js";
+import type { Provider } from "../onnx/provider.js";
 import type { NextBlock } from "../measure/plan.js";
 import type { ProgressEvent } from "../measure/progress.js";
 import { type Recorded, recordRun } from "../measure/record.js";
@@ -231,12 +231,17 @@ export function longestThatFits(
   model: ModelDescription,
   phase: MeasuredPhase,
   wanted: number,
-  { attention, batch, depths, weights }: Pick<MeasureOptions, "attention" | "batch" | "depths" | "weights">,
+  {
+    attention,
+    batch,
+    depths,
+    ...stored
+  }: Pick<MeasureOptions, "attention" | "batch" | "depths" | "weights" | "provider">,
   available: Bytes,
 ): number {
   const deepest = Math.max(0, ...depths);
   const graph = runnableGraph(model, attention);
-  const resident = residentBytes({ parameterBytes: parameterBytesOf(graph, weights) });
+  const resident = residentBytes({ parameterBytes: parameterBytesOf(graph, stored) });
   let length = wanted;
   while (length >= 1 && resident + passBytes(graph, withDepth(cellOf(phase, length, batch), deepest)) > available) {
     length = Math.floor(length / Math.SQRT2);
@@ -247,11 +252,11 @@ export function longestThatFits(
 function assertEachFits(
   model: ModelDescription,
   cells: readonly Cell[],
-  { attention, encoderLength, weights }: MeasureOptions,
+  { attention, encoderLength, weights, provider }: MeasureOptions,
   available: Bytes,
 ): void {
   const graph = runnableGraph(model, attention);
-  const parameters = { parameterBytes: parameterBytesOf(graph, weights) };
+  const parameters = { parameterBytes: parameterBytesOf(graph, { weights, provider }) };
   assertFits(
     model.name,
     openingBytes(parameters),

@@ -1,5 +1,6 @@
 import { openMicro } from "../measure/onnx-node-micro.js";
-import { type Provider, loadOnnxRuntime } from "../measure/onnx-node-session.js";
+import { loadOnnxRuntime } from "../measure/onnx-node-session.js";
+import type { Provider } from "../onnx/provider.js";
 import type { MicroRuntime } from "./calibrate.js";
 
 /**

@@ -143,7 +143,7 @@ function addChunks(
   const single = e.node("LessOrEqual", [chunks, builder.integers([1])]);
   const attend = (seen: (from: string) => string): string[] => {
     const [near, mixedFrom, seenPlaces] = [seen(cut(keys)), seen(cut(values)), seen(places)];
-    let scores = e.transposedProduct(cut(query), near, scale);
+    let scores = e.transposedProduct(cut(query), near, scale, { rank: 5 });
     const others = e.node("Unsqueeze", [seenPlaces, e.list([3])]);
     if (shared) {
       const same = e.node("Equal", [e.node("Unsqueeze", [places, e.list([4])]), others]);

@@ -220,7 +220,7 @@ function gatheredBlock(
     e.reshape(gather(e, from, inside, kvHeads), [0, kvHeads, rows, chosen, dim]);
   // [b, rows, heads·dim] → [b, kvHeads, rows, group, dim]
   const queries = e.transpose(e.reshape(query, [0, 0, kvHeads, group, keyDim]), [0, 2, 1, 3, 4]);
-  let met = e.transposedProduct(queries, own(keys, keyDim), scale);
+  let met = e.transposedProduct(queries, own(keys, keyDim), scale, { rank: 5 });
   if (softcap !== null) met = e.scale(e.node("Tanh", [e.scale(met, 1 / softcap)]), softcap);
   met = e.add(met, e.reshape(hidden, [0, 1, rows, 1, chosen]));
   if (sinks !== null) {

@@ -71,7 +71,7 @@ export function addCompressedAttention(
   const width = (heads * dim) / outputGroups;
   const apart = e.transpose(e.reshape(mixed, [0, 0, outputGroups, width]), [0, 2, 1, 3]);
   const weight = e.reshape(e.weight("output_group.weight"), [outputGroups, outputRank, width]);
-  const reduced = e.transpose(e.transposedProduct(apart, weight), [0, 2, 1, 3]);
+  const reduced = e.transpose(e.transposedProduct(apart, weight, 1, { rank: 3 }), [0, 2, 1, 3]);
   return e.linear("output", e.reshape(reduced, [0, 0, outputGroups * outputRank]));
 }
 

@@ -137,7 +137,7 @@ function addExpanded(
   const all = e.length(latents, 2);
   const apart = (from: string, dim: number): string => e.reshape(from, [0, -1, heads, dim]);
   // [b, 1, t, heads·(nopeDim + valueDim)] → [b, t, heads, …]
-  const expanded = apart(e.transposedProduct(latents, expand), nopeDim + valueDim);
+  const expanded = apart(e.transposedProduct(latents, expand, 1, { rank: 2 }), nopeDim + valueDim);
   let [keys = "", values = ""] = e.split(expanded, [nopeDim, valueDim]);
   let query = nope;
   if (ropeDim > 0) {
@@ -180,14 +180,17 @@ function addAbsorbed(
   const forValues = e.slice(byHead, 1, nopeDim);
   // [b, 1, heads·dim] → [b, heads, 1, dim] → [b, 1, heads, kvRank]
   const folded = e.matmul(e.reshape(nope, [0, heads, 1, nopeDim]), forKeys);
-  let scores = e.transposedProduct(e.reshape(folded, [0, 1, heads, kvRank]), latents, scale);
+  let scores = e.transposedProduct(e.reshape(folded, [0, 1, heads, kvRank]), latents, scale, { few: true });
   if (ropeDim > 0) {
-    scores = e.add(scores, e.transposedProduct(e.reshape(rope, [0, 1, heads, ropeDim]), ropeKeys, scale));
+    scores = e.add(
+      scores,
+      e.transposedProduct(e.reshape(rope, [0, 1, heads, ropeDim]), ropeKeys, scale, { few: true }),
+    );
   }
   const weights = addSoftmax(e, scores, sinks, heads);
   // [b, 1, heads, kvRank] → [b, heads, 1, valueDim]
   const mixed = e.reshape(e.matmul(weights, latents), [0, heads, 1, kvRank]);
-  return e.reshape(e.transposedProduct(mixed, forValues), [0, 1, heads * valueDim]);
+  return e.reshape(e.transposedProduct(mixed, forValues, 1, { rank: 3 }), [0, 1, heads * valueDim]);
 }
 
 /** Queries in the latent space against the latents that were chosen for each: all heads share what is gathered. */
@@ -214,7 +217,7 @@ function addChosen(
     choice,
     { heads, kvHeads: 1, keyDim, valueDim: kvRank, scale, softcap: null, sinks, naive: false },
   );
-  const values = e.transposedProduct(turned(apart(mixed, kvRank)), e.slice(byHead, 1, nopeDim));
+  const values = e.transposedProduct(turned(apart(mixed, kvRank)), e.slice(byHead, 1, nopeDim), 1, { rank: 3 });
   return e.reshape(turned(values), [0, 0, heads * valueDim]);
 }
 

@@ -53,7 +53,7 @@ function mapped(e: Emitter, projected: string, { heads, keyDim, feature }: Linea
   if (feature === "elu") return e.add(e.node("Elu", [projected]), builder.scalar(1));
   const x = e.scale(e.reshape(projected, [0, 0, heads, keyDim]), keyDim ** -0.25);
   const half = e.scale(e.node("ReduceSumSquare", [x, builder.integers([-1])]), 0.5);
-  const powers = e.node("Exp", [e.subtract(e.transposedProduct(x, e.weight("features.weight")), half)]);
+  const powers = e.node("Exp", [e.subtract(e.transposedProduct(x, e.weight("features.weight"), 1, { rank: 2 }), half)]);
   return e.reshape(e.scale(powers, feature.random ** -0.5), [0, 0, heads * feature.random]);
 }
 

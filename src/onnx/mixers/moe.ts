@@ -100,7 +100,7 @@ function addExperts(
     const rows = e.slice(places, 1, 0, 1);
     const own = (name: string): string => e.node("Gather", [e.weight(name), expert]);
     const biased = (x: string, name: string): string => (bias ? e.add(x, own(`experts.${name}.bias`)) : x);
-    const up = biased(e.transposedProduct(e.node("GatherND", [tokens, rows]), own("experts.up.weight")), "up");
+    const up = biased(e.pickedProduct(e.node("GatherND", [tokens, rows]), "experts.up.weight", expert), "up");
     let raised: string;
     if (gated) {
       const [gate = "", value = ""] = e.split(up, [width, width]);
@@ -108,7 +108,7 @@ function addExperts(
     } else {
       raised = activated(e, activation, up);
     }
-    const down = biased(e.transposedProduct(raised, own("experts.down.weight")), "down");
+    const down = biased(e.pickedProduct(raised, "experts.down.weight", expert), "down");
     const share = e.node("Unsqueeze", [e.node("GatherND", [weights, places]), e.list([1])]);
     const added = e.node("ScatterND", [before, rows, e.multiply(down, share)], { reduction: string("add") });
     return { carried: [added], stacked: [] };

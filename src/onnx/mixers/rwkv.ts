@@ -133,7 +133,7 @@ function mixedInSix(e: Emitter, input: string, hidden: number, rank: number): Mi
   const parts = e.split(down, [rank, rank, rank, rank, rank]);
   const ups = e.nodes("Split", [e.weight("mix_up.weight"), e.list(Array<number>(5).fill(hidden))], 5, { axis: int(0) });
   const [w = "", k = "", v = "", r = "", g = ""] = fixed.map((share, i) => {
-    const own = e.transposedProduct(parts[i] ?? "", ups[i] ?? "");
+    const own = e.transposedProduct(parts[i] ?? "", ups[i] ?? "", 1, { rank: 2 });
     return e.add(input, e.multiply(before, e.add(share, own)));
   });
   const low = e.linear("decay_up", e.node("Tanh", [e.linear("decay_down", w)]));

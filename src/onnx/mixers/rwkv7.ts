@@ -126,7 +126,7 @@ function addRecurrence(e: Emitter, steps: Steps, heads: number, dim: number): st
   const receptance = e.multiply(cut(steps.receptance), grown);
   const value = cut(steps.value);
   const lower = (a: string, b: string, diagonal: number): string =>
-    e.node("Trilu", [e.transposedProduct(a, b), builder.integer(diagonal)], { upper: int(0) });
+    e.node("Trilu", [e.transposedProduct(a, b, 1, { rank: 5 }), builder.integer(diagonal)], { upper: int(0) });
   const inverse = addInverse(e, lower(alpha, beta, -1));
   const solved = e.matmul(inverse, alpha);
   const written = e.matmul(inverse, e.matmul(lower(alpha, key, -1), value));
