@@ -86,6 +86,11 @@ const spreadsSchema = z.strictObject({
 /** Goes up where models run other kernels than a calibration has timed, or it times them, or reads its times, in another way. */
 export const planRevision = 6;
 
+/** The same for a record of a device: GPUs run other products, which have changed once more. */
+export function planRevisionOf({ class: kind }: { readonly class: string }): number {
+  return kind === "cpu" ? planRevision : planRevision + 1;
+}
+
 const measurementSchema = z.strictObject({
   /** What was timed, in the words of the micro-model: `matmul m=128 k=640 n=1792 length=4`. */
   what: text,

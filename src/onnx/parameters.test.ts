@@ -47,6 +47,39 @@ describe("parameter layout", () => {
     expect(await contents(layout)).toEqual({ both: [2, 2, 0, 0, 3, 3, 3, 3] });
   });
 
+  test("exchanges rows and columns of matrices side by side, and of each of several in one parameter", async () => {
+    const counted: WeightSource = {
+      read: (_name, _weight, target) => {
+        target.forEach((_, index) => {
+          target[index] = index;
+        });
+        return Promise.resolve();
+      },
+    };
+    const layout = new ParameterLayout();
+    const part = (...shape: number[]) => ({ name: "any", weight: weight(...shape), offset: false });
+    layout.turned("both", [part(2, 3), { ...part(1, 3), offset: true }]);
+    layout.turned("experts", [part(2, 2, 3)]);
+    layout.turned("tall", [part(70, 2)]);
+    layout.turned("half", [part(2, 3)], "float16");
+    expect(layout.initializers().map(({ name, type, shape }) => [name, type, shape])).toEqual([
+      ["both.turned", "float32", [3, 3]],
+      ["experts.turned", "float32", [2, 3, 2]],
+      ["tall.turned", "float32", [2, 70]],
+      ["half.f16", "float16", [3, 2]],
+    ]);
+    const [file] = await layout.load(counted);
+    const [both, experts, tall, half] = layout.initializers().map(({ data }) => {
+      if (data instanceof Uint8Array || file === undefined) throw new Error("expected an external file");
+      return file.data.buffer.slice(data.offset, data.offset + data.length);
+    });
+    expect([...new Float32Array(both as ArrayBuffer)]).toEqual([0, 3, 1, 1, 4, 2, 2, 5, 3]);
+    expect([...new Float32Array(experts as ArrayBuffer)]).toEqual([0, 3, 1, 4, 2, 5, 6, 9, 7, 10, 8, 11]);
+    const rows = Array.from({ length: 70 }, (_, row) => 2 * row);
+    expect([...new Float32Array(tall as ArrayBuffer)]).toEqual([...rows, ...rows.map((value) => value + 1)]);
+    expect([...new Uint16Array(half as ArrayBuffer)]).toEqual([0, 0x4200, 0x3c00, 0x4400, 0x4000, 0x4500]);
+  });
+
   test("adds one to what is stored as an offset", async () => {
     const layout = new ParameterLayout();
     layout.parameter({ name: "ab", weight: weight(2), offset: true });

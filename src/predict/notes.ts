@@ -1,6 +1,6 @@
 import { percent, significant, tokens } from "../base/format.js";
 import type { Dtype } from "../base/units.js";
-import { planRevision } from "../hardware/calibration.js";
+import { planRevisionOf } from "../hardware/calibration.js";
 import type { DeviceRecord } from "../hardware/record.js";
 import { type QuantisedStorage, castsOf } from "../model/storage.js";
 import { computeDtype } from "../hardware/roofline.js";
@@ -122,10 +122,11 @@ function deviceNotes({ device, plan }: Deployment): string[] {
   const { memory, name, source } = plan.engine;
   if (memory.resident !== 1) notes.push(`memory as ${name} takes it: ${memory.source}`);
   if (plan.engine.basis !== "calibrated") notes.push(`${name}: ${source}`);
-  const revision = device.calibration?.plan ?? planRevision;
-  if (revision < planRevision) {
+  const current = planRevisionOf(device);
+  const revision = device.calibration?.plan ?? current;
+  if (revision < current) {
     notes.push(
-      `the record of ${device.name} was timed in a way that this version no longer uses (plan ${revision}, now ${planRevision}): calibrate again`,
+      `the record of ${device.name} was timed in a way that this version no longer uses (plan ${revision}, now ${current}): calibrate again`,
     );
   }
   const runs = computeDtype(device, plan.operands ?? plan.model.dtypes.activations);

@@ -4,6 +4,7 @@ import { manualClock } from "../measure/clock.js";
 import type { Micro } from "../onnx/micro.js";
 import type { Machine } from "../runs/schema.js";
 import { type MicroRuntime, calibrate } from "./calibrate.js";
+import { planRevision } from "../hardware/calibration.js";
 import { chainLength, describeMicro } from "./calibration-plan.js";
 
 const machine: Machine = {
@@ -86,6 +87,8 @@ describe("calibrate", () => {
     const record = await calibrate({ runtime, clock, machine, date, quick: true });
     expect(parseDeviceRecord(JSON.parse(JSON.stringify(record)), "local-webgpu.json")).toEqual(record);
     expect(record).toMatchObject({ name: "local-webgpu", class: "consumer-gpu", memory: { uncertain: true } });
+    // Products on a GPU are other operators than on a processor, and were others before: records of then say so.
+    expect(record.calibration?.plan).toBeGreaterThan(planRevision);
     expect(record.peaks.float32?.source).toContain("webgpu");
   });
 

@@ -1,6 +1,6 @@
 import { type Random, seededRandom, shuffled } from "../base/random.js";
 import type { Bytes, Seconds } from "../base/units.js";
-import { planRevision } from "../hardware/calibration.js";
+import { planRevisionOf } from "../hardware/calibration.js";
 import type { DeviceRecord } from "../hardware/record.js";
 import { quantile } from "../math/quantile.js";
 import { deviation } from "../math/moments.js";
@@ -89,6 +89,7 @@ export async function calibrate(options: CalibrateOptions): Promise<DeviceRecord
   const cells = [...runs.values()].map(({ micro, times }) => ({ micro, times, seconds: quantile(times, lowQuantile) }));
   const timed: Timed[] = cells.map(({ micro, seconds }) => ({ micro, seconds }));
   const gpu = runtime.provider !== "cpu";
+  const kind = gpu ? "consumer-gpu" : "cpu";
   const rates = fitCalibration(timed, gpu ? 1 : threads);
   const seconds = clock.now() - begin;
   const source = `measured with ${runtime.name} ${runtime.version}, ${gpu ? runtime.provider : `${threads} threads`}`;
@@ -99,7 +100,7 @@ export async function calibrate(options: CalibrateOptions): Promise<DeviceRecord
     name: gpu ? `local-${runtime.provider}` : "local",
     aliases: [],
     vendor: gpu ? `the GPU beside ${machine.cpu}` : machine.cpu,
-    class: gpu ? "consumer-gpu" : "cpu",
+    class: kind,
     peaks: { float32: sourced(2 / rates.gemm.perMac) },
     bandwidth: sourced(1 / largest),
     memory: {
@@ -119,7 +120,7 @@ export async function calibrate(options: CalibrateOptions): Promise<DeviceRecord
       cpu: machine.cpu,
       measured: options.date.toISOString(),
       seconds,
-      plan: planRevision,
+      plan: planRevisionOf({ class: kind }),
       longest: longestCalibrated,
       ...rates,
       measurements: cells.map(({ micro, times, seconds: low }) => ({

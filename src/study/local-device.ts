@@ -3,7 +3,7 @@ import { systemClock } from "../measure/clock.js";
 import { readMachine } from "../measure/environment.js";
 import { loadOnnxRuntime } from "../measure/onnx-node-session.js";
 import type { Provider } from "../onnx/provider.js";
-import { planRevision } from "../hardware/calibration.js";
+import { planRevisionOf } from "../hardware/calibration.js";
 import type { DeviceRecord } from "../hardware/record.js";
 import { writeText } from "../runs/output.js";
 import type { Machine, Warning } from "../runs/schema.js";
@@ -79,7 +79,7 @@ const freshForMilliseconds = 24 * 3600 * 1000;
 export async function staleness(record: DeviceRecord, threads: number | undefined, now: Date): Promise<string | null> {
   const { calibration } = record;
   if (calibration === null) return "it holds no calibration";
-  if (calibration.plan !== planRevision) return "it was timed in a way that this version no longer uses";
+  if (calibration.plan !== planRevisionOf(record)) return "it was timed in a way that this version no longer uses";
   const [{ version }, machine] = await Promise.all([loadOnnxRuntime(), readMachine()]);
   if (calibration.cpu !== machine.cpu) return `it is of another processor (${calibration.cpu})`;
   if (calibration.threads !== (threads ?? machine.cores)) return `it is for ${calibration.threads} threads`;

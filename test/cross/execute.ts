@@ -1,10 +1,11 @@
 import { afterAll, beforeAll, expect } from "vitest";
 import { seededRandom } from "../../src/base/random.js";
 import { type Engine, type Memory, openEngine } from "../../src/measure/onnx-node-engine.js";
-import type { Provider } from "../../src/measure/onnx-node-session.js";
+import type { Provider } from "../../src/onnx/provider.js";
 import type { ModelDescription } from "../../src/model/types.js";
 import { lowerGraph } from "../../src/onnx/lower.js";
 import { runnableGraph } from "../../src/onnx/runnable.js";
+import type { WeightFormat } from "../../src/onnx/scope.js";
 import { syntheticWeights } from "../../src/onnx/weights.js";
 import { referenceLogits } from "../reference/forward.js";
 
@@ -21,14 +22,30 @@ export function tokenIds(model: ModelDescription, batch: number, n: number): num
   );
 }
 
+export interface Opening {
+  readonly positions?: number;
+  readonly provider?: Provider;
+  /** What runs on WebGPU runs on the processor as well. */
+  readonly loweredFor?: Provider;
+  readonly weightFormat?: WeightFormat;
+  readonly profilePrefix?: string | null;
+}
+
 export async function open(
   model: ModelDescription,
   attention: "fused" | "naive",
   head: "all" | "last",
-  { positions = longest, provider = "cpu" }: { readonly positions?: number; readonly provider?: Provider } = {},
+  {
+    positions = longest,
+    provider = "cpu",
+    loweredFor = provider,
+    weightFormat = "f32",
+    profilePrefix = null,
+  }: Opening = {},
 ): Promise<Engine> {
-  const lowered = lowerGraph(runnableGraph(model, attention, head), { positions });
-  return openEngine(lowered, await lowered.parameters(weights), { threads: 2, profilePrefix: null, provider });
+  const graph = runnableGraph(model, attention, head);
+  const lowered = lowerGraph(graph, { positions, provider: loweredFor, weights: weightFormat });
+  return openEngine(lowered, await lowered.parameters(weights), { threads: 2, profilePrefix, provider });
 }
 
 /** An engine that is open while a suite's tests run, with logits of all positions. */

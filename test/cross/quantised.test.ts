@@ -83,7 +83,7 @@ test("is measured where it fits as it is stored, not as float32 would", async ()
     );
   await expect(measured("f32")).rejects.toThrow(/memory needed.*--weights q4/);
   expect((await measured("q4")).run.status).toBe("complete");
-  const options = { attention: "fused", batch: 1, depths: [0] } as const;
+  const options = { attention: "fused", batch: 1, depths: [0], provider: "cpu" } as const;
   expect(longestThatFits(model, "prefill", 64, { ...options, weights: "f32" }, available)).toBeLessThan(
     longestThatFits(model, "prefill", 64, { ...options, weights: "q4" }, available),
   );

@@ -1,13 +1,15 @@
-import { existsSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { NsquaredError } from "../../src/base/errors.js";
+import { float16Refusal } from "../../src/measure/onnx-node-float16.js";
 import { openMicro } from "../../src/measure/onnx-node-micro.js";
+import type { Micro } from "../../src/onnx/micro.js";
 import { expectAgreement, inPieces, open, tokenIds } from "./execute.js";
 import { attentionModels, expertsModels, latentModels, stateModels } from "./mixer-models.js";
+import { placementOf } from "./placement.js";
+import { smallModel } from "./shapes.js";
+import { chooseGpu, swiftShader } from "./vulkan.js";
 
-// Chromium brings a GPU in software, which is slow and good enough to compute with.
-const software = "/usr/lib/chromium/vk_swiftshader_icd.json";
-if (existsSync(software)) process.env["VK_ICD_FILENAMES"] ??= software;
+chooseGpu([swiftShader]);
 
 const probe = { kind: "matmul", m: 4, k: 4, n: 4, length: 1 } as const;
 const refusal = await openMicro(probe, 1, "webgpu").then(
@@ -23,23 +25,81 @@ test.skipIf(refusal === null)("without a GPU WebGPU is refused in one line that 
   expect(refusal).toMatchObject({ code: "provider-missing", message: expect.stringContaining("no GPU here") });
 });
 
-/** One of each kind: kernels are compiled for each model, which takes a second in software. */
-const names = new Set("window-3-and-full streaming-4 gpt-oss deepseek-v3 retnet lstm qwen3-next mamba2".split(" "));
-const models = [...attentionModels, ...latentModels, ...stateModels, ...expertsModels.slice(0, 1)].filter(
-  (model, index, all) => names.has(model.name) || index === all.length - 1,
-);
+const shape = { hidden: 32, heads: 4, kvHeads: 2, headDim: 16, ffn: 48, layers: 2, vocabulary: 50 };
 
-describe.skipIf(refusal !== null).each(models.map((model) => [model.name, model] as const))(
-  "%s on WebGPU",
-  (_, model) => {
-    test("a prefill and tokens after it equal the float64 reference", { timeout: 120_000 }, async () => {
+/** One of each kind: kernels are compiled for each model, which takes a second in software. */
+const names = new Set(
+  "linear retnet lstm mamba2 qwen3-next deepseek-v3 window-3-and-full streaming-4 gpt-oss".split(" "),
+);
+/** A prompt goes through a window block by block, in ONNX's Loop, which WebGPU lacks: blocks are computed there, and joined here. */
+const windowed = new Set("window-3-and-full streaming-4 gpt-oss".split(" "));
+const models = [
+  smallModel({ ...shape, name: "full" }),
+  smallModel({ ...shape, name: "full-tied" }, { tied: true }),
+  ...[...attentionModels, ...latentModels, ...stateModels].filter((model) => names.has(model.name)),
+];
+const [full] = models;
+
+describe.skipIf(refusal !== null)("on WebGPU", () => {
+  test.each([
+    ...models.map((model) => [model.name, model, "fused"] as const),
+    ...models.slice(0, 1).map((model) => [`${model.name}, naive`, model, "naive"] as const),
+  ])(
+    "a prefill of %s and tokens after it equal the float64 reference, and are computed there",
+    { timeout: 120_000 },
+    async (_name, model, attention) => {
+      const ids = tokenIds(model, 1, 7);
+      const placement = await placementOf(
+        (profilePrefix) => open(model, attention, "all", { provider: "webgpu", profilePrefix }),
+        async (engine) => {
+          await expectAgreement(await inPieces(engine, ids, [5, 1, 1]), model, ids);
+        },
+      );
+      expect(placement.onGpu).toContain("MatMul");
+      expect(placement.onProcessor).toEqual(windowed.has(model.name) ? ["Loop"] : []);
+    },
+  );
+
+  test("experts, whose choice is made on the processor, equal the reference", { timeout: 120_000 }, async () => {
+    for (const model of expertsModels.slice(0, 1)) {
       const engine = await open(model, "fused", "all", { provider: "webgpu" });
       const ids = tokenIds(model, 1, 7);
-      try {
-        await expectAgreement(await inPieces(engine, ids, [5, 1, 1]), model, ids);
-      } finally {
-        await engine.close();
-      }
-    });
-  },
-);
+      await expectAgreement(await inPieces(engine, ids, [5, 1, 1]), model, ids);
+      await engine.close();
+    }
+  });
+
+  test("matrices in blocks of 4 bits are multiplied by there", { timeout: 120_000 }, async () => {
+    const model = full ?? smallModel({ ...shape, name: "full" });
+    const placement = await placementOf(
+      (profilePrefix) => open(model, "fused", "last", { provider: "webgpu", weightFormat: "q4", profilePrefix }),
+      async (engine) => {
+        await inPieces(engine, tokenIds(model, 1, 7), [5, 1, 1]);
+      },
+    );
+    expect(placement.onGpu).toContain("MatMulNBits");
+    expect(placement.onProcessor).toEqual([]);
+  });
+
+  test.each([
+    { kind: "matmul", m: 4, k: 8, n: 12, length: 3 },
+    { kind: "product", batch: 2, rows: 3, inner: 4, columns: 5 },
+    { kind: "attention", heads: 4, kvHeads: 2, headDim: 16, n: 1, depth: 5, batch: 1 },
+  ] satisfies Micro[])("what calibration times of a $kind runs there", async (micro) => {
+    const session = await openMicro(micro, 1, "webgpu");
+    await session.run();
+    await session.close();
+  });
+
+  test.skipIf(process.env["VK_ICD_FILENAMES"] !== swiftShader)(
+    "a GPU without float16 says so in one line",
+    async () => {
+      expect(await float16Refusal("webgpu")).toMatchObject({
+        code: "float16-missing",
+        exitCode: 2,
+        message:
+          '--weights: format is "f16"; f32, q8 or q4: this GPU does not compute in float16 (WebGPU\'s shader-f16)',
+      });
+    },
+  );
+});
