@@ -58,7 +58,10 @@ export const setUpGenerate: SetUp = (command, io, setExitCode) => {
         .default(defaultGenerateOptions.seed),
     )
     .addOption(
-      new Option("--weights <format>", "how matrices are held")
+      new Option(
+        "--weights <format>",
+        "how matrices are held: float32, float16 (WebGPU alone), or blocks of 8 or 4 bits",
+      )
         .choices([...weightFormats])
         .default(defaultGenerateOptions.weights),
     )

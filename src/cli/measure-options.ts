@@ -50,7 +50,10 @@ export function measureOptions(defaults = defaultMeasureOptions): Option[] {
       .choices(["fused", "naive"])
       .default(defaults.attention),
     providerOption(),
-    new Option("--weights <format>", "how matrices are stored: float32, or blocks of 8 or 4 bits")
+    new Option(
+      "--weights <format>",
+      "how matrices are stored: float32, float16 (WebGPU alone), or blocks of 8 or 4 bits",
+    )
       .choices([...weightFormats])
       .default(defaults.weights),
     new Option("--batch <b>", "sequences at once").argParser(wholeNumber(1, 2 ** 16)).default(defaults.batch),

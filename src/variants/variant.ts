@@ -212,7 +212,7 @@ const words: Readonly<Record<string, Word>> = {
   },
   q8: runWord("q8", "weights of 8 bits", { weights: "q8" }),
   q4: runWord("q4", "weights of 4 bits", { weights: "q4" }),
-  f16: runWord("f16", "weights of 16 bits", { weights: "f16" }),
+  f16: runWord("f16", "weights of 16 bits, on WebGPU", { weights: "f16" }),
   uncached: runWord("uncached", "no KV cache: each token runs the whole sequence again", { uncached: true }),
 };
 

@@ -3,10 +3,13 @@ import { NsquaredError } from "../../src/base/errors.js";
 import { float16Refusal } from "../../src/measure/onnx-node-float16.js";
 import { openMicro } from "../../src/measure/onnx-node-micro.js";
 import type { Micro } from "../../src/onnx/micro.js";
+import { compareModels } from "../../src/study/compare.js";
+import { measureModel } from "../../src/study/measure.js";
 import { expectAgreement, inPieces, open, tokenIds } from "./execute.js";
 import { attentionModels, expertsModels, latentModels, stateModels } from "./mixer-models.js";
 import { placementOf } from "./placement.js";
 import { smallModel } from "./shapes.js";
+import { folderOfTest, storedAs } from "./runs.js";
 import { chooseGpu, swiftShader } from "./vulkan.js";
 
 chooseGpu([swiftShader]);
@@ -92,14 +95,23 @@ describe.skipIf(refusal !== null)("on WebGPU", () => {
   });
 
   test.skipIf(process.env["VK_ICD_FILENAMES"] !== swiftShader)(
-    "a GPU without float16 says so in one line",
+    "a GPU without float16 is compared without it, and measured not at all in it",
+    { timeout: 120_000 },
     async () => {
+      const instead = "f32, q8 or q4: this GPU does not compute in float16 (WebGPU's shader-f16)";
       expect(await float16Refusal("webgpu")).toMatchObject({
         code: "float16-missing",
         exitCode: 2,
-        message:
-          '--weights: format is "f16"; f32, q8 or q4: this GPU does not compute in float16 (WebGPU\'s shader-f16)',
+        message: `--weights: format is "f16"; ${instead}`,
       });
+      const model = smallModel({ ...shape, name: "full" });
+      const wanted = { provider: "webgpu", lengths: [8], repeat: 1, output: { folder: folderOfTest() } } as const;
+      const world = { created: new Date(0) };
+      const contenders = storedAs(model, ["f32", "f16"]);
+      const compared = await compareModels(contenders, { ...wanted, phases: ["prefill"] }, world);
+      expect(compared.contenders.map(({ name }) => name)).toEqual(["f32"]);
+      expect(compared.skipped).toEqual([{ name: "f16", reason: expect.stringContaining(instead) }]);
+      await expect(measureModel(model, { ...wanted, weights: "f16" }, world)).rejects.toThrow(instead);
     },
   );
 });
