@@ -26,6 +26,7 @@ function textsAt(message: ReturnType<typeof fields>, field: number): string[] {
 const model = fields(
   encodeModel({
     name: "small",
+    opset: 23,
     nodes: [
       {
         name: "sum",
