@@ -1,4 +1,4 @@
-import { NsquaredError, badInput } from "../base/errors.js";
+import { type NsquaredError, badInput } from "../base/errors.js";
 import { ModelBuilder } from "../onnx/builder.js";
 import { addCast } from "../onnx/linear.js";
 import { encodeModel } from "../onnx/proto.js";

@@ -21,11 +21,11 @@ const [outgoing, mixture] = ["streams.out", "streams.mixture"];
 
 /** Weights of the streams before they are bent, [b, n, outWidth]: a projection of all of them together, normed. */
 function weighed(e: Emitter, streams: string, width: number, weight: string): string {
-  return product(e, e.normalised(streams, "rms", width, epsilon), weight);
+  return projected(e, e.normalised(streams, "rms", width, epsilon), weight);
 }
 
 /** x·Wᵀ with a matrix. */
-function product(e: Emitter, x: string, weight: string): string {
+function projected(e: Emitter, x: string, weight: string): string {
   const name = e.fresh("FusedMatMul");
   return e.tagged(() => addTransposedProduct(e.scope.builder, name, [x, weight], { rank: 2 }));
 }
@@ -92,7 +92,7 @@ function joined(e: Emitter, streams: string, width: number, { weight, bias, scal
     axis: int(-1),
     epsilon: { kind: "float", value: epsilon },
   });
-  const raw = product(e, flat, weight);
+  const raw = projected(e, flat, weight);
   const shares = e.add(e.sigmoid(bent(e, raw, scale, bias)), e.scope.builder.scalar(least));
   return e.reshape(e.matmul(e.node("Unsqueeze", [shares, e.list([2])]), apart), [0, 0, width]);
 }
