@@ -15,6 +15,8 @@ export interface MicroTiming {
   /** Timed runs below which they do not stop early; one where absent. */
   readonly fewest?: number;
   readonly signal?: AbortSignal;
+  /** Done before each run, and not timed. */
+  readonly before?: () => void;
 }
 
 /** One operator (or chain of it) loaded into ONNX Runtime. Inputs are made once for each size, and kept until it is closed. */
@@ -53,18 +55,21 @@ export async function openMicro(
     run: async () => {
       await session.run(inputsFor(micro), { [probe]: null });
     },
-    time: async (sized, { clock, repeats, warmUps = 1, limit = Number.POSITIVE_INFINITY, fewest = 1, signal }) => {
+    time: async (sized, timing) => {
+      const { clock, repeats, warmUps = 1, limit = Number.POSITIVE_INFINITY, fewest = 1, signal, before } = timing;
       const inputs = inputsFor(sized);
       const times: Seconds[] = [];
-      let begin = clock.now();
+      let spent = 0;
       for (let run = -warmUps; run < repeats; run += 1) {
         signal?.throwIfAborted();
+        before?.();
         const start = clock.now();
-        if (run === 0) begin = start;
         await session.run(inputs, { [probe]: null });
-        const end = clock.now();
-        if (run >= 0) times.push(end - start);
-        if (times.length >= fewest && end - begin > limit) break;
+        const seconds = clock.now() - start;
+        if (run < 0) continue;
+        times.push(seconds);
+        spent += seconds;
+        if (times.length >= fewest && spent > limit) break;
       }
       return times;
     },

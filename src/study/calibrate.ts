@@ -5,6 +5,7 @@ import type { DeviceRecord } from "../hardware/record.js";
 import { quantile } from "../math/quantile.js";
 import { deviation } from "../math/moments.js";
 import type { Clock } from "../measure/clock.js";
+import { cacheEvictor } from "../measure/cold.js";
 import type { MicroSession } from "../measure/onnx-node-micro.js";
 import type { Provider } from "../onnx/provider.js";
 import type { Micro } from "../onnx/micro.js";
@@ -15,6 +16,7 @@ import {
   calibrationPlan,
   chainLength,
   describeMicro,
+  isCold,
   longestCalibrated,
   weightBytes,
 } from "./calibration-plan.js";
@@ -61,6 +63,8 @@ const fewestRounds = 2;
 const perCell = { full: 0.06, quick: 0.05 } as const;
 const fewestRuns = 2;
 const mostRuns = 40;
+/** To empty the caches takes much longer than what is timed then. */
+const mostColdRuns = 6;
 const mostRounds = 8;
 /**
  * To pack weights, and to touch memory for the first time, takes longer than to time what is done with them: sessions stay
@@ -151,6 +155,7 @@ async function timeRounds(
       cells: cells.filter((micro) => activationBytes(micro) <= machine.memoryBytes * largestShare),
     }))
     .filter(({ cells }) => cells.length > 0);
+  const evict = cacheEvictor(machine.memoryBytes);
   const sessions = new OpenSessions(runtime, threads, machine.memoryBytes * heldShare);
   const runs = new Map<string, Runs>();
   const begin = clock.now();
@@ -173,6 +178,7 @@ async function timeRounds(
               repeats: mostRuns,
               limit: perCell[size],
               fewest: fewestRuns,
+              ...(isCold(micro) && runtime.provider === "cpu" ? { before: evict, repeats: mostColdRuns } : {}),
               ...(signal === undefined ? {} : { signal }),
             };
             const times = await session.time(micro, timing);

@@ -17,8 +17,6 @@ type Size = "full" | "quick";
 
 /** Weights of a chain of products, in bytes of float32: more than most last-level caches hold. */
 const chainBytes = 110e6;
-/** The same where fetching the weights is all that is timed: more than nearly any holds, or any (300 MiB on large servers). */
-const thinBytes = { quick: 180e6, full: 500e6 } as const;
 
 function chain(k: number, n: number, rows: readonly number[], bytes: number = chainBytes): CalibrationGroup {
   // An even number, so that both directions weigh the same.
@@ -33,8 +31,8 @@ function prefill(heads: number, kvHeads: number, headDim: number, lengths: reado
 }
 
 /**
- * Wide or many at once: in a model the cached keys and values of every layer come from memory, whatever their length. All
- * but the shortest are a third of a gigabyte, more than any cache holds, or where it is to be quick half as much.
+ * In a model the cached keys and values of every layer come from memory, whatever their length: those of many sequences are
+ * cold. What a call takes besides is seen of one, warm.
  */
 function decode(
   heads: number,
@@ -74,10 +72,9 @@ export function calibrationPlan(size: Size): CalibrationGroup[] {
   const full = size === "full";
   const sizes = full ? powers(12, 15, 17, 19, 20, 21, 22, 23, 24) : powers(12, 17, 20, 22, 24);
   return [
-    chain(640, 1792, full ? [4, 16, 64, 256, 1024] : [32, 128, 512]),
-    ...(full ? [chain(1280, 1280, [32, 128, 512]), chain(1280, 1280, [1], thinBytes.full)] : []),
-    chain(2048, 5632, full ? [256, 1024] : [1024]),
-    chain(2048, 5632, [1], thinBytes[size]),
+    chain(640, 1792, full ? [1, 4, 16, 64, 256, 1024] : [1, 32, 128, 512]),
+    ...(full ? [chain(1280, 1280, [1, 32, 128, 512])] : []),
+    chain(2048, 5632, full ? [1, 256, 1024] : [1, 1024]),
     // Two products whose activations stay in a cache, and leave it.
     chain(640, 1792, [1024, longestCalibrated], 0),
     prefill(2, 1, 64, full ? [512, 1024, 2048, 4096, longestCalibrated] : [1024, 2048, 4096, longestCalibrated]),
@@ -87,9 +84,9 @@ export function calibrationPlan(size: Size): CalibrationGroup[] {
     prefill(8, 4, 128, full ? [128, 256, 384, 512, 768, 1024] : [128, 512, 1024]),
     ...(full ? [prefill(4, 2, 256, [128, 256, 512, 1024])] : []),
     decode(16, 4, 64, 1, [127]),
-    decode(32, 32, 128, full ? 10 : 5, [1023]),
-    decode(24, 8, 64, full ? 80 : 40, [1023]),
-    ...(full ? [decode(32, 4, 64, 160, [1023]), decode(32, 8, 128, 80, [511])] : []),
+    decode(32, 32, 128, 5, [1023]),
+    decode(24, 8, 64, 40, [1023]),
+    ...(full ? [decode(32, 4, 64, 80, [1023]), decode(32, 8, 128, 40, [511])] : []),
     elementwise("scale", [1, ...sizes]),
     { cells: [{ kind: "elementwise", function: "scale", elements: 1, length: 64 }] },
     elementwise("add", sizes),
@@ -112,6 +109,14 @@ export function describeMicro(micro: Micro): string {
 /** Operators in one run of a micro-model. */
 export function chainLength(micro: Micro): number {
   return "length" in micro ? (micro.length ?? 1) : 1;
+}
+
+/**
+ * Whether each run is to find nothing in a cache: a step of decode reads every weight, and every cached key and value, once and
+ * from memory, however large the caches are (300 MiB on some servers).
+ */
+export function isCold(micro: Micro): boolean {
+  return micro.kind === "matmul" ? micro.m === 1 : micro.kind === "attention" && micro.n === 1 && micro.batch > 1;
 }
 
 /** Bytes of a micro-model's weights. */
