@@ -9,7 +9,7 @@
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { writePieces } from "../dist/files/node-write.js";
-import { defaultGgufShapes, randomGguf } from "../dist/model/gguf/random-gguf.js";
+import { randomGguf } from "../dist/model/gguf/random-gguf.js";
 
 /**
  * Writes the file; its data is made as it is written, so that large models need no memory.
@@ -46,25 +46,15 @@ function main() {
     process.exitCode = 2;
     return;
   }
-  /** @param {string | undefined} value @param {number} otherwise */
-  const whole = (value, otherwise) => (value === undefined ? otherwise : Number(value));
-  writeRandomGguf(
-    path,
-    {
-      layers: whole(values.layers, defaultGgufShapes.layers),
-      hidden: whole(values.hidden, defaultGgufShapes.hidden),
-      heads: whole(values.heads, defaultGgufShapes.heads),
-      kvHeads: whole(values["kv-heads"], defaultGgufShapes.kvHeads),
-      headDim: whole(values["head-dim"], defaultGgufShapes.headDim),
-      ffn: whole(values.ffn, defaultGgufShapes.ffn),
-      vocabulary: whole(values.vocabulary, defaultGgufShapes.vocabulary),
-      context: whole(values.context, defaultGgufShapes.context),
-      ropeBase: whole(values["rope-base"], defaultGgufShapes.ropeBase),
-      type: values.type,
-      untied: values.untied,
-    },
-    Number(values.seed),
-  );
+  const names = ["layers", "hidden", "heads", "kvHeads", "headDim", "ffn", "vocabulary", "context", "ropeBase"];
+  const dashed = (/** @type {string} */ name) => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+  const given = new Map(Object.entries(values));
+  const numbers = names.flatMap((name) => {
+    const value = given.get(dashed(name));
+    return value === undefined ? [] : [[name, Number(value)]];
+  });
+  const { type, untied, seed } = values;
+  writeRandomGguf(path, { ...Object.fromEntries(numbers), type, untied }, Number(seed));
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) main();

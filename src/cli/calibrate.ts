@@ -14,7 +14,7 @@ import { writeText } from "../runs/output.js";
 import type { CalibrateProgress } from "../study/calibrate.js";
 import { calibrateFrom } from "../study/calibrate-from.js";
 import { operandsNamed } from "../study/kernel-calibration.js";
-import { loadDevice, localDevicePath } from "../study/devices.js";
+import { type LocalRuntime, loadDevice, localDevicePath } from "../study/devices.js";
 import type { CalibrateDocument } from "../study/documents/calibrate.js";
 import { measureMachine } from "../study/local-device.js";
 import { type Io, type SetUp, emit, say } from "./io.js";
@@ -23,6 +23,7 @@ import { modelArgument } from "./words.js";
 
 interface Options {
   readonly quick?: boolean;
+  readonly runtime?: LocalRuntime;
   readonly device?: Provider;
   readonly threads?: number;
   readonly time?: number;
@@ -40,8 +41,14 @@ export const setUpCalibrate: SetUp = (command, io) => {
   command
     .description(
       "Measures this machine with the kernels that models run: matrix products at several sizes, fused attention, memory " +
-        "bandwidth at each cache level, overhead per operator. Afterwards `--on local` predicts for this machine. With --from it\n" +
+        "bandwidth at each cache level, overhead per operator. Afterwards `--on local` predicts for this machine, `--on local-llama`\n" +
+        "for GGUF files on it. With --from it " +
         "fits a device that is elsewhere to timings made there: tables of kernels, or whole runs of a known model.",
+    )
+    .addOption(
+      new Option("--runtime <name>", "whose kernels are timed: ONNX Runtime's, or llama.cpp's, which run GGUF files")
+        .choices(["onnx", "llama"])
+        .default("onnx"),
     )
     .addOption(
       new Option("--device <name>", "what to measure: this machine's processor, or its GPU through WebGPU")
@@ -58,7 +65,7 @@ export const setUpCalibrate: SetUp = (command, io) => {
     .addOption(
       new Option(
         "--out <file>",
-        "where the record goes (default: the user's cache folder, where `local` is looked up)",
+        "where the record goes (default: the user's cache folder, where `local` and `local-llama` are looked up)",
       ),
     )
     .addOption(
@@ -77,6 +84,7 @@ export const setUpCalibrate: SetUp = (command, io) => {
       `
 Examples:
   nsquared calibrate
+  nsquared calibrate --runtime llama && nsquared predict ./model.gguf --on local-llama
   nsquared calibrate --device webgpu --out my-gpu.json
   nsquared calibrate --threads 1 --out one-thread.json && nsquared predict SmolLM2-135M --on one-thread.json
   nsquared calibrate --from gemm.csv attention.csv --on h100 --out my-h100.json
@@ -91,11 +99,18 @@ Exit codes: 0 done, 2 bad input, 130 stopped by Ctrl-C.`,
       }
       refuseWithoutFrom(options);
       const provider = options.device ?? "cpu";
-      const local = localDevicePath(io.environment);
+      const runtime = options.runtime ?? "onnx";
+      if (runtime === "llama" && provider !== "cpu") {
+        const expected = "expected cpu: llama.cpp is timed on the processor, which runs GGUF files here";
+        throw badInput("option-alone", { where: "--runtime llama", key: "--device", found: provider, expected });
+      }
+      const local = localDevicePath(io.environment, runtime);
       const path = options.out ?? (provider === "cpu" ? local : local.replace(/(\.json)?$/, `-${provider}$1`));
-      say(io, "measuring this machine with ONNX Runtime's kernels; other work on it would be measured too");
+      const whose = runtime === "llama" ? "llama.cpp" : "ONNX Runtime";
+      say(io, `measuring this machine with ${whose}'s kernels; other work on it would be measured too`);
       const { record, warnings } = await measureMachine(path, {
         quick: options.quick === true,
+        runtime,
         provider,
         date: new Date(),
         signal: io.signal,
@@ -197,10 +212,11 @@ export function roundLines(io: Io): (progress: CalibrateProgress) => void {
 /** What was found, in a few lines. */
 function calibrateText(record: DeviceRecord, path: string): string {
   const { calibration } = record;
-  const peak = record.peaks.float32?.value ?? 0;
+  const dtype = calibration?.dtype ?? "float32";
+  const peak = record.peaks[dtype]?.value ?? 0;
   const lines = [
     `${record.vendor}${calibration === null ? "" : `, ${calibration.threads} threads, ${calibration.engine} ${calibration.engineVersion}, measured in ${seconds(calibration.seconds)}`}`,
-    `  matrix products    ${si(peak, "FLOP/s")} in float32, for large ones`,
+    `  matrix products    ${si(peak, "FLOP/s")} in ${dtype}, for large ones`,
     `  memory bandwidth   ${si(record.bandwidth.value, "bytes/s")} beyond the caches`,
     `  per operator       ${seconds(record.launch.value)}`,
   ];

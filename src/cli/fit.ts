@@ -13,7 +13,7 @@ import {
   type Series,
 } from "../runs/import/index.js";
 import type { DeviceRecord } from "../hardware/record.js";
-import { deviceOfRun, loadDevice, localDevice } from "../study/devices.js";
+import { loadDevice, localDeviceOfRun } from "../study/devices.js";
 import type { FitQuestions } from "../study/fit.js";
 import { chooseSeries, curveOfSeries, fitSeries, samplesDocument, scenariosDocumentOf } from "../study/fit-samples.js";
 import type { MeasuredPhase } from "../study/measure.js";
@@ -205,7 +205,7 @@ async function modelFor({ run }: SampleSet, { model: asked }: Options, io: Io): 
 /** What the samples were measured on, as far as anybody knows. */
 async function deviceOf(set: SampleSet, { on }: Options, { environment }: Io): Promise<DeviceRecord | null> {
   if (on !== undefined) return on.toLowerCase() === "unknown" ? null : loadDevice(on, environment);
-  return set.run === null ? null : deviceOfRun(set.run, await localDevice(environment));
+  return set.run === null ? null : localDeviceOfRun(set.run, environment);
 }
 
 const defaultTargetFactor = 8;

@@ -3,13 +3,15 @@ import { badInput, exitCodes } from "../base/errors.js";
 import { percent, seconds, significant, threadCount, tokens } from "../base/format.js";
 import { parseLength, parseLengths } from "../base/lengths.js";
 import { nodeAccess } from "../files/node.js";
+import type { DeviceRecord } from "../hardware/record.js";
 import { loadModel } from "../model/load.js";
 import { table } from "../report/table.js";
 import type { Recorded } from "../measure/record.js";
 import { readRun } from "../runs/read.js";
 import { type Run, cachedBefore, isOfServer, lengthOf } from "../runs/schema.js";
-import { localDevice } from "../study/devices.js";
+import { type LocalRuntime, localDevice } from "../study/devices.js";
 import type { MeasureDocument, UntilDocument } from "../study/documents/measure.js";
+import { staleness } from "../study/local-device.js";
 import { measuredRows, serverSecondsOf } from "../study/measured-rows.js";
 import { type MeasureOptions, contextWarnings, defaultMeasureOptions, measureModel } from "../study/measure.js";
 import { measureUntil, startLengths } from "../study/measure-until.js";
@@ -136,12 +138,11 @@ Exit codes: 0 done, 2 bad input, 3 some cells failed, 130 stopped by Ctrl-C (wha
       );
       for (const { message } of doubts) say(io, `warning: ${message}`);
       if (aim !== undefined) {
-        const device = llama ? null : await localDevice(io.environment);
-        if (llama) say(io, "calibrations are of ONNX Runtime: the interval will be of llama.cpp's samples alone");
-        else if (device === null) say(io, "this machine is not calibrated: the interval will be of the samples alone");
+        const runtime = llama ? "llama" : "onnx";
+        const device = await freshDevice(runtime, options, io);
         const { recorded, until } = await measureWithProgress(io, (world) => {
           const wanted = { ...plain, lengths, depths: options.depths, timeLimitSeconds: options.time ?? 0 };
-          return measureUntil(model, wanted, aim, { runtime: llama ? "llama" : "onnx", device }, world);
+          return measureUntil(model, wanted, aim, { runtime, device }, world);
         });
         const document = { ...measureDocumentOf(recorded, doubts), ...untilParts(until) };
         emit(io, options.json, document, () => measureText(recorded, document, options.resume));
@@ -162,6 +163,22 @@ Exit codes: 0 done, 2 bad input, 3 some cells failed, 130 stopped by Ctrl-C (wha
       setExitCode(exitCodeOf(recorded.run));
     });
 };
+
+/** This machine's record of a runtime; says so where there is none, or it does not speak for what is measured now. */
+async function freshDevice(runtime: LocalRuntime, options: Options, io: Io): Promise<DeviceRecord | null> {
+  const device = await localDevice(io.environment, runtime);
+  const alone = "the interval will be of the samples alone";
+  if (device === null) {
+    const of = runtime === "llama" ? " for llama.cpp (nsquared calibrate --runtime llama)" : "";
+    say(io, `this machine is not calibrated${of}: ${alone}`);
+    return null;
+  }
+  if (runtime === "onnx") return device;
+  const reason = await staleness(device, options.threads, new Date());
+  if (reason === null) return device;
+  say(io, `the calibration with llama.cpp is left aside, because ${reason}: ${alone}`);
+  return null;
+}
 
 function refuseEncoderLength(location: string, { encoderLength }: Options): void {
   if (encoderLength === undefined) return;

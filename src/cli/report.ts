@@ -11,7 +11,7 @@ import { terminalReport } from "../report/terminal.js";
 import { writeText } from "../runs/output.js";
 import { readRun } from "../runs/read.js";
 import { type Run, isOfServer } from "../runs/schema.js";
-import { deviceOfRun, loadDevice, localDevice } from "../study/devices.js";
+import { deviceOfRun, loadDevice, localDevice, localNames, localRuntimeOf } from "../study/devices.js";
 import { reportData } from "../study/report-data.js";
 import { reportDocumentOf } from "../study/report.js";
 import { modelAsRun } from "../study/run-model.js";
@@ -126,12 +126,14 @@ async function deviceFor(run: Run, { on, model }: Options, io: Io): Promise<Devi
     say(io, "no prediction: name the server's model with --model and its device with --on");
     return null;
   }
-  const local = await localDevice(io.environment);
+  const runtime = localRuntimeOf(run);
+  const local = await localDevice(io.environment, runtime);
   const own = deviceOfRun(run, local);
   if (own === null) {
+    const command = runtime === "llama" ? "nsquared calibrate --runtime llama" : "nsquared calibrate";
     const why =
       local === null
-        ? "this machine has not been measured yet; run nsquared calibrate, or name a device with --on"
+        ? `this machine has not been measured yet; run ${command}, or name a device with --on`
         : notCalibrated(run);
     say(io, `no prediction: ${why}`);
   }
@@ -139,9 +141,10 @@ async function deviceFor(run: Run, { on, model }: Options, io: Io): Promise<Devi
 }
 
 /** Why this machine's record does not speak for a run. */
-export function notCalibrated({ runtime }: Run): string {
+export function notCalibrated(run: Run): string {
+  const { runtime } = run;
   const { name, threads, provider, options } = runtime;
   const format = options["format"] ?? "f32";
   const stored = format === "f32" ? "" : ` and matrices as ${String(format)}`;
-  return `the calibration of this machine is not of ${name} on ${provider ?? "?"} with ${threads === null ? "these threads" : threadCount(threads)}${stored}; --on local takes it all the same`;
+  return `the calibration of this machine is not of ${name} on ${provider ?? "?"} with ${threads === null ? "these threads" : threadCount(threads)}${stored}; --on ${localNames[localRuntimeOf(run)]} takes it all the same`;
 }

@@ -27,7 +27,7 @@ const growthSchema = z.strictObject({
     .min(1)
     .max(2 ** 50),
 });
-const noGrowth = { exponent: 0, from: 1, to: 1 };
+export const noGrowth = { exponent: 0, from: 1, to: 1 };
 /** A cost that is (size / from)^exponent times as high for larger sizes: 1 below `from`, and no higher than at `to`. */
 export type Growth = z.infer<typeof growthSchema>;
 
@@ -83,11 +83,24 @@ const spreadsSchema = z.strictObject({
   overhead: spread,
 });
 
+/** The engine of a calibration with llama.cpp, by the name that its profile has. */
+export const llamaEngine = "llama.cpp-cpu";
+
 /** Goes up where models run other kernels than a calibration has timed, or it times them, or reads its times, in another way. */
 export const planRevision = 6;
 
+/** The same of tiny models in llama.cpp. */
+export const llamaRevision = 1;
+
 /** The same for a record of a device: GPUs run other products, which have changed once more. */
-export function planRevisionOf({ class: kind }: { readonly class: string }): number {
+export function planRevisionOf({
+  class: kind,
+  calibration,
+}: {
+  readonly class: string;
+  readonly calibration?: { readonly engine: string } | null;
+}): number {
+  if (calibration?.engine === llamaEngine) return llamaRevision;
   return kind === "cpu" ? planRevision : planRevision + 1;
 }
 

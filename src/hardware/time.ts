@@ -1,11 +1,13 @@
-import type { Dtype, Seconds } from "../base/units.js";
+import type { Seconds } from "../base/units.js";
 import { liveBytes } from "../cost/live-bytes.js";
 import type { OperatorCost } from "../cost/table.js";
 import type { Block } from "../graph/types.js";
+import type { Dtypes } from "../model/types.js";
 import { Expression } from "../math/expression.js";
 import { calibratedTime } from "./calibrated.js";
 import { kindKey } from "./compiled.js";
 import type { OperatorClass } from "./efficiency.js";
+import { llamaEngine } from "./calibration.js";
 import { chunkedMixers, mixerTimes } from "./mixers.js";
 import { type Engine, engineOf } from "./engine.js";
 import { networkSpread } from "./network.js";
@@ -60,17 +62,22 @@ export function perPass(device: DeviceRecord, engine: Engine = engineOf(device))
   return device.calibration?.perRun ?? engine.perStep;
 }
 
+/** llama.cpp has a kernel of its own for each type of weights, and runs files as they are: half or twice as long is not rare. */
+const otherWeightsSpread = 0.7;
+
 /** Standard deviation of the log seconds of a class of operators on a device. */
 export function classSpread(
   operators: OperatorClass,
   device: DeviceRecord,
-  dtype: Dtype,
+  dtypes: Pick<Dtypes, "weights" | "activations">,
   engine: Engine = engineOf(device),
 ): number {
   if (operators === "network") return networkSpread;
   const sampled = engine.spreads?.[operators];
   if (sampled !== undefined) return sampled;
-  return device.calibration === null
-    ? rooflineSpread(operators, device, dtype, engine)
-    : device.calibration.spreads[operators];
+  const { calibration } = device;
+  if (calibration === null) return rooflineSpread(operators, device, dtypes.activations, engine);
+  const products = operators === "gemm" || operators === "gemv";
+  const other = products && calibration.engine === llamaEngine && dtypes.weights !== calibration.dtype;
+  return Math.hypot(calibration.spreads[operators], other ? otherWeightsSpread : 0);
 }

@@ -129,6 +129,17 @@ function library(binding: Binding): Promise<Llama> {
   return opened;
 }
 
+/**
+ * node-llama-cpp's version and the release of llama.cpp in it.
+ *
+ * @throws NsquaredError `runtime-missing`, `runtime-unusable`
+ */
+export async function llamaVersion(): Promise<string> {
+  const binding = await loadBinding();
+  const { llamaCppRelease } = await library(binding);
+  return `${await binding.getModuleVersion()}, ${llamaCppRelease.release}`;
+}
+
 async function openModel(binding: Binding, llama: Llama, options: LlamaOptions): Promise<LlamaEngine> {
   const model = await llama.loadModel({ modelPath: options.path, gpuLayers: 0 });
   const threads = options.threads ?? llama.cpuMathCores;

@@ -8,10 +8,11 @@ import type { Outcome, RunContext, Runner } from "./runner.js";
 export interface LlamaRunnerOptions extends LlamaOptions {
   /** Decides the token ids that go through the model. */
   readonly seed: number;
+  /** Steps that are shorter than this are repeated, and their mean is taken. A hundredth of a second where it is left out. */
+  readonly shortest?: Seconds;
 }
 
-/** Steps that are shorter than this are repeated, and their mean is taken. */
-const shortest: Seconds = 0.01;
+const usuallyShortest: Seconds = 0.01;
 const mostSteps = 64;
 
 /**
@@ -74,6 +75,7 @@ class LlamaRunner implements Runner {
   async run(cell: Cell, context: RunContext): Promise<Outcome> {
     const { clock, signal } = context;
     const key = cellKey(cell);
+    const shortest = this.options.shortest ?? usuallyShortest;
     const known = this.stepSeconds.get(key);
     const steps = known === undefined ? 1 : Math.min(mostSteps, Math.max(1, Math.ceil(shortest / known)));
     let seconds = 0;

@@ -81,7 +81,7 @@ export function curveOfPass(
   const overhead = (length: number): number => outside(length) + overheads(length);
   const { common: commonSpread, classes } = plan.engine.logSpreads[phase === "decode" && batch > 1 ? "batched" : phase];
   const components = operatorClasses.flatMap((name): CurveComponent[] => {
-    const logSpread = classes * classSpread(name, plan.device, plan.model.dtypes.activations, plan.engine);
+    const logSpread = classes * classSpread(name, plan.device, plan.model.dtypes, plan.engine);
     if (name === "overhead") return [{ name, seconds: overhead, logSpread }];
     const members = works.filter((one) => one.class === name);
     if (members.length === 0) return [];

@@ -1,7 +1,8 @@
 import { type Dtype, bytesPerElement, dtypes } from "../base/units.js";
+import { llamaEngine } from "../hardware/calibration.js";
 import type { DeviceRecord } from "../hardware/record.js";
 import { computeDtype } from "../hardware/roofline.js";
-import { type FileType, withoutCasts } from "../model/storage.js";
+import { type FileType, fileTypes, withoutCasts } from "../model/storage.js";
 import type { ModelDescription } from "../model/types.js";
 import { inFormats } from "../variants/dtype.js";
 
@@ -36,14 +37,33 @@ const narrow = (dtype: Dtype): boolean => bytesPerElement(dtype) < 2;
  * measured in.
  */
 export function withFormats(model: ModelDescription, device: DeviceRecord, formats: Formats): Formatted {
-  const measured = device.calibration?.dtype;
   const { dtype, activationDtype } = formats;
-  const asked = measured === undefined ? formats : { dtype: measured, kvDtype: null, activationDtype: null };
+  if (device.calibration !== null) {
+    const filed = device.calibration.engine === llamaEngine ? fileTypes.find((type) => type === dtype) : undefined;
+    const file = filed === undefined ? model : typedModel(model, { ...ownFormats, dtype: filed });
+    return { model: asCalibrated(file, device), dtype: filed ?? device.calibration.dtype, operands: null };
+  }
   return {
-    model: typedModel(model, asked),
-    dtype: asked.dtype ?? model.dtypes.activations,
-    operands: measured === undefined ? operandsOf(device, plainOf(dtype), activationDtype) : null,
+    model: typedModel(model, formats),
+    dtype: dtype ?? model.dtypes.activations,
+    operands: operandsOf(device, plainOf(dtype), activationDtype),
   };
+}
+
+/**
+ * The model in the formats that a calibrated machine runs it in: those it was measured in, save that llama.cpp runs the
+ * weights of a GGUF file as they are. As it is where nothing was measured.
+ */
+export function asCalibrated(model: ModelDescription, { calibration }: DeviceRecord): ModelDescription {
+  if (calibration === null) return model;
+  const { dtype, engine } = calibration;
+  const kind = model.storage?.kind;
+  if (engine !== llamaEngine || (kind !== "gguf" && kind !== "file-type")) {
+    return typedModel(model, { ...ownFormats, dtype });
+  }
+  return remembered(model, `${dtype} beside a file's weights`, () => {
+    return { ...model, dtypes: { weights: model.dtypes.weights, kv: dtype, activations: dtype } };
+  });
 }
 
 const plainOf = (dtype: Formats["dtype"]): Dtype | null => dtypes.find((name) => name === dtype) ?? null;
@@ -51,23 +71,29 @@ const plainOf = (dtype: Formats["dtype"]): Dtype | null => dtypes.find((name) =>
 const known = new WeakMap<ModelDescription, Map<string, ModelDescription>>();
 
 /** The same object for the same formats, so that what is made of it once serves all devices. */
-function typedModel(model: ModelDescription, { dtype, kvDtype, activationDtype }: Formats): ModelDescription {
-  if (dtype === null && kvDtype === null && activationDtype === null) return model;
-  const key = `${dtype} ${kvDtype} ${activationDtype}`;
+function remembered(model: ModelDescription, key: string, make: () => ModelDescription): ModelDescription {
   const models = known.get(model) ?? new Map<string, ModelDescription>();
   known.set(model, models);
-  const found = models.get(key);
-  if (found !== undefined) return found;
+  const made = models.get(key) ?? make();
+  models.set(key, made);
+  return made;
+}
+
+function typedModel(model: ModelDescription, formats: Formats): ModelDescription {
+  const { dtype, kvDtype, activationDtype } = formats;
+  if (dtype === null && kvDtype === null && activationDtype === null) return model;
+  return remembered(model, `${dtype} ${kvDtype} ${activationDtype}`, () => inFormatsOf(model, formats));
+}
+
+function inFormatsOf(model: ModelDescription, { dtype, kvDtype, activationDtype }: Formats): ModelDescription {
   const typed = dtype === null ? model : inFormats(model, { dtype });
   const { weights, kv, activations } = typed.dtypes;
   const wide = activationDtype !== null && !narrow(activationDtype);
-  const made: ModelDescription = {
+  return {
     ...typed,
     dtypes: { weights, kv: kvDtype ?? kv, activations: wide ? activationDtype : activations },
     ...(wide && typed.storage?.kind === "quantised" ? { storage: withoutCasts(typed.storage) } : {}),
   };
-  models.set(key, made);
-  return made;
 }
 
 function operandsOf(device: DeviceRecord, weights: Dtype | null, asked: Dtype | null): Dtype | null {

@@ -1,8 +1,8 @@
 import { percent, significant, tokens } from "../base/format.js";
 import type { Dtype } from "../base/units.js";
-import { planRevisionOf } from "../hardware/calibration.js";
+import { llamaEngine, planRevisionOf } from "../hardware/calibration.js";
 import type { DeviceRecord } from "../hardware/record.js";
-import { type QuantisedStorage, castsOf } from "../model/storage.js";
+import { type QuantisedStorage, castsOf, weightFormat } from "../model/storage.js";
 import { computeDtype } from "../hardware/roofline.js";
 import type { Deployment } from "./deployment.js";
 import { generates, hasEncoder } from "./deployment.js";
@@ -57,6 +57,11 @@ function formatNotes({ device, dtype, plan, options }: Deployment): string[] {
       (asked) => asked !== null && asked !== calibration.dtype,
     );
     if (other != null) notes.push(`${device.name} was measured in ${calibration.dtype}, not ${other}`);
+    if (calibration.engine === llamaEngine && weights !== calibration.dtype) {
+      notes.push(
+        `products with weights in ${weightFormat(plan.model.storage, weights)} were not timed: taken to compute as fast as with ${calibration.dtype}, give or take a factor of two`,
+      );
+    }
     return notes;
   }
   const { storage } = plan.model;

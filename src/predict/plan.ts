@@ -1,7 +1,9 @@
+import { badInput } from "../base/errors.js";
 import type { Dtype } from "../base/units.js";
 import { type OperatorCost, priceGraph } from "../cost/table.js";
 import { buildGraph } from "../graph/build.js";
 import type { Graph, GraphOptions } from "../graph/types.js";
+import { llamaEngine } from "../hardware/calibration.js";
 import { type Engine, engineOf } from "../hardware/engine.js";
 import { type Link, linkOf } from "../hardware/network.js";
 import type { DeviceRecord } from "../hardware/record.js";
@@ -58,6 +60,7 @@ export function makePlan(model: ModelDescription, device: DeviceRecord, options:
   const engine =
     options.ownEngine ?? engineOf(device, options.engineName ?? null, model.dtypes, options.attention ?? null);
   const chosen = { ...defaultPlanOptions, attention: engine.attention, ...options };
+  assertCalibrated(device, chosen);
   const { parallel } = chosen;
   const devices = devicesOf(parallel);
   return {
@@ -70,6 +73,13 @@ export function makePlan(model: ModelDescription, device: DeviceRecord, options:
     replicas: replicasOf(parallel),
     link: devices === 1 ? null : linkOf(device, chosen.interconnect),
   };
+}
+
+/** What a calibration of llama.cpp did not time. */
+function assertCalibrated({ name, calibration }: DeviceRecord, { attention }: PlanOptions): void {
+  if (attention !== "naive" || calibration?.engine !== llamaEngine) return;
+  const expected = "expected fused, which alone was timed there";
+  throw badInput("not-calibrated", { where: name, key: "attention", found: attention, expected });
 }
 
 type ModelSide = Pick<Plan, "local" | "graph" | "rows">;

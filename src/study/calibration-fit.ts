@@ -184,17 +184,17 @@ function prefillWeight(n: number): number {
  * From so many keys what a pair takes may change with their number, as they leave one cache or another, by such a power: a
  * tenth is 7 % per doubling.
  */
-const growths: readonly [Onset, ...Onset[]] = [
+export const growths: readonly [Onset, ...Onset[]] = [
   { from: 1024, exponent: 0 },
   ...[1024, 2048, 4096].flatMap((from) =>
     [0.03, 0.06, 0.1, 0.15, 0.2].flatMap((size) => [-size, size].map((exponent) => ({ from, exponent }))),
   ),
 ];
 /** Standard deviation that is expected of it, and the misfit of one size below which none is better: noise must not choose. */
-const usualGrowth = 0.1;
-const leastMisfit = 0.03;
+export const usualGrowth = 0.1;
+export const leastMisfit = 0.03;
 
-type Onset = Pick<Growth, "from" | "exponent">;
+export type Onset = Pick<Growth, "from" | "exponent">;
 
 interface AttentionKernel {
   readonly threads: number;
@@ -298,7 +298,7 @@ function fitProducts(
  * What an operator takes inside a model differs from what it takes alone, and the law from the truth between the sizes
  * that were timed: the least spread that a class may claim.
  */
-const leastSpread = { products: 0.08, attention: 0.1, vector: 0.2, overhead: 0.4 } as const;
+export const leastSpread = { products: 0.08, attention: 0.1, vector: 0.2, overhead: 0.4 } as const;
 
 /**
  * The rates of the machine that took these times.

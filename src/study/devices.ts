@@ -1,6 +1,7 @@
 import { NsquaredError, badInput } from "../base/errors.js";
 import { readText } from "../files/byte-source.js";
 import { nodeFileSystem } from "../files/node.js";
+import { llamaEngine } from "../hardware/calibration.js";
 import { findDevice } from "../hardware/catalog/devices.js";
 import { type DeviceRecord, parseDeviceRecord } from "../hardware/record.js";
 import type { Run } from "../runs/schema.js";
@@ -10,25 +11,35 @@ const largestRecord = 16 * 1024 * 1024;
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Where `nsquared calibrate` keeps this machine's record: `$XDG_CACHE_HOME/nsquared/local.json` or below `~/.cache`. */
-export function localDevicePath(environment: Environment): string {
+/** This machine as ONNX Runtime, or llama.cpp, was measured on it: what `--on` calls it. */
+export const localNames = { onnx: "local", llama: "local-llama" } as const;
+export type LocalRuntime = keyof typeof localNames;
+const commands = { onnx: "nsquared calibrate", llama: "nsquared calibrate --runtime llama" } as const;
+
+/**
+ * Where `nsquared calibrate` keeps this machine's record: `$XDG_CACHE_HOME/nsquared/local.json` or below `~/.cache`;
+ * `local-llama.json` beside it.
+ */
+export function localDevicePath(environment: Environment, runtime: LocalRuntime = "onnx"): string {
   const home = environment["HOME"] ?? environment["USERPROFILE"] ?? ".";
   const cache = environment["XDG_CACHE_HOME"];
-  return `${cache === undefined || cache === "" ? `${home}/.cache` : cache}/nsquared/local.json`;
+  return `${cache === undefined || cache === "" ? `${home}/.cache` : cache}/nsquared/${localNames[runtime]}.json`;
 }
 
 /**
- * A device by name: one of the catalog, `local` (this machine, as `nsquared calibrate` measured it), or a file.
+ * A device by name: one of the catalog, `local` or `local-llama` (this machine, as `nsquared calibrate` measured it), or a
+ * file.
  *
  * @throws NsquaredError `device-unknown`, `not-calibrated`, `device-invalid`, or why the file cannot be read
  */
 export async function loadDevice(name: string, environment: Environment): Promise<DeviceRecord> {
-  if (name.toLowerCase() === "local") {
-    const path = localDevicePath(environment);
+  const runtime = (["onnx", "llama"] as const).find((one) => localNames[one] === name.toLowerCase());
+  if (runtime !== undefined) {
+    const path = localDevicePath(environment, runtime);
     if ((await nodeFileSystem.kindOf(path)) !== "file") {
       throw badInput("not-calibrated", {
-        where: "--on local",
-        expected: `this machine has not been measured yet (${path} does not exist); run nsquared calibrate first`,
+        where: `--on ${localNames[runtime]}`,
+        expected: `this machine has not been measured yet (${path} does not exist); run ${commands[runtime]} first`,
       });
     }
     return readDevice(path);
@@ -38,18 +49,33 @@ export async function loadDevice(name: string, environment: Environment): Promis
 }
 
 /** This machine as it was measured; null where it has not been. */
-export async function localDevice(environment: Environment): Promise<DeviceRecord | null> {
+export async function localDevice(
+  environment: Environment,
+  runtime: LocalRuntime = "onnx",
+): Promise<DeviceRecord | null> {
   try {
-    return await loadDevice("local", environment);
+    return await loadDevice(localNames[runtime], environment);
   } catch (error) {
     if (error instanceof NsquaredError && error.code === "not-calibrated") return null;
     throw error;
   }
 }
 
+/** Which record of this machine would speak of a run. */
+export function localRuntimeOf({ runtime }: Run): LocalRuntime {
+  return runtime.runner === "llama" ? "llama" : "onnx";
+}
+
+/** The record of this machine that speaks of a run; null where there is none. */
+export async function localDeviceOfRun(run: Run, environment: Environment): Promise<DeviceRecord | null> {
+  return deviceOfRun(run, await localDevice(environment, localRuntimeOf(run)));
+}
+
 /** Whether a run was of the machine, the runtime and the threads that were calibrated. */
 function isOfCalibrated({ runtime, machine }: Run, { calibration }: DeviceRecord): boolean {
-  const alike = runtime.runner === "onnx-node" && runtime.provider === "cpu" && machine.cpu === calibration?.cpu;
+  const llama = calibration?.engine === llamaEngine;
+  const ran = llama ? runtime.runner === "llama" && runtime.attention !== "naive" : runtime.runner === "onnx-node";
+  const alike = ran && runtime.provider === "cpu" && machine.cpu === calibration?.cpu;
   return alike && (runtime.threads ?? calibration.threads) === calibration.threads;
 }
 

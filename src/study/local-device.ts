@@ -1,17 +1,23 @@
 import { percent, significant } from "../base/format.js";
 import { systemClock } from "../measure/clock.js";
 import { readMachine } from "../measure/environment.js";
+import { llamaVersion } from "../measure/llama-binding.js";
 import { loadOnnxRuntime } from "../measure/onnx-node-session.js";
 import type { Provider } from "../onnx/provider.js";
-import { planRevisionOf } from "../hardware/calibration.js";
+import { llamaEngine, planRevisionOf } from "../hardware/calibration.js";
 import type { DeviceRecord } from "../hardware/record.js";
 import { writeText } from "../runs/output.js";
 import type { Machine, Warning } from "../runs/schema.js";
 import { type CalibrateProgress, calibrate } from "./calibrate.js";
+import { calibrateLlama } from "./llama-calibration.js";
+import { llamaRuntime } from "./llama-runtime.js";
+import type { LocalRuntime } from "./devices.js";
 import { onnxMicroRuntime } from "./micro-runtime.js";
 
 export interface MeasureMachineOptions {
   readonly quick: boolean;
+  /** Whose kernels; ONNX Runtime's where it is left out. */
+  readonly runtime?: LocalRuntime;
   readonly provider?: Provider;
   /** The cores where it is left out. */
   readonly threads?: number;
@@ -28,14 +34,13 @@ export interface MeasuredMachine {
 }
 
 /**
- * Measures this machine with ONNX Runtime's kernels and keeps the record at `path`.
+ * Measures this machine with a runtime's kernels and keeps the record at `path`.
  *
- * @throws NsquaredError `provider-missing`, `runtime-missing`
+ * @throws NsquaredError `provider-missing`, `runtime-missing`, `runtime-unusable`
  */
 export async function measureMachine(path: string, options: MeasureMachineOptions): Promise<MeasuredMachine> {
-  const [runtime, machine] = await Promise.all([onnxMicroRuntime(options.provider), readMachine()]);
-  const record = await calibrate({
-    runtime,
+  const machine = await readMachine();
+  const common = {
     clock: systemClock,
     machine,
     quick: options.quick,
@@ -44,7 +49,11 @@ export async function measureMachine(path: string, options: MeasureMachineOption
     ...(options.timeLimitSeconds === undefined ? {} : { timeLimit: options.timeLimitSeconds }),
     ...(options.signal === undefined ? {} : { signal: options.signal }),
     ...(options.onProgress === undefined ? {} : { onProgress: options.onProgress }),
-  });
+  };
+  const record =
+    options.runtime === "llama"
+      ? await calibrateLlama({ ...common, runtime: await llamaRuntime() })
+      : await calibrate({ ...common, runtime: await onnxMicroRuntime(options.provider) });
   await writeText(path, `${JSON.stringify(record, null, 1)}\n`);
   return { record, warnings: calibrationDoubts(record, machine) };
 }
@@ -80,10 +89,14 @@ export async function staleness(record: DeviceRecord, threads: number | undefine
   const { calibration } = record;
   if (calibration === null) return "it holds no calibration";
   if (calibration.plan !== planRevisionOf(record)) return "it was timed in a way that this version no longer uses";
-  const [{ version }, machine] = await Promise.all([loadOnnxRuntime(), readMachine()]);
+  const llama = calibration.engine === llamaEngine;
+  const loaded = llama ? llamaVersion() : loadOnnxRuntime().then(({ version }) => version);
+  const [version, machine] = await Promise.all([loaded, readMachine()]);
   if (calibration.cpu !== machine.cpu) return `it is of another processor (${calibration.cpu})`;
   if (calibration.threads !== (threads ?? machine.cores)) return `it is for ${calibration.threads} threads`;
-  if (calibration.engineVersion !== version) return `it is for ONNX Runtime ${calibration.engineVersion}`;
+  if (calibration.engineVersion !== version) {
+    return `it is for ${llama ? "node-llama-cpp" : "ONNX Runtime"} ${calibration.engineVersion}`;
+  }
   const age = now.getTime() - Date.parse(calibration.measured);
   return age >= 0 && age < freshForMilliseconds ? null : "it is more than a day old";
 }

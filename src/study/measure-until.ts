@@ -1,3 +1,4 @@
+import { llamaEngine } from "../hardware/calibration.js";
 import type { DeviceRecord } from "../hardware/record.js";
 import { availableMemory } from "../measure/onnx-node.js";
 import type { Recorded } from "../measure/record.js";
@@ -25,15 +26,16 @@ export function startLengths(goal: Goal): readonly number[] {
   return start.length >= 3 ? start : [1, 2, 4, 8].map((part) => Math.max(1, Math.round((goal.n * part) / 8)));
 }
 
-/** Whether a device's calibration is of what will be executed: its threads, matrices as float32. */
-function isCalibrated(device: DeviceRecord | null, options: MeasureOptions): device is DeviceRecord {
+/** Whether a device's calibration is of what will be executed: its runtime and threads, matrices or attention as timed. */
+function isCalibrated(
+  device: DeviceRecord | null,
+  runtime: "onnx" | "llama",
+  { threads, weights, provider, attention }: MeasureOptions,
+): device is DeviceRecord {
   const calibration = device?.calibration ?? null;
-  return (
-    calibration !== null &&
-    (options.threads ?? calibration.threads) === calibration.threads &&
-    options.weights === "f32" &&
-    options.provider === "cpu"
-  );
+  if (calibration === null || (threads ?? calibration.threads) !== calibration.threads) return false;
+  if (runtime === "llama") return calibration.engine === llamaEngine && attention === "fused";
+  return calibration.engine !== llamaEngine && weights === "f32" && provider === "cpu";
 }
 
 /** Each law that is to be known: of every phase, and of prefills after every number of cached tokens. */
@@ -74,8 +76,7 @@ export function untilDocuments(recorded: Recorded, plans: readonly UntilPlan[], 
  * lengths come next is decided while measuring, by the law so far.
  *
  * @param runtime ONNX Runtime with synthetic weights, or llama.cpp with the file's own
- * @param device this machine's calibration, where there is one: the interval is then the physical law's. It is of ONNX
- *   Runtime, and says nothing of llama.cpp
+ * @param device this machine's calibration with that runtime, where there is one: the interval is then the physical law's
  * @throws NsquaredError as `measureModel` and `measureGguf` do
  */
 export async function measureUntil(
@@ -89,7 +90,7 @@ export async function measureUntil(
   const available = (world.availableBytes ?? availableMemory)();
   const { attention, batch } = options;
   const llama = runtime === "llama";
-  const calibrated = !llama && isCalibrated(device, options) ? device : null;
+  const calibrated = isCalibrated(device, runtime, options) ? device : null;
   const execution = { batch, attention, encoderLength: options.encoderLength ?? null };
   const plans = lawsWanted(options.phases, options.depths).map(
     ({ phase, depth }): UntilPlan => ({

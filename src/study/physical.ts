@@ -1,11 +1,13 @@
 import type { PhysicalCurve } from "../fit/index.js";
+import { engineOf } from "../hardware/engine.js";
 import type { DeviceRecord } from "../hardware/record.js";
 import type { ModelDescription } from "../model/types.js";
 import { type Curve, curveOfPass, predictCurve } from "../predict/curve.js";
+import { chunkOf } from "../predict/deployment.js";
+import { asCalibrated } from "../predict/formats.js";
 import { makePlan } from "../predict/plan.js";
 import { turnPass } from "../predict/schedule.js";
 import type { Series } from "../runs/import/types.js";
-import { withDtype } from "../variants/dtype.js";
 import { type Run, encoderLengthOption } from "../runs/schema.js";
 import { batchOf, measuredPhases } from "./fit.js";
 import type { MeasuredPhase } from "./measure.js";
@@ -34,7 +36,7 @@ function curveOf(
   { phase, batch, attention, encoderLength = null }: Execution,
   sweep: Pick<Series, "axis" | "fixed"> = { axis: "length", fixed: 0 },
 ): Curve {
-  const typed = device.calibration === null ? model : withDtype(model, device.calibration.dtype);
+  const typed = asCalibrated(model, device);
   if (phase !== "decode" && sweep.axis === "depth") {
     const plan = makePlan(typed, device, { attention, encoderLength });
     return curveOfPass(plan, "prefill", turnPass(plan, batch, sweep.fixed));
@@ -45,6 +47,8 @@ function curveOf(
     attention,
     encoderLength,
     depth: phase === "decode" ? 0 : sweep.fixed,
+    // What is not calibrated is a profile of whole runs, chunks or not.
+    chunk: device.calibration === null ? null : chunkOf(typed, engineOf(device)),
   });
 }
 

@@ -36,7 +36,9 @@ describe.skipIf(!llamaHere)("measure of a GGUF file", () => {
     const words = ["measure", path("tiny.gguf"), "--until", "60%@1k", "--time", "20s", "--threads", "1", "--json"];
     const { code, out, err } = await command([...words, "--out", path("until.json")]);
     expect(code).toBe(0);
-    expect(err).toContain("llama.cpp's samples alone");
+    expect(err).toContain(
+      "not calibrated for llama.cpp (nsquared calibrate --runtime llama): the interval will be of the samples",
+    );
     const { until, samples } = measureDocument.parse(JSON.parse(out));
     expect(until?.n).toBe(1024);
     expect(until?.reached).toBe(until?.reason === "reached");

@@ -37,7 +37,7 @@ test("a run is predicted from this machine's calibration only where that is of w
   const runtime = { ...run.runtime, runner: "llama", name: "node-llama-cpp" };
   writeFileSync(other, JSON.stringify({ ...run, runtime }));
   const unknown = await report(other);
-  expect(unknown.err).toContain("the calibration of this machine is not of node-llama-cpp on cpu with 1 thread;");
+  expect(unknown.err).toContain("this machine has not been measured yet; run nsquared calibrate --runtime llama");
   expect(JSON.parse(unknown.out)).toMatchObject({ device: null });
   expect(JSON.parse((await report(other, "--on", "local")).out)).toMatchObject({ device: "local" });
   const few = join(folder.path, "q4.json");

@@ -6,6 +6,8 @@ import { systemClock } from "../../src/measure/clock.js";
 import { openLlama } from "../../src/measure/llama-binding.js";
 import { type LlamaRunnerOptions, openLlamaRunner } from "../../src/measure/llama.js";
 import type { Cell } from "../../src/runs/schema.js";
+import { llamaPlan } from "../../src/study/llama-calibration-plan.js";
+import { llamaRuntime } from "../../src/study/llama-runtime.js";
 import { temporaryFolder } from "../cli/harness.js";
 import { runnerContract } from "../contract/runner-contract.js";
 import { llamaHere } from "../support/llama-here.js";
@@ -109,5 +111,25 @@ describe.skipIf(!llamaHere)("what cannot be run is refused in one line", () => {
     const huge = { ...options, sequences: 1, contextLength: 2 ** 26 };
     await expect(openLlama(huge)).rejects.toThrow(/a context of 67108864 tokens does not fit this machine's memory/);
     await expect(openLlama({ ...huge, contextLength: 2 ** 33 })).rejects.toThrow(/8589934592; at most 67108864/);
+  });
+});
+
+describe.skipIf(!llamaHere)("the tiny models of a calibration", () => {
+  test("are written, opened side by side and timed, and leave nothing behind", async () => {
+    const runtime = await llamaRuntime();
+    const context = { clock: systemClock, signal: new AbortController().signal };
+    const open = await Promise.all(
+      llamaPlan("quick")
+        .filter(({ shapes: { hidden } }) => hidden < 500)
+        .map(async ({ shapes: tiny, cells }) => ({ cells, runner: await runtime.open(tiny, 1) })),
+    );
+    for (const { cells, runner } of open) {
+      const [{ n, depth } = { n: 1, depth: 0 }] = cells;
+      const outcome = await runner.run({ phase: "prefill", n, depth, batch: 1 }, context);
+      expect(outcome).toMatchObject({ status: "ok", steps: 1 });
+      await runner.close();
+    }
+    runtime.close();
+    expect(runtime.version).toMatch(/^\d+\.\d+\.\d+, \S+$/);
   });
 });

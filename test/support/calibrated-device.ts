@@ -1,4 +1,4 @@
-import { planRevision } from "../../src/hardware/calibration.js";
+import { llamaEngine, llamaRevision, planRevision } from "../../src/hardware/calibration.js";
 import { deviceRecordSchema, type DeviceRecord } from "../../src/hardware/record.js";
 
 const sourced = (value: number) => ({ value, source: "made up for tests" });
@@ -64,5 +64,23 @@ export const calibratedDevice: DeviceRecord = deviceRecordSchema.parse({
       overhead: 0.4,
     },
     measurements: [],
+  },
+});
+
+/** The same machine as llama.cpp was measured on it, 100 GFLOP/s and half a millisecond before a pass. */
+export const calibratedLlama: DeviceRecord = deviceRecordSchema.parse({
+  ...calibratedDevice,
+  name: "local-llama",
+  peaks: { float16: sourced(100e9) },
+  calibration: {
+    ...calibratedDevice.calibration,
+    engine: llamaEngine,
+    plan: llamaRevision,
+    engineVersion: "3.22.0, b10000",
+    dtype: "float16",
+    longest: 8192,
+    gemm: { perMac: 2e-11, perWeightByte: 4e-11, overlap: 2, activation: 0 },
+    attention: { ...calibratedDevice.calibration?.attention, tileElements: 0, perPairDim: 8e-12, perPair: 1e-9 },
+    perRun: 5e-4,
   },
 });

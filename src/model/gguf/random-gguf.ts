@@ -20,7 +20,7 @@ export interface GgufShapes {
 }
 
 /** SmolLM2-135M's. */
-export const defaultGgufShapes: GgufShapes = {
+const defaultGgufShapes: GgufShapes = {
   layers: 30,
   hidden: 576,
   heads: 9,
@@ -44,7 +44,7 @@ const words: readonly Token[] = [
   ["</s>", tokenTypes.control],
   ["\u2581", tokenTypes.normal],
 ];
-export const smallestVocabulary = words.length + 256;
+const smallestVocabulary = words.length + 256;
 /** Beyond every model; the file of one tensor more than this is a mistake. */
 const mostOfAny = 2 ** 24;
 const mostElements = 2 ** 40;

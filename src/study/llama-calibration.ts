@@ -1,0 +1,175 @@
+import { type Random, seededRandom, shuffled } from "../base/random.js";
+import type { Seconds } from "../base/units.js";
+import { llamaEngine, llamaRevision } from "../hardware/calibration.js";
+import type { DeviceRecord } from "../hardware/record.js";
+import { deviation } from "../math/moments.js";
+import type { RunContext, Runner } from "../measure/runner.js";
+import type { CalibrateOptions } from "./calibrate.js";
+import { type LlamaTimed, fitLlama, llamaDtype } from "./llama-calibration-fit.js";
+import {
+  type LlamaCell,
+  type LlamaGroup,
+  type LlamaShapes,
+  describeLlama,
+  llamaPlan,
+  longestInPlan,
+} from "./llama-calibration-plan.js";
+
+/** Whatever runs tiny models: llama.cpp, or a machine made up by a test. */
+export interface LlamaRuntime {
+  readonly version: string;
+  /** Stays open until the calibration ends. Needs room for `longestInPlan` tokens and one more. */
+  open(shapes: LlamaShapes, threads: number): Promise<Runner>;
+  /** Once all that it opened is closed. */
+  close(): void;
+}
+
+export interface CalibrateLlamaOptions extends Omit<CalibrateOptions, "runtime"> {
+  readonly runtime: LlamaRuntime;
+}
+
+const limits = { full: 18, quick: 7 } as const;
+/** What disturbs a machine lasts seconds: every size is timed at two moments at least, unless a time limit says otherwise. */
+const fewestRounds = 2;
+const mostRounds = 6;
+/**
+ * Seconds and runs that a short cell may take in a round. The threads wait for each other by spinning: whatever takes a core
+ * from one of them holds up all, by ten milliseconds or more, which is most of a short cell.
+ */
+const perCell = 0.02;
+const mostRuns = 6;
+
+interface Timings {
+  readonly shapes: LlamaShapes;
+  readonly cell: LlamaCell;
+  readonly times: Seconds[];
+}
+
+/**
+ * Measures what llama.cpp does on this machine: times tiny models with random weights in rounds, each in a new random order,
+ * until the time is up, and fits the rates of a device record to the quickest runs of each: noise only ever adds.
+ *
+ * @returns a record for the device `local-llama`, its cost in seconds included
+ */
+export async function calibrateLlama(options: CalibrateLlamaOptions): Promise<DeviceRecord> {
+  const { clock, machine, runtime, signal } = options;
+  const threads = options.threads ?? machine.cores;
+  const size = options.quick === true ? "quick" : "full";
+  const begin = clock.now();
+  const timings = await timeModels(options, threads, size, seededRandom(options.seed ?? 1));
+  signal?.throwIfAborted();
+  const cells = [...timings.values()].map((one) => ({ ...one, seconds: Math.min(...one.times) }));
+  const rates = fitLlama(cells.map(({ shapes, cell, seconds }): LlamaTimed => ({ shapes, cell, seconds })));
+  const source = `measured with llama.cpp (node-llama-cpp ${runtime.version}), ${threads} threads`;
+  const sourced = (value: number) => ({ value, source, uncertain: false });
+  return {
+    schema: "nsquared/device@1",
+    name: "local-llama",
+    aliases: [],
+    vendor: machine.cpu,
+    class: "cpu",
+    peaks: { [llamaDtype]: sourced(2 / rates.gemm.perMac) },
+    bandwidth: sourced(1 / Math.max(1e-15, rates.gemm.perWeightByte)),
+    memory: { value: machine.memoryBytes, source: "memory that this process may use", uncertain: false },
+    launch: sourced(Math.max(rates.perOperator, 1e-9)),
+    caches: [],
+    calibration: {
+      engine: llamaEngine,
+      engineVersion: runtime.version,
+      threads,
+      dtype: llamaDtype,
+      cpu: machine.cpu,
+      measured: options.date.toISOString(),
+      seconds: clock.now() - begin,
+      plan: llamaRevision,
+      longest: longestInPlan,
+      ...rates,
+      measurements: cells.map(({ shapes, cell, times, seconds }) => ({
+        what: describeLlama(shapes, cell),
+        seconds,
+        runs: times.length,
+        spread: deviation(times.map((time) => Math.log(time))),
+      })),
+    },
+  };
+}
+
+/** A model of the plan that is open. */
+interface Open {
+  readonly group: LlamaGroup;
+  readonly runner: Runner;
+}
+
+async function timeModels(
+  options: CalibrateLlamaOptions,
+  threads: number,
+  size: "full" | "quick",
+  random: Random,
+): Promise<Map<string, Timings>> {
+  const { clock, runtime, signal, onProgress } = options;
+  const limit = options.timeLimit ?? limits[size];
+  const always = options.timeLimit === undefined ? fewestRounds : 1;
+  const begin = clock.now();
+  const open: Open[] = [];
+  const timings = new Map<string, Timings>();
+  try {
+    for (const group of llamaPlan(size)) {
+      signal?.throwIfAborted();
+      open.push({ group, runner: await runtime.open(group.shapes, threads) });
+    }
+    const context: RunContext = { clock, signal: signal ?? new AbortController().signal };
+    for (const one of open) await warmUp(one, context);
+    let longestRound = 0;
+    for (let round = 1; round <= mostRounds; round += 1) {
+      const roundBegin = clock.now();
+      if (round > always && roundBegin - begin + longestRound > limit) break;
+      for (const [done, { group, runner }] of shuffled(open, random).entries()) {
+        const elapsedSeconds = clock.now() - begin;
+        const [first = { n: 1, depth: 0 }] = group.cells;
+        onProgress?.({
+          round,
+          done,
+          total: open.length,
+          elapsedSeconds,
+          what: describeLlama(group.shapes, first),
+        });
+        // The caches hold the model before.
+        await timeCell(runner, first, context);
+        for (const cell of ordered(group.cells, random)) {
+          const key = describeLlama(group.shapes, cell);
+          const known = timings.get(key) ?? { shapes: group.shapes, cell, times: [] };
+          timings.set(key, known);
+          const cellBegin = clock.now();
+          for (let run = 0; run < mostRuns && (run === 0 || clock.now() - cellBegin < perCell); run += 1) {
+            known.times.push(await timeCell(runner, cell, context));
+          }
+        }
+      }
+      longestRound = Math.max(longestRound, clock.now() - roundBegin);
+    }
+  } finally {
+    for (const { runner } of open) await runner.close();
+    runtime.close();
+  }
+  return timings;
+}
+
+/** Depths ascend, and pieces come last, so that the cache is filled once and by what is timed; else chance decides. */
+function ordered(cells: readonly LlamaCell[], random: Random): LlamaCell[] {
+  const last = ({ n, depth }: LlamaCell): number => (depth === 0 ? 0 : n);
+  return shuffled(cells, random).sort((left, right) => left.depth - right.depth || last(left) - last(right));
+}
+
+/** The first run of a model touches its memory for the first time. */
+async function warmUp({ group, runner }: Open, context: RunContext): Promise<void> {
+  const atOnce = group.cells.filter(({ depth }) => depth === 0);
+  for (const cell of [...atOnce].sort((left, right) => left.n - right.n)) await timeCell(runner, cell, context);
+}
+
+async function timeCell(runner: Runner, { n, depth }: LlamaCell, context: RunContext): Promise<Seconds> {
+  const cell = { phase: "prefill", n, depth, batch: 1 } as const;
+  await runner.prepare?.(cell, context);
+  const outcome = await runner.run(cell, context);
+  if (outcome.status === "ok") return outcome.seconds;
+  throw new Error(`llama.cpp did not run ${n} tokens after ${depth}: ${outcome.reason}`);
+}
