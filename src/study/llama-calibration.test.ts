@@ -114,7 +114,7 @@ describe("calibrate llama.cpp", () => {
         if (round === 2) stop.abort();
       },
     });
-    await expect(calibrating).rejects.toThrow();
+    await expect(calibrating).rejects.toThrow("aborted");
     expect(state.closed).toBe(state.opened);
     expect(state.ended).toBe(1);
   });
