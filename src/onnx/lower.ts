@@ -37,6 +37,7 @@ import { ParameterLayout } from "./parameters.js";
 import { isPooler, lowerPooler } from "./pooler.js";
 import { isProbe, lowerProbe } from "./probe.js";
 import { encodeModel, int } from "./proto.js";
+import type { Provider } from "./provider.js";
 import { lowerRotary } from "./rotary-embedding.js";
 import {
   type CacheBinding,
@@ -225,7 +226,7 @@ function lowerInstance(
   beginDepth(stream, context);
   const packed = packedProjections(block, isAdapted(context));
   const skipped = new Set<Operator>([...packed.values()].flat());
-  const modules = wholeModules(block, target.graph);
+  const modules = wholeModules(block, target.graph, builder.provider);
   const extras = extrasEmitter(context);
   if (first !== undefined) names.set(first, beginBlock(stream, block, extras));
   const extra = block.operators.find(isLayerExtra);
@@ -276,11 +277,11 @@ interface WholeModule {
 }
 
 /** The modules of a block that are lowered as a whole, by their first operator. */
-function wholeModules(block: Block, options: GraphOptions): Map<Operator, WholeModule> {
+function wholeModules(block: Block, options: GraphOptions, provider: Provider): Map<Operator, WholeModule> {
   const found = new Map<Operator, WholeModule>();
   for (const module of block.modules) {
     const [first] = module.operators;
-    const lower = wholeLowering(module, options);
+    const lower = wholeLowering(module, options, provider);
     if (first !== undefined && lower !== null) found.set(first, { module, lower });
   }
   return found;

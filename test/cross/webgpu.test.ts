@@ -32,10 +32,10 @@ const shape = { hidden: 32, heads: 4, kvHeads: 2, headDim: 16, ffn: 48, layers: 
 
 /** One of each kind: kernels are compiled for each model, which takes a second in software. */
 const names = new Set(
-  "linear retnet lstm mamba2 qwen3-next deepseek-v3 window-3-and-full streaming-4 gpt-oss".split(" "),
+  "linear retnet lstm mamba2 qwen3-next deepseek-v3 softcap-full window-3-and-full streaming-4 gpt-oss".split(" "),
 );
 /** A prompt goes through a window block by block, in ONNX's Loop, which WebGPU lacks: blocks are computed there, and joined here. */
-const windowed = new Set("window-3-and-full streaming-4 gpt-oss".split(" "));
+const windowed = new Set("softcap-full window-3-and-full streaming-4 gpt-oss".split(" "));
 const models = [
   smallModel({ ...shape, name: "full" }),
   smallModel({ ...shape, name: "full-tied" }, { tied: true }),

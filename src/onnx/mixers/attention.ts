@@ -4,6 +4,7 @@ import { addCachedAttention } from "../cached-attention.js";
 import type { Emitter } from "../emitter.js";
 import type { Rows } from "../group-query.js";
 import { float, int } from "../proto.js";
+import type { Provider } from "../provider.js";
 import { addRotary } from "../rotary-embedding.js";
 import { type CacheBinding, keptBy } from "../scope.js";
 import { unsupported } from "../unsupported.js";
@@ -35,6 +36,11 @@ export function isPlainAttention(mixer: Attention): boolean {
   );
   const fits = keyDim === valueDim && keyDim % headGranule === 0;
   return span.kind === "full" && mixer.causal && !special && queryKeyNorm !== "each-head" && fits;
+}
+
+/** Whether a provider's GroupQueryAttention caps scores where that is asked for: WebGPU's takes the attribute and leaves them as they are. */
+export function knowsSoftcap({ softcap }: Pick<Attention, "softcap">, provider: Provider): boolean {
+  return softcap === null || provider === "cpu";
 }
 
 /** Softmax attention with its projections, [b, n, hidden] → the same. */
@@ -110,7 +116,8 @@ export function addWholeAttention(e: Emitter, input: string, mixer: Attention, a
   }
   const attention = { ...mixer, span, sinks, naive };
   const { relativePositions } = mixer;
-  const fits = span.kind === "full" && keyDim === valueDim && !naive;
+  const capped = knowsSoftcap(mixer, e.scope.builder.provider);
+  const fits = span.kind === "full" && keyDim === valueDim && !naive && capped;
   const bothWays = fits && !mixer.causal && kvHeads === heads && mixer.softcap === null && sinks === null;
   const mixed =
     relativePositions !== undefined

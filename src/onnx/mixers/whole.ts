@@ -1,9 +1,10 @@
 import type { GraphModule, GraphOptions } from "../../graph/types.js";
 import type { Ffn, Mixer } from "../../model/types.js";
 import { Emitter } from "../emitter.js";
+import type { Provider } from "../provider.js";
 import type { Scope } from "../scope.js";
 import type { Around } from "./around.js";
-import { addWholeAttention, isPlainAttention } from "./attention.js";
+import { addWholeAttention, isPlainAttention, knowsSoftcap } from "./attention.js";
 import { addLinformer, addNystrom } from "./approximate.js";
 import { addCell } from "./cell.js";
 import { addCompressedAttention } from "./compressed.js";
@@ -205,9 +206,11 @@ export function missingInModule(description: Description): string[] {
 export type WholeLowering = (input: string, scope: Scope) => string;
 
 /** The lowering of a module as a whole, or null where its operators are lowered one by one. */
-export function wholeLowering(module: GraphModule, options: GraphOptions): WholeLowering | null {
+export function wholeLowering(module: GraphModule, options: GraphOptions, provider: Provider): WholeLowering | null {
   const { description, name, norm } = module;
-  if (description.kind === "attention" && isPlainAttention(description)) return null;
+  if (description.kind === "attention" && isPlainAttention(description)) {
+    if (options.attention === "naive" || knowsSoftcap(description, provider)) return null;
+  }
   // Plain networks run as their operators, with what extras do to them.
   if (description.kind === "dense" && description.clamp === undefined && description.sparsity === undefined)
     return null;
