@@ -8,14 +8,14 @@ import { syntheticWeights } from "../../src/onnx/weights.js";
 import { compareModels } from "../../src/study/compare.js";
 import { measureModel } from "../../src/study/measure.js";
 import { referenceLogits } from "../reference/forward.js";
+import { preferFloat16 } from "../support/vulkan.js";
 import { type Opening, inPieces, open, relativeError, tokenIds } from "./execute.js";
 import { attentionModels, expertsModels, latentModels, stateModels } from "./mixer-models.js";
 import { placementOf } from "./placement.js";
 import { folderOfTest, storedAs } from "./runs.js";
 import { smallModel } from "./shapes.js";
-import { chooseGpu, lavapipe } from "./vulkan.js";
 
-chooseGpu(lavapipe);
+preferFloat16();
 
 const refusal = await float16Refusal("webgpu").catch((error: unknown) => error);
 
@@ -85,6 +85,19 @@ describe.skipIf(refusal !== null)("on a GPU with float16", () => {
     );
     expect(placement.onGpu).toEqual(expect.arrayContaining(["Cast", "MatMul"]));
     expect(placement.onProcessor).toEqual([]);
+  });
+
+  test("blocks of 4 bits are what they are elsewhere", { timeout: 120_000 }, async () => {
+    const ids = tokenIds(model, 1, 7);
+    const logitsOn = async (provider: Provider): Promise<number[]> => {
+      const engine = await open(model, "fused", "all", { provider, weightFormat: "q4" });
+      try {
+        return (await inPieces(engine, ids, [5, 1, 1])).flat();
+      } finally {
+        await engine.close();
+      }
+    };
+    expect(relativeError(await logitsOn("webgpu"), await logitsOn("cpu"))).toBeLessThan(float32);
   });
 
   test("runs are measured, and say how weights are stored", { timeout: 120_000 }, async () => {

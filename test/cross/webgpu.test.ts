@@ -5,14 +5,12 @@ import { openMicro } from "../../src/measure/onnx-node-micro.js";
 import type { Micro } from "../../src/onnx/micro.js";
 import { compareModels } from "../../src/study/compare.js";
 import { measureModel } from "../../src/study/measure.js";
+import { swiftShader } from "../support/vulkan.js";
 import { expectAgreement, inPieces, open, tokenIds } from "./execute.js";
 import { attentionModels, expertsModels, latentModels, stateModels } from "./mixer-models.js";
 import { placementOf } from "./placement.js";
 import { smallModel } from "./shapes.js";
 import { folderOfTest, storedAs } from "./runs.js";
-import { chooseGpu, swiftShader } from "./vulkan.js";
-
-chooseGpu([swiftShader]);
 
 const probe = { kind: "matmul", m: 4, k: 4, n: 4, length: 1 } as const;
 const refusal = await openMicro(probe, 1, "webgpu").then(
