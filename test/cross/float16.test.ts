@@ -9,6 +9,9 @@ import { compareModels } from "../../src/study/compare.js";
 import { measureModel } from "../../src/study/measure.js";
 import { referenceLogits } from "../reference/forward.js";
 import { preferFloat16 } from "../support/vulkan.js";
+import { generateDocument } from "../../src/study/documents/generate.js";
+import { command } from "../cli/harness.js";
+import { writeHubFolder } from "../support/hub-folder.js";
 import { type Opening, inPieces, open, relativeError, tokenIds } from "./execute.js";
 import { attentionModels, expertsModels, latentModels, stateModels } from "./mixer-models.js";
 import { placementOf } from "./placement.js";
@@ -108,6 +111,20 @@ describe.skipIf(refusal !== null)("on a GPU with float16", () => {
     );
     expect(run.status).toBe("complete");
     expect(run.runtime).toMatchObject({ provider: "webgpu", options: { format: "f16" } });
+  });
+
+  test("a folder's own weights are held in them", { timeout: 120_000 }, async () => {
+    const folder = folderOfTest();
+    writeHubFolder(folder, { modelType: "llama", stored: "BF16", tied: true, sharded: false });
+    const words = ["generate", folder, "--prompt", "the square of a number", "--max-tokens", "3", "--json"];
+    const { code, out } = await command([...words, "--weights", "f16", "--provider", "webgpu"]);
+    expect(code).toBe(0);
+    const { weights, provider, tokens } = generateDocument.parse(JSON.parse(out));
+    expect({ weights, provider, tokens: tokens.length }).toEqual({ weights: "f16", provider: "webgpu", tokens: 3 });
+    // A processor has no use for them.
+    const refused = await command([...words, "--weights", "f16"]);
+    expect(refused.code).toBe(2);
+    expect(refused.err.trim().split("\n").at(-1)).toContain("turns float16 weights into float32");
   });
 
   test("they are compared with float32", { timeout: 120_000 }, async () => {
