@@ -3,6 +3,7 @@ import { type LoweredModel } from "../onnx/lower.js";
 import { type CacheBinding, type StateBinding, inputNames, keptTokens } from "../onnx/scope.js";
 import type { ExternalFile, Feed } from "../onnx/tensors.js";
 import { type Runtime, type Session, type SessionOptions, type Tensor, loadOnnxRuntime } from "./onnx-node-session.js";
+import { discard, Uploader } from "./onnx-node-upload.js";
 
 /** Keys and values of one cache, [b, kvHeads, room, dim] each. */
 export interface CacheContent {
@@ -43,6 +44,12 @@ export interface Engine {
   readonly caches: readonly CacheBinding[];
   readonly states: readonly StateBinding[];
   prepare(input: StepInput): Step;
+  /**
+   * The same step with its caches and states in the memory of whatever computes, for passes that give logits alone: the step itself
+   * on the processor. A placed step is discarded when it is done with.
+   */
+  place(step: Step): Promise<Step>;
+  discard(step: Step): void;
   /** Runs one pass and gives the logits. The grown cache stays inside the runtime and is thrown away. */
   logits(step: Step): Promise<Float32Array>;
   /**
@@ -61,10 +68,10 @@ export async function openEngine(
 ): Promise<Engine> {
   const runtime = await loadOnnxRuntime();
   const session = await runtime.open(lowered.model, files, options);
-  return engine(lowered, runtime, session);
+  return engine(lowered, runtime, session, options.provider === "webgpu" ? new Uploader(runtime) : null);
 }
 
-function engine(lowered: LoweredModel, runtime: Runtime, session: Session): Engine {
+function engine(lowered: LoweredModel, runtime: Runtime, session: Session, uploader: Uploader | null): Engine {
   const { caches, states, output } = lowered;
   const onlyLogits = { [output]: null };
   const everything: Record<string, null> = { [output]: null };
@@ -81,6 +88,8 @@ function engine(lowered: LoweredModel, runtime: Runtime, session: Session): Engi
       for (const feed of feedsOf(lowered, input)) tensors[feed.name] = runtime.tensor(feed);
       return tensors;
     },
+    place: async (step) => (uploader === null ? step : uploader.upload(step)),
+    discard,
     logits: async (step) => floats(await session.run(step, onlyLogits), output),
     logitsAndCaches: async (step) => {
       const results = await session.run(step, everything);
@@ -99,7 +108,10 @@ function engine(lowered: LoweredModel, runtime: Runtime, session: Session): Engi
       };
     },
     endProfiling: () => session.endProfiling(),
-    close: () => session.close(),
+    close: async () => {
+      await uploader?.close();
+      await session.close();
+    },
   };
 }
 

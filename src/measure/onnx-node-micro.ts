@@ -1,7 +1,8 @@
 import type { Seconds } from "../base/units.js";
 import { type Micro, microInputs, microModel, probe } from "../onnx/micro.js";
 import type { Clock } from "./clock.js";
-import { type Runtime, type Tensor, loadOnnxRuntime } from "./onnx-node-session.js";
+import { type Runtime, type Tensor, type Tensors, loadOnnxRuntime } from "./onnx-node-session.js";
+import { discard, Uploader } from "./onnx-node-upload.js";
 import type { Provider } from "../onnx/provider.js";
 
 export interface MicroTiming {
@@ -44,20 +45,25 @@ export async function openMicro(
   const runtime = await loadOnnxRuntime();
   const { model, files } = microModel(micro, provider);
   const session = await runtime.open(model, files, { provider, threads, profilePrefix: null });
-  const known = new Map<string, Record<string, Tensor>>();
-  const inputsFor = (sized: Micro): Record<string, Tensor> => {
+  // Values are where they are in a model, in the memory of whatever computes.
+  const uploader = provider === "webgpu" ? new Uploader(runtime) : null;
+  const known = new Map<string, Tensors>();
+  const inputsFor = async (sized: Micro): Promise<Tensors> => {
     const key = JSON.stringify(sized);
-    const inputs = known.get(key) ?? inputsOf(sized, runtime);
-    known.set(key, inputs);
-    return inputs;
+    const made = known.get(key);
+    if (made !== undefined) return made;
+    const inputs = inputsOf(sized, runtime);
+    const placed = uploader === null ? inputs : await uploader.upload(inputs);
+    known.set(key, placed);
+    return placed;
   };
   return {
     run: async () => {
-      await session.run(inputsFor(micro), { [probe]: null });
+      await session.run(await inputsFor(micro), { [probe]: null });
     },
     time: async (sized, timing) => {
       const { clock, repeats, warmUps = 1, limit = Number.POSITIVE_INFINITY, fewest = 1, signal, before } = timing;
-      const inputs = inputsFor(sized);
+      const inputs = await inputsFor(sized);
       const times: Seconds[] = [];
       let spent = 0;
       for (let run = -warmUps; run < repeats; run += 1) {
@@ -74,7 +80,9 @@ export async function openMicro(
       return times;
     },
     close: async () => {
+      for (const inputs of known.values()) discard(inputs);
       known.clear();
+      await uploader?.close();
       await session.close();
     },
   };

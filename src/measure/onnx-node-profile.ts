@@ -71,8 +71,9 @@ export async function profileOnnxNode(
       const ids = inputIds(model, cell, options.seed);
       const past = cacheFiller()(engine.caches, batch, depth);
       const states = depth === 0 ? {} : { states: fillStates(engine.states, batch) };
-      const step = engine.prepare({ batch, n, depth, ids, past, ...states });
+      const step = await engine.place(engine.prepare({ batch, n, depth, ids, past, ...states }));
       for (let pass = 0; pass < warmUps + passes; pass += 1) await engine.logits(step);
+      engine.discard(step);
       engine.endProfiling();
     } finally {
       await engine.close();

@@ -12,11 +12,13 @@ export interface SessionOptions {
   readonly threads: number | null;
   /** Prefix of the file that the runtime writes its profile to, or null for no profile. */
   readonly profilePrefix: string | null;
+  /** Whether outputs stay in the memory of the GPU, from which they can be handed in again but not read. */
+  readonly keepsOutputs?: boolean;
 }
 
 export type Tensors = Readonly<Record<string, Tensor>>;
 
-/** An ONNX model loaded into ONNX Runtime on the CPU. */
+/** An ONNX model loaded into ONNX Runtime. */
 export interface Session {
   /** Executes the model once. Outputs with a tensor are written into its memory; those with null are made anew. */
   run(feeds: Tensors, outputs: Readonly<Record<string, Tensor | null>>): Promise<Tensors>;
@@ -67,7 +69,7 @@ export async function loadOnnxRuntime(): Promise<Runtime> {
       if (data instanceof Int32Array) return new runtime.Tensor("int32", data, shape);
       return new runtime.Tensor("int64", data, shape);
     },
-    open: async (model, files, { provider = "cpu", threads, profilePrefix }) => {
+    open: async (model, files, { provider = "cpu", threads, profilePrefix, keepsOutputs = false }) => {
       const options: InferenceSession.SessionOptions = {
         executionProviders: [provider],
         graphOptimizationLevel: "all",
@@ -79,6 +81,7 @@ export async function loadOnnxRuntime(): Promise<Runtime> {
         logSeverityLevel: 4,
         externalData: files.map(({ path, data }) => ({ path, data })),
         ...(threads === null ? {} : { intraOpNumThreads: threads }),
+        ...(keepsOutputs ? { preferredOutputLocation: "gpu-buffer" } : {}),
         ...(profilePrefix === null ? {} : { enableProfiling: true, profileFilePrefix: profilePrefix }),
       };
       const session = await runtime.InferenceSession.create(model, options).catch((cause: unknown) => {

@@ -172,13 +172,19 @@ class OnnxNodeRunner implements Runner {
     this.assertCell(cell);
     const { n, depth, batch } = cell;
     const ids = inputIds(this.model, cell, this.options.seed);
-    this.prepared = null;
+    this.forget();
     const { encoderLength, seed } = this.options;
     const past = this.fill(this.engine.caches, batch, depth, encoderLength);
     const states = depth === 0 ? {} : { states: fillStates(this.engine.states, batch) };
     const encoder =
       encoderLength === undefined ? {} : { encoderIds: inputIds(this.model, { batch, n: encoderLength }, seed) };
-    this.prepared = { key, step: this.engine.prepare({ batch, n, depth, ids, past, ...states, ...encoder }) };
+    const step = this.engine.prepare({ batch, n, depth, ids, past, ...states, ...encoder });
+    this.prepared = { key, step: await this.engine.place(step) };
+  }
+
+  private forget(): void {
+    if (this.prepared !== null) this.engine.discard(this.prepared.step);
+    this.prepared = null;
   }
 
   async run(cell: Cell, { clock, signal }: RunContext): Promise<Outcome> {
@@ -204,7 +210,7 @@ class OnnxNodeRunner implements Runner {
   async close(): Promise<void> {
     if (this.closed) return;
     this.closed = true;
-    this.prepared = null;
+    this.forget();
     await this.pulse?.close();
     await this.engine.close();
   }

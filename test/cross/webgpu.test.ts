@@ -1,12 +1,13 @@
 import { describe, expect, test } from "vitest";
 import { NsquaredError } from "../../src/base/errors.js";
+import { cacheFiller } from "../../src/measure/onnx-node-cache.js";
 import { float16Refusal } from "../../src/measure/onnx-node-float16.js";
 import { openMicro } from "../../src/measure/onnx-node-micro.js";
 import type { Micro } from "../../src/onnx/micro.js";
 import { compareModels } from "../../src/study/compare.js";
 import { measureModel } from "../../src/study/measure.js";
 import { swiftShader } from "../support/vulkan.js";
-import { expectAgreement, inPieces, open, tokenIds } from "./execute.js";
+import { expectAgreement, inPieces, open, relativeError, tokenIds } from "./execute.js";
 import { attentionModels, expertsModels, latentModels, stateModels } from "./mixer-models.js";
 import { placementOf } from "./placement.js";
 import { smallModel } from "./shapes.js";
@@ -80,6 +81,24 @@ describe.skipIf(refusal !== null)("on WebGPU", () => {
     );
     expect(placement.onGpu).toContain("MatMulNBits");
     expect(placement.onProcessor).toEqual([]);
+  });
+
+  test("a decode step reads its cache in the GPU's memory, and gives what it gives from the processor's", async () => {
+    const model = smallModel({ ...shape, name: "full" });
+    const engine = await open(model, "fused", "last", { provider: "webgpu" });
+    const past = cacheFiller()(engine.caches, 1, 9);
+    const step = engine.prepare({ batch: 1, n: 1, depth: 9, ids: BigInt64Array.of(3n), past });
+    const expected = [...(await engine.logits(step))];
+    const placed = await engine.place(step);
+    const held = Object.entries(placed).filter(([, tensor]) => tensor.location === "gpu-buffer");
+    expect(held.map(([name]) => name).sort()).toEqual(
+      engine.caches.flatMap(({ past: sides }) => [sides.key, sides.value]).sort(),
+    );
+    for (let pass = 0; pass < 2; pass += 1) {
+      expect(relativeError([...(await engine.logits(placed))], expected)).toBeLessThan(1e-6);
+    }
+    engine.discard(placed);
+    await engine.close();
   });
 
   test.each([
