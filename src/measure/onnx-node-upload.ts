@@ -15,12 +15,17 @@ export class Uploader {
   /** The same tensors with those of real numbers in the GPU's memory, where they stay until they are discarded. */
   async upload(tensors: Tensors): Promise<Tensors> {
     const uploaded: Record<string, Tensor> = {};
-    for (const [name, tensor] of Object.entries(tensors)) {
-      // Whole numbers are lengths and ids, which the processor reads; what is empty has no memory.
-      const stays = tensor.type !== "float32" || tensor.size === 0;
-      uploaded[name] = stays ? tensor : await this.copied(tensor);
+    try {
+      for (const [name, tensor] of Object.entries(tensors)) {
+        // Whole numbers are lengths and ids, which the processor reads; what is empty has no memory.
+        const stays = tensor.type !== "float32" || tensor.size === 0;
+        uploaded[name] = stays ? tensor : await this.copied(tensor);
+      }
+      return uploaded;
+    } catch (error) {
+      discard(uploaded);
+      throw error;
     }
-    return uploaded;
   }
 
   async close(): Promise<void> {
