@@ -1,13 +1,13 @@
 // Whether lengths up to an eighth foretell the whole: four models on this machine, each measured at three lengths up to n/8
 // and, interleaved with them, at n itself; what the short lengths say of n by the physical law, how far off it is, and what
-// knowing it cost beside measuring n as often, warm-ups and calibration included.
+// knowing it cost beside measuring n as often, warm-ups and the calibration of each runtime included.
 //
-//   npm run build && node bench/foretell.mjs [--n 8192] [--repeat 3] [--full] [--only part-of-a-name] [--record calibration.json]
-//     [--samples samples.json]
+//   npm run build && node bench/foretell.mjs [--n 8192] [--lengths 128,512,1024] [--repeat 3] [--full] [--only part-of-a-name]
+//     [--record calibration.json] [--samples samples.json]
 //
 // Ten minutes or so on a quiet machine; `--full` calibrates longer. `--record` and `--samples` keep what was measured, or take
-// it from there, so that a law can be tried again without measuring. The GGUF file (the shapes of SmolLM2-135M, float16, random weights) is written to
-// a temporary folder.
+// it from there, so that a law can be tried again without measuring; of llama.cpp the record is calibration-llama.json.
+// The GGUF file (the shapes of SmolLM2-135M, float16, random weights) is written to a temporary folder.
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -21,9 +21,10 @@ import { openLlamaRunner } from "../dist/measure/llama.js";
 import { availableMemory, openOnnxNodeRunner } from "../dist/measure/onnx-node.js";
 import { builtInModel } from "../dist/model/builtin/models.js";
 import { calibrate } from "../dist/study/calibrate.js";
+import { calibrateLlama } from "../dist/study/llama-calibration.js";
+import { llamaRuntime } from "../dist/study/llama-runtime.js";
 import { onnxMicroRuntime } from "../dist/study/micro-runtime.js";
 import { curveToMeasure } from "../dist/study/physical.js";
-import { curveOnUnknown } from "../dist/study/unknown-device.js";
 import { scaled } from "../dist/variants/scale.js";
 import { writeRandomGguf } from "./random-gguf.mjs";
 import { quantile } from "./robust-fit.mjs";
@@ -31,6 +32,7 @@ import { quantile } from "./robust-fit.mjs";
 const { values: options } = parseArgs({
   options: {
     n: { type: "string", default: "8192" },
+    lengths: { type: "string" },
     repeat: { type: "string", default: "3" },
     full: { type: "boolean", default: false },
     only: { type: "string", default: "" },
@@ -40,41 +42,50 @@ const { values: options } = parseArgs({
 });
 const n = Number(options.n);
 const repeat = Number(options.repeat);
-const lengths = [64, 16, 8].map((part) => n / part);
+const lengths = options.lengths?.split(",").map(Number) ?? [64, 16, 8].map((part) => n / part);
 const level = 0.8;
 
-async function calibration() {
-  const { record } = options;
-  if (record !== undefined && existsSync(record)) {
-    return parseDeviceRecord(JSON.parse(readFileSync(record, "utf8")), record);
-  }
-  const runtime = await onnxMicroRuntime();
-  const made = await calibrate({
-    runtime,
-    clock,
-    machine: await readMachine(),
-    quick: !options.full,
-    date: new Date(),
-  });
-  if (record !== undefined) writeFileSync(record, JSON.stringify(made, null, 1));
-  return made;
+/** @typedef {import("../dist/hardware/record.js").DeviceRecord} DeviceRecord */
+/** @typedef {"onnx" | "llama"} Runtime */
+
+/** Records by runtime, each made or read when a subject first asks for it. @type {Map<Runtime, DeviceRecord>} */
+const records = new Map();
+
+/** @param {Runtime} runtime */
+async function calibrated(runtime) {
+  const path = runtime === "llama" ? options.record?.replace(/(\.json)?$/, "-llama$1") : options.record;
+  const kept = path !== undefined && existsSync(path);
+  const record =
+    records.get(runtime) ??
+    (kept ? parseDeviceRecord(JSON.parse(readFileSync(path, "utf8")), path) : await timed(runtime));
+  records.set(runtime, record);
+  if (path !== undefined && !kept) writeFileSync(path, JSON.stringify(record, null, 1));
+  return record;
 }
 
-const device = await calibration();
-const threads = device.calibration?.threads ?? 2;
+/** @param {Runtime} runtime */
+async function timed(runtime) {
+  const common = { clock, machine: await readMachine(), quick: !options.full, date: new Date(), threads };
+  return runtime === "llama"
+    ? calibrateLlama({ ...common, runtime: await llamaRuntime() })
+    : calibrate({ ...common, runtime: await onnxMicroRuntime() });
+}
+
+const threads = (await readMachine()).cores;
 const folder = mkdtempSync(join(tmpdir(), "nsquared-"));
 const gguf = join(folder, "random.gguf");
 
 /** @typedef {import("../dist/measure/runner.js").Runner} Runner */
-/** @typedef {{name: string, curve: import("../dist/fit/index.js").PhysicalCurve, open: () => Promise<Runner>}} Subject */
+/** @typedef {{name: string, runtime: Runtime, model: ModelDescription, attention: "fused" | "naive", open: () => Promise<Runner>}} Subject */
+/** @typedef {import("../dist/model/types.js").ModelDescription} ModelDescription */
 
-const execution = /** @type {const} */ ({ phase: "prefill", batch: 1, attention: "fused" });
-
-/** @param {string} name @param {import("../dist/model/types.js").ModelDescription} model @param {"fused" | "naive"} attention @returns {Subject} */
+/** @param {string} name @param {ModelDescription} model @param {"fused" | "naive"} attention @returns {Subject} */
 function inOnnx(name, model, attention) {
   return {
     name,
-    curve: curveToMeasure(model, device, { ...execution, attention }, 0),
+    runtime: "onnx",
+    model,
+    attention,
     open: () =>
       openOnnxNodeRunner(model, { attention, threads, seed: 1, maxLength: n + 1, availableBytes: availableMemory }),
   };
@@ -89,8 +100,9 @@ const subjects = [
   inOnnx("SmolLM2-135M, 6 layers, naive", scaled(smol, six), "naive"),
   {
     name: "GGUF of SmolLM2's shapes",
-    // llama.cpp's kernels are not those that were calibrated.
-    curve: curveOnUnknown(smol, execution),
+    runtime: "llama",
+    model: smol,
+    attention: "fused",
     open: () => {
       writeRandomGguf(gguf, { type: "f16", context: n });
       return openLlamaRunner({ path: gguf, contextLength: n + 1, sequences: 1, threads, attention: "fused", seed: 1 });
@@ -140,6 +152,9 @@ const errors = [];
 let inside = 0;
 try {
   for (const subject of subjects.filter(({ name }) => name.includes(options.only))) {
+    const { model, runtime, attention } = subject;
+    const device = await calibrated(runtime);
+    const curve = curveToMeasure(model, device, { phase: "prefill", batch: 1, attention }, 0);
     const samples = await samplesOf(subject);
     const short = samples.filter((sample) => sample.n < n);
     const long = samples.filter((sample) => sample.n === n);
@@ -148,7 +163,7 @@ try {
       long.flatMap(({ seconds, block }) => (block < 0 ? [] : [seconds])),
       0.5,
     );
-    const { law, ...fit } = fitPhysical(subject.curve, counted, { level });
+    const { law, ...fit } = fitPhysical(curve, counted, { level });
     const { seconds, low, high } = fit.predict(n);
     const blind = fitLaw(counted).predict(n);
     const error = seconds / truth - 1;
@@ -166,8 +181,8 @@ try {
 } finally {
   rmSync(folder, { recursive: true });
 }
-const calibrated = device.calibration?.seconds ?? 0;
+const calibrating = total([...records.values()].map(({ calibration }) => ({ seconds: calibration?.seconds ?? 0 })));
 console.log(
-  `n = ${n} from at most ${n / 8}: error ${percent(quantile(errors, 0.5))} in the middle, ${percent(Math.max(...errors))} at worst, ${inside} of ${errors.length} inside the ${percent(level)} intervals;`,
-  `cost ${percent((spent.short + calibrated) / spent.long)} of measuring n as often (${spent.short.toFixed(1)} s of samples, ${calibrated.toFixed(1)} s of calibration, ${spent.long.toFixed(1)} s)`,
+  `n = ${n} from at most ${Math.max(...lengths)}: error ${percent(quantile(errors, 0.5))} in the middle, ${percent(Math.max(...errors))} at worst, ${inside} of ${errors.length} inside the ${percent(level)} intervals;`,
+  `cost ${percent((spent.short + calibrating) / spent.long)} of measuring n as often (${spent.short.toFixed(1)} s of samples, ${calibrating.toFixed(1)} s of calibration, ${spent.long.toFixed(1)} s)`,
 );
