@@ -29,7 +29,7 @@ export const setUpExplain: SetUp = (command, io) => {
     )
     .argument("<run>", "a run file of nsquared measure, or samples of another tool")
     .option("--model <model>", `the model that was measured: ${modelArgument}`)
-    .option("--on <device>", "the device it ran on: of the catalog, a file, or `local`")
+    .option("--on <device>", "the device it ran on: of the catalog, a file, `local` or `local-llama`")
     .option("--beside <run>", "a run of the same model on the same server, known to have computed its prompts")
     .addOption(columnsOption())
     .addHelpText(

@@ -77,7 +77,7 @@ export const setUpPredict: SetUp = (command, io, setExitCode, words) => {
     .addOption(
       new Option(
         "--on <devices>",
-        "a device of the catalog (h100, a100-80gb, l4, rtx4090, m2-ultra), a device file, or `local` after nsquared calibrate; several with commas between, or `all`, for a table",
+        "a device of the catalog (h100, a100-80gb, l4, rtx4090, m2-ultra), a device file, `local` after nsquared calibrate, `local-llama` after nsquared calibrate --runtime llama; several with commas between, or `all`, for a table",
       )
         .argParser(names)
         .makeOptionMandatory(),

@@ -39,7 +39,7 @@ export const setUpReport: SetUp = (command, io, _setExitCode, words) => {
     )
     .option(
       "--on <device>",
-      "device to predict for: of the catalog, a file, or `local` (default: local, once calibrated)",
+      "device to predict for: of the catalog, a file, `local` or `local-llama` (default: the calibration of what executed the run)",
     )
     .option("--out <file>", "where the page goes (default: beside the run, .html)")
     .option("--no-html", "the terminal summary only")

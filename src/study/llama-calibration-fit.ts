@@ -160,9 +160,9 @@ export function fitLlama(timed: readonly LlamaTimed[]): FittedRates {
     betweenRatios.map((step) => ({ ...rough, overlap, macsPerByte: rough.macsPerByte * step })),
   );
   const { shape } = leastOf([rough, ...finer], fitWith, misfit);
-  // Noise must not choose how attention grows: as for the calibration of ONNX Runtime.
+  // Keys only leave the caches as there are more; that they seem to come nearer is stalls, which weigh most in short cells.
   const { rows, beta, weights, ...found } = leastOf(
-    growths,
+    [level, ...growths.filter(({ exponent }) => exponent > 0)],
     (growth) => fitWith({ ...shape, growth }),
     (one) =>
       cells.length * Math.log(misfit(one) ** 2 + leastMisfit ** 2) + (one.shape.growth.exponent / usualGrowth) ** 2,
@@ -228,7 +228,7 @@ export function fitLlama(timed: readonly LlamaTimed[]): FittedRates {
 /** A cell that takes so much longer than the law has it was disturbed each time, and says nothing. */
 const leastDisturbance = 0.08;
 const disturbedWeight = 0.02;
-const trims = 3;
+const trims = 5;
 
 /**
  * Fits relatively, and again without what takes longer than the law by much: a machine whose threads spin for each other
@@ -239,7 +239,9 @@ function fitUndisturbed(rows: readonly (readonly number[])[], seconds: readonly 
   let fit = fitRelative(rows, seconds, weights);
   for (let trim = 0; trim < trims; trim += 1) {
     const over = logsOf(rows, seconds, fit.beta);
-    const most = Math.max(leastDisturbance, 2 * median(over.map(Math.abs)));
+    const kept = over.filter((_, index) => weights[index] === 1).map(Math.abs);
+    // Half of all stay, whatever they say.
+    const most = Math.max(leastDisturbance, 2 * median(kept), median(over));
     weights = over.map((log) => (log > most ? disturbedWeight : 1));
     fit = fitRelative(rows, seconds, weights);
   }

@@ -57,9 +57,9 @@ export function llamaPlan(size: "full" | "quick"): LlamaGroup[] {
     { shapes: attending(8, 2, 64), cells: filling(whole, [1024, 3584, 7168]) },
     { shapes: attending(6, 2, 128), cells: filling(full ? whole : whole / 2, full ? [1024, 3584, 7168] : [3584]) },
     ...(full ? [{ shapes: attending(12, 4, 64), cells: filling(whole, [3584, 7168]) }] : []),
-    { shapes: multiplying(4, 512, 1408), cells: fresh(1, 8, 64, 256, llamaPiece) },
-    { shapes: multiplying(3, 1024, 2816), cells: fresh(1, 4, 16, 64, 128, llamaPiece) },
-    { shapes: multiplying(2, 2048, 5632), cells: full ? fresh(1, 4, 16, 128, llamaPiece) : fresh(1, 4, 128) },
+    { shapes: multiplying(4, 512, 1408), cells: fresh(1, 8, 64, ...(full ? [256] : []), llamaPiece) },
+    { shapes: multiplying(3, 1024, 2816), cells: fresh(1, 4, 16, 64, ...(full ? [128, llamaPiece] : [256])) },
+    { shapes: multiplying(2, 2048, 5632), cells: fresh(1, 4, ...(full ? [16, 128, llamaPiece] : [64])) },
     { shapes: bare(1), cells: few },
     { shapes: bare(8), cells: few },
   ];

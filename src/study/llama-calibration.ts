@@ -160,10 +160,10 @@ function ordered(cells: readonly LlamaCell[], random: Random): LlamaCell[] {
   return shuffled(cells, random).sort((left, right) => left.depth - right.depth || last(left) - last(right));
 }
 
-/** The first run of a model touches its memory for the first time. */
+/** The first run of a model touches its memory for the first time: the longest that needs no cache. */
 async function warmUp({ group, runner }: Open, context: RunContext): Promise<void> {
-  const atOnce = group.cells.filter(({ depth }) => depth === 0);
-  for (const cell of [...atOnce].sort((left, right) => left.n - right.n)) await timeCell(runner, cell, context);
+  const n = Math.max(...group.cells.flatMap((cell) => (cell.depth === 0 ? [cell.n] : [])));
+  await timeCell(runner, { n, depth: 0 }, context);
 }
 
 async function timeCell(runner: Runner, { n, depth }: LlamaCell, context: RunContext): Promise<Seconds> {

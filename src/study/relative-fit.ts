@@ -1,4 +1,4 @@
-import { nonNegativeLeastSquares } from "../math/least-squares.js";
+import { addObservation, emptyMoments, nonNegativeSolution } from "../math/least-squares.js";
 import { median } from "../math/median.js";
 
 export function rootMeanSquare(values: readonly number[], weights: readonly number[] = values.map(() => 1)): number {
@@ -22,18 +22,16 @@ export function fitRelative(
   weights: readonly number[] = seconds.map(() => 1),
 ) {
   const scaled = rows.map((row, i) => row.map((value) => value / (seconds[i] ?? 1)));
-  const ones = seconds.map(() => 1);
-  let trust: readonly number[] = ones;
+  let trust: readonly number[] = seconds.map(() => 1);
   let beta: readonly number[] = [];
   let logs: readonly number[] = [];
   for (let pass = 0; pass < passes; pass += 1) {
-    const fit = nonNegativeLeastSquares(
-      scaled,
-      ones,
-      weights.map((weight, i) => weight * (trust[i] ?? 1)),
-    );
-    beta = fit?.beta ?? beta;
-    const found = beta;
+    const moments = emptyMoments(rows[0]?.length ?? 0);
+    scaled.forEach((row, i) => {
+      addObservation(moments, row, 1, 1, (weights[i] ?? 1) * (trust[i] ?? 1));
+    });
+    const found = nonNegativeSolution(moments);
+    beta = found;
     logs = scaled.map((row) =>
       Math.log(
         Math.max(
