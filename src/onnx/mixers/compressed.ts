@@ -3,6 +3,7 @@ import type { Emitter } from "../emitter.js";
 import { masked } from "../masked.js";
 import { int } from "../proto.js";
 import { inputNames, type Kept } from "../scope.js";
+import { assertTakesEmpty } from "../unsupported.js";
 import type { Around } from "./around.js";
 import { cutMask, windowMask } from "./blocked-attention.js";
 import { gather } from "./chosen-attention.js";
@@ -41,6 +42,7 @@ export function addCompressedAttention(
 ): string {
   const { heads, dim, window, ratio, indexer, outputGroups, outputRank, rotary } = mixer;
   const { offset, epsilon } = norm;
+  if (ratio > 0) assertTakesEmpty(e.name, "compressed keys", e.scope.builder.provider);
   const latent = e.rms(e.linear("query_down", input), e.weight("query_norm.weight", offset), epsilon);
   const places = rotary === undefined ? null : placesOf(e, input);
   const angles = rotary === undefined || places === null ? null : anglesAt(e, rotary, places);

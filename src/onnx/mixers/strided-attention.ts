@@ -2,6 +2,7 @@ import type { Span } from "../../model/types.js";
 import type { Emitter } from "../emitter.js";
 import { masked } from "../masked.js";
 import { int } from "../proto.js";
+import { assertTakesEmpty } from "../unsupported.js";
 import { addPiece, type BlockedAttention, causalMask, type Operands } from "./blocked-attention.js";
 
 type Strided = Extract<Span, { kind: "strided" }>;
@@ -34,6 +35,7 @@ export function addStridedAttention(e: Emitter, operands: Operands, sizes: Sizes
     const mixed = addPiece(e, piece, { ...sizes, span: { kind: "full" }, causal: true });
     return e.reshape(e.transpose(mixed, [0, 3, 1, 2, 4]), [0, 0, heads * valueDim]);
   }
+  assertTakesEmpty(e.name, "the far blocks of a strided span", builder.provider);
   const size = builder.integers([span.size]);
   const one = builder.integers([1]);
   const far = {
