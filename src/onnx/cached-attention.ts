@@ -31,7 +31,7 @@ export function addCachedAttention(
   attention: CachedAttention,
 ): string {
   const count = builder.node(`${name}.tokens`, "Shape", [rows[0]], { attributes: { start: int(1), end: int(2) } });
-  const single = builder.node(`${name}.single`, "Equal", [count, builder.integers([1])]);
+  const single = meetsCache(builder, name, count, past.key);
   const branch = (which: string, make: (prefix: string) => Rows): AttributeValue => ({
     kind: "graph",
     value: builder.body(`${name}.${which}`, [], () =>
@@ -45,6 +45,18 @@ export function addCachedAttention(
     },
   });
   return name;
+}
+
+/** Whether there is one token, which meets what is cached: bool [1]. A product over no key at all ends the process on WebGPU. */
+function meetsCache(builder: ModelBuilder, name: string, count: string, keys: string): string {
+  const one = builder.integers([1]);
+  let meeting = count;
+  if (builder.provider === "webgpu") {
+    // In whole numbers, which stay on the processor: an And would be fetched back from the GPU.
+    const room = builder.node(`${name}.held`, "Shape", [keys], { attributes: { start: int(2), end: int(3) } });
+    meeting = builder.node(`${name}.meeting`, "Mul", [count, builder.node(`${name}.any`, "Min", [room, one])]);
+  }
+  return builder.node(`${name}.single`, "Equal", [meeting, one]);
 }
 
 function addGrouped(builder: ModelBuilder, name: string, rows: Rows, past: Sides, attention: CachedAttention): Rows {

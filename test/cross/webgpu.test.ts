@@ -55,6 +55,8 @@ describe.skipIf(refusal !== null)("on WebGPU", () => {
         (profilePrefix) => open(model, attention, "all", { provider: "webgpu", profilePrefix }),
         async (engine) => {
           await expectAgreement(await inPieces(engine, ids, [5, 1, 1]), model, ids);
+          // From the first token on: nothing is cached before it.
+          await expectAgreement(await inPieces(engine, ids, [1, 1, 5]), model, ids);
         },
       );
       expect(placement.onGpu).toContain("MatMul");
