@@ -1,11 +1,11 @@
-// Whether lengths up to an eighth foretell the whole: four models on this machine, each measured at three lengths up to n/8
+// Whether lengths up to an eighth foretell the whole: four models on this machine, each measured at two lengths up to n/8
 // and, interleaved with them, at n itself; what the short lengths say of n by the physical law, how far off it is, and what
 // knowing it cost beside measuring n as often, warm-ups and the calibration of each runtime included.
 //
-//   npm run build && node bench/foretell.mjs [--n 8192] [--lengths 128,512,1024] [--repeat 3] [--full] [--only part-of-a-name]
+//   npm run build && node bench/foretell.mjs [--n 8192] [--lengths 128,1024] [--repeat 5] [--full] [--only part-of-a-name]
 //     [--record calibration.json] [--samples samples.json]
 //
-// Ten minutes or so on a quiet machine; `--full` calibrates longer. `--record` and `--samples` keep what was measured, or take
+// A quarter of an hour on a quiet machine; `--full` calibrates longer. `--record` and `--samples` keep what was measured, or take
 // it from there, so that a law can be tried again without measuring; of llama.cpp the record is calibration-llama.json.
 // The GGUF file (the shapes of SmolLM2-135M, float16, random weights) is written to a temporary folder.
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -33,7 +33,7 @@ const { values: options } = parseArgs({
   options: {
     n: { type: "string", default: "8192" },
     lengths: { type: "string" },
-    repeat: { type: "string", default: "3" },
+    repeat: { type: "string", default: "5" },
     full: { type: "boolean", default: false },
     only: { type: "string", default: "" },
     record: { type: "string" },
@@ -42,7 +42,7 @@ const { values: options } = parseArgs({
 });
 const n = Number(options.n);
 const repeat = Number(options.repeat);
-const lengths = options.lengths?.split(",").map(Number) ?? [64, 16, 8].map((part) => n / part);
+const lengths = options.lengths?.split(",").map(Number) ?? [64, 8].map((part) => n / part);
 const level = 0.8;
 
 /** @typedef {import("../dist/hardware/record.js").DeviceRecord} DeviceRecord */
