@@ -108,7 +108,7 @@ test("finds by how much a multiply-add takes longer among gigabytes, and believe
   const { batchedGrowth } = fitCalibration(timed("quick", growing), truth.attention.threads);
   expect(batchedGrowth).toMatchObject({ from: 64e6, to: 8 * 4 * 2 * (8192 ** 2 + 2 * 64 * 8192) });
   expect(Math.abs(batchedGrowth.exponent - 0.08)).toBeLessThan(0.03);
-  expect(fitCalibration(timed("quick"), truth.attention.threads).batchedGrowth.exponent).toBe(0);
+  expect(fitCalibration(timed("quick"), truth.attention.threads).batchedGrowth.exponent).toBeLessThan(0.03);
 });
 
 describe.each(["full", "quick"] as const)("a %s calibration of a machine that follows the laws", (size) => {

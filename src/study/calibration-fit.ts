@@ -241,6 +241,9 @@ function fitAttention(
 
 /** Powers of the bytes that are alive which a multiply-add may take longer by: a tenth is 35 % from 0.1 to 2 GB. */
 const productGrowths: readonly [number, ...number[]] = [0, 0.02, 0.04, 0.06, 0.08, 0.1, 0.12, 0.14, 0.16];
+/** What it is expected to be (docs/performance.md), give or take how much: with two sizes and few runs of each noise must not choose. */
+const expectedGrowth = 0.06;
+const productGrowthSpread = 0.04;
 /** Bytes from which that may begin: more than most caches hold. */
 const grownFrom: Bytes = 64e6;
 /** Times the largest timed size up to which it is believed to go on. */
@@ -283,7 +286,7 @@ function fitProducts(
       return { beta, spread, batchedGrowth };
     },
     ({ spread, batchedGrowth: { exponent } }) =>
-      mass * Math.log(spread ** 2 + leastMisfit ** 2) + (exponent / usualGrowth) ** 2,
+      mass * Math.log(spread ** 2 + leastMisfit ** 2) + ((exponent - expectedGrowth) / productGrowthSpread) ** 2,
   );
   const [batchedPerMac = 0, batchedPasses = 0] = fitted.beta;
   if (!(batchedPerMac > 0)) throw new Error("no product of two activations was timed");
