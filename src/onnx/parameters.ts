@@ -1,7 +1,7 @@
 import { badInput } from "../base/errors.js";
 import { bytes as showBytes } from "../base/format.js";
 import type { Weight } from "../graph/types.js";
-import { float16Bits } from "./float16.js";
+import { float16Bits } from "../math/float16.js";
 import type { ElementType, OnnxInitializer } from "./proto.js";
 import { type QuantisedBits, blockBytes, blocksOf, quantise } from "./quantise.js";
 import { type RotaryTable, fillRotary } from "./rotary.js";

@@ -1,5 +1,6 @@
 import { badInput } from "../base/errors.js";
 import type { ByteSource } from "../files/byte-source.js";
+import { fromFloat16Bits } from "../math/float16.js";
 import { type PlacedTensor, readPlacedTensors } from "../model/safetensors/header.js";
 import type { ModelDescription, NormPlacement } from "../model/types.js";
 import type { WeightSource } from "./weights.js";
@@ -141,17 +142,7 @@ const conversions: Readonly<Record<string, (bytes: Uint8Array, target: Float32Ar
   F16: (bytes, target) => {
     const halves = new Uint16Array(bytes.buffer, bytes.byteOffset, target.length);
     halves.forEach((half, index) => {
-      target[index] = fromFloat16(half);
+      target[index] = fromFloat16Bits(half);
     });
   },
 };
-
-/** IEEE 754 binary16: one sign bit, five of exponent, ten of mantissa. */
-function fromFloat16(half: number): number {
-  const sign = half >> 15 === 0 ? 1 : -1;
-  const exponent = (half >> 10) & 31;
-  const mantissa = half & 1023;
-  if (exponent === 0) return sign * mantissa * 2 ** -24;
-  if (exponent === 31) return mantissa === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN;
-  return sign * (1 + mantissa / 1024) * 2 ** (exponent - 15);
-}

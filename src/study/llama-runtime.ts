@@ -1,7 +1,6 @@
 import { temporaryFolder, writePieces } from "../files/node-write.js";
 import { llamaVersion } from "../measure/llama-binding.js";
 import { openLlamaRunner } from "../measure/llama.js";
-import { randomGguf } from "../model/gguf/random-gguf.js";
 import type { LlamaRuntime } from "./llama-calibration.js";
 import { longestInPlan } from "./llama-calibration-plan.js";
 
@@ -11,7 +10,7 @@ import { longestInPlan } from "./llama-calibration-plan.js";
  * @throws NsquaredError `runtime-missing` where node-llama-cpp is not installed
  */
 export async function llamaRuntime(): Promise<LlamaRuntime> {
-  const version = await llamaVersion();
+  const [version, { randomGguf }] = await Promise.all([llamaVersion(), import("../model/gguf/random-gguf.js")]);
   const folder = temporaryFolder();
   let opened = 0;
   return {

@@ -1,4 +1,6 @@
+import { GGMLQuantizationType, type GGUFTypedMetadata, GGUFValueType, serializeGgufMetadata } from "@huggingface/gguf";
 import { badInput } from "../../base/errors.js";
+import { float16Bits } from "../../math/float16.js";
 
 /** The shapes of a Llama-like decoder, its format, and what its header says besides. */
 export interface GgufShapes {
@@ -53,33 +55,7 @@ const elementsPerChunk = 1 << 20;
 /** What is written again and again where the numbers do not matter. */
 const repeatedElements = 1 << 16;
 
-function bytes(size: number, write: (view: DataView) => void): Uint8Array {
-  const view = new DataView(new ArrayBuffer(size));
-  write(view);
-  return new Uint8Array(view.buffer);
-}
-const u32 = (value: number): Uint8Array => bytes(4, (view) => view.setUint32(0, value, true));
-const u64 = (value: number): Uint8Array => bytes(8, (view) => view.setBigUint64(0, BigInt(value), true));
-const f32 = (value: number): Uint8Array => bytes(4, (view) => view.setFloat32(0, value, true));
-const utf8 = new TextEncoder();
-
-function joined(parts: readonly Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
-}
-
-function text(value: string): Uint8Array {
-  const encoded = utf8.encode(value);
-  return joined([u64(encoded.length), encoded]);
-}
-const entry = (key: string, type: number, value: Uint8Array): Uint8Array => joined([text(key), u32(type), value]);
-const list = (key: string, type: number, items: readonly Uint8Array[]): Uint8Array =>
-  entry(key, 9, joined([u32(type), u64(items.length), ...items]));
+const { UINT32, FLOAT32, BOOL, STRING, ARRAY } = GGUFValueType;
 
 /** A byte-level vocabulary: the control tokens, the space, the 256 bytes, and fillers that no text produces. */
 function vocabularyOf(size: number): Token[] {
@@ -91,48 +67,66 @@ function vocabularyOf(size: number): Token[] {
   ];
 }
 
-/** The entries of the header. */
-function metadata(shapes: GgufShapes): Uint8Array[] {
+/** Everything in front of the list of tensors. */
+function metadata(shapes: GgufShapes, tensors: number): Uint8Array {
   const { layers, hidden, heads, kvHeads, headDim, ffn, vocabulary, context, ropeBase } = shapes;
-  const whole = (key: string, value: number): Uint8Array => entry(`llama.${key}`, 4, u32(value));
   const tokens = vocabularyOf(vocabulary);
-  return [
-    entry("general.architecture", 8, text("llama")),
-    entry("general.name", 8, text("random")),
-    whole("block_count", layers),
-    whole("context_length", context),
-    whole("embedding_length", hidden),
-    whole("feed_forward_length", ffn),
-    whole("attention.head_count", heads),
-    whole("attention.head_count_kv", kvHeads),
-    whole("attention.key_length", headDim),
-    whole("attention.value_length", headDim),
-    whole("rope.dimension_count", headDim),
-    whole("vocab_size", vocabulary),
-    entry("llama.attention.layer_norm_rms_epsilon", 6, f32(1e-5)),
-    entry("llama.rope.freq_base", 6, f32(ropeBase)),
-    entry("tokenizer.ggml.model", 8, text("llama")),
-    list(
-      "tokenizer.ggml.tokens",
-      8,
-      tokens.map(([token]) => text(token)),
+  const whole = (value: number) => ({ value, type: UINT32 });
+  const list = (value: (string | number)[], subType: GGUFValueType) => ({ value, type: ARRAY, subType });
+  const typed = {
+    version: { value: 3, type: UINT32 },
+    tensor_count: { value: BigInt(tensors), type: GGUFValueType.UINT64 },
+    // The serializer counts them itself.
+    kv_count: { value: 0n, type: GGUFValueType.UINT64 },
+    "general.architecture": { value: "llama", type: STRING },
+    "general.name": { value: "random", type: STRING },
+    "llama.block_count": whole(layers),
+    "llama.context_length": whole(context),
+    "llama.embedding_length": whole(hidden),
+    "llama.feed_forward_length": whole(ffn),
+    "llama.attention.head_count": whole(heads),
+    "llama.attention.head_count_kv": whole(kvHeads),
+    "llama.attention.key_length": whole(headDim),
+    "llama.attention.value_length": whole(headDim),
+    "llama.rope.dimension_count": whole(headDim),
+    "llama.vocab_size": whole(vocabulary),
+    "llama.attention.layer_norm_rms_epsilon": { value: 1e-5, type: FLOAT32 },
+    "llama.rope.freq_base": { value: ropeBase, type: FLOAT32 },
+    "tokenizer.ggml.model": { value: "llama", type: STRING },
+    "tokenizer.ggml.tokens": list(
+      tokens.map(([token]) => token),
+      STRING,
     ),
-    list(
-      "tokenizer.ggml.scores",
-      6,
-      tokens.map(() => f32(0)),
+    "tokenizer.ggml.scores": list(
+      tokens.map(() => 0),
+      FLOAT32,
     ),
-    list(
-      "tokenizer.ggml.token_type",
-      5,
-      tokens.map(([, type]) => u32(type)),
+    "tokenizer.ggml.token_type": list(
+      tokens.map(([, type]) => type),
+      GGUFValueType.INT32,
     ),
-    entry("tokenizer.ggml.unknown_token_id", 4, u32(0)),
-    entry("tokenizer.ggml.bos_token_id", 4, u32(1)),
-    entry("tokenizer.ggml.eos_token_id", 4, u32(2)),
-    entry("tokenizer.ggml.add_bos_token", 7, new Uint8Array(1)),
-    entry("tokenizer.ggml.add_space_prefix", 7, new Uint8Array(1)),
-  ];
+    "tokenizer.ggml.unknown_token_id": whole(0),
+    "tokenizer.ggml.bos_token_id": whole(1),
+    "tokenizer.ggml.eos_token_id": whole(2),
+    "tokenizer.ggml.add_bos_token": { value: false, type: BOOL },
+    "tokenizer.ggml.add_space_prefix": { value: false, type: BOOL },
+  } satisfies GGUFTypedMetadata;
+  // The list of tensors follows at once.
+  return serializeGgufMetadata(typed, { alignment: 1 });
+}
+
+/** A tensor in the list: its name, its sizes, its type (float32 or float16), and where its data begins. */
+function tensorInfo(name: string, shape: readonly number[], half: boolean, offset: number): Buffer {
+  const sizes = Buffer.alloc(8 * shape.length);
+  shape.forEach((size, axis) => sizes.writeBigUInt64LE(BigInt(size), 8 * axis));
+  const head = Buffer.alloc(8);
+  head.writeBigUInt64LE(BigInt(Buffer.byteLength(name)));
+  const rank = Buffer.alloc(4);
+  rank.writeUInt32LE(shape.length);
+  const tail = Buffer.alloc(12);
+  tail.writeUInt32LE(half ? GGMLQuantizationType.F16 : GGMLQuantizationType.F32);
+  tail.writeBigUInt64LE(BigInt(offset), 4);
+  return Buffer.concat([head, Buffer.from(name), rank, sizes, tail]);
 }
 
 type Tensor = readonly [name: string, shape: readonly [number, ...number[]]];
@@ -156,13 +150,6 @@ function tensorsOf({ layers, hidden, heads, kvHeads, headDim, ffn, vocabulary, u
     ["output_norm.weight", [hidden]],
     ...(untied ? [["output.weight", [hidden, vocabulary]] satisfies Tensor] : []),
   ];
-}
-
-/** Bits of a float16 near a number of ordinary size, given those of the float32: what is below its last bit is cut off. */
-function halfBits(bits: number): number {
-  const exponent = ((bits >>> 23) & 0xff) - 112;
-  if (exponent <= 0) return 0;
-  return ((bits >>> 16) & 0x8000) | (exponent << 10) | ((bits >>> 13) & 0x3ff);
 }
 
 /** Numbers in [0, 1) (G. Marsaglia's xorshift, 32 bits): files of a gigabyte are made of it. */
@@ -209,31 +196,22 @@ export function* randomGguf(
 ): Generator<Uint8Array> {
   const shapes = { ...defaultGgufShapes, ...wanted };
   assertShapes(shapes);
-  const entries = metadata(shapes);
   let offset = 0;
   const tensors = tensorsOf(shapes).map(([name, shape]) => {
     const elements = shape.reduce((product, size) => product * size, 1);
     const half = shape.length > 1 && shapes.type === "f16";
-    const info = joined([text(name), u32(shape.length), ...shape.map(u64), u32(half ? 1 : 0), u64(offset)]);
+    const info = tensorInfo(name, shape, half, offset);
     const size = elements * (half ? 2 : 4);
     const padding = (alignment - (size % alignment)) % alignment;
     offset += size + padding;
     return { info, elements, half, padding, fanIn: shape[0], norm: shape.length === 1 };
   });
-  const header = joined([
-    utf8.encode("GGUF"),
-    u32(3),
-    u64(tensors.length),
-    u64(entries.length),
-    ...entries,
-    ...tensors.map(({ info }) => info),
-  ]);
+  const header = Buffer.concat([metadata(shapes, tensors.length), ...tensors.map(({ info }) => info)]);
   yield header;
   yield new Uint8Array((alignment - (header.length % alignment)) % alignment);
   const random = xorshift(seed);
   const perChunk = repeated ? repeatedElements : elementsPerChunk;
   const values = new Float32Array(perChunk);
-  const bits = new Uint32Array(values.buffer);
   const halves = new Uint16Array(perChunk);
   for (const { elements, half, padding, fanIn, norm } of tensors) {
     // A uniform deviate on [−a, a) has the variance a²/3: matrices keep the size of what they multiply.
@@ -243,7 +221,7 @@ export function* randomGguf(
       const count = Math.min(perChunk, elements - from);
       if (from === 0 || !repeated) {
         for (let i = 0; i < count; i += 1) values[i] = centre + (2 * random() - 1) * amplitude;
-        if (half) for (let i = 0; i < count; i += 1) halves[i] = halfBits(bits[i] ?? 0);
+        if (half) for (let i = 0; i < count; i += 1) halves[i] = float16Bits(values[i] ?? 0);
       }
       yield new Uint8Array(half ? halves.buffer : values.buffer, 0, count * (half ? 2 : 4));
     }

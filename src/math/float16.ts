@@ -24,3 +24,13 @@ export function float16Bits(value: number): number {
   const rounded = magnitude + 0xfff + ((magnitude >>> 13) & 1);
   return sign | ((rounded - 0x38000000) >>> 13);
 }
+
+/** The number that the bits of a float16 stand for (IEEE 754 binary16: one sign bit, five of exponent, ten of mantissa). */
+export function fromFloat16Bits(half: number): number {
+  const sign = half >> 15 === 0 ? 1 : -1;
+  const exponent = (half >> 10) & 31;
+  const mantissa = half & 1023;
+  if (exponent === 0) return sign * mantissa * 2 ** -24;
+  if (exponent === 31) return mantissa === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN;
+  return sign * (1 + mantissa / 1024) * 2 ** (exponent - 15);
+}

@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { float16Bits } from "./float16.js";
+import { float16Bits, fromFloat16Bits } from "./float16.js";
 
 /** The number that bits of a float16 stand for, as IEEE 754 defines them. */
 function valueOf(bits: number): number {
@@ -26,6 +26,10 @@ function nearest(magnitude: number): number {
   }
   return best;
 }
+
+test("every float16 is the number that IEEE 754 says", () => {
+  for (let bits = 0; bits <= 0xffff; bits += 1) expect(fromFloat16Bits(bits)).toBe(valueOf(bits));
+});
 
 describe("float16Bits", () => {
   test("is the nearest float16, the even one of two", () => {
