@@ -83,27 +83,6 @@ const spreadsSchema = z.strictObject({
   overhead: spread,
 });
 
-/** The engine of a calibration with llama.cpp, by the name that its profile has. */
-export const llamaEngine = "llama.cpp-cpu";
-
-/** Goes up where models run other kernels than a calibration has timed, or it times them, or reads its times, in another way. */
-export const planRevision = 6;
-
-/** The same of tiny models in llama.cpp. */
-export const llamaRevision = 1;
-
-/** The same for a record of a device: GPUs run other products, which have changed once more. */
-export function planRevisionOf({
-  class: kind,
-  calibration,
-}: {
-  readonly class: string;
-  readonly calibration?: { readonly engine: string } | null;
-}): number {
-  if (calibration?.engine === llamaEngine) return llamaRevision;
-  return kind === "cpu" ? planRevision : planRevision + 1;
-}
-
 const measurementSchema = z.strictObject({
   /** What was timed, in the words of the micro-model: `matmul m=128 k=640 n=1792 length=4`. */
   what: text,
@@ -124,7 +103,7 @@ export const calibrationSchema = z.strictObject({
   measured: z.iso.datetime(),
   /** Wall seconds the calibration took. */
   seconds,
-  /** Which kernels were timed, in which way: `planRevision` of its time. */
+  /** Which kernels were timed, in which way: the runtime's `revision` of its time. */
   plan: z.number().int().min(1).max(1e6).default(1),
   /** Longest sequence, in tokens, that it timed. */
   longest: z

@@ -2,7 +2,7 @@ import { badInput } from "../base/errors.js";
 import { type Dtype, type Seconds, bytesPerElement } from "../base/units.js";
 import type { OperatorCost } from "../cost/table.js";
 import type { Dtypes } from "../model/types.js";
-import { llamaEngine } from "./calibration.js";
+import { runtimeOf } from "./calibrated-runtime.js";
 import type { OperatorClass } from "./efficiency.js";
 import { type DefaultChunk, atOnce, mlxStep, sglangChunk, ubatch, vllmBudget } from "./engine-chunks.js";
 import { engineRows } from "./engine-fits.js";
@@ -351,7 +351,7 @@ export function engineOf(
       ...served,
       name: calibration.engine,
       kernels: "other",
-      chunk: calibration.engine === llamaEngine ? ubatch(device) : null,
+      chunk: runtimeOf(calibration).inPieces ? ubatch(device) : null,
       factors: {},
       slowProducts: 1,
       perStep: 0,

@@ -5,9 +5,9 @@ import type { Block } from "../graph/types.js";
 import type { Dtypes } from "../model/types.js";
 import { Expression } from "../math/expression.js";
 import { calibratedTime } from "./calibrated.js";
+import { runtimeOf } from "./calibrated-runtime.js";
 import { kindKey } from "./compiled.js";
 import type { OperatorClass } from "./efficiency.js";
-import { llamaEngine } from "./calibration.js";
 import { chunkedMixers, mixerTimes } from "./mixers.js";
 import { type Engine, engineOf } from "./engine.js";
 import { networkSpread } from "./network.js";
@@ -62,7 +62,7 @@ export function perPass(device: DeviceRecord, engine: Engine = engineOf(device))
   return device.calibration?.perRun ?? engine.perStep;
 }
 
-/** llama.cpp has a kernel of its own for each type of weights, and runs files as they are: half or twice as long is not rare. */
+/** A runtime that keeps a file's weights has a kernel of its own for each type of them: half or twice as long is not rare. */
 const otherWeightsSpread = 0.7;
 
 /** Standard deviation of the log seconds of a class of operators on a device. */
@@ -78,6 +78,6 @@ export function classSpread(
   const { calibration } = device;
   if (calibration === null) return rooflineSpread(operators, device, dtypes.activations, engine);
   const products = operators === "gemm" || operators === "gemv";
-  const other = products && calibration.engine === llamaEngine && dtypes.weights !== calibration.dtype;
+  const other = products && runtimeOf(calibration).keepsWeights && dtypes.weights !== calibration.dtype;
   return Math.hypot(calibration.spreads[operators], other ? otherWeightsSpread : 0);
 }

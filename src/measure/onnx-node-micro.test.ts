@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Micro } from "../onnx/micro.js";
-import { systemClock } from "./clock.js";
+import { manualClock, systemClock } from "./clock.js";
 import { openMicro } from "./onnx-node-micro.js";
 
 /** Each kind twice: the model opened at the first size must serve the second. */
@@ -53,6 +53,23 @@ describe("a micro-model in ONNX Runtime", () => {
       await session.close();
       await session.close();
     }
+  });
+
+  test("is not timed while what comes before each run is done", async () => {
+    const clock = manualClock();
+    const micro: Micro = { kind: "elementwise", function: "scale", elements: 10, length: 1 };
+    const session = await openMicro(micro, 1);
+    let calls = 0;
+    const before = (): void => {
+      calls += 1;
+      clock.advance(5);
+    };
+    try {
+      expect(await session.time(micro, { clock, repeats: 3, warmUps: 2, limit: 1, before })).toEqual([0, 0, 0]);
+    } finally {
+      await session.close();
+    }
+    expect(calls).toBe(5);
   });
 
   test("runs on a GPU, or says that none is reached", async () => {

@@ -1,5 +1,5 @@
 import { type Dtype, bytesPerElement, dtypes } from "../base/units.js";
-import { llamaEngine } from "../hardware/calibration.js";
+import { runtimeOf } from "../hardware/calibrated-runtime.js";
 import type { DeviceRecord } from "../hardware/record.js";
 import { computeDtype } from "../hardware/roofline.js";
 import { type FileType, fileTypes, withoutCasts } from "../model/storage.js";
@@ -39,7 +39,7 @@ const narrow = (dtype: Dtype): boolean => bytesPerElement(dtype) < 2;
 export function withFormats(model: ModelDescription, device: DeviceRecord, formats: Formats): Formatted {
   const { dtype, activationDtype } = formats;
   if (device.calibration !== null) {
-    const filed = device.calibration.engine === llamaEngine ? fileTypes.find((type) => type === dtype) : undefined;
+    const filed = runtimeOf(device.calibration).keepsWeights ? fileTypes.find((type) => type === dtype) : undefined;
     const file = filed === undefined ? model : typedModel(model, { ...ownFormats, dtype: filed });
     return { model: asCalibrated(file, device), dtype: filed ?? device.calibration.dtype, operands: null };
   }
@@ -51,14 +51,14 @@ export function withFormats(model: ModelDescription, device: DeviceRecord, forma
 }
 
 /**
- * The model in the formats that a calibrated machine runs it in: those it was measured in, save that llama.cpp runs the
- * weights of a GGUF file as they are. As it is where nothing was measured.
+ * The model in the formats that a calibrated machine runs it in: those it was measured in, save where its runtime keeps the
+ * weights of a GGUF file. As it is where nothing was measured.
  */
 export function asCalibrated(model: ModelDescription, { calibration }: DeviceRecord): ModelDescription {
   if (calibration === null) return model;
-  const { dtype, engine } = calibration;
+  const { dtype } = calibration;
   const kind = model.storage?.kind;
-  if (engine !== llamaEngine || (kind !== "gguf" && kind !== "file-type")) {
+  if (!runtimeOf(calibration).keepsWeights || (kind !== "gguf" && kind !== "file-type")) {
     return typedModel(model, { ...ownFormats, dtype });
   }
   return remembered(model, `${dtype} beside a file's weights`, () => {

@@ -1,6 +1,6 @@
 import { percent, significant, tokens } from "../base/format.js";
 import type { Dtype } from "../base/units.js";
-import { llamaEngine, planRevisionOf } from "../hardware/calibration.js";
+import { revisionOf, runtimeOf } from "../hardware/calibrated-runtime.js";
 import type { DeviceRecord } from "../hardware/record.js";
 import { type QuantisedStorage, castsOf, weightFormat } from "../model/storage.js";
 import { computeDtype } from "../hardware/roofline.js";
@@ -57,7 +57,7 @@ function formatNotes({ device, dtype, plan, options }: Deployment): string[] {
       (asked) => asked !== null && asked !== calibration.dtype,
     );
     if (other != null) notes.push(`${device.name} was measured in ${calibration.dtype}, not ${other}`);
-    if (calibration.engine === llamaEngine && weights !== calibration.dtype) {
+    if (runtimeOf(calibration).keepsWeights && weights !== calibration.dtype) {
       notes.push(
         `products with weights in ${weightFormat(plan.model.storage, weights)} were not timed: taken to compute as fast as with ${calibration.dtype}, give or take a factor of two`,
       );
@@ -127,11 +127,11 @@ function deviceNotes({ device, plan }: Deployment): string[] {
   const { memory, name, source } = plan.engine;
   if (memory.resident !== 1) notes.push(`memory as ${name} takes it: ${memory.source}`);
   if (plan.engine.basis !== "calibrated") notes.push(`${name}: ${source}`);
-  const current = planRevisionOf(device);
-  const revision = device.calibration?.plan ?? current;
-  if (revision < current) {
+  const { calibration } = device;
+  const current = calibration === null ? 0 : revisionOf(runtimeOf(calibration), device.class);
+  if (calibration !== null && calibration.plan < current) {
     notes.push(
-      `the record of ${device.name} was timed in a way that this version no longer uses (plan ${revision}, now ${current}): calibrate again`,
+      `the record of ${device.name} was timed in a way that this version no longer uses (plan ${calibration.plan}, now ${current}): calibrate again`,
     );
   }
   const runs = computeDtype(device, plan.operands ?? plan.model.dtypes.activations);

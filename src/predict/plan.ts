@@ -3,7 +3,7 @@ import type { Dtype } from "../base/units.js";
 import { type OperatorCost, priceGraph } from "../cost/table.js";
 import { buildGraph } from "../graph/build.js";
 import type { Graph, GraphOptions } from "../graph/types.js";
-import { llamaEngine } from "../hardware/calibration.js";
+import { runtimeOf } from "../hardware/calibrated-runtime.js";
 import { type Engine, engineOf } from "../hardware/engine.js";
 import { type Link, linkOf } from "../hardware/network.js";
 import type { DeviceRecord } from "../hardware/record.js";
@@ -75,9 +75,9 @@ export function makePlan(model: ModelDescription, device: DeviceRecord, options:
   };
 }
 
-/** What a calibration of llama.cpp did not time. */
+/** @throws NsquaredError `not-calibrated` where this kind of attention was not timed */
 function assertCalibrated({ name, calibration }: DeviceRecord, { attention }: PlanOptions): void {
-  if (attention !== "naive" || calibration?.engine !== llamaEngine) return;
+  if (attention !== "naive" || calibration === null || runtimeOf(calibration).timesNaive) return;
   const expected = "expected fused, which alone was timed there";
   throw badInput("not-calibrated", { where: name, key: "attention", found: attention, expected });
 }

@@ -7,7 +7,7 @@ import { weightBytes } from "../cost/parameters.js";
 import { priceGraph } from "../cost/table.js";
 import { buildGraph } from "../graph/build.js";
 import { devices, findDevice } from "../hardware/catalog/devices.js";
-import { planRevision } from "../hardware/calibration.js";
+import { onnxRuntime } from "../hardware/calibrated-runtime.js";
 import type { DeviceRecord } from "../hardware/record.js";
 import { peakOf } from "../hardware/roofline.js";
 import { readConfig } from "../model/hf/read-config.js";
@@ -154,9 +154,9 @@ describe("a calibrated machine", () => {
     const { calibration } = calibratedDevice;
     if (calibration === null) throw new Error("the fixture is calibrated");
     const of = (plan: number) => predict(llama, { ...calibratedDevice, calibration: { ...calibration, plan } }).notes;
-    expect(of(planRevision).join(" ")).not.toContain("calibrate again");
-    expect(of(planRevision - 1)).toContain(
-      `the record of local was timed in a way that this version no longer uses (plan ${planRevision - 1}, now ${planRevision}): calibrate again`,
+    expect(of(onnxRuntime.revision.cpu).join(" ")).not.toContain("calibrate again");
+    expect(of(onnxRuntime.revision.cpu - 1)).toContain(
+      `the record of local was timed in a way that this version no longer uses (plan ${onnxRuntime.revision.cpu - 1}, now ${onnxRuntime.revision.cpu}): calibrate again`,
     );
   });
 

@@ -1,22 +1,14 @@
 import { describe, expect, test } from "vitest";
+import { machine as testMachine } from "../../test/support/runs.js";
 import { parseDeviceRecord } from "../hardware/record.js";
 import { manualClock } from "../measure/clock.js";
 import type { Micro } from "../onnx/micro.js";
-import type { Machine } from "../runs/schema.js";
+
 import { type MicroRuntime, calibrate } from "./calibrate.js";
-import { planRevision } from "../hardware/calibration.js";
+import { onnxRuntime } from "../hardware/calibrated-runtime.js";
 import { chainLength, describeMicro } from "./calibration-plan.js";
 
-const machine: Machine = {
-  cpu: "made up",
-  cores: 4,
-  memoryBytes: 2 ** 34,
-  os: "none",
-  node: "v20",
-  governor: null,
-  power: null,
-  load: null,
-};
+const machine = { ...testMachine, cores: 4, memoryBytes: 2 ** 34 };
 
 /** Seconds of one operator of a plain machine: FLOPs, bytes and a little for starting. */
 function seconds(micro: Micro): number {
@@ -40,6 +32,7 @@ function machineOn(clock: ReturnType<typeof manualClock>, provider: MicroRuntime
   const opened: Micro[] = [];
   const closed: Micro[] = [];
   const timed: string[] = [];
+  const emptied = new Set<string>();
   let calls = 0;
   const runtime: MicroRuntime = {
     name: "onnxruntime",
@@ -50,7 +43,8 @@ function machineOn(clock: ReturnType<typeof manualClock>, provider: MicroRuntime
       clock.advance(0.05);
       return {
         run: async () => undefined,
-        time: async (sized, { repeats, limit = Number.POSITIVE_INFINITY, fewest = 1, signal }) => {
+        time: async (sized, { repeats, limit = Number.POSITIVE_INFINITY, fewest = 1, signal, before }) => {
+          if (before !== undefined) emptied.add(describeMicro(sized));
           const times: number[] = [];
           timed.push(describeMicro(sized));
           const begin = clock.now();
@@ -70,7 +64,7 @@ function machineOn(clock: ReturnType<typeof manualClock>, provider: MicroRuntime
       };
     },
   };
-  return { runtime, opened, closed, timed };
+  return { runtime, opened, closed, timed, emptied };
 }
 
 /** The same micro-models in any order. */
@@ -88,7 +82,7 @@ describe("calibrate", () => {
     expect(parseDeviceRecord(JSON.parse(JSON.stringify(record)), "local-webgpu.json")).toEqual(record);
     expect(record).toMatchObject({ name: "local-webgpu", class: "consumer-gpu", memory: { uncertain: true } });
     // Products on a GPU are other operators than on a processor, and were others before: records of then say so.
-    expect(record.calibration?.plan).toBeGreaterThan(planRevision);
+    expect(record.calibration?.plan).toBe(onnxRuntime.revision.gpu);
     expect(record.peaks.float32?.source).toContain("webgpu");
   });
 
@@ -154,6 +148,22 @@ describe("calibrate", () => {
     const small = await openedWith(2 ** 31);
     expect(small.all).toBeGreaterThan(small.distinct);
     expect(small.all).toBeLessThan(2 * small.distinct);
+  });
+
+  test("empties a processor's caches before what a step of decode reads, and not a GPU's", async () => {
+    const emptiedOn = async (provider: MicroRuntime["provider"]): Promise<string[]> => {
+      const clock = manualClock();
+      const { runtime, emptied } = machineOn(clock, provider);
+      await calibrate({ runtime, clock, machine, date, quick: true });
+      return [...emptied].sort();
+    };
+    expect(await emptiedOn("cpu")).toEqual([
+      "attention heads=24 kvHeads=8 headDim=64 n=1 depth=1023 batch=40",
+      "attention heads=32 kvHeads=32 headDim=128 n=1 depth=1023 batch=5",
+      "matmul m=1 k=2048 n=5632 length=2",
+      "matmul m=1 k=640 n=1792 length=24",
+    ]);
+    expect(await emptiedOn("webgpu")).toEqual([]);
   });
 
   test("leaves out what would take more than a quarter of the memory", async () => {

@@ -1,15 +1,15 @@
 import { type Random, seededRandom, shuffled } from "../base/random.js";
 import type { Bytes, Seconds } from "../base/units.js";
-import { planRevisionOf } from "../hardware/calibration.js";
+import { onnxRuntime } from "../hardware/calibrated-runtime.js";
 import type { DeviceRecord } from "../hardware/record.js";
 import { quantile } from "../math/quantile.js";
-import { deviation } from "../math/moments.js";
 import type { Clock } from "../measure/clock.js";
 import { cacheEvictor } from "../measure/cold.js";
 import type { MicroSession } from "../measure/onnx-node-micro.js";
 import type { Provider } from "../onnx/provider.js";
 import type { Micro } from "../onnx/micro.js";
 import type { Machine } from "../runs/schema.js";
+import { calibratedRecord } from "./calibrated-record.js";
 import { type Timed, fitCalibration } from "./calibration-fit.js";
 import {
   activationBytes,
@@ -20,6 +20,7 @@ import {
   longestCalibrated,
   weightBytes,
 } from "./calibration-plan.js";
+import { roundsWithin } from "./rounds.js";
 
 /** Whatever runs micro-models: ONNX Runtime, or a machine made up by a test. */
 export interface MicroRuntime {
@@ -57,8 +58,6 @@ export interface CalibrateProgress {
 }
 
 const limits = { full: 22, quick: 9 } as const;
-/** What disturbs a machine lasts seconds: every size is timed at two moments at least, unless a time limit says otherwise. */
-const fewestRounds = 2;
 /** Seconds of timed runs per size and round, and runs that the longest sizes get even so. */
 const perCell = { full: 0.06, quick: 0.05 } as const;
 const fewestRuns = 2;
@@ -93,20 +92,23 @@ export async function calibrate(options: CalibrateOptions): Promise<DeviceRecord
   const cells = [...runs.values()].map(({ micro, times }) => ({ micro, times, seconds: quantile(times, lowQuantile) }));
   const timed: Timed[] = cells.map(({ micro, seconds }) => ({ micro, seconds }));
   const gpu = runtime.provider !== "cpu";
-  const kind = gpu ? "consumer-gpu" : "cpu";
   const rates = fitCalibration(timed, gpu ? 1 : threads);
-  const seconds = clock.now() - begin;
-  const source = `measured with ${runtime.name} ${runtime.version}, ${gpu ? runtime.provider : `${threads} threads`}`;
-  const sourced = (value: number) => ({ value, source, uncertain: false });
   const largest = rates.streams.scale[rates.streams.scale.length - 1]?.secondsPerByte ?? 1;
-  return {
-    schema: "nsquared/device@1",
+  return calibratedRecord({
     name: gpu ? `local-${runtime.provider}` : "local",
-    aliases: [],
     vendor: gpu ? `the GPU beside ${machine.cpu}` : machine.cpu,
-    class: kind,
-    peaks: { float32: sourced(2 / rates.gemm.perMac) },
-    bandwidth: sourced(1 / largest),
+    class: gpu ? "consumer-gpu" : "cpu",
+    machine,
+    runtime: onnxRuntime,
+    engine: runtime.name,
+    engineVersion: runtime.version,
+    threads,
+    dtype: "float32",
+    date: options.date,
+    seconds: clock.now() - begin,
+    longest: longestCalibrated,
+    source: `measured with ${runtime.name} ${runtime.version}, ${gpu ? runtime.provider : `${threads} threads`}`,
+    bytesPerSecond: 1 / largest,
     memory: {
       value: machine.memoryBytes,
       source: gpu
@@ -114,27 +116,13 @@ export async function calibrate(options: CalibrateOptions): Promise<DeviceRecord
         : "memory that this process may use",
       uncertain: gpu,
     },
-    launch: sourced(Math.max(rates.perOperator, 1e-9)),
-    caches: [],
-    calibration: {
-      engine: runtime.name,
-      engineVersion: runtime.version,
-      threads,
-      dtype: "float32",
-      cpu: machine.cpu,
-      measured: options.date.toISOString(),
-      seconds,
-      plan: planRevisionOf({ class: kind }),
-      longest: longestCalibrated,
-      ...rates,
-      measurements: cells.map(({ micro, times, seconds: low }) => ({
-        what: describeMicro(micro),
-        seconds: low / chainLength(micro),
-        runs: times.length,
-        spread: deviation(times.map((time) => Math.log(time))),
-      })),
-    },
-  };
+    rates,
+    cells: cells.map(({ micro, times, seconds }) => ({
+      what: describeMicro(micro),
+      seconds: seconds / chainLength(micro),
+      times,
+    })),
+  });
 }
 
 interface Runs {
@@ -159,12 +147,9 @@ async function timeRounds(
   const sessions = new OpenSessions(runtime, threads, machine.memoryBytes * heldShare);
   const runs = new Map<string, Runs>();
   const begin = clock.now();
-  let longestRound = 0;
-  const always = options.timeLimit === undefined ? fewestRounds : 1;
+  const asked = options.timeLimit !== undefined;
   try {
-    for (let round = 1; round <= mostRounds; round += 1) {
-      const roundBegin = clock.now();
-      if (round > always && roundBegin - begin + longestRound > limit) break;
+    for (const round of roundsWithin({ clock, limit, asked, most: mostRounds })) {
       const order = shuffled(groups, random);
       for (const [done, { cells }] of order.entries()) {
         const [first] = cells;
@@ -189,7 +174,6 @@ async function timeRounds(
           }
         });
       }
-      longestRound = Math.max(longestRound, clock.now() - roundBegin);
     }
   } finally {
     await sessions.close();

@@ -1,7 +1,7 @@
 import { NsquaredError, badInput } from "../base/errors.js";
 import { readText } from "../files/byte-source.js";
 import { nodeFileSystem } from "../files/node.js";
-import { llamaEngine } from "../hardware/calibration.js";
+import { type CalibratedRuntime, runtimeOf } from "../hardware/calibrated-runtime.js";
 import { findDevice } from "../hardware/catalog/devices.js";
 import { type DeviceRecord, parseDeviceRecord } from "../hardware/record.js";
 import type { Run } from "../runs/schema.js";
@@ -13,7 +13,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
 
 /** This machine as ONNX Runtime, or llama.cpp, was measured on it: what `--on` calls it. */
 export const localNames = { onnx: "local", llama: "local-llama" } as const;
-export type LocalRuntime = keyof typeof localNames;
+export type LocalRuntime = CalibratedRuntime["name"];
 const commands = { onnx: "nsquared calibrate", llama: "nsquared calibrate --runtime llama" } as const;
 
 /**
@@ -63,7 +63,7 @@ export async function localDevice(
 
 /** Which record of this machine would speak of a run. */
 export function localRuntimeOf({ runtime }: Run): LocalRuntime {
-  return runtime.runner === "llama" ? "llama" : "onnx";
+  return runtime.runner === runners.llama ? "llama" : "onnx";
 }
 
 /** The record of this machine that speaks of a run; null where there is none. */
@@ -71,11 +71,15 @@ export async function localDeviceOfRun(run: Run, environment: Environment): Prom
   return deviceOfRun(run, await localDevice(environment, localRuntimeOf(run)));
 }
 
+/** What runs of a runtime say that executed them. */
+const runners: Readonly<Record<LocalRuntime, string>> = { onnx: "onnx-node", llama: "llama" };
+
 /** Whether a run was of the machine, the runtime and the threads that were calibrated. */
 function isOfCalibrated({ runtime, machine }: Run, { calibration }: DeviceRecord): boolean {
-  const llama = calibration?.engine === llamaEngine;
-  const ran = llama ? runtime.runner === "llama" && runtime.attention !== "naive" : runtime.runner === "onnx-node";
-  const alike = ran && runtime.provider === "cpu" && machine.cpu === calibration?.cpu;
+  if (calibration === null) return false;
+  const { name, timesNaive } = runtimeOf(calibration);
+  const ran = runtime.runner === runners[name] && (timesNaive || runtime.attention !== "naive");
+  const alike = ran && runtime.provider === "cpu" && machine.cpu === calibration.cpu;
   return alike && (runtime.threads ?? calibration.threads) === calibration.threads;
 }
 

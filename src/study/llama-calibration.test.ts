@@ -1,21 +1,13 @@
 import { describe, expect, test } from "vitest";
+import { machine as testMachine } from "../../test/support/runs.js";
 import { parseDeviceRecord } from "../hardware/record.js";
 import { manualClock } from "../measure/clock.js";
 import type { Runner } from "../measure/runner.js";
-import type { Cell, Machine } from "../runs/schema.js";
+import type { Cell } from "../runs/schema.js";
 import { type LlamaRuntime, calibrateLlama } from "./llama-calibration.js";
 import { type LlamaShapes, llamaPlan } from "./llama-calibration-plan.js";
 
-const machine: Machine = {
-  cpu: "made up",
-  cores: 4,
-  memoryBytes: 2 ** 34,
-  os: "none",
-  node: "v20",
-  governor: null,
-  power: null,
-  load: null,
-};
+const machine = { ...testMachine, cores: 4, memoryBytes: 2 ** 34 };
 const date = new Date("2026-11-27T12:00:00Z");
 
 /** Seconds of a plain machine: 100 GFLOP/s, a nanosecond per pair and head, a millisecond to start. */

@@ -1,10 +1,10 @@
 import { type Random, seededRandom, shuffled } from "../base/random.js";
 import type { Seconds } from "../base/units.js";
-import { llamaEngine, llamaRevision } from "../hardware/calibration.js";
+import { llamaCpp, llamaEngine } from "../hardware/calibrated-runtime.js";
 import type { DeviceRecord } from "../hardware/record.js";
-import { deviation } from "../math/moments.js";
 import type { RunContext, Runner } from "../measure/runner.js";
 import type { CalibrateOptions } from "./calibrate.js";
+import { calibratedRecord } from "./calibrated-record.js";
 import { type LlamaTimed, fitLlama, llamaDtype } from "./llama-calibration-fit.js";
 import {
   type LlamaCell,
@@ -14,6 +14,7 @@ import {
   llamaPlan,
   longestInPlan,
 } from "./llama-calibration-plan.js";
+import { roundsWithin } from "./rounds.js";
 
 /** Whatever runs tiny models: llama.cpp, or a machine made up by a test. */
 export interface LlamaRuntime {
@@ -29,8 +30,6 @@ export interface CalibrateLlamaOptions extends Omit<CalibrateOptions, "runtime">
 }
 
 const limits = { full: 18, quick: 7 } as const;
-/** What disturbs a machine lasts seconds: every size is timed at two moments at least, unless a time limit says otherwise. */
-const fewestRounds = 2;
 const mostRounds = 6;
 /**
  * Seconds and runs that a short cell may take in a round. The threads wait for each other by spinning: whatever takes a core
@@ -60,38 +59,25 @@ export async function calibrateLlama(options: CalibrateLlamaOptions): Promise<De
   signal?.throwIfAborted();
   const cells = [...timings.values()].map((one) => ({ ...one, seconds: Math.min(...one.times) }));
   const rates = fitLlama(cells.map(({ shapes, cell, seconds }): LlamaTimed => ({ shapes, cell, seconds })));
-  const source = `measured with llama.cpp (node-llama-cpp ${runtime.version}), ${threads} threads`;
-  const sourced = (value: number) => ({ value, source, uncertain: false });
-  return {
-    schema: "nsquared/device@1",
+  return calibratedRecord({
     name: "local-llama",
-    aliases: [],
     vendor: machine.cpu,
     class: "cpu",
-    peaks: { [llamaDtype]: sourced(2 / rates.gemm.perMac) },
-    bandwidth: sourced(1 / Math.max(1e-15, rates.gemm.perWeightByte)),
+    machine,
+    runtime: llamaCpp,
+    engine: llamaEngine,
+    engineVersion: runtime.version,
+    threads,
+    dtype: llamaDtype,
+    date: options.date,
+    seconds: clock.now() - begin,
+    longest: longestInPlan,
+    source: `measured with llama.cpp (node-llama-cpp ${runtime.version}), ${threads} threads`,
+    bytesPerSecond: 1 / Math.max(1e-15, rates.gemm.perWeightByte),
     memory: { value: machine.memoryBytes, source: "memory that this process may use", uncertain: false },
-    launch: sourced(Math.max(rates.perOperator, 1e-9)),
-    caches: [],
-    calibration: {
-      engine: llamaEngine,
-      engineVersion: runtime.version,
-      threads,
-      dtype: llamaDtype,
-      cpu: machine.cpu,
-      measured: options.date.toISOString(),
-      seconds: clock.now() - begin,
-      plan: llamaRevision,
-      longest: longestInPlan,
-      ...rates,
-      measurements: cells.map(({ shapes, cell, times, seconds }) => ({
-        what: describeLlama(shapes, cell),
-        seconds,
-        runs: times.length,
-        spread: deviation(times.map((time) => Math.log(time))),
-      })),
-    },
-  };
+    rates,
+    cells: cells.map(({ shapes, cell, times, seconds }) => ({ what: describeLlama(shapes, cell), seconds, times })),
+  });
 }
 
 /** A model of the plan that is open. */
@@ -108,7 +94,7 @@ async function timeModels(
 ): Promise<Map<string, Timings>> {
   const { clock, runtime, signal, onProgress } = options;
   const limit = options.timeLimit ?? limits[size];
-  const always = options.timeLimit === undefined ? fewestRounds : 1;
+  const asked = options.timeLimit !== undefined;
   const begin = clock.now();
   const open: Open[] = [];
   const timings = new Map<string, Timings>();
@@ -119,10 +105,7 @@ async function timeModels(
     }
     const context: RunContext = { clock, signal: signal ?? new AbortController().signal };
     for (const one of open) await warmUp(one, context);
-    let longestRound = 0;
-    for (let round = 1; round <= mostRounds; round += 1) {
-      const roundBegin = clock.now();
-      if (round > always && roundBegin - begin + longestRound > limit) break;
+    for (const round of roundsWithin({ clock, limit, asked, most: mostRounds })) {
       for (const [done, { group, runner }] of shuffled(open, random).entries()) {
         const elapsedSeconds = clock.now() - begin;
         const [first = { n: 1, depth: 0 }] = group.cells;
@@ -145,7 +128,6 @@ async function timeModels(
           }
         }
       }
-      longestRound = Math.max(longestRound, clock.now() - roundBegin);
     }
   } finally {
     for (const { runner } of open) await runner.close();

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { calibratedDevice } from "../../test/support/calibrated-device.js";
-import { planRevision } from "../hardware/calibration.js";
+import { onnxRuntime } from "../hardware/calibrated-runtime.js";
 import { calibrationDoubts, staleness } from "./local-device.js";
 
 describe("a calibration", () => {
@@ -27,7 +27,7 @@ describe("a calibration", () => {
     const now = new Date(calibration.measured);
     const of = (plan: number) =>
       staleness({ ...calibratedDevice, calibration: { ...calibration, plan } }, undefined, now);
-    expect(await of(planRevision - 1)).toBe("it was timed in a way that this version no longer uses");
-    expect(await of(planRevision)).toBe("it is of another processor (made up)");
+    expect(await of(onnxRuntime.revision.cpu - 1)).toBe("it was timed in a way that this version no longer uses");
+    expect(await of(onnxRuntime.revision.cpu)).toBe("it is of another processor (made up)");
   });
 });

@@ -4,7 +4,7 @@ import { readMachine } from "../measure/environment.js";
 import { llamaVersion } from "../measure/llama-binding.js";
 import { loadOnnxRuntime } from "../measure/onnx-node-session.js";
 import type { Provider } from "../onnx/provider.js";
-import { llamaEngine, planRevisionOf } from "../hardware/calibration.js";
+import { revisionOf, runtimeOf } from "../hardware/calibrated-runtime.js";
 import type { DeviceRecord } from "../hardware/record.js";
 import { writeText } from "../runs/output.js";
 import type { Machine, Warning } from "../runs/schema.js";
@@ -88,15 +88,15 @@ const freshForMilliseconds = 24 * 3600 * 1000;
 export async function staleness(record: DeviceRecord, threads: number | undefined, now: Date): Promise<string | null> {
   const { calibration } = record;
   if (calibration === null) return "it holds no calibration";
-  if (calibration.plan !== planRevisionOf(record)) return "it was timed in a way that this version no longer uses";
-  const llama = calibration.engine === llamaEngine;
-  const loaded = llama ? llamaVersion() : loadOnnxRuntime().then(({ version }) => version);
+  const runtime = runtimeOf(calibration);
+  if (calibration.plan !== revisionOf(runtime, record.class)) {
+    return "it was timed in a way that this version no longer uses";
+  }
+  const loaded = runtime.name === "llama" ? llamaVersion() : loadOnnxRuntime().then(({ version }) => version);
   const [version, machine] = await Promise.all([loaded, readMachine()]);
   if (calibration.cpu !== machine.cpu) return `it is of another processor (${calibration.cpu})`;
   if (calibration.threads !== (threads ?? machine.cores)) return `it is for ${calibration.threads} threads`;
-  if (calibration.engineVersion !== version) {
-    return `it is for ${llama ? "node-llama-cpp" : "ONNX Runtime"} ${calibration.engineVersion}`;
-  }
+  if (calibration.engineVersion !== version) return `it is for ${runtime.title} ${calibration.engineVersion}`;
   const age = now.getTime() - Date.parse(calibration.measured);
   return age >= 0 && age < freshForMilliseconds ? null : "it is more than a day old";
 }

@@ -1,4 +1,4 @@
-import { llamaEngine } from "../hardware/calibration.js";
+import { runtimeOf } from "../hardware/calibrated-runtime.js";
 import type { DeviceRecord } from "../hardware/record.js";
 import { availableMemory } from "../measure/onnx-node.js";
 import type { Recorded } from "../measure/record.js";
@@ -34,8 +34,8 @@ function isCalibrated(
 ): device is DeviceRecord {
   const calibration = device?.calibration ?? null;
   if (calibration === null || (threads ?? calibration.threads) !== calibration.threads) return false;
-  if (runtime === "llama") return calibration.engine === llamaEngine && attention === "fused";
-  return calibration.engine !== llamaEngine && weights === "f32" && provider === "cpu";
+  if (runtimeOf(calibration).name !== runtime) return false;
+  return runtime === "llama" ? attention === "fused" : weights === "f32" && provider === "cpu";
 }
 
 /** Each law that is to be known: of every phase, and of prefills after every number of cached tokens. */

@@ -1,4 +1,4 @@
-import { llamaEngine, llamaRevision, planRevision } from "../../src/hardware/calibration.js";
+import { llamaCpp, llamaEngine, onnxRuntime } from "../../src/hardware/calibrated-runtime.js";
 import { deviceRecordSchema, type DeviceRecord } from "../../src/hardware/record.js";
 
 const sourced = (value: number) => ({ value, source: "made up for tests" });
@@ -21,7 +21,7 @@ export const calibratedDevice: DeviceRecord = deviceRecordSchema.parse({
     cpu: "made up",
     measured: "2026-11-23T12:00:00.000Z",
     seconds: 20,
-    plan: planRevision,
+    plan: onnxRuntime.revision.cpu,
     longest: 1024,
     gemm: { perMac: 1e-11, perWeightByte: 4e-11, overlap: 2, activation: 0.5 },
     batchedPerMac: 1.5e-11,
@@ -75,7 +75,7 @@ export const calibratedLlama: DeviceRecord = deviceRecordSchema.parse({
   calibration: {
     ...calibratedDevice.calibration,
     engine: llamaEngine,
-    plan: llamaRevision,
+    plan: llamaCpp.revision.cpu,
     engineVersion: "3.22.0, b10000",
     dtype: "float16",
     longest: 8192,
