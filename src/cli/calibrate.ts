@@ -94,6 +94,7 @@ Exit codes: 0 done, 2 bad input, 130 stopped by Ctrl-C.`,
     )
     .action(async (options: Options) => {
       if (options.from !== undefined) {
+        refuseWithFrom(options);
         await fitToFiles(options.from, options, io);
         return;
       }
@@ -123,6 +124,13 @@ Exit codes: 0 done, 2 bad input, 130 stopped by Ctrl-C.`,
       emit(io, options.json, document, () => calibrateText(record, path));
     });
 };
+
+/** Options that only mean something without --from. */
+function refuseWithFrom({ runtime }: Options): void {
+  if (runtime !== "llama") return;
+  const expected = "without --from: whose timings the files hold is said with --engine";
+  throw badInput("option-alone", { where: "--from", key: "--runtime", found: runtime, expected });
+}
 
 /** Options that only mean something with --from. */
 function refuseWithoutFrom(options: Options): void {

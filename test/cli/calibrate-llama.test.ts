@@ -46,6 +46,13 @@ describe("calibrate --runtime llama", () => {
     );
   });
 
+  test("times, where --from takes timings from files", async () => {
+    await refuses(
+      ["calibrate", "--runtime", "llama", "--from", "x.csv", "--on", "h100"],
+      /--from: --runtime is "llama"; without --from/,
+    );
+  });
+
   test("knows two runtimes", async () => {
     await refuses(["calibrate", "--runtime", "vllm"], "--runtime", "onnx, llama");
   });

@@ -55,6 +55,7 @@ const elementsPerChunk = 1 << 20;
 /** What is written again and again where the numbers do not matter. */
 const repeatedElements = 1 << 16;
 
+const utf8 = new TextEncoder();
 const { UINT32, FLOAT32, BOOL, STRING, ARRAY } = GGUFValueType;
 
 /** A byte-level vocabulary: the control tokens, the space, the 256 bytes, and fillers that no text produces. */
@@ -116,17 +117,22 @@ function metadata(shapes: GgufShapes, tensors: number): Uint8Array {
 }
 
 /** A tensor in the list: its name, its sizes, its type (float32 or float16), and where its data begins. */
-function tensorInfo(name: string, shape: readonly number[], half: boolean, offset: number): Buffer {
-  const sizes = Buffer.alloc(8 * shape.length);
-  shape.forEach((size, axis) => sizes.writeBigUInt64LE(BigInt(size), 8 * axis));
-  const head = Buffer.alloc(8);
-  head.writeBigUInt64LE(BigInt(Buffer.byteLength(name)));
-  const rank = Buffer.alloc(4);
-  rank.writeUInt32LE(shape.length);
-  const tail = Buffer.alloc(12);
-  tail.writeUInt32LE(half ? GGMLQuantizationType.F16 : GGMLQuantizationType.F32);
-  tail.writeBigUInt64LE(BigInt(offset), 4);
-  return Buffer.concat([head, Buffer.from(name), rank, sizes, tail]);
+function tensorInfo(name: string, shape: readonly number[], half: boolean, offset: number): Uint8Array {
+  const encoded = utf8.encode(name);
+  const info = new Uint8Array(8 + encoded.length + 4 + 8 * shape.length + 4 + 8);
+  const view = new DataView(info.buffer);
+  view.setBigUint64(0, BigInt(encoded.length), true);
+  info.set(encoded, 8);
+  let at = 8 + encoded.length;
+  view.setUint32(at, shape.length, true);
+  at += 4;
+  for (const size of shape) {
+    view.setBigUint64(at, BigInt(size), true);
+    at += 8;
+  }
+  view.setUint32(at, half ? GGMLQuantizationType.F16 : GGMLQuantizationType.F32, true);
+  view.setBigUint64(at + 4, BigInt(offset), true);
+  return info;
 }
 
 type Tensor = readonly [name: string, shape: readonly [number, ...number[]]];
@@ -206,9 +212,10 @@ export function* randomGguf(
     offset += size + padding;
     return { info, elements, half, padding, fanIn: shape[0], norm: shape.length === 1 };
   });
-  const header = Buffer.concat([metadata(shapes, tensors.length), ...tensors.map(({ info }) => info)]);
-  yield header;
-  yield new Uint8Array((alignment - (header.length % alignment)) % alignment);
+  const header = [metadata(shapes, tensors.length), ...tensors.map(({ info }) => info)];
+  yield* header;
+  const headerBytes = header.reduce((sum, { length }) => sum + length, 0);
+  yield new Uint8Array((alignment - (headerBytes % alignment)) % alignment);
   const random = xorshift(seed);
   const perChunk = repeated ? repeatedElements : elementsPerChunk;
   const values = new Float32Array(perChunk);
