@@ -24,7 +24,7 @@ export const onnxRuntime: CalibratedRuntime = {
   keepsWeights: false,
   inPieces: false,
   timesNaive: true,
-  revision: { cpu: 6, gpu: 7 },
+  revision: { cpu: 7, gpu: 8 },
 };
 
 export const llamaCpp: CalibratedRuntime = {

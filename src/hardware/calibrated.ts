@@ -35,7 +35,15 @@ export function interpolateSpill(stream: Stream): (workingSet: number) => number
   return (workingSet) => Math.max(0, at(workingSet) - fastest);
 }
 
-/** Seconds of a matrix product apart from moving its activations; see `gemmSchema` for the formula. */
+/**
+ * Seconds per byte that comes from beyond the near caches. In a model that is so however small the operator is: what it reads was
+ * written by another one, whose threads had dealt it out otherwise (docs/performance.md).
+ */
+function farthest(stream: Stream): number {
+  return Math.max(...stream.map(({ secondsPerByte }) => secondsPerByte));
+}
+
+/** Seconds of a matrix product; see `gemmSchema` for the formula. */
 export function gemmSeconds(weight: number, compute: number, overlap: number): number {
   const large = Math.max(weight, compute);
   if (large === 0) return 0;
@@ -82,36 +90,32 @@ export function calibratedTime(
   const overhead = cost.launches * calibration.perOperator;
   const workingSet = live.compile(variable, values);
   const streamed = (kind: StreamKind, bytes: Expression): OperatorTime => {
-    const perByte = interpolateStream(calibration.streams[kind]);
-    const moved = bytes.compile(variable, values);
+    const moved = bytes.times(farthest(calibration.streams[kind])).compile(variable, values);
     return {
       class: operators,
       overhead,
-      work: (length) => moved(length) * perByte(workingSet(length)),
+      work: moved,
       bound: () => "bandwidth",
     };
   };
   const moved = cost.readBytes.plus(cost.writtenBytes);
   switch (operator.kind) {
     case "linear": {
-      const { perMac, perWeightByte, overlap, activation } = calibration.gemm;
+      const { perMac, perWeightByte, overlap, growth } = calibration.gemm;
       const [outWidth = 0, inWidth = 0] = row.block.weights.get(operator.weight)?.shape ?? [];
       const rows = rowsOf(row).compile(variable, values);
       const weight = cost.weightBytes.at({}) * perWeightByte;
       const element = bytesPerElement(row.block.values.get(operator.output)?.dtype ?? "float32");
-      const perRow = (inWidth + outWidth) * element * activation;
-      const spill = interpolateSpill(calibration.streams.scale);
       // A bias is a sum of its own: the product is written, read again, and written.
       const added = operator.bias === null ? 0 : 2 * outWidth * element;
-      const perSum = interpolateStream(calibration.streams.add);
+      const perSum = farthest(calibration.streams.add);
       return {
         class: operators,
         overhead: overhead + (operator.bias === null ? 0 : calibration.perOperator),
         work: (length) => {
           const m = rows(length);
-          const product = gemmSeconds(weight, m * inWidth * outWidth * perMac, overlap);
-          const streaming = perRow === 0 ? 0 : m * perRow * spill(workingSet(length));
-          return product + streaming + (added === 0 ? 0 : m * added * perSum(workingSet(length)));
+          const product = gemmSeconds(weight, m * inWidth * outWidth * perMac * grownBy(m, growth), overlap);
+          return product + m * added * perSum;
         },
         bound: (length) => (rows(length) * inWidth * outWidth * perMac >= weight ? "compute" : "bandwidth"),
       };
@@ -172,13 +176,15 @@ function productTime(
   const [copy, sum] = [interpolateStream(streams.scale), interpolateStream(streams.add)];
   const spill = interpolateSpill(streams.scale);
   const masked = making && (operator.causal || operator.span.kind !== "full");
-  const multiplying = (length: number): number => products(length) * grownBy(workingSet(length), batchedGrowth);
+  const group = operator.heads / operator.kvHeads;
+  const tokens = (operator.lengths?.queries ?? n).compile(variable, values);
+  const multiplying = (length: number): number => products(length) * grownBy(group * tokens(length), batchedGrowth);
   const streaming = (length: number): number => {
     const alive = workingSet(length);
     const bytes = scores(length);
     if (!making) return moved(length) * copy(alive) + bytes * spill(alive) * batchedPasses * uneven;
-    // Two of the scores' three passes are the mask's.
-    return (moved(length) - 2 * bytes) * copy(alive) + (masked ? 3 * bytes * sum(alive) : 0);
+    // Two of the scores' three passes are the mask's. Its sum is written elsewhere, which is fetched first.
+    return (moved(length) - 2 * bytes) * copy(alive) + (masked ? 4 * bytes * sum(alive) : 0);
   };
   return {
     work: (length) => multiplying(length) + streaming(length),

@@ -58,17 +58,17 @@ const attentionSchema = z.strictObject({
 export type AttentionRates = z.infer<typeof attentionSchema>;
 
 /**
- * A matrix product of m rows with a [k, n] weight:
- * ((k·n·bytes·perWeightByte)^p + (m·k·n·perMac)^p)^(1/p) + m·(k + n)·bytes·(s − s₀)·activation. Fetching the weight and
- * computing overlap: p = 1 not at all, p = ∞ perfectly. s is the seconds per byte of a copy whose working set is what is
- * alive there, s₀ that of the fastest copy: activations cost extra only where they leave the caches, and are then read
- * several times.
+ * A matrix product of m rows with a [k, n] weight: ((k·n·bytes·perWeightByte)^p + (m·k·n·perMac·g)^p)^(1/p). Fetching the
+ * weight and computing overlap: p = 1 not at all, p = ∞ perfectly. g is `grownBy` over the rows: the slabs of the result that a
+ * kernel works on have all of them, and leave the caches as there are more, however wide the weight is.
+ *
+ * Not strict: a record of an earlier `plan` has more keys, and says by its plan that it is stale.
  */
-const gemmSchema = z.strictObject({
+const gemmSchema = z.object({
   perMac: z.number().positive().max(1),
   perWeightByte: seconds,
   overlap: z.number().min(1).max(100),
-  activation: z.number().min(0).max(100),
+  growth: growthSchema.default(noGrowth),
 });
 export type GemmRates = z.infer<typeof gemmSchema>;
 
@@ -116,13 +116,10 @@ export const calibrationSchema = z.strictObject({
   batchedPerMac: z.number().positive().max(1),
   /**
    * Times that the mixture reads its weights from memory beyond once, where they leave the caches: bytes of weights · (s − s₀) ·
-   * this, s as for `gemm`.
+   * this. s is the seconds per byte of a copy whose working set is what is alive there, s₀ that of the fastest copy.
    */
   batchedPasses: z.number().min(0).max(100).default(0),
-  /**
-   * What a multiply-add of them takes, over the bytes that are alive: of gigabytes of scores the processor also has to look
-   * up where the pages are.
-   */
+  /** What a multiply-add of them takes, over the rows of each: the queries that share keys, stacked. */
   batchedGrowth: growthSchema.default(noGrowth),
   attention: attentionSchema,
   decodeAttention: attentionSchema,

@@ -52,6 +52,8 @@ export interface Engine {
   discard(step: Step): void;
   /** Runs one pass and gives the logits. The grown cache stays inside the runtime and is thrown away. */
   logits(step: Step): Promise<Float32Array>;
+  /** Waits until the threads of other sessions leave the cores alone. */
+  settle(): Promise<void>;
   /**
    * Runs one pass and gives the logits, the caches with the new tokens and the states. New tokens are written into the
    * past that was handed in where it has room for them: a sequence is continued once.
@@ -107,6 +109,7 @@ function engine(lowered: LoweredModel, runtime: Runtime, session: Session, uploa
         states: states.map(({ present }) => floats(results, present)),
       };
     },
+    settle: () => session.settle(),
     endProfiling: () => session.endProfiling(),
     close: async () => {
       await uploader?.close();

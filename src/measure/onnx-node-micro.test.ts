@@ -55,6 +55,23 @@ describe("a micro-model in ONNX Runtime", () => {
     }
   });
 
+  test("waits until the threads of another that ran just before have stopped spinning, and not for its own", async () => {
+    const micro: Micro = { kind: "matmul", m: 64, k: 32, n: 48 };
+    const [one, other] = await Promise.all([openMicro(micro, 2), openMicro(micro, 2)]);
+    const atOnce = (session: typeof one): Promise<boolean> =>
+      Promise.race([
+        session.settle().then(() => true),
+        new Promise<boolean>((resolve) => setImmediate(resolve, false)),
+      ]);
+    try {
+      await one.run();
+      expect(await atOnce(one)).toBe(true);
+      expect(await atOnce(other)).toBe(false);
+    } finally {
+      await Promise.all([one.close(), other.close()]);
+    }
+  });
+
   test("is not timed while what comes before each run is done", async () => {
     const clock = manualClock();
     const micro: Micro = { kind: "elementwise", function: "scale", elements: 10, length: 1 };

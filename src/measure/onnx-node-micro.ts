@@ -24,6 +24,8 @@ export interface MicroTiming {
 export interface MicroSession {
   /** One run at the sizes it was opened with. */
   run(): Promise<void>;
+  /** Waits until the threads of other sessions leave the cores alone. */
+  settle(): Promise<void>;
   /**
    * Seconds of each run at the sizes of `micro`, in order; its weights must be those it was opened with. Take a low
    * quantile: noise only ever adds.
@@ -61,11 +63,13 @@ export async function openMicro(
     run: async () => {
       await session.run(await inputsFor(micro), { [probe]: null });
     },
+    settle: () => session.settle(),
     time: async (sized, timing) => {
       const { clock, repeats, warmUps = 1, limit = Number.POSITIVE_INFINITY, fewest = 1, signal, before } = timing;
       const inputs = await inputsFor(sized);
       const times: Seconds[] = [];
       let spent = 0;
+      await session.settle();
       for (let run = -warmUps; run < repeats; run += 1) {
         signal?.throwIfAborted();
         before?.();

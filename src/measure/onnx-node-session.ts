@@ -1,3 +1,4 @@
+import { setTimeout } from "node:timers/promises";
 import type { InferenceSession, Tensor } from "onnxruntime-node";
 import { NsquaredError, badInput } from "../base/errors.js";
 import type { Provider } from "../onnx/provider.js";
@@ -22,6 +23,8 @@ export type Tensors = Readonly<Record<string, Tensor>>;
 export interface Session {
   /** Executes the model once. Outputs with a tensor are written into its memory; those with null are made anew. */
   run(feeds: Tensors, outputs: Readonly<Record<string, Tensor | null>>): Promise<Tensors>;
+  /** Waits until the threads of whatever session ran last, where it is another, leave the cores alone. */
+  settle(): Promise<void>;
   /** Writes the profile, where there is one. */
   endProfiling(): void;
   close(): Promise<void>;
@@ -33,6 +36,15 @@ export interface Runtime {
   tensor(content: Omit<Feed, "name">): Tensor;
   open(model: Uint8Array, files: readonly ExternalFile[], options: SessionOptions): Promise<Session>;
 }
+
+/**
+ * Milliseconds that threads go on spinning for work after a run, at most: some 20 were seen. What another session runs then
+ * (the next model of a comparison, the next kernel of a calibration) shares the cores with them and takes up to twice as long.
+ */
+const spinning = 40;
+
+/** The session that ran last, and when it ended. */
+let latest: { readonly session: InferenceSession; readonly ended: number } | null = null;
 
 function noProvider(provider: Provider, cause: unknown): NsquaredError {
   const said = cause instanceof Error ? cause.message : String(cause);
@@ -89,7 +101,18 @@ export async function loadOnnxRuntime(): Promise<Runtime> {
       });
       let open = true;
       return {
-        run: (feeds, outputs) => session.run(feeds, outputs),
+        run: async (feeds, outputs) => {
+          try {
+            return await session.run(feeds, outputs);
+          } finally {
+            latest = { session, ended: performance.now() };
+          }
+        },
+        settle: async () => {
+          if (latest === null || latest.session === session) return;
+          const left = latest.ended + spinning - performance.now();
+          if (left > 0) await setTimeout(left);
+        },
         endProfiling: () => session.endProfiling(),
         close: async () => {
           if (!open) return;

@@ -191,6 +191,7 @@ class OnnxNodeRunner implements Runner {
     await this.prepare(cell);
     const key = cellKey(cell);
     const once = this.stepOf(cell);
+    await (cell.phase === "reference" ? this.pulse : this.engine)?.settle();
     const known = this.stepSeconds.get(key);
     const steps = known === undefined ? 1 : Math.min(mostSteps, Math.max(1, Math.ceil(shortest / known)));
     let logits: Float32Array | null = null;

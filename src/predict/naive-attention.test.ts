@@ -20,7 +20,7 @@ function prefill(attention: "fused" | "naive", change: (calibration: Calibration
   return components.reduce((sum, { seconds }) => sum + seconds(n), 0);
 }
 
-test("what products of naive attention take longer by in large memory is theirs alone", () => {
+test("what products of naive attention take longer by where they have many rows is theirs alone", () => {
   const twice = (): Partial<Calibration> => ({ batchedGrowth: { exponent: 1, from: 1, to: 2 } });
   const added = prefill("naive", twice) - prefill("naive", () => ({}));
   const products = 2 * layers * heads * headDim * n ** 2 * 1.5e-11;
@@ -28,12 +28,12 @@ test("what products of naive attention take longer by in large memory is theirs 
   expect(prefill("fused", twice)).toBe(prefill("fused", () => ({})));
 });
 
-test("the mask of naive attention is a pass that reads scores and mask and writes scores", () => {
+test("the mask of naive attention is a pass that reads scores and mask, and fetches and writes what it makes", () => {
   const slower = ({ streams }: Calibration): Partial<Calibration> => ({
     streams: { ...streams, add: streams.add.map((point) => ({ ...point, secondsPerByte: 2 * point.secondsPerByte })) },
   });
   const added = (attention: "fused" | "naive"): number => prefill(attention, slower) - prefill(attention, () => ({}));
   // What is added to the residual stream is the same in both.
-  const masks = layers * 3 * heads * n ** 2 * 4 * 4e-11;
+  const masks = layers * 4 * heads * n ** 2 * 4 * 4e-11;
   expect((added("naive") - added("fused")) / masks).toBeCloseTo(1, 2);
 });

@@ -6,7 +6,7 @@ import type { Micro } from "../onnx/micro.js";
 
 import { type MicroRuntime, calibrate } from "./calibrate.js";
 import { onnxRuntime } from "../hardware/calibrated-runtime.js";
-import { chainLength, describeMicro } from "./calibration-plan.js";
+import { calibrationPlan, chainLength, describeMicro } from "./calibration-plan.js";
 
 const machine = { ...testMachine, cores: 4, memoryBytes: 2 ** 34 };
 
@@ -42,7 +42,6 @@ function machineOn(clock: ReturnType<typeof manualClock>, provider: MicroRuntime
       opened.push(micro);
       clock.advance(0.05);
       return {
-        run: async () => undefined,
         time: async (sized, { repeats, limit = Number.POSITIVE_INFINITY, fewest = 1, signal, before }) => {
           if (before !== undefined) emptied.add(describeMicro(sized));
           const times: number[] = [];
@@ -166,13 +165,30 @@ describe("calibrate", () => {
     expect(await emptiedOn("webgpu")).toEqual([]);
   });
 
+  test("waits between two rounds for what is to be done then, and counts it in no cost", async () => {
+    const spent = async (between?: () => Promise<void>) => {
+      const clock = manualClock();
+      const { runtime, timed } = machineOn(clock);
+      const pause = between === undefined ? {} : { between: async () => (clock.advance(1000), between()) };
+      const { calibration } = await calibrate({ runtime, clock, machine, date, quick: true, ...pause });
+      return { seconds: calibration?.seconds, timed: timed.length };
+    };
+    let waits = 0;
+    const apart = await spent(async () => {
+      waits += 1;
+    });
+    expect(waits).toBe(1);
+    expect(apart.seconds).toBeLessThan(100);
+    expect(apart.timed).toBe(2 * calibrationPlan("quick").flatMap(({ cells }) => cells).length);
+  });
+
   test("leaves out what would take more than a quarter of the memory", async () => {
     const clock = manualClock();
     const { runtime, timed } = machineOn(clock);
     await calibrate({ runtime, clock, machine: { ...machine, memoryBytes: 2 ** 30 }, date, quick: true });
     const products = timed.filter((what) => what.startsWith("product"));
-    expect(products.some((what) => what.includes("rows=4096"))).toBe(true);
-    expect(products.some((what) => what.includes("rows=8192"))).toBe(false);
+    expect(products.some((what) => what.includes("rows=8192"))).toBe(true);
+    expect(products.some((what) => what.includes("rows=24576"))).toBe(false);
   });
 
   test("stops when it is told to, and closes what is open", async () => {

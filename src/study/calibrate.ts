@@ -27,8 +27,11 @@ export interface MicroRuntime {
   readonly name: string;
   readonly version: string;
   readonly provider: Provider;
-  open(micro: Micro, threads: number): Promise<MicroSession>;
+  open(micro: Micro, threads: number): Promise<TimedSession>;
 }
+
+/** What of a micro-model's session a calibration needs. */
+type TimedSession = Pick<MicroSession, "time" | "close">;
 
 export interface CalibrateOptions {
   readonly runtime: MicroRuntime;
@@ -40,6 +43,11 @@ export interface CalibrateOptions {
   readonly quick?: boolean;
   /** Wall seconds to stay within; one round is always finished, two where this is absent. */
   readonly timeLimit?: Seconds;
+  /**
+   * Awaited between two rounds, and no part of the cost: what disturbs a machine can last minutes, and rounds that lie further
+   * apart, or around what they are to foretell, see more of its moods.
+   */
+  readonly between?: () => Promise<void>;
   /** When it began, for the record. */
   readonly date: Date;
   readonly seed?: number;
@@ -87,7 +95,7 @@ export async function calibrate(options: CalibrateOptions): Promise<DeviceRecord
   const size = options.quick === true ? "quick" : "full";
   const limit = options.timeLimit ?? limits[size];
   const begin = clock.now();
-  const runs = await timeRounds(options, threads, size, limit, seededRandom(options.seed ?? 1));
+  const { runs, waited } = await timeRounds(options, threads, size, limit, seededRandom(options.seed ?? 1));
   signal?.throwIfAborted();
   const cells = [...runs.values()].map(({ micro, times }) => ({ micro, times, seconds: quantile(times, lowQuantile) }));
   const timed: Timed[] = cells.map(({ micro, seconds }) => ({ micro, seconds }));
@@ -105,7 +113,7 @@ export async function calibrate(options: CalibrateOptions): Promise<DeviceRecord
     threads,
     dtype: "float32",
     date: options.date,
-    seconds: clock.now() - begin,
+    seconds: clock.now() - begin - waited,
     longest: longestCalibrated,
     source: `measured with ${runtime.name} ${runtime.version}, ${gpu ? runtime.provider : `${threads} threads`}`,
     bytesPerSecond: 1 / largest,
@@ -136,8 +144,8 @@ async function timeRounds(
   size: "full" | "quick",
   limit: Seconds,
   random: Random,
-): Promise<Map<string, Runs>> {
-  const { clock, machine, runtime, signal, onProgress } = options;
+): Promise<{ readonly runs: Map<string, Runs>; readonly waited: Seconds }> {
+  const { clock, machine, runtime, signal, onProgress, between } = options;
   const groups = calibrationPlan(size)
     .map(({ cells }) => ({
       cells: cells.filter((micro) => activationBytes(micro) <= machine.memoryBytes * largestShare),
@@ -147,14 +155,20 @@ async function timeRounds(
   const sessions = new OpenSessions(runtime, threads, machine.memoryBytes * heldShare);
   const runs = new Map<string, Runs>();
   const begin = clock.now();
+  let waited = 0;
   const asked = options.timeLimit !== undefined;
   try {
     for (const round of roundsWithin({ clock, limit, asked, most: mostRounds })) {
+      if (round > 1 && between !== undefined) {
+        const pause = clock.now();
+        await between();
+        waited += clock.now() - pause;
+      }
       const order = shuffled(groups, random);
       for (const [done, { cells }] of order.entries()) {
         const [first] = cells;
         if (first === undefined) continue;
-        const elapsedSeconds = clock.now() - begin;
+        const elapsedSeconds = clock.now() - begin - waited;
         onProgress?.({ round, done, total: order.length, elapsedSeconds, what: describeMicro(first) });
         await sessions.use(cells, async (session) => {
           for (const micro of shuffled(cells, random)) {
@@ -178,12 +192,12 @@ async function timeRounds(
   } finally {
     await sessions.close();
   }
-  return runs;
+  return { runs, waited };
 }
 
 /** Sessions of micro-models, which stay open for the next round as far as the memory allows. */
 class OpenSessions {
-  private readonly held = new Map<readonly Micro[], MicroSession>();
+  private readonly held = new Map<readonly Micro[], TimedSession>();
   private heldBytes: Bytes = 0;
 
   constructor(
@@ -192,7 +206,7 @@ class OpenSessions {
     private readonly most: Bytes,
   ) {}
 
-  async use(cells: readonly Micro[], time: (session: MicroSession) => Promise<void>): Promise<void> {
+  async use(cells: readonly Micro[], time: (session: TimedSession) => Promise<void>): Promise<void> {
     const [first] = cells;
     if (first === undefined) return;
     const known = this.held.get(cells);

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { gemmSeconds, unevenness } from "../hardware/calibrated.js";
 import { attentionCoefficients, attentionFeatures } from "../hardware/calibrated-attention.js";
+import { grownBy } from "../hardware/calibration.js";
 import type { Micro } from "../onnx/micro.js";
 import { type FittedRates, fitCalibration } from "./calibration-fit.js";
 import { calibrationPlan, chainLength, longestCalibrated } from "./calibration-plan.js";
@@ -9,7 +10,7 @@ import { calibrationPlan, chainLength, longestCalibrated } from "./calibration-p
 const truth = {
   perOperator: 3e-6,
   perRun: 2e-5,
-  gemm: { perMac: 1e-11, perWeightByte: 4e-11, overlap: 2, activation: 0 },
+  gemm: { perMac: 1e-11, perWeightByte: 4e-11, overlap: 2, growth: { exponent: 0.12, from: 2048, to: 16_384 } },
   attention: {
     tileElements: 65_536,
     threads: 2,
@@ -31,6 +32,7 @@ const truth = {
     perCall: 1e-5,
   },
   perProductMac: 1.3e-11,
+  productGrowth: { exponent: 0.15, from: 8192, to: 49_152 },
   passes: 1.5,
   fast: 1e-11,
   slow: 6e-11,
@@ -45,9 +47,11 @@ function perByte(workingSet: number): number {
 function each(micro: Micro): number {
   switch (micro.kind) {
     case "matmul": {
-      const { perMac, perWeightByte, overlap } = truth.gemm;
+      const { perMac, perWeightByte, overlap, growth } = truth.gemm;
       const { m, k, n } = micro;
-      return truth.perOperator + gemmSeconds(k * n * 4 * perWeightByte, m * k * n * perMac, overlap);
+      return (
+        truth.perOperator + gemmSeconds(k * n * 4 * perWeightByte, m * k * n * perMac * grownBy(m, growth), overlap)
+      );
     }
     case "product": {
       const { batch, rows, inner, columns } = micro;
@@ -55,7 +59,8 @@ function each(micro: Micro): number {
       const alive = written + 4 * batch * inner * (rows + columns);
       const mixed = inner > columns ? 4 * batch * rows * inner : 0;
       const again = mixed * (perByte(alive) - truth.fast) * truth.passes;
-      const busy = truth.perProductMac * batch * rows * inner * columns + again;
+      const perMac = truth.perProductMac * grownBy(rows, truth.productGrowth);
+      const busy = perMac * batch * rows * inner * columns + again;
       return busy * unevenness(batch, truth.attention.threads) + Math.max(written, mixed) * perByte(alive);
     }
     case "attention": {
@@ -98,17 +103,23 @@ test("products of two activations are told apart from how five threads share the
   expect(Math.abs(batchedPerMac / truth.perProductMac - 1)).toBeLessThan(0.1);
 });
 
-test("finds by how much a multiply-add takes longer among gigabytes, and believes it no further than eight times as many", () => {
-  const growing = (micro: Micro): number => {
-    if (micro.kind !== "product") return each(micro);
-    const { batch, rows, inner, columns } = micro;
-    const alive = 4 * batch * (rows * columns + inner * (rows + columns));
-    return each(micro) * Math.max(1, alive / 64e6) ** 0.08;
+test("finds by how much a multiply-add takes longer in products of many rows, and believes it no further than twice as many", () => {
+  const found = (exponent: number) => {
+    const growing = (micro: Micro): number => {
+      if (micro.kind === "matmul")
+        return each(micro) * Math.max(1, micro.m / 2048) ** (exponent - truth.gemm.growth.exponent);
+      if (micro.kind !== "product") return each(micro);
+      return each(micro) * Math.max(1, micro.rows / 8192) ** (exponent - truth.productGrowth.exponent);
+    };
+    return fitCalibration(timed("full", growing), truth.attention.threads);
   };
-  const { batchedGrowth } = fitCalibration(timed("quick", growing), truth.attention.threads);
-  expect(batchedGrowth).toMatchObject({ from: 64e6, to: 8 * 4 * 2 * (8192 ** 2 + 2 * 64 * 8192) });
-  expect(Math.abs(batchedGrowth.exponent - 0.08)).toBeLessThan(0.03);
-  expect(fitCalibration(timed("quick"), truth.attention.threads).batchedGrowth.exponent).toBeLessThan(0.03);
+  for (const exponent of [0.06, 0.12, 0.18]) {
+    const { gemm, batchedGrowth } = found(exponent);
+    expect(gemm.growth).toMatchObject({ from: 2048, to: 16_384 });
+    expect(Math.abs(gemm.growth.exponent - exponent)).toBeLessThan(0.04);
+    expect(batchedGrowth).toMatchObject({ from: 8192, to: 49_152 });
+    expect(Math.abs(batchedGrowth.exponent - exponent)).toBeLessThan(0.04);
+  }
 });
 
 describe.each(["full", "quick"] as const)("a %s calibration of a machine that follows the laws", (size) => {

@@ -1,4 +1,4 @@
-import type { Bytes, Seconds } from "../base/units.js";
+import type { Seconds } from "../base/units.js";
 import { gemmSeconds, interpolateSpill, interpolateStream, unevenness } from "../hardware/calibrated.js";
 import { type AttentionSizes, attentionFeatures } from "../hardware/calibrated-attention.js";
 import {
@@ -11,7 +11,7 @@ import {
   grownBy,
 } from "../hardware/calibration.js";
 import type { Micro } from "../onnx/micro.js";
-import { chainLength } from "./calibration-plan.js";
+import { chainLength, longestCalibrated, mostStacked } from "./calibration-plan.js";
 import { fitRelative, leastOf, rootMeanSquare } from "./relative-fit.js";
 
 /** Seconds of one run of a micro-model. */
@@ -93,67 +93,68 @@ function fitStream(timed: readonly Timed[], kind: StreamKind, { perOperator, per
   }));
 }
 
-const overlaps = [1, 1.25, 1.5, 1.75, 2, 2.5, 3, 4, 8, 16];
-/**
- * Times that naive attention's mixture, and a product with a weight, can move activations from and to memory: the latter once
- * for every slab of columns, and of the inner dimension, that it works on (some 128 wide in ONNX Runtime, and a weight is a
- * few thousand). More than that is a disturbed measurement.
- */
-const mostPasses = { mix: 6, weight: 24 } as const;
+const overlaps: readonly [number, ...number[]] = [1, 1.25, 1.5, 1.75, 2, 2.5, 3, 4, 8, 16];
 /** Rows from which a product is no longer a matter of fetching its weight alone. */
 const someRows = 16;
 
+/** Powers of the rows that a multiply-add with a weight may take longer by: an eighth is 19 % from 2048 to 8192. */
+const rowGrowths: readonly [number, ...number[]] = [0, 0.03, 0.06, 0.09, 0.12, 0.15, 0.18, 0.21];
+/** What it is expected to be (docs/performance.md), give or take how much: one long size must not choose alone. */
+const expectedRowGrowth = 0.12;
+const rowGrowthSpread = 0.05;
+/** Rows from which that begins, and up to which it goes on: twice the longest that is timed. */
+const grownRows = { from: 2048, to: 2 * longestCalibrated } as const;
+
 function fitGemm(
   timed: readonly Timed[],
-  spill: (workingSet: number) => number,
   perOperator: number,
 ): { rates: GemmRates; spread: number; thinSpread: number } {
-  const cells = ofKind(timed, "matmul").map(({ micro, each }) => {
-    const { m, k, n } = micro;
-    const activations = m * (k + n) * bytesOfFloat;
-    return { m, macs: m * k * n, weight: k * n * bytesOfFloat, moved: activations * spill(activations), each };
+  const cells = ofKind(timed, "matmul").map(({ micro: { m, k, n }, each }) => {
+    return { m, macs: m * k * n, weight: k * n * bytesOfFloat, own: Math.max(each - perOperator, each / 10), each };
   });
-  const own = (each: number): number => Math.max(each - perOperator, each / 10);
   const thin = cells.filter(({ m }) => m === 1);
   const thick = cells.filter(({ m }) => m >= someRows);
+  if (thick.length === 0) throw new Error("no product of more than one row was timed");
   const perWeightByte = Math.exp(
-    thin.reduce((sum, { each, weight }) => sum + Math.log(own(each) / weight), 0) / Math.max(1, thin.length),
+    thin.reduce((sum, { own, weight }) => sum + Math.log(own / weight), 0) / Math.max(1, thin.length),
   );
-  let best: { rates: GemmRates; error: number } | null = null;
-  for (const overlap of overlaps) {
-    const rows = thick.map(({ macs, moved, weight, each }) => {
-      const seconds = own(each);
-      const fetching = weight * perWeightByte;
+  const residuals = (some: typeof cells, { perMac, overlap, growth }: GemmRates): number =>
+    rootMeanSquare(
+      some.map(({ m, weight, macs, each }) => {
+        const product = gemmSeconds(weight * perWeightByte, macs * perMac * grownBy(m, growth), overlap);
+        return Math.log((product + perOperator) / each);
+      }),
+    );
+  const fitWith = (overlap: number, exponent: number): { rates: GemmRates; error: number } => {
+    const growth = { exponent, ...grownRows };
+    const rows = thick.map(({ m, macs, weight, own }) => {
       // What is left for computing once the overlapped fetching is taken out; at least a little.
-      const share = Math.max(1 - (fetching / seconds) ** overlap, 1e-3) ** (1 / overlap);
+      const share = Math.max(1 - ((weight * perWeightByte) / own) ** overlap, 1e-3) ** (1 / overlap);
       // d log T / d log rest = share^overlap: where fetching takes the time, the rest says little.
-      return { features: [macs, moved], rest: seconds * share, weight: share ** (2 * overlap) };
+      return { feature: macs * grownBy(m, growth), rest: own * share, weight: share ** (2 * overlap) };
     });
     const { beta } = fitRelative(
-      rows.map(({ features }) => features),
+      rows.map(({ feature }) => [feature]),
       rows.map(({ rest }) => rest),
       rows.map(({ weight }) => weight),
     );
-    const [perMac = 0, found = 0] = beta;
-    if (!(perMac > 0)) continue;
-    const rates = { perMac, perWeightByte, overlap, activation: Math.min(found, mostPasses.weight) };
-    const error = rootMeanSquare(cells.map((cell) => gemmResidual(cell, rates, perOperator)));
-    if (best === null || error < best.error) best = { rates, error };
-  }
-  if (best === null) throw new Error("no product of more than one row was timed");
-  const { rates } = best;
-  const residuals = (some: typeof cells): number =>
-    rootMeanSquare(some.map((cell) => gemmResidual(cell, rates, perOperator)));
-  return { rates, spread: residuals(thick), thinSpread: residuals(thin) };
-}
-
-function gemmResidual(
-  cell: { macs: number; weight: number; moved: number; each: number },
-  { perMac, perWeightByte, overlap, activation }: GemmRates,
-  perOperator: number,
-): number {
-  const product = gemmSeconds(cell.weight * perWeightByte, cell.macs * perMac, overlap);
-  return Math.log((product + cell.moved * activation + perOperator) / cell.each);
+    const [perMac = 0] = beta;
+    const rates = { perMac, perWeightByte, overlap, growth };
+    return { rates, error: residuals(cells, rates) };
+  };
+  const { rates } = leastOf(
+    rowGrowths,
+    (exponent) =>
+      leastOf(
+        overlaps,
+        (overlap) => fitWith(overlap, exponent),
+        ({ error }) => error,
+      ),
+    ({ error, rates: { growth } }) =>
+      cells.length * Math.log(error ** 2 + leastMisfit ** 2) +
+      ((growth.exponent - expectedRowGrowth) / rowGrowthSpread) ** 2,
+  );
+  return { rates, spread: residuals(thick, rates), thinSpread: residuals(thin, rates) };
 }
 
 /**
@@ -239,15 +240,17 @@ function fitAttention(
   return grown(rates.tileElements, weights);
 }
 
-/** Powers of the bytes that are alive which a multiply-add may take longer by: a tenth is 35 % from 0.1 to 2 GB. */
-const productGrowths: readonly [number, ...number[]] = [0, 0.02, 0.04, 0.06, 0.08, 0.1, 0.12, 0.14, 0.16];
-/** What it is expected to be (docs/performance.md), give or take how much: with two sizes and few runs of each noise must not choose. */
-const expectedGrowth = 0.06;
-const productGrowthSpread = 0.04;
-/** Bytes from which that may begin: more than most caches hold. */
-const grownFrom: Bytes = 64e6;
-/** Times the largest timed size up to which it is believed to go on. */
-const believed = 8;
+/**
+ * Times that naive attention's mixture can read its weights from memory again: more than that is a disturbed measurement.
+ */
+const mostPasses = 6;
+/** Powers of the rows that a multiply-add of two activations may take longer by: a seventh is 17 % from 8192 to 24,576. */
+const productGrowths: readonly [number, ...number[]] = [0, 0.03, 0.06, 0.09, 0.12, 0.15, 0.18, 0.21, 0.24];
+/** What it is expected to be (docs/performance.md), give or take how much: with few runs of each size noise must not choose. */
+const expectedGrowth = 0.14;
+const productGrowthSpread = 0.05;
+/** Rows from which that begins, and up to which it goes on: twice the most that are timed. */
+const grownProducts = { from: longestCalibrated, to: 2 * mostStacked } as const;
 
 function fitProducts(
   timed: readonly Timed[],
@@ -264,7 +267,7 @@ function fitProducts(
     const uneven = unevenness(batch, threads);
     const streamed = Math.max(mixed, written) * copy(alive);
     return {
-      alive,
+      rows,
       macs: batch * rows * inner * columns * uneven,
       again: mixed * spill(alive) * uneven,
       weight: prefillWeight(rows),
@@ -273,13 +276,12 @@ function fitProducts(
   });
   const weights = cells.map(({ weight }) => weight);
   const mass = weights.reduce((sum, weight) => sum + weight, 0);
-  const to = believed * Math.max(grownFrom, ...cells.map(({ alive }) => alive));
   const fitted = leastOf(
     productGrowths,
     (exponent) => {
-      const batchedGrowth = { exponent, from: grownFrom, to };
+      const batchedGrowth = { exponent, ...grownProducts };
       const { beta, spread } = fitRelative(
-        cells.map(({ macs, again, alive }) => [macs * grownBy(alive, batchedGrowth), again]),
+        cells.map(({ macs, again, rows }) => [macs * grownBy(rows, batchedGrowth), again]),
         cells.map(({ rest }) => rest),
         weights,
       );
@@ -292,7 +294,7 @@ function fitProducts(
   if (!(batchedPerMac > 0)) throw new Error("no product of two activations was timed");
   return {
     batchedPerMac,
-    batchedPasses: Math.min(batchedPasses, mostPasses.mix),
+    batchedPasses: Math.min(batchedPasses, mostPasses),
     batchedGrowth: fitted.batchedGrowth,
   };
 }
@@ -319,7 +321,7 @@ export function fitCalibration(timed: readonly Timed[], threads: number): Fitted
     norm: stream("norm"),
     softmax: stream("softmax"),
   };
-  const gemm = fitGemm(timed, interpolateSpill(streams.scale), perOperator);
+  const gemm = fitGemm(timed, perOperator);
   const attention = fitAttention(timed, ({ n }) => n > 1, {
     threads,
     tileCandidates: tiles,

@@ -8,6 +8,9 @@ import type { Micro } from "../onnx/micro.js";
  */
 export const longestCalibrated = 8192;
 
+/** Most rows of a product of two activations that a calibration times: naive attention stacks the queries that share keys. */
+export const mostStacked = 3 * longestCalibrated;
+
 /** What one loaded micro-model is timed at. */
 export interface CalibrationGroup {
   readonly cells: readonly Micro[];
@@ -96,7 +99,7 @@ export function calibrationPlan(size: Size): CalibrationGroup[] {
     rowwise("softmax", 1024, full ? [32, 128, 512, 1024, 4096, 16_384] : [128, 1024, 16_384]),
     { cells: [product(8, 256, 64, 256), product(6, 256, 128, 256)] },
     // Scores that leave every cache, and their mixture.
-    { cells: [4096, 8192].flatMap((n) => [product(2, n, 64, n), product(2, n, n, 64)]) },
+    { cells: [longestCalibrated, mostStacked].flatMap((n) => [product(2, n, 64, 2048), product(2, n, 2048, 64)]) },
   ];
 }
 

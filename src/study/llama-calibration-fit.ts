@@ -170,7 +170,7 @@ export function fitLlama(timed: readonly LlamaTimed[]): FittedRates {
   const { macsPerByte, overlap, growth } = found.shape;
   const [perWeightByte = 0, perByte = 0, perOperator = 0, perRun = 0, perPairDim = 0, perPair = 0] = beta;
   if (!(perWeightByte > 0)) throw new Error("no product was timed");
-  const gemm: GemmRates = { perMac: perWeightByte / macsPerByte, perWeightByte, overlap, activation: 0 };
+  const gemm: GemmRates = { perMac: perWeightByte / macsPerByte, perWeightByte, overlap, growth: noGrowth };
   const decode = fitUndisturbed(
     decoding.map(({ pass, cell }) => {
       const { pairs, cached } = attentionColumns(pass.attention, cell, level);

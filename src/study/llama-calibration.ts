@@ -25,7 +25,7 @@ export interface LlamaRuntime {
   close(): void;
 }
 
-export interface CalibrateLlamaOptions extends Omit<CalibrateOptions, "runtime"> {
+export interface CalibrateLlamaOptions extends Omit<CalibrateOptions, "runtime" | "between"> {
   readonly runtime: LlamaRuntime;
 }
 
