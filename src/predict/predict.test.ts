@@ -8,6 +8,7 @@ import { priceGraph } from "../cost/table.js";
 import { buildGraph } from "../graph/build.js";
 import { devices, findDevice } from "../hardware/catalog/devices.js";
 import { onnxRuntime } from "../hardware/calibrated-runtime.js";
+import type { Stream } from "../hardware/calibration.js";
 import type { DeviceRecord } from "../hardware/record.js";
 import { peakOf } from "../hardware/roofline.js";
 import { readConfig } from "../model/hf/read-config.js";
@@ -171,42 +172,30 @@ describe("a calibrated machine", () => {
     expect(prediction.points[0]?.memory.weights).toBeLessThan(2 * needed);
   });
 
-  test("slows down where activations leave the cache", () => {
-    const vector = predictCurve(smol, calibratedDevice).components.find(({ name }) => name === "vector");
-    const perToken = (n: number): number => (vector?.seconds(n) ?? 0) / n;
-    expect(perToken(16_384) / perToken(512)).toBeGreaterThan(3);
-  });
-});
-
-describe("predict", () => {
-  test("says that an encoder–decoder model is predicted without its encoder's input", () => {
-    const translator = readConfig(readConfigFile("class-defaults", "t5.json"), "t5.json", "t5");
-    const says = (model: ModelDescription): boolean =>
-      predict(model, findDevice("h100"), { lengths: [64] }).notes.some((note) => note.includes("encoder"));
-    expect(says(translator)).toBe(true);
-    const decoder = readConfig(readConfigFile("class-defaults", "llama.json"), "llama.json", "llama");
-    expect(says(decoder)).toBe(false);
-  });
-
-  test("says which dtype runs where a device lacks the one asked for", () => {
-    expect(predict(llama, findDevice("a100"), { dtype: "float8" }).notes.join(" ")).toContain(
-      "has no float8 arithmetic: weights in float8 are expanded to bfloat16 for products",
-    );
-  });
-
-  test.each([
-    [{ batch: 0 }, "batch-invalid", /batch is 0/],
-    [{ batch: 1.5 }, "batch-invalid", /batch is 1.5/],
-    [{ depth: -1 }, "depth-invalid", /depth is -1/],
-    [{ lengths: [512, 256] }, "lengths-order", /lengths is 256/],
-    [{ lengths: [0] }, "lengths-order", /lengths is 0/],
-  ])("refuses %j", (options, code, message) => {
-    expect(() => predict(smol, h100, options)).toThrow(message);
-    expect(() => predict(smol, h100, options)).toThrow(expect.objectContaining({ code, exitCode: 2 }));
-  });
-
-  test("gives the context limit of the model, and null where it states none", () => {
-    expect(predict(smol, h100).limits.context).toEqual({ n: 8192 });
-    expect(predict({ ...smol, contextLength: null }, h100).limits.context).toBeNull();
+  test("moves the bytes of small operators from beyond the near caches, at every length", () => {
+    const { calibration } = calibratedDevice;
+    if (calibration === null) throw new Error("the device of the tests is calibrated");
+    const vector = (n: number, near: number, far: number): number => {
+      const slower = (stream: Stream): Stream =>
+        stream.map((point, i) => ({ ...point, secondsPerByte: (i === 0 ? near : far) * point.secondsPerByte }));
+      const { scale, add, silu, norm, softmax } = calibration.streams;
+      const streams = {
+        scale: slower(scale),
+        add: slower(add),
+        silu: slower(silu),
+        norm: slower(norm),
+        softmax: slower(softmax),
+      };
+      const device = { ...calibratedDevice, calibration: { ...calibration, streams } };
+      return (
+        predictCurve(smol, device)
+          .components.find(({ name }) => name === "vector")
+          ?.seconds(n) ?? 0
+      );
+    };
+    for (const n of [16, 512, 16_384]) {
+      expect(vector(n, 2, 1)).toBe(vector(n, 1, 1));
+      expect(vector(n, 1, 2) / vector(n, 1, 1)).toBeCloseTo(2, 9);
+    }
   });
 });
