@@ -199,3 +199,36 @@ describe("a calibrated machine", () => {
     }
   });
 });
+
+describe("predict", () => {
+  test("says that an encoder–decoder model is predicted without its encoder's input", () => {
+    const translator = readConfig(readConfigFile("class-defaults", "t5.json"), "t5.json", "t5");
+    const says = (model: ModelDescription): boolean =>
+      predict(model, findDevice("h100"), { lengths: [64] }).notes.some((note) => note.includes("encoder"));
+    expect(says(translator)).toBe(true);
+    const decoder = readConfig(readConfigFile("class-defaults", "llama.json"), "llama.json", "llama");
+    expect(says(decoder)).toBe(false);
+  });
+
+  test("says which dtype runs where a device lacks the one asked for", () => {
+    expect(predict(llama, findDevice("a100"), { dtype: "float8" }).notes.join(" ")).toContain(
+      "has no float8 arithmetic: weights in float8 are expanded to bfloat16 for products",
+    );
+  });
+
+  test.each([
+    [{ batch: 0 }, "batch-invalid", /batch is 0/],
+    [{ batch: 1.5 }, "batch-invalid", /batch is 1.5/],
+    [{ depth: -1 }, "depth-invalid", /depth is -1/],
+    [{ lengths: [512, 256] }, "lengths-order", /lengths is 256/],
+    [{ lengths: [0] }, "lengths-order", /lengths is 0/],
+  ])("refuses %j", (options, code, message) => {
+    expect(() => predict(smol, h100, options)).toThrow(message);
+    expect(() => predict(smol, h100, options)).toThrow(expect.objectContaining({ code, exitCode: 2 }));
+  });
+
+  test("gives the context limit of the model, and null where it states none", () => {
+    expect(predict(smol, h100).limits.context).toEqual({ n: 8192 });
+    expect(predict({ ...smol, contextLength: null }, h100).limits.context).toBeNull();
+  });
+});
