@@ -88,7 +88,6 @@ export function calibratedTime(
   const { operator, cost } = row;
   const operators = classOf(row, setting);
   const overhead = cost.launches * calibration.perOperator;
-  const workingSet = live.compile(variable, values);
   const streamed = (kind: StreamKind, bytes: Expression): OperatorTime => {
     const moved = bytes.times(farthest(calibration.streams[kind])).compile(variable, values);
     return {
@@ -124,7 +123,11 @@ export function calibratedTime(
       return { ...attentionTime(operator, calibration, setting), class: operators, overhead };
     case "scores":
     case "mix":
-      return { ...productTime(row, operator, workingSet, calibration, setting), class: operators, overhead };
+      return {
+        ...productTime(row, operator, live.compile(variable, values), calibration, setting),
+        class: operators,
+        overhead,
+      };
     case "softmax":
       return streamed("softmax", moved);
     case "norm":

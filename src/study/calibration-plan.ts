@@ -78,7 +78,7 @@ export function calibrationPlan(size: Size): CalibrationGroup[] {
     chain(640, 1792, full ? [1, 4, 16, 64, 256, 1024] : [1, 32, 128, 512]),
     ...(full ? [chain(1280, 1280, [1, 32, 128, 512])] : []),
     chain(2048, 5632, full ? [1, 256, 1024] : [1, 1024]),
-    // Two products whose activations stay in a cache, and leave it.
+    // Rows from which a multiply-add takes longer, whatever the weight.
     chain(640, 1792, [1024, longestCalibrated], 0),
     prefill(2, 1, 64, full ? [512, 1024, 2048, 4096, longestCalibrated] : [1024, 2048, 4096, longestCalibrated]),
     prefill(8, 2, 64, full ? [64, 128, 256, 384, 512, 768, 1024] : [128, 256, 512, 1024]),
