@@ -1,7 +1,7 @@
 // Whether lengths up to an eighth foretell the whole: four models on this machine, each measured at two lengths up to n/8
 // and, interleaved with them, at n itself; what the short lengths say of n by the physical law, how far off it is, and what
-// knowing it cost beside measuring n as often, warm-ups and the calibration of each runtime included. ONNX Runtime is
-// calibrated in two rounds, one before the models and one when half of them are measured.
+// knowing it cost beside measuring n as often, warm-ups and the calibration of each runtime included. A runtime is calibrated
+// before the first of its models and after the last, and what long inputs take between blocks of samples.
 //
 //   npm run build && node bench/foretell.mjs [--n 8192] [--lengths 128,1024] [--repeat 5] [--full] [--only part-of-a-name]
 //     [--record calibration.json] [--samples samples.json]
@@ -49,7 +49,7 @@ const level = 0.8;
 /** @typedef {import("../dist/hardware/record.js").DeviceRecord} DeviceRecord */
 /** @typedef {"onnx" | "llama"} Runtime */
 
-/** The record that is kept of a runtime, or else one that is made now. @param {Runtime} runtime @param {() => Promise<void>} between */
+/** The record that is kept of a runtime, or else one that is made now. @param {Runtime} runtime @param {(() => Promise<void>)[]} between */
 async function calibrated(runtime, between) {
   const path = runtime === "llama" ? options.record?.replace(/(\.json)?$/, "-llama$1") : options.record;
   if (path !== undefined && existsSync(path)) return parseDeviceRecord(JSON.parse(readFileSync(path, "utf8")), path);
@@ -58,12 +58,14 @@ async function calibrated(runtime, between) {
   return record;
 }
 
-/** @param {Runtime} runtime @param {() => Promise<void>} between */
+/** @param {Runtime} runtime @param {(() => Promise<void>)[]} between */
 async function timed(runtime, between) {
-  const common = { clock, machine: await readMachine(), quick: !options.full, date: new Date(), threads };
+  const machine = await readMachine();
+  const pauses = between.length > 0 ? { between } : {};
+  const common = { clock, machine, quick: !options.full, date: new Date(), threads, ...pauses };
   return runtime === "llama"
     ? calibrateLlama({ ...common, runtime: await llamaRuntime() })
-    : calibrate({ ...common, runtime: await onnxMicroRuntime(), between });
+    : calibrate({ ...common, runtime: await onnxMicroRuntime() });
 }
 
 const threads = (await readMachine()).cores;
@@ -110,33 +112,33 @@ const subjects = [
 const kept =
   options.samples !== undefined && existsSync(options.samples) ? JSON.parse(readFileSync(options.samples, "utf8")) : {};
 
-/** What was kept of a model, or else what is measured now. @param {Subject} subject @returns {Promise<Samples>} */
-async function samplesOf(subject) {
-  const samples = kept[subject.name] ?? (await measured(subject));
-  kept[subject.name] = samples;
-  if (options.samples !== undefined) writeFileSync(options.samples, JSON.stringify(kept, null, 1));
-  return samples;
-}
-
-/** Samples in shuffled blocks, after a warm-up of each length. @param {Subject} subject */
-async function measured({ open }) {
+/**
+ * The blocks of samples that are still to be taken of a model, one of warm-ups first and each in an order of its own. They are called in
+ * turn; the last one closes the model and keeps the samples.
+ *
+ * @param {Subject} subject
+ */
+function blocksOf({ name, open }) {
+  if (kept[name] !== undefined) return [];
   const context = { clock, signal: new AbortController().signal };
   const random = seededRandom(1);
-  const runner = await open();
   /** @type {Samples} */
   const samples = [];
-  try {
-    for (let block = -1; block < repeat; block += 1) {
-      for (const length of shuffled([...lengths, n], random)) {
-        const outcome = await runner.run({ phase: "prefill", n: length, depth: 0, batch: 1 }, context);
-        if (outcome.status !== "ok") throw new Error(outcome.reason);
-        samples.push({ n: length, seconds: outcome.seconds, block });
-      }
+  /** @type {Promise<Runner> | undefined} */
+  let runner;
+  return Array.from({ length: repeat + 1 }, (_, step) => async () => {
+    runner ??= open();
+    const opened = await runner;
+    for (const length of shuffled([...lengths, n], random)) {
+      const outcome = await opened.run({ phase: "prefill", n: length, depth: 0, batch: 1 }, context);
+      if (outcome.status !== "ok") throw new Error(outcome.reason);
+      samples.push({ n: length, seconds: outcome.seconds, block: step - 1 });
     }
-  } finally {
-    await runner.close();
-  }
-  return samples;
+    if (step < repeat) return;
+    await opened.close();
+    kept[name] = samples;
+    if (options.samples !== undefined) writeFileSync(options.samples, JSON.stringify(kept, null, 1));
+  });
 }
 
 const percent = (/** @type {number} */ share) => `${(100 * share).toFixed(1)} %`;
@@ -145,22 +147,28 @@ const spent = { short: 0, long: 0 };
 /** @type {number[]} */
 const errors = [];
 let inside = 0;
+/** Blocks of samples between two moments of a calibration: to fill a cache of llama.cpp takes as long as two of ONNX Runtime's. */
+const blocksBetween = { onnx: 1, llama: 2 };
 /** @type {Map<Runtime, DeviceRecord>} */
 const records = new Map();
 try {
   const chosen = subjects.filter(({ name }) => name.includes(options.only));
   const runtimes = new Set(chosen.map(({ runtime }) => runtime));
-  const half = async () => {
-    for (const subject of chosen.slice(0, Math.ceil(chosen.length / 2))) await samplesOf(subject);
-  };
-  if (runtimes.has("llama")) records.set("llama", await calibrated("llama", half));
-  if (runtimes.has("onnx")) records.set("onnx", await calibrated("onnx", half));
+  for (const runtime of runtimes) {
+    const left = chosen.filter((subject) => subject.runtime === runtime).flatMap(blocksOf);
+    const next = async () => {
+      for (const block of left.splice(0, blocksBetween[runtime])) await block();
+    };
+    const between = Array.from({ length: Math.ceil(left.length / blocksBetween[runtime]) }, () => next);
+    records.set(runtime, await calibrated(runtime, between));
+    while (left.length > 0) await next();
+  }
   for (const subject of chosen) {
     const { model, runtime, attention } = subject;
     const device = records.get(runtime);
     if (device === undefined) throw new Error(`${runtime} is not calibrated`);
     const curve = curveToMeasure(model, device, { phase: "prefill", batch: 1, attention }, 0);
-    const samples = await samplesOf(subject);
+    const samples = kept[subject.name] ?? [];
     const short = samples.filter((sample) => sample.n < n);
     const long = samples.filter((sample) => sample.n === n);
     const counted = short.filter(({ block }) => block >= 0);

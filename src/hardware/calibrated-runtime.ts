@@ -24,7 +24,7 @@ export const onnxRuntime: CalibratedRuntime = {
   keepsWeights: false,
   inPieces: false,
   timesNaive: true,
-  revision: { cpu: 7, gpu: 8 },
+  revision: { cpu: 8, gpu: 9 },
 };
 
 export const llamaCpp: CalibratedRuntime = {

@@ -1,5 +1,6 @@
 import type { Seconds } from "../base/units.js";
 import { type Micro, microInputs, microModel, probe } from "../onnx/micro.js";
+import { SharedNumbers } from "../onnx/shared-numbers.js";
 import type { Clock } from "./clock.js";
 import { type Runtime, type Tensor, type Tensors, loadOnnxRuntime } from "./onnx-node-session.js";
 import { discard, Uploader } from "./onnx-node-upload.js";
@@ -37,15 +38,17 @@ export interface MicroSession {
 
 /**
  * @param threads threads of one operator; the runtime decides where it is null
+ * @param numbers memory of weights and inputs, where other sessions have theirs in it too
  * @throws NsquaredError `provider-missing` where the runtime has no such provider here
  */
 export async function openMicro(
   micro: Micro,
   threads: number | null,
   provider: Provider = "cpu",
+  numbers = new SharedNumbers(),
 ): Promise<MicroSession> {
   const runtime = await loadOnnxRuntime();
-  const { model, files } = microModel(micro, provider);
+  const { model, files } = microModel(micro, provider, numbers);
   const session = await runtime.open(model, files, { provider, threads, profilePrefix: null });
   // Values are where they are in a model, in the memory of whatever computes.
   const uploader = provider === "webgpu" ? new Uploader(runtime) : null;
@@ -54,7 +57,7 @@ export async function openMicro(
     const key = JSON.stringify(sized);
     const made = known.get(key);
     if (made !== undefined) return made;
-    const inputs = inputsOf(sized, runtime);
+    const inputs = inputsOf(sized, runtime, numbers);
     const placed = uploader === null ? inputs : await uploader.upload(inputs);
     known.set(key, placed);
     return placed;
@@ -92,8 +95,8 @@ export async function openMicro(
   };
 }
 
-function inputsOf(micro: Micro, runtime: Runtime): Record<string, Tensor> {
+function inputsOf(micro: Micro, runtime: Runtime, numbers: SharedNumbers): Record<string, Tensor> {
   const inputs: Record<string, Tensor> = {};
-  for (const feed of microInputs(micro).feeds) inputs[feed.name] = runtime.tensor(feed);
+  for (const feed of microInputs(micro, numbers).feeds) inputs[feed.name] = runtime.tensor(feed);
   return inputs;
 }

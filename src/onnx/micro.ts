@@ -1,4 +1,3 @@
-import { seededRandom } from "../base/random.js";
 import { ModelBuilder } from "./builder.js";
 import { addCachedAttention } from "./cached-attention.js";
 import { masked } from "./masked.js";
@@ -6,6 +5,7 @@ import { addTransposedProduct } from "./product.js";
 import { type ElementType, type OnnxInitializer, type OnnxNode, encodeModel, float, int, microsoft } from "./proto.js";
 import { opsets, type Provider } from "./provider.js";
 import { inputNames } from "./scope.js";
+import { SharedNumbers } from "./shared-numbers.js";
 import type { ExternalFile, Feed } from "./tensors.js";
 
 /**
@@ -76,12 +76,14 @@ interface NamedValue {
   readonly shape: readonly (number | string)[];
 }
 
+type Draw = ReturnType<SharedNumbers["draw"]>;
+
 /** An input whose numbers are made when they are asked for: a third of a gigabyte, of some. */
 interface Drawn {
   readonly name: string;
   readonly type: ElementType;
   readonly shape: readonly number[];
-  readonly data: () => Feed["data"];
+  readonly data: (draw: Draw) => Feed["data"];
 }
 
 interface Parts {
@@ -96,21 +98,26 @@ interface Parts {
   readonly weights: readonly {
     readonly name: string;
     readonly shape: readonly number[];
-    readonly data: () => Float32Array;
+    readonly data: (draw: Draw) => Float32Array;
   }[];
 }
 
-/** Builds the model as models are for that provider, with random weights of ordinary size (no denormals). */
-export function microModel(micro: Micro, provider: Provider = "cpu"): MicroModel {
+/** Builds the model as models are for that provider, with random weights. */
+export function microModel(
+  micro: Micro,
+  provider: Provider = "cpu",
+  numbers: SharedNumbers = new SharedNumbers(),
+): MicroModel {
   const { nodes, constants = [], feeds, outputs, weights, declared } = partsOf(micro, provider);
   const [result] = outputs;
   if (result === undefined) throw new Error("a micro model needs a result");
   const rank = result.shape.length;
   const initializers: OnnxInitializer[] = [...constants];
   const files: ExternalFile[] = [];
+  const draw = numbers.draw();
   for (const { name, shape, data } of weights) {
     const path = `${name}.bin`;
-    const values = data();
+    const values = data(draw);
     const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
     files.push({ path, data: bytes });
     initializers.push({ name, type: "float32", shape, data: { path, offset: 0, length: bytes.byteLength } });
@@ -145,8 +152,9 @@ export function microModel(micro: Micro, provider: Provider = "cpu"): MicroModel
 }
 
 /** Random inputs of the sizes of this call. */
-export function microInputs(micro: Micro): MicroInputs {
-  return { feeds: partsOf(micro, "cpu").feeds.map(({ name, shape, data }) => ({ name, shape, data: data() })) };
+export function microInputs(micro: Micro, numbers: SharedNumbers = new SharedNumbers()): MicroInputs {
+  const draw = numbers.draw();
+  return { feeds: partsOf(micro, "cpu").feeds.map(({ name, shape, data }) => ({ name, shape, data: data(draw) })) };
 }
 
 function partsOf(micro: Micro, provider: Provider): Parts {
@@ -165,27 +173,18 @@ function partsOf(micro: Micro, provider: Provider): Parts {
   }
 }
 
-/** Numbers that are drawn; longer arrays repeat them, since arithmetic does not depend on the values. */
-const drawn = 65_536;
-
-function uniform(length: number, scale: number, seed: number): Float32Array {
-  const random = seededRandom(seed);
-  const data = new Float32Array(length);
-  const own = Math.min(length, drawn);
-  for (let i = 0; i < own; i += 1) data[i] = (2 * random() - 1) * scale;
-  for (let filled = own; filled < length; filled *= 2) data.copyWithin(filled, 0, Math.min(filled, length - filled));
-  return data;
+function elementsOf(shape: readonly number[]): number {
+  return shape.reduce((size, dimension) => size * dimension, 1);
 }
 
-function feed(name: string, shape: readonly number[], seed: number): Drawn {
-  const elements = shape.reduce((size, dimension) => size * dimension, 1);
-  return { name, type: "float32", shape, data: () => uniform(elements, 1, seed) };
+function feed(name: string, shape: readonly number[]): Drawn {
+  return { name, type: "float32", shape, data: (draw) => draw(elementsOf(shape)) };
 }
 
 /** Scores under a causal mask: from row to row a few more keys are seen, and half are so low that they weigh nothing. */
 function maskedScores(rows: number, width: number): Drawn {
-  const data = (): Float32Array => {
-    const scores = uniform(rows * width, 1, 1);
+  const data = (draw: Draw): Float32Array => {
+    const scores = draw(rows * width).slice();
     for (let row = 0; row < rows; row += 1) {
       const seen = 1 + Math.floor((row * width) / rows);
       scores.fill(masked, row * width + seen, (row + 1) * width);
@@ -209,12 +208,11 @@ function matmul(micro: Extract<Micro, { kind: "matmul" }>, provider: Provider): 
   }
   return {
     nodes: builder.build("matmul", []).nodes,
-    feeds: [feed("x", [m, k], 1)],
+    feeds: [feed("x", [m, k])],
     weights: steps.map((step) => ({
       name: `weight${step}`,
       shape: provider === "cpu" ? [width(step + 1), width(step)] : [width(step), width(step + 1)],
-      // Uniform on ±√(3 / fan-in): every product keeps the variance of its input, so a long chain stays in range.
-      data: () => uniform(k * n, Math.sqrt(3 / width(step)), 2 + step),
+      data: (draw) => draw(k * n),
     })),
     outputs: [{ name: last, shape: [m, width(length)] }],
     declared: {
@@ -230,7 +228,7 @@ function product(micro: Extract<Micro, { kind: "product" }>, provider: Provider)
   addTransposedProduct(builder, "y", ["left", "right"], { rank: 3 });
   return {
     nodes: builder.build("product", []).nodes,
-    feeds: [feed("left", [batch, rows, inner], 1), feed("right", [batch, columns, inner], 2)],
+    feeds: [feed("left", [batch, rows, inner]), feed("right", [batch, columns, inner])],
     weights: [],
     outputs: [{ name: "y", shape: [batch, rows, columns] }],
     declared: {
@@ -273,8 +271,8 @@ function attention(micro: Extract<Micro, { kind: "attention" }>, provider: Provi
     nodes,
     constants,
     feeds: [
-      ...Object.entries(widths).map(([name, width], index) => feed(name, [batch, n, width], index + 1)),
-      ...caches.map((name, index) => feed(name, [batch, kvHeads, depth, headDim], index + 4)),
+      ...Object.entries(widths).map(([name, width]) => feed(name, [batch, n, width])),
+      ...caches.map((name) => feed(name, [batch, kvHeads, depth, headDim])),
       { name: inputNames.last, type: "int32", shape: [batch], data: () => new Int32Array(batch).fill(total - 1) },
       { name: inputNames.total, type: "int32", shape: [], data: () => Int32Array.of(total) },
       { name: inputNames.depth, type: "int64", shape: [1], data: () => BigInt64Array.of(BigInt(depth)) },
@@ -319,7 +317,7 @@ function elementwise(micro: Extract<Micro, { kind: "elementwise" }>): Parts {
   const last = `y${micro.length - 1}`;
   return {
     nodes,
-    feeds: [feed("x", [micro.elements], 1)],
+    feeds: [feed("x", [micro.elements])],
     weights: micro.function === "scale" ? [{ name: "factor", shape: [1], data: () => Float32Array.of(0.999) }] : [],
     outputs: [{ name: last, shape: [micro.elements] }],
     declared: { inputs: [{ name: "x", shape: ["elements"] }], outputs: [{ name: last, shape: ["elements"] }] },
@@ -342,7 +340,7 @@ function rowwise(micro: Extract<Micro, { kind: "norm" | "softmax" }>): Parts {
   const last = `y${length - 1}`;
   return {
     nodes,
-    feeds: [kind === "norm" ? feed("x", [rows, width], 1) : maskedScores(rows, width)],
+    feeds: [kind === "norm" ? feed("x", [rows, width]) : maskedScores(rows, width)],
     weights: kind === "norm" ? [{ name: "weight", shape: [width], data: () => new Float32Array(width).fill(1) }] : [],
     outputs: [{ name: last, shape: [rows, width] }],
     declared: {

@@ -71,6 +71,21 @@ function sorted(micros: readonly Micro[]): string[] {
   return micros.map(describeMicro).sort();
 }
 
+const longAttention = "attention heads=2 kvHeads=1 headDim=64 n=8192 depth=0 batch=1";
+
+function visitsOf(timed: readonly string[], what: string): number {
+  return timed.filter((one) => one === what).length;
+}
+
+function visitsOfOften(size: "full" | "quick"): number {
+  return calibrationPlan(size).flatMap(({ often, cells }) => (often ? cells : [])).length;
+}
+
+/** Sizes that one round times, each as often as it does. */
+function visitsOfRound(size: "full" | "quick"): number {
+  return calibrationPlan(size).flatMap(({ cells }) => cells).length + visitsOfOften(size);
+}
+
 describe("calibrate", () => {
   const date = new Date("2026-11-23T12:00:00Z");
 
@@ -106,9 +121,9 @@ describe("calibrate", () => {
     const record = await calibrate({ runtime, clock, machine, date, timeLimit: 60 });
     expect(clock.now()).toBeLessThanOrEqual(60);
     expect(sorted(closed)).toEqual(sorted(opened));
-    const sizes = new Set(timed).size;
-    expect(timed.length / sizes).toBeGreaterThan(1);
-    const [first, second] = [timed.slice(0, sizes), timed.slice(sizes, 2 * sizes)];
+    const visits = visitsOfRound("full");
+    expect(timed.length / visits).toBeGreaterThan(1);
+    const [first, second] = [timed.slice(0, visits), timed.slice(visits, 2 * visits)];
     expect(second).not.toEqual(first);
     expect([...second].sort()).toEqual([...first].sort());
     expect(record.calibration?.measurements.length).toBeGreaterThan(40);
@@ -123,16 +138,16 @@ describe("calibrate", () => {
     expect(await spent(true)).toBeLessThan(0.75 * (await spent(false)));
   });
 
-  test("times every size at two moments, unless a time limit leaves one", async () => {
-    const visits = async (timeLimit?: number): Promise<number> => {
+  test("times every size at two moments, those of long inputs at four, unless a time limit leaves half of them", async () => {
+    const visits = async (timeLimit?: number): Promise<{ short: number; long: number }> => {
       const clock = manualClock();
       const { runtime, timed } = machineOn(clock);
       const limit = timeLimit === undefined ? {} : { timeLimit };
       await calibrate({ runtime, clock, machine, date, quick: true, ...limit });
-      return timed.length / new Set(timed).size;
+      return { short: visitsOf(timed, "matmul m=512 k=640 n=1792 length=24"), long: visitsOf(timed, longAttention) };
     };
-    expect(await visits()).toBe(2);
-    expect(await visits(1)).toBe(1);
+    expect(await visits()).toEqual({ short: 2, long: 4 });
+    expect(await visits(1)).toEqual({ short: 1, long: 2 });
   });
 
   test("opens what it times once where the memory holds all, and again what does not fit it", async () => {
@@ -165,21 +180,22 @@ describe("calibrate", () => {
     expect(await emptiedOn("webgpu")).toEqual([]);
   });
 
-  test("waits between two rounds for what is to be done then, and counts it in no cost", async () => {
-    const spent = async (between?: () => Promise<void>) => {
-      const clock = manualClock();
-      const { runtime, timed } = machineOn(clock);
-      const pause = between === undefined ? {} : { between: async () => (clock.advance(1000), between()) };
-      const { calibration } = await calibrate({ runtime, clock, machine, date, quick: true, ...pause });
-      return { seconds: calibration?.seconds, timed: timed.length };
+  test("lies around what it is told to wait for, times long inputs in between, and counts no waiting in its cost", async () => {
+    const clock = manualClock();
+    const { runtime, timed } = machineOn(clock);
+    const moments: string[][] = [];
+    const pause = async (): Promise<void> => {
+      clock.advance(1000);
+      moments.push(timed.splice(0));
     };
-    let waits = 0;
-    const apart = await spent(async () => {
-      waits += 1;
-    });
-    expect(waits).toBe(1);
-    expect(apart.seconds).toBeLessThan(100);
-    expect(apart.timed).toBe(2 * calibrationPlan("quick").flatMap(({ cells }) => cells).length);
+    const between = [pause, pause, pause];
+    const { calibration } = await calibrate({ runtime, clock, machine, date, quick: true, between });
+    const rounds = [...moments, timed];
+    expect(calibration?.seconds).toBeLessThan(100);
+    const [all, long] = [calibrationPlan("quick").flatMap(({ cells }) => cells).length, visitsOfOften("quick")];
+    expect(rounds.map((some) => some.length)).toEqual([all, long, long, all]);
+    expect(rounds.map((some) => visitsOf(some, longAttention))).toEqual([1, 1, 1, 1]);
+    expect(calibration?.measurements.find(({ what }) => what === longAttention)?.runs).toBe(6);
   });
 
   test("leaves out what would take more than a quarter of the memory", async () => {

@@ -20,7 +20,7 @@ import {
   longestCalibrated,
   weightBytes,
 } from "./calibration-plan.js";
-import { roundsWithin } from "./rounds.js";
+import { Rounds } from "./rounds.js";
 
 /** Whatever runs micro-models: ONNX Runtime, or a machine made up by a test. */
 export interface MicroRuntime {
@@ -44,10 +44,11 @@ export interface CalibrateOptions {
   /** Wall seconds to stay within; one round is always finished, two where this is absent. */
   readonly timeLimit?: Seconds;
   /**
-   * Awaited between two rounds, and no part of the cost: what disturbs a machine can last minutes, and rounds that lie further
-   * apart, or around what they are to foretell, see more of its moods.
+   * Awaited one after another, and no part of the cost: what disturbs a machine can last minutes, and moments that lie further apart,
+   * or around what they are to foretell, see more of its moods. All sizes are timed before the first and after the last, those of
+   * long inputs after each.
    */
-  readonly between?: () => Promise<void>;
+  readonly between?: readonly (() => Promise<void>)[];
   /** When it began, for the record. */
   readonly date: Date;
   readonly seed?: number;
@@ -70,6 +71,8 @@ const limits = { full: 22, quick: 9 } as const;
 const perCell = { full: 0.06, quick: 0.05 } as const;
 const fewestRuns = 2;
 const mostRuns = 40;
+/** Between whole rounds moments count, not runs: what is warm by then is timed at once, and what takes long is so once. */
+const brief = { limit: 0.01, fewest: 1, warmUps: 0 } as const;
 /** To empty the caches takes much longer than what is timed then. */
 const mostColdRuns = 6;
 const mostRounds = 8;
@@ -80,12 +83,15 @@ const mostRounds = 8;
 const heldShare = 1 / 8;
 /** A size that takes more than this share of it is left out. */
 const largestShare = 1 / 4;
-/** Quantile of all runs of a size that stands for it: noise only ever adds. */
-const lowQuantile = 0.2;
+/**
+ * Quantile of all runs of a size that stands for it. What is foretold is the middle of a model's runs, on a machine in its usual
+ * moods; a little below the middle is still of the better one where a size was timed at two moments and one of them was disturbed.
+ */
+const standing = 0.4;
 
 /**
  * Measures this machine: times micro-models in rounds, each in a new random order, until the time is up, and fits the
- * rates of a device record to low quantiles.
+ * rates of a device record to what is a little quicker than the middle of each size's runs.
  *
  * @returns a record for the device `local`, its cost in seconds included
  */
@@ -97,7 +103,7 @@ export async function calibrate(options: CalibrateOptions): Promise<DeviceRecord
   const begin = clock.now();
   const { runs, waited } = await timeRounds(options, threads, size, limit, seededRandom(options.seed ?? 1));
   signal?.throwIfAborted();
-  const cells = [...runs.values()].map(({ micro, times }) => ({ micro, times, seconds: quantile(times, lowQuantile) }));
+  const cells = [...runs.values()].map(({ micro, times }) => ({ micro, times, seconds: quantile(times, standing) }));
   const timed: Timed[] = cells.map(({ micro, seconds }) => ({ micro, seconds }));
   const gpu = runtime.provider !== "cpu";
   const rates = fitCalibration(timed, gpu ? 1 : threads);
@@ -147,52 +153,49 @@ async function timeRounds(
 ): Promise<{ readonly runs: Map<string, Runs>; readonly waited: Seconds }> {
   const { clock, machine, runtime, signal, onProgress, between } = options;
   const groups = calibrationPlan(size)
-    .map(({ cells }) => ({
-      cells: cells.filter((micro) => activationBytes(micro) <= machine.memoryBytes * largestShare),
+    .map((group) => ({
+      ...group,
+      cells: group.cells.filter((micro) => activationBytes(micro) <= machine.memoryBytes * largestShare),
     }))
     .filter(({ cells }) => cells.length > 0);
+  const often = groups.filter((group) => group.often);
+  const again = between === undefined ? often : [];
   const evict = cacheEvictor(machine.memoryBytes);
   const sessions = new OpenSessions(runtime, threads, machine.memoryBytes * heldShare);
   const runs = new Map<string, Runs>();
   const begin = clock.now();
-  let waited = 0;
-  const asked = options.timeLimit !== undefined;
+  const rounds = new Rounds({ clock, limit, asked: options.timeLimit !== undefined, most: mostRounds, between });
+  const timeGroup = async (cells: readonly Micro[], session: TimedSession, whole: boolean): Promise<void> => {
+    for (const micro of shuffled(cells, random)) {
+      const timing = {
+        clock,
+        repeats: mostRuns,
+        ...(whole ? { limit: perCell[size], fewest: fewestRuns } : brief),
+        ...(isCold(micro) && runtime.provider === "cpu" ? { before: evict, repeats: mostColdRuns } : {}),
+        ...(signal === undefined ? {} : { signal }),
+      };
+      const times = await session.time(micro, timing);
+      const key = describeMicro(micro);
+      const known = runs.get(key);
+      if (known === undefined) runs.set(key, { micro, times });
+      else known.times.push(...times);
+    }
+  };
   try {
-    for (const round of roundsWithin({ clock, limit, asked, most: mostRounds })) {
-      if (round > 1 && between !== undefined) {
-        const pause = clock.now();
-        await between();
-        waited += clock.now() - pause;
-      }
-      const order = shuffled(groups, random);
+    for await (const { round, whole } of rounds) {
+      const order = shuffled(whole ? [...groups, ...again] : often, random);
       for (const [done, { cells }] of order.entries()) {
         const [first] = cells;
         if (first === undefined) continue;
-        const elapsedSeconds = clock.now() - begin - waited;
+        const elapsedSeconds = clock.now() - begin - rounds.waited;
         onProgress?.({ round, done, total: order.length, elapsedSeconds, what: describeMicro(first) });
-        await sessions.use(cells, async (session) => {
-          for (const micro of shuffled(cells, random)) {
-            const timing = {
-              clock,
-              repeats: mostRuns,
-              limit: perCell[size],
-              fewest: fewestRuns,
-              ...(isCold(micro) && runtime.provider === "cpu" ? { before: evict, repeats: mostColdRuns } : {}),
-              ...(signal === undefined ? {} : { signal }),
-            };
-            const times = await session.time(micro, timing);
-            const key = describeMicro(micro);
-            const known = runs.get(key);
-            if (known === undefined) runs.set(key, { micro, times });
-            else known.times.push(...times);
-          }
-        });
+        await sessions.use(cells, (session) => timeGroup(cells, session, whole));
       }
     }
   } finally {
     await sessions.close();
   }
-  return { runs, waited };
+  return { runs, waited: rounds.waited };
 }
 
 /** Sessions of micro-models, which stay open for the next round as far as the memory allows. */

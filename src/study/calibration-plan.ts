@@ -14,6 +14,11 @@ export const mostStacked = 3 * longestCalibrated;
 /** What one loaded micro-model is timed at. */
 export interface CalibrationGroup {
   readonly cells: readonly Micro[];
+  /**
+   * Timed at more moments than the rest: sizes of long inputs, of which a visit has few runs, and which depend most on who else uses
+   * the memory and the last-level cache (docs/performance.md).
+   */
+  readonly often?: true;
 }
 
 type Size = "full" | "quick";
@@ -79,8 +84,11 @@ export function calibrationPlan(size: Size): CalibrationGroup[] {
     ...(full ? [chain(1280, 1280, [1, 32, 128, 512])] : []),
     chain(2048, 5632, full ? [1, 256, 1024] : [1, 1024]),
     // Rows from which a multiply-add takes longer, whatever the weight.
-    chain(640, 1792, [1024, longestCalibrated], 0),
-    prefill(2, 1, 64, full ? [512, 1024, 2048, 4096, longestCalibrated] : [1024, 2048, 4096, longestCalibrated]),
+    { ...chain(640, 1792, [1024, longestCalibrated], 0), often: true },
+    {
+      ...prefill(2, 1, 64, full ? [512, 1024, 2048, 4096, longestCalibrated] : [1024, 2048, 4096, longestCalibrated]),
+      often: true,
+    },
     prefill(8, 2, 64, full ? [64, 128, 256, 384, 512, 768, 1024] : [128, 256, 512, 1024]),
     ...(full ? [prefill(12, 12, 64, [128, 512, 1024])] : []),
     prefill(2, 1, 128, full ? [1024, 2048, 4096] : [1024, 4096]),
@@ -99,7 +107,10 @@ export function calibrationPlan(size: Size): CalibrationGroup[] {
     rowwise("softmax", 1024, full ? [32, 128, 512, 1024, 4096, 16_384] : [128, 1024, 16_384]),
     { cells: [product(8, 256, 64, 256), product(6, 256, 128, 256)] },
     // Scores that leave every cache, and their mixture.
-    { cells: [longestCalibrated, mostStacked].flatMap((n) => [product(2, n, 64, 2048), product(2, n, 2048, 64)]) },
+    {
+      cells: [longestCalibrated, mostStacked].flatMap((n) => [product(2, n, 64, 2048), product(2, n, 2048, 64)]),
+      often: true,
+    },
   ];
 }
 
@@ -150,4 +161,12 @@ function activationElements(micro: Micro): number {
     case "softmax":
       return 3 * micro.rows * micro.width;
   }
+}
+
+/** Float32s that the weights of one micro-model take, or its inputs and results, at most. */
+export function mostNumbers(): number {
+  const bytes = calibrationPlan("full").flatMap(({ cells }) =>
+    cells.map((micro) => Math.max(weightBytes(micro), activationBytes(micro))),
+  );
+  return Math.max(...bytes) / bytesPerElement("float32");
 }

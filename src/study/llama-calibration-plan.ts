@@ -16,6 +16,8 @@ export interface LlamaGroup {
   readonly shapes: LlamaShapes;
   /** By ascending depth, so that one filling of the cache serves all. */
   readonly cells: readonly LlamaCell[];
+  /** Timed at more moments than the rest, where there are any: the attention of long inputs. */
+  readonly often?: true;
 }
 
 /** Tokens that llama.cpp computes at a time. */
@@ -54,7 +56,7 @@ export function llamaPlan(size: "full" | "quick"): LlamaGroup[] {
   const whole = longestInPlan / llamaPiece;
   const few = fresh(1, 32);
   return [
-    { shapes: attending(8, 2, 64), cells: filling(whole, [1024, 3584, 7168]) },
+    { shapes: attending(8, 2, 64), cells: filling(whole, [1024, 3584, 7168]), often: true },
     { shapes: attending(6, 2, 128), cells: filling(full ? whole : whole / 2, full ? [1024, 3584, 7168] : [3584]) },
     ...(full ? [{ shapes: attending(12, 4, 64), cells: filling(whole, [3584, 7168]) }] : []),
     { shapes: multiplying(4, 512, 1408), cells: fresh(1, 8, 64, ...(full ? [256] : []), llamaPiece) },

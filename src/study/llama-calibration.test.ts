@@ -91,6 +91,30 @@ describe("calibrate llama.cpp", () => {
     expect(clock.now()).toBeLessThan(7);
   });
 
+  test("lies around what it is told to wait for, times long inputs in between, and counts no waiting in its cost", async () => {
+    const clock = manualClock();
+    const { runtime, log } = machineOn(clock);
+    const models = llamaPlan("quick").length;
+    const moments: (typeof log)[] = [];
+    const pause = async (): Promise<void> => {
+      clock.advance(1000);
+      moments.push(log.splice(0));
+    };
+    const { calibration } = await calibrateLlama({
+      runtime,
+      clock,
+      machine,
+      date,
+      quick: true,
+      between: [pause, pause, pause],
+    });
+    expect(calibration?.seconds).toBeCloseTo(clock.now() - 3000, 6);
+    const modelsIn = (some: typeof log): number => new Set(some.map(({ model }) => model)).size;
+    expect([...moments, log].map(modelsIn)).toEqual([models, 1, 1, models]);
+    const deepest = (some: typeof log): number => Math.max(...some.map(({ cell }) => cell.depth));
+    expect([...moments, log].map(deepest)).toEqual([7680, 7680, 7680, 7680]);
+  });
+
   test("stops when it is told to, and leaves nothing open", async () => {
     const clock = manualClock();
     const { runtime, state } = machineOn(clock);

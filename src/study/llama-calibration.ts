@@ -14,7 +14,7 @@ import {
   llamaPlan,
   longestInPlan,
 } from "./llama-calibration-plan.js";
-import { roundsWithin } from "./rounds.js";
+import { Rounds } from "./rounds.js";
 
 /** Whatever runs tiny models: llama.cpp, or a machine made up by a test. */
 export interface LlamaRuntime {
@@ -25,7 +25,7 @@ export interface LlamaRuntime {
   close(): void;
 }
 
-export interface CalibrateLlamaOptions extends Omit<CalibrateOptions, "runtime" | "between"> {
+export interface CalibrateLlamaOptions extends Omit<CalibrateOptions, "runtime"> {
   readonly runtime: LlamaRuntime;
 }
 
@@ -55,7 +55,7 @@ export async function calibrateLlama(options: CalibrateLlamaOptions): Promise<De
   const threads = options.threads ?? machine.cores;
   const size = options.quick === true ? "quick" : "full";
   const begin = clock.now();
-  const timings = await timeModels(options, threads, size, seededRandom(options.seed ?? 1));
+  const { timings, waited } = await timeModels(options, threads, size, seededRandom(options.seed ?? 1));
   signal?.throwIfAborted();
   const cells = [...timings.values()].map((one) => ({ ...one, seconds: Math.min(...one.times) }));
   const rates = fitLlama(cells.map(({ shapes, cell, seconds }): LlamaTimed => ({ shapes, cell, seconds })));
@@ -70,7 +70,7 @@ export async function calibrateLlama(options: CalibrateLlamaOptions): Promise<De
     threads,
     dtype: llamaDtype,
     date: options.date,
-    seconds: clock.now() - begin,
+    seconds: clock.now() - begin - waited,
     longest: longestInPlan,
     source: `measured with llama.cpp (node-llama-cpp ${runtime.version}), ${threads} threads`,
     bytesPerSecond: 1 / Math.max(1e-15, rates.gemm.perWeightByte),
@@ -91,13 +91,14 @@ async function timeModels(
   threads: number,
   size: "full" | "quick",
   random: Random,
-): Promise<Map<string, Timings>> {
-  const { clock, runtime, signal, onProgress } = options;
+): Promise<{ readonly timings: Map<string, Timings>; readonly waited: Seconds }> {
+  const { clock, runtime, signal, onProgress, between } = options;
   const limit = options.timeLimit ?? limits[size];
   const asked = options.timeLimit !== undefined;
   const begin = clock.now();
   const open: Open[] = [];
   const timings = new Map<string, Timings>();
+  const rounds = new Rounds({ clock, limit, asked, most: mostRounds, between });
   try {
     for (const group of llamaPlan(size)) {
       signal?.throwIfAborted();
@@ -105,14 +106,15 @@ async function timeModels(
     }
     const context: RunContext = { clock, signal: signal ?? new AbortController().signal };
     for (const one of open) await warmUp(one, context);
-    for (const round of roundsWithin({ clock, limit, asked, most: mostRounds })) {
-      for (const [done, { group, runner }] of shuffled(open, random).entries()) {
-        const elapsedSeconds = clock.now() - begin;
+    for await (const { round, whole } of rounds) {
+      const some = open.filter(({ group }) => whole || group.often);
+      for (const [done, { group, runner }] of shuffled(some, random).entries()) {
+        const elapsedSeconds = clock.now() - begin - rounds.waited;
         const [first = { n: 1, depth: 0 }] = group.cells;
         onProgress?.({
           round,
           done,
-          total: open.length,
+          total: some.length,
           elapsedSeconds,
           what: describeLlama(group.shapes, first),
         });
@@ -133,7 +135,7 @@ async function timeModels(
     for (const { runner } of open) await runner.close();
     runtime.close();
   }
-  return timings;
+  return { timings, waited: rounds.waited };
 }
 
 /** Depths ascend, and pieces come last, so that the cache is filled once and by what is timed; else chance decides. */

@@ -1,7 +1,9 @@
 import { openMicro } from "../measure/onnx-node-micro.js";
 import { loadOnnxRuntime } from "../measure/onnx-node-session.js";
 import type { Provider } from "../onnx/provider.js";
+import { SharedNumbers } from "../onnx/shared-numbers.js";
 import type { MicroRuntime } from "./calibrate.js";
+import { mostNumbers } from "./calibration-plan.js";
 
 /**
  * ONNX Runtime as the engine that a calibration measures.
@@ -10,5 +12,11 @@ import type { MicroRuntime } from "./calibrate.js";
  */
 export async function onnxMicroRuntime(provider: Provider = "cpu"): Promise<MicroRuntime> {
   const { version } = await loadOnnxRuntime();
-  return { name: "onnxruntime", version, provider, open: (micro, threads) => openMicro(micro, threads, provider) };
+  const numbers = new SharedNumbers(mostNumbers());
+  return {
+    name: "onnxruntime",
+    version,
+    provider,
+    open: (micro, threads) => openMicro(micro, threads, provider, numbers),
+  };
 }
