@@ -24,7 +24,7 @@ export const onnxRuntime: CalibratedRuntime = {
   keepsWeights: false,
   inPieces: false,
   timesNaive: true,
-  revision: { cpu: 8, gpu: 9 },
+  revision: { cpu: 9, gpu: 10 },
 };
 
 export const llamaCpp: CalibratedRuntime = {

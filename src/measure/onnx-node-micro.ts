@@ -28,8 +28,7 @@ export interface MicroSession {
   /** Waits until the threads of other sessions leave the cores alone. */
   settle(): Promise<void>;
   /**
-   * Seconds of each run at the sizes of `micro`, in order; its weights must be those it was opened with. Take a low
-   * quantile: noise only ever adds.
+   * Seconds of each run at the sizes of `micro`, in order; its weights must be those it was opened with.
    */
   time(micro: Micro, timing: MicroTiming): Promise<Seconds[]>;
   /** Safe to call twice. */
@@ -38,7 +37,7 @@ export interface MicroSession {
 
 /**
  * @param threads threads of one operator; the runtime decides where it is null
- * @param numbers memory of weights and inputs, where other sessions have theirs in it too
+ * @param numbers memory of the inputs, where other sessions have theirs in it too
  * @throws NsquaredError `provider-missing` where the runtime has no such provider here
  */
 export async function openMicro(
@@ -48,7 +47,7 @@ export async function openMicro(
   numbers = new SharedNumbers(),
 ): Promise<MicroSession> {
   const runtime = await loadOnnxRuntime();
-  const { model, files } = microModel(micro, provider, numbers);
+  const { model, files } = microModel(micro, provider);
   const session = await runtime.open(model, files, { provider, threads, profilePrefix: null });
   // Values are where they are in a model, in the memory of whatever computes.
   const uploader = provider === "webgpu" ? new Uploader(runtime) : null;

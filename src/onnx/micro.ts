@@ -5,7 +5,7 @@ import { addTransposedProduct } from "./product.js";
 import { type ElementType, type OnnxInitializer, type OnnxNode, encodeModel, float, int, microsoft } from "./proto.js";
 import { opsets, type Provider } from "./provider.js";
 import { inputNames } from "./scope.js";
-import { SharedNumbers } from "./shared-numbers.js";
+import { SharedNumbers, uniform } from "./shared-numbers.js";
 import type { ExternalFile, Feed } from "./tensors.js";
 
 /**
@@ -98,26 +98,21 @@ interface Parts {
   readonly weights: readonly {
     readonly name: string;
     readonly shape: readonly number[];
-    readonly data: (draw: Draw) => Float32Array;
+    readonly data: () => Float32Array;
   }[];
 }
 
-/** Builds the model as models are for that provider, with random weights. */
-export function microModel(
-  micro: Micro,
-  provider: Provider = "cpu",
-  numbers: SharedNumbers = new SharedNumbers(),
-): MicroModel {
+/** Builds the model as models are for that provider, with random weights of ordinary size (no denormals). */
+export function microModel(micro: Micro, provider: Provider = "cpu"): MicroModel {
   const { nodes, constants = [], feeds, outputs, weights, declared } = partsOf(micro, provider);
   const [result] = outputs;
   if (result === undefined) throw new Error("a micro model needs a result");
   const rank = result.shape.length;
   const initializers: OnnxInitializer[] = [...constants];
   const files: ExternalFile[] = [];
-  const draw = numbers.draw();
   for (const { name, shape, data } of weights) {
     const path = `${name}.bin`;
-    const values = data(draw);
+    const values = data();
     const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
     files.push({ path, data: bytes });
     initializers.push({ name, type: "float32", shape, data: { path, offset: 0, length: bytes.byteLength } });
@@ -173,12 +168,9 @@ function partsOf(micro: Micro, provider: Provider): Parts {
   }
 }
 
-function elementsOf(shape: readonly number[]): number {
-  return shape.reduce((size, dimension) => size * dimension, 1);
-}
-
 function feed(name: string, shape: readonly number[]): Drawn {
-  return { name, type: "float32", shape, data: (draw) => draw(elementsOf(shape)) };
+  const elements = shape.reduce((size, dimension) => size * dimension, 1);
+  return { name, type: "float32", shape, data: (draw) => draw(elements) };
 }
 
 /** Scores under a causal mask: from row to row a few more keys are seen, and half are so low that they weigh nothing. */
@@ -212,7 +204,8 @@ function matmul(micro: Extract<Micro, { kind: "matmul" }>, provider: Provider): 
     weights: steps.map((step) => ({
       name: `weight${step}`,
       shape: provider === "cpu" ? [width(step + 1), width(step)] : [width(step), width(step + 1)],
-      data: (draw) => draw(k * n),
+      // Uniform on ±√(3 / fan-in): every product keeps the variance of its input, so a long chain stays in range.
+      data: () => uniform(k * n, Math.sqrt(3 / width(step)), 2 + step),
     })),
     outputs: [{ name: last, shape: [m, width(length)] }],
     declared: {

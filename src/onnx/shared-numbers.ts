@@ -1,15 +1,24 @@
 import { seededRandom } from "../base/random.js";
 
-/** Numbers that are drawn; the rest repeats them, since arithmetic does not depend on the values. */
+/** Numbers that are drawn; longer arrays repeat them, since arithmetic does not depend on the values. */
 const drawn = 65_536;
 /** Float32s in the longest cache line. */
 const line = 32;
-/** Uniform on ± this: products with weights of 640 and 1792 rows in turn keep the size of what they multiply. */
-const largest = (9 / (640 * 1792)) ** (1 / 4);
+
+/** Numbers uniform on ±scale, in memory of their own. */
+export function uniform(length: number, scale: number, seed: number): Float32Array {
+  const random = seededRandom(seed);
+  const data = new Float32Array(length);
+  const own = Math.min(length, drawn);
+  for (let i = 0; i < own; i += 1) data[i] = (2 * random() - 1) * scale;
+  for (let filled = own; filled < length; filled *= 2) data.copyWithin(filled, 0, Math.min(filled, length - filled));
+  return data;
+}
 
 /**
- * Random numbers of ordinary size (no denormals) for the weights and inputs of many models, all in the same memory: to touch
- * memory for the first time takes longer than what is timed with it. Nothing may write to them.
+ * Numbers uniform on ±1 for the inputs of many models, all in the same memory: to touch memory for the first time takes longer than
+ * what is timed with it. Nothing may write to them. Weights are not for it: those that must come from memory would be timed as if
+ * a cache had them (docs/performance.md).
  */
 export class SharedNumbers {
   private filled = 0;
@@ -38,9 +47,9 @@ export class SharedNumbers {
       this.filled = 0;
     }
     if (this.filled === 0) {
-      const random = seededRandom(1);
-      this.filled = Math.min(drawn, this.all.length);
-      for (let i = 0; i < this.filled; i += 1) this.all[i] = (2 * random() - 1) * largest;
+      const first = uniform(Math.min(drawn, this.all.length), 1, 1);
+      this.all.set(first);
+      this.filled = first.length;
     }
     while (this.filled < end) {
       const more = Math.min(this.filled, end - this.filled);

@@ -163,10 +163,8 @@ function activationElements(micro: Micro): number {
   }
 }
 
-/** Float32s that the weights of one micro-model take, or its inputs and results, at most. */
+/** Float32s that the inputs and results of one micro-model take at most. */
 export function mostNumbers(): number {
-  const bytes = calibrationPlan("full").flatMap(({ cells }) =>
-    cells.map((micro) => Math.max(weightBytes(micro), activationBytes(micro))),
-  );
+  const bytes = calibrationPlan("full").flatMap(({ cells }) => cells.map(activationBytes));
   return Math.max(...bytes) / bytesPerElement("float32");
 }
